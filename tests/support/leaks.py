@@ -1,0 +1,89 @@
+"""After every test nothing may be left over: no thread that it started, no descriptor that it opened.
+
+The check is an autouse fixture: fixtures of a wider scope are set up before it and torn down after it, so what they hold
+(a peer program's pipes) does not count, while everything that the test and its own fixtures hold does.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Generator, Iterator
+
+import pytest
+
+# Threads end, and close their sockets, a moment after the call that ended them has returned.
+GRACE_SECONDS = 5.0
+
+# One per process, made at its first use; every session shares it.
+PROCESS_WIDE_THREADS = {"sync_h2-timers"}
+
+_DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+
+_call_failed = pytest.StashKey[bool]()
+
+
+def open_descriptors() -> dict[int, str]:
+    """Number -> what it refers to, of every descriptor this process has open."""
+    descriptors = {}
+    for name in os.listdir(_DESCRIPTOR_FOLDER):
+        path = f"{_DESCRIPTOR_FOLDER}/{name}"
+        try:
+            status = os.stat(path)
+        except OSError:  # the descriptor that listed the folder, closed by now
+            continue
+        kind = os.readlink(path) if os.path.islink(path) else ""
+        descriptors[int(name)] = f"{kind} (device {status.st_dev}, inode {status.st_ino})"
+    return descriptors
+
+
+def _wait_for_threads_to_end(before: set[threading.Thread], deadline: float) -> list[threading.Thread]:
+    """Join the threads that are not in `before`; those that outlive `deadline`."""
+    while started := [
+        thread for thread in threading.enumerate() if thread not in before and thread.name not in PROCESS_WIDE_THREADS
+    ]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        started[0].join(remaining)
+    return started
+
+
+def _describe(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = "".join(traceback.format_stack(frame)) if frame else "  (it has just ended)\n"
+    return f"{thread.name}{' (daemon)' if thread.daemon else ''}:\n{stack}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[_call_failed] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails the test that leaves a thread or a descriptor behind."""
+    threads_before = set(threading.enumerate())
+    descriptors_before = open_descriptors()
+    yield
+    if request.node.stash.get(_call_failed, False):
+        return  # the traceback of the failure keeps objects alive, and the failure is what should be read
+    deadline = time.monotonic() + GRACE_SECONDS
+    threads = _wait_for_threads_to_end(threads_before, deadline)
+    if threads:
+        pytest.fail("the test left threads behind\n" + "\n".join(map(_describe, threads)), pytrace=False)
+    # Unreachable objects warn here (ResourceWarning is an error), not in a later test.
+    gc.collect()
+    opened = {item for item in open_descriptors().items() if item not in descriptors_before.items()}
+    if opened:
+        listing = "\n".join(f"{number}: {target}" for number, target in sorted(opened))
+        pytest.fail(f"the test left descriptors open\n{listing}", pytrace=False)
