@@ -1,0 +1,1 @@
+"""Sockets and TLS: octets in, octets out, no HTTP/2."""

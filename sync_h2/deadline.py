@@ -1,0 +1,30 @@
+"""Deadlines: how much of a timeout is left. Used by one thread at a time; no locks."""
+
+from __future__ import annotations
+
+import time
+
+# poll(2), which waits for sockets, counts milliseconds in a C int: 24 days. Whoever asks for more means for ever.
+LONGEST_TIMEOUT = 2_000_000.0
+
+
+class Deadline:
+    """The moment `timeout` seconds from now; None and `math.inf` never come."""
+
+    __slots__ = ("_moment", "timeout")
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = None if timeout is None or timeout > LONGEST_TIMEOUT else timeout
+        self.restart()
+
+    def restart(self) -> None:
+        """Count the whole timeout again from now."""
+        self._moment = None if self.timeout is None else time.monotonic() + self.timeout
+
+    def remaining(self) -> float | None:
+        """Seconds left, never negative; None when there is no limit."""
+        return None if self._moment is None else max(0.0, self._moment - time.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        return self._moment is not None and time.monotonic() >= self._moment

@@ -1,0 +1,350 @@
+"""TLS: contexts as HTTP/2 wants them, and an engine that turns octets into octets.
+
+An `ssl.SSLSocket` must not be read and written by two threads, so the engine is an `ssl.SSLObject` between two memory
+buffers and never touches the connection's socket, the handshake excepted. The handshake runs on the connection's own
+thread before anything is shared; every other method needs the session's lock and does no I/O.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any, Union, cast
+
+import certifi
+
+from ..deadline import Deadline
+from ..errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
+from .fork import close_in_forked_child
+from .sockets import encode_host
+
+HTTP2_ALPN = "h2"
+END = -1
+
+# RFC 9113 section 9.2.2 and its appendix A: of TLS 1.2's cipher suites only those with ephemeral keys and AEAD may be
+# used.
+_TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+# A record carries at most 16 KiB. Encrypting several per call spares calls; more than this would only cost memory,
+# which OpenSSL's buffers keep for as long as the connection lives.
+_ENCRYPT_SIZE = 64 * 1024
+_HANDSHAKE_READ_SIZE = 16 * 1024
+
+_EXPLANATIONS = {
+    "WRONG_VERSION_NUMBER": "the peer's answer is not TLS; does it speak plain HTTP on this port?",
+    "HTTP_REQUEST": "the peer sent a plain HTTP request to a TLS port",
+    "NO_SHARED_CIPHER": "no cipher suite in common; HTTP/2 needs TLS 1.3, or 1.2 with ECDHE and an AEAD cipher",
+    "UNSUPPORTED_PROTOCOL": "no TLS version in common; HTTP/2 needs 1.2 or later",
+}
+
+PEM = Union[str, bytes, "os.PathLike[str]"]
+"""A certificate or key: a path, or the PEM text itself."""
+
+
+def client_context(
+    *,
+    cafile: PEM | None = None,
+    certfile: PEM | None = None,
+    keyfile: PEM | None = None,
+    verify: bool = True,
+    alpn: Sequence[str] = (HTTP2_ALPN,),
+) -> ssl.SSLContext:
+    """A context for clients. It trusts certifi's authorities unless `cafile` names others."""
+    context = _new_context(ssl.PROTOCOL_TLS_CLIENT, alpn)
+    if verify:
+        _trust(context, certifi.where() if cafile is None else cafile)
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certfile is not None:
+        load_certificate(context, certfile, keyfile)
+    return context
+
+
+def server_context(
+    *,
+    certfile: PEM,
+    keyfile: PEM | None = None,
+    cafile: PEM | None = None,
+    alpn: Sequence[str] = (HTTP2_ALPN,),
+) -> ssl.SSLContext:
+    """A context for servers. With `cafile`, clients must show a certificate that those authorities signed."""
+    context = _new_context(ssl.PROTOCOL_TLS_SERVER, alpn)
+    load_certificate(context, certfile, keyfile)
+    if cafile is not None:
+        _trust(context, cafile)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def set_alpn(context: ssl.SSLContext, alpn: Sequence[str] = (HTTP2_ALPN,)) -> None:
+    """Offer `alpn` (RFC 7301). For a context that the user made this is the only change."""
+    context.set_alpn_protocols(list(alpn))
+
+
+def load_certificate(context: ssl.SSLContext, certfile: PEM, keyfile: PEM | None = None) -> None:
+    """Use this certificate chain and key (None: the key is in `certfile`) for handshakes that start from now on."""
+    with _as_path(certfile) as certificate_path, _as_path(keyfile) as key_path:
+        try:
+            context.load_cert_chain(certificate_path or "", key_path, password=_refuse_encrypted_key)
+        except OSError as error:
+            names = _describe(certfile) + ("" if keyfile is None else f" and key {_describe(keyfile)}")
+            raise TLSError(f"cannot use certificate {names}: {_reason(error)}") from error
+
+
+class TLSEngine:
+    """One connection's TLS: ciphertext in with `feed`, plaintext out with `read_into`, and back with `encrypt` and
+    `outgoing`.
+
+    `outgoing` must be asked after every other call, the reading ones too: they may leave alerts and key updates to
+    send.
+    """
+
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ciphertext: list[bytes] = []
+        self._end_of_file = False
+        self._ended = False
+        self.truncated = False
+        self._peer = "client" if server_side else server_hostname or "server"
+        name = None if server_hostname is None else _name_to_verify(server_hostname)
+        try:
+            self._object = context.wrap_bio(
+                self._incoming, self._outgoing, server_side=server_side, server_hostname=name
+            )
+        except ValueError as error:
+            raise InvalidArgument(f"no TLS with server name {server_hostname!r}: {error}") from error
+
+    # -- The connection's own thread, before anything is shared --
+
+    def handshake(self, sock: socket.socket, deadline: Deadline, *, require_h2: bool = True) -> None:
+        """Shake hands over `sock`, which is left with a timeout set; `prepare` undoes that.
+
+        With `require_h2`, a peer that did not choose HTTP/2 is an `ALPNError`.
+        """
+        close_in_forked_child(sock)
+        try:
+            self._handshake(sock, deadline)
+            if require_h2 and self.alpn_protocol != HTTP2_ALPN:
+                self.close_notify()
+                chosen = "nothing" if self.alpn_protocol is None else repr(self.alpn_protocol)
+                raise ALPNError(f"HTTP/2 was not chosen in the TLS handshake: ALPN with the {self._peer} gave {chosen}")
+        except TimeoutError as error:
+            raise Timeout(f"no TLS handshake with the {self._peer} within {deadline.timeout} s") from error
+        except ConnectionLost:
+            raise
+        except OSError as error:
+            raise ConnectionLost(
+                f"the connection to the {self._peer} broke during the TLS handshake ({error.strerror})", retryable=True
+            ) from error
+        finally:
+            # After success there is nothing left to send; after a failure, an alert. What failed matters more than
+            # whether this works.
+            with contextlib.suppress(OSError):
+                self._send_outgoing(sock, deadline)
+
+    def _handshake(self, sock: socket.socket, deadline: Deadline) -> None:
+        finished = False
+        while not finished:
+            try:
+                self._object.do_handshake()
+                finished = True
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                raise TLSError(f"the TLS handshake with the {self._peer} failed: {_reason(error)}") from error
+            self._send_outgoing(sock, deadline)
+            if not finished:
+                _limit(sock, deadline)
+                data = sock.recv(_HANDSHAKE_READ_SIZE)
+                if not data:
+                    raise ConnectionLost(f"the {self._peer} hung up during the TLS handshake", retryable=True)
+                self._incoming.write(data)
+
+    def _send_outgoing(self, sock: socket.socket, deadline: Deadline) -> None:
+        for data in self.outgoing():
+            _limit(sock, deadline)
+            sock.sendall(data)
+
+    # -- Any thread that holds the session's lock; no I/O --
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take ciphertext that arrived."""
+        self._incoming.write(data)
+
+    def feed_eof(self) -> None:
+        """The peer will send nothing more."""
+        self._end_of_file = True
+
+    @property
+    def pending(self) -> int:
+        """Octets of ciphertext that `read_into` has not looked at. Only `feed` and `read_into` change it."""
+        return self._incoming.pending
+
+    def read_into(self, view: memoryview) -> int:
+        """Decrypt into `view` (not empty) and return how many octets that gave, at most one record's.
+
+        0 means that more ciphertext is needed. `END` is the end; `truncated` is true then if it came without a
+        close_notify alert, so that somebody else than the peer may have caused it.
+        """
+        if self._ended:
+            return END
+        if self._incoming.pending or self._object.pending():
+            try:
+                # 0 and SSLZeroReturnError both are a close_notify; which one comes depends on whether ours was sent.
+                # typeshed knows only what `read` without a buffer returns.
+                count = cast(int, self._object.read(len(view), view))
+                self._ended = count == 0
+                return count or END
+            except ssl.SSLZeroReturnError:
+                self._ended = True
+                return END
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                self._ended = True
+                raise TLSError(f"TLS with the {self._peer} failed: {_reason(error)}") from error
+        # Not `MemoryBIO.write_eof`: Python's contexts set OP_IGNORE_UNEXPECTED_EOF, with which OpenSSL 3 reports a cut
+        # like a close_notify.
+        if self._end_of_file:
+            self._ended = self.truncated = True
+            return END
+        return 0
+
+    def encrypt(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Encrypt `buffers`, which are not needed afterwards. Small ones share records."""
+        batch: list[bytes | memoryview] = []
+        size = 0
+        for buffer in buffers:
+            batch.append(buffer)
+            size += len(buffer)
+            if size >= _ENCRYPT_SIZE:
+                self._encrypt_batch(batch)
+                batch = []
+                size = 0
+        if size:
+            self._encrypt_batch(batch)
+
+    def _encrypt_batch(self, batch: list[bytes | memoryview]) -> None:
+        rest = memoryview(batch[0] if len(batch) == 1 else b"".join(batch))
+        try:
+            while rest:
+                rest = rest[self._object.write(rest) :]
+        except ssl.SSLError as error:
+            raise TLSError(f"TLS with the {self._peer} failed: {_reason(error)}") from error
+        self._ciphertext.append(self._outgoing.read())
+
+    def outgoing(self) -> list[bytes]:
+        """What is to be sent, in order; it is handed out once."""
+        if self._outgoing.pending:
+            self._ciphertext.append(self._outgoing.read())
+        ciphertext = self._ciphertext
+        if ciphertext:
+            self._ciphertext = []
+        return ciphertext
+
+    def close_notify(self) -> None:
+        """Say that nothing more will come from this side. Nothing may be encrypted after this; never raises."""
+        # It would like to wait for the peer's answer, or the connection has failed already.
+        with contextlib.suppress(ssl.SSLError):
+            self._object.unwrap()
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN chose; None before the handshake, and when the peers had nothing in common."""
+        return self._object.selected_alpn_protocol()
+
+    @property
+    def cipher(self) -> tuple[str, str, int] | None:
+        return self._object.cipher()
+
+    @property
+    def version(self) -> str | None:
+        return self._object.version()
+
+    def peer_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it."""
+        return self._object.getpeercert(binary_form)
+
+
+def _new_context(protocol: int, alpn: Sequence[str]) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113 section 9.2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION  # RFC 9113 section 9.2.1
+    context.set_ciphers(_TLS12_CIPHERS)
+    set_alpn(context, alpn)
+    key_log = os.environ.get("SSLKEYLOGFILE")
+    if key_log and not sys.flags.ignore_environment:
+        context.keylog_filename = key_log
+    return context
+
+
+def _trust(context: ssl.SSLContext, cafile: PEM) -> None:
+    text = _pem_text(cafile)
+    try:
+        if text is None:
+            context.load_verify_locations(cafile=cafile)
+        else:
+            # Only comments, outside of the certificates, can have other characters than ASCII's.
+            context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
+    except OSError as error:
+        raise TLSError(f"cannot use the authorities in {_describe(cafile)}: {_reason(error)}") from error
+
+
+def _pem_text(pem: PEM) -> bytes | None:
+    """The PEM text that the caller gave instead of a path, or None."""
+    if isinstance(pem, bytes):
+        return pem
+    if isinstance(pem, str) and "-----BEGIN" in pem:
+        return pem.encode()
+    return None
+
+
+def _describe(pem: PEM) -> str:
+    return repr(os.fspath(pem)) if _pem_text(pem) is None else "the given PEM text"
+
+
+@contextlib.contextmanager
+def _as_path(pem: PEM | None) -> Iterator[str | None]:
+    """A path to `pem`. Text goes to a file that only this user can read and that is gone afterwards: OpenSSL takes keys
+    from files only.
+    """
+    text = None if pem is None else _pem_text(pem)
+    if text is None:
+        yield None if pem is None else os.fsdecode(pem)
+        return
+    with tempfile.NamedTemporaryFile(prefix="sync_h2-", suffix=".pem") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+def _refuse_encrypted_key() -> str:
+    # Without this OpenSSL asks for the password on the terminal, and a server waits there for ever.
+    raise TLSError("the private key is encrypted; decrypt it, or load it into an ssl.SSLContext of your own")
+
+
+def _name_to_verify(host: str) -> str:
+    """`host` as certificates and the SNI extension have it (RFC 6066 section 3): no final dot, no IPv6 zone."""
+    return encode_host(host).partition("%")[0].removesuffix(".")
+
+
+def _limit(sock: socket.socket, deadline: Deadline) -> None:
+    """Give the socket's next call what is left of the time."""
+    if deadline.expired:
+        raise TimeoutError
+    sock.settimeout(deadline.remaining())
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return _EXPLANATIONS.get(error.reason) or error.reason.replace("_", " ").lower()
+    return error.strerror or str(error)

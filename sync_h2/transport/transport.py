@@ -1,0 +1,268 @@
+"""A connection's octets, plain or TLS, behind one interface for the session.
+
+Three kinds of callers: the reader thread alone calls `receive`, takes the session's lock and calls `plaintext_locked`
+until that gives nothing more. Whoever holds the session's lock calls the methods that end in `_locked`; none of them
+blocks. The writer thread alone calls `send_blocking`, without the lock, with what it took under the lock.
+
+The order on the wire is the order of the calls of `wrap_locked`: while the writer has octets in hand, a non-blocking
+send sends nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from ..errors import ConnectionLost
+from .sockets import prepare
+from .tls import END, TLSEngine
+
+__all__ = ["END", "TLSTransport", "Transport"]
+
+# Linux and macOS refuse more than 1024 buffers in one call; beyond some hundreds there is nothing to gain.
+_MAX_BUFFERS = 512
+_CIPHERTEXT_SIZE = 64 * 1024
+
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+
+
+class Transport:
+    """A plain connection. It owns `sock` from here on, and sets it up for the session."""
+
+    encrypted = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        prepare(sock)
+        self.sock = sock
+        # Whoever holds the session's lock:
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._unsent_size = 0
+        self._borrows = False
+        self._writer_size = 0
+        self._closed = False
+        # The writer thread, while it sends; others only look at it:
+        self._writer_sent = 0
+        # The reader thread. None: nothing new; 0: the end.
+        self._received: int | None = None
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        return "h2c"
+
+    # -- The reader thread, without the lock --
+
+    def receive(self, view: memoryview) -> int:
+        """Wait for octets and return how many came from the kernel, 0 at the end. `plaintext_locked` puts them into
+        `view`.
+        """
+        try:
+            self._received = self.sock.recv_into(view)
+        except OSError as error:
+            raise _lost(error) from error
+        return self._received
+
+    # -- The reader thread, holding the session's lock --
+
+    def plaintext_locked(self, view: memoryview) -> int:
+        """Put more of what was received into `view` and return its length; call it until it gives nothing.
+
+        After a `receive`, the first call must have the same view. 0 asks for another `receive`; `END` says that the
+        peer has finished sending (`truncated` tells whether TLS was cut off rather than closed).
+        """
+        received = self._received
+        if received == 0:
+            return END
+        self._received = None
+        return received or 0
+
+    @property
+    def truncated(self) -> bool:
+        return False
+
+    # -- Whoever holds the session's lock --
+
+    def wrap_locked(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Add frames to what is to be sent; memoryviews must be of octets.
+
+        Call `send_some_locked` before releasing the lock: after that, no buffer but `bytes` is referred to any more.
+        """
+        if self._closed:
+            return
+        for buffer in buffers:
+            if buffer:
+                self._unsent.append(buffer)
+                self._unsent_size += len(buffer)
+                if isinstance(buffer, memoryview) and not isinstance(buffer.obj, bytes):
+                    self._borrows = True
+
+    def close_notify_locked(self) -> None:
+        """Add the last octets of this side, which TLS has and plain connections do not. Nothing may be wrapped after
+        it.
+        """
+
+    @property
+    def unsent_locked(self) -> int:
+        """Octets that are committed to the wire and that the kernel has not taken yet. During a blocking send it falls
+        call by call.
+        """
+        return self._unsent_size + self._writer_size - self._writer_sent
+
+    def send_some_locked(self) -> bool:
+        """Send what the kernel takes at once; True when nothing is left. Raises ConnectionLost.
+
+        False means that the writer has to go on, or that it is at it already.
+        """
+        try:
+            if self._writer_size == 0 and _DONT_WAIT:
+                self._send_without_blocking()
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise _lost(error) from error
+        if self._borrows:
+            self._unsent = deque(map(_own, self._unsent))
+            self._borrows = False
+        return not self._unsent and self._writer_size == 0
+
+    def _send_without_blocking(self) -> None:
+        unsent = self._unsent
+        while unsent:
+            if len(unsent) <= _MAX_BUFFERS:
+                batch: Iterable[bytes | memoryview] = unsent
+                size = self._unsent_size
+            else:
+                batch = list(islice(unsent, _MAX_BUFFERS))
+                size = sum(map(len, batch))
+            sent = self.sock.sendmsg(batch, (), _DONT_WAIT | _NO_SIGNAL)
+            _drop(unsent, sent)
+            self._unsent_size -= sent
+            if sent < size:
+                return
+
+    def take_for_blocking_send_locked(self) -> deque[bytes | memoryview]:
+        """Hand all that is unsent to the writer, which gives it to `send_blocking` and then calls
+        `blocking_send_done_locked`.
+        """
+        taken = self._unsent
+        self._unsent = deque()
+        self._writer_size = self._unsent_size
+        self._unsent_size = 0
+        return taken
+
+    def blocking_send_done_locked(self) -> None:
+        """Whatever became of it, the writer has nothing in hand any more."""
+        self._writer_size = self._writer_sent = 0
+
+    def mark_closed_locked(self) -> None:
+        """From here on nothing is sent. Precedes `close`, so that no octet goes to whoever gets the descriptor's number
+        next.
+        """
+        self._closed = True
+        self._unsent.clear()
+        self._unsent_size = 0
+
+    # -- The writer thread, without the lock --
+
+    def send_blocking(self, taken: deque[bytes | memoryview]) -> None:
+        """Send all of `taken`, which is emptied, however long that takes. Raises ConnectionLost; `shutdown_write` ends
+        it early so.
+        """
+        try:
+            while taken:
+                sent = self.sock.sendmsg(islice(taken, _MAX_BUFFERS), (), _NO_SIGNAL)
+                _drop(taken, sent)
+                self._writer_sent += sent
+        except OSError as error:
+            raise _lost(error) from error
+
+    # -- Any thread --
+
+    def shutdown_write(self) -> None:
+        """Nothing more is sent: the peer sees the end after what the kernel has. Never raises."""
+        self._shutdown(socket.SHUT_WR)
+
+    def shutdown_both(self) -> None:
+        """Ends a `receive` and a `send_blocking` that wait. Never raises."""
+        self._shutdown(socket.SHUT_RDWR)
+
+    def _shutdown(self, how: int) -> None:
+        with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
+            self.sock.shutdown(how)
+
+    def close(self) -> None:
+        """Close the descriptor: the reader, when the writer has left and after `mark_closed_locked`; without a reader,
+        whoever made this.
+        """
+        self.sock.close()
+
+
+class TLSTransport(Transport):
+    """A TLS connection whose handshake is over. The engine is called with the session's lock held."""
+
+    encrypted = True
+
+    def __init__(self, sock: socket.socket, engine: TLSEngine) -> None:
+        super().__init__(sock)
+        self.engine = engine
+        # The reader thread:
+        self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        return self.engine.alpn_protocol
+
+    def receive(self, view: memoryview) -> int:
+        # The peer's first frames may have come with the end of the handshake; no other octets need follow them.
+        return self.engine.pending or super().receive(self._buffer)
+
+    def plaintext_locked(self, view: memoryview) -> int:
+        received = self._received
+        self._received = None
+        if received:
+            self.engine.feed(self._buffer[:received])
+        elif received == 0:
+            self.engine.feed_eof()
+        try:
+            return self.engine.read_into(view)
+        finally:
+            super().wrap_locked(self.engine.outgoing())
+
+    @property
+    def truncated(self) -> bool:
+        return self.engine.truncated
+
+    def wrap_locked(self, buffers: Sequence[bytes | memoryview]) -> None:
+        if self._closed:
+            return
+        self.engine.encrypt(buffers)
+        super().wrap_locked(self.engine.outgoing())
+
+    def close_notify_locked(self) -> None:
+        self.engine.close_notify()
+        super().wrap_locked(self.engine.outgoing())
+
+
+def _drop(buffers: deque[bytes | memoryview], sent: int) -> None:
+    """Forget the first `sent` octets of `buffers`, and the buffers they came from."""
+    while sent:
+        first = buffers[0]
+        if sent < len(first):
+            buffers[0] = memoryview(first)[sent:]
+            return
+        sent -= len(first)
+        buffers.popleft()
+
+
+def _own(buffer: bytes | memoryview) -> bytes | memoryview:
+    """`buffer`, or a copy if its memory is somebody else's to change."""
+    if isinstance(buffer, memoryview) and not isinstance(buffer.obj, bytes):
+        return bytes(buffer)
+    return buffer
+
+
+def _lost(error: OSError) -> ConnectionLost:
+    return ConnectionLost(f"the connection broke: {error.strerror or error}")
