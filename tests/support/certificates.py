@@ -29,9 +29,7 @@ def certificate_authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="session")
-def certificate(
-    certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Certificate]:
+def certificate(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
     """A server certificate for localhost, 127.0.0.1 and ::1."""
     issued = certificate_authority.issue_cert("localhost", "127.0.0.1", "::1")
     certificate_pem = b"".join(blob.bytes() for blob in issued.cert_chain_pems)

@@ -1,7 +1,7 @@
 """After every test nothing may be left over: no thread that it started, no descriptor that it opened.
 
-The check is an autouse fixture: fixtures of a wider scope are set up before it and torn down after it, so what they hold
-(a peer program's pipes) does not count, while everything that the test and its own fixtures hold does.
+The check is an autouse fixture: fixtures of a wider scope are set up before it and torn down after it, so what they
+hold (a peer program's pipes) does not count, while everything that the test and its own fixtures hold does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,181 @@
+"""Other people's HTTP/2 programs: started as servers on loopback ports, or run as clients to their end.
+
+A test that needs a program which is not installed is skipped with that reason (under CI=true this fails it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .bodies import Digest, file_digest
+from .certificates import Certificate
+
+NODE_SCRIPTS = Path(__file__).parent.parent / "interop" / "node"
+CLIENT_TIMEOUT_SECONDS = 100
+
+
+def program(name: str) -> str:
+    """The path of the program, or a skip."""
+    # Debian keeps servers in sbin, which is not on everybody's PATH.
+    path = shutil.which(name, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+    return path or pytest.skip(f"{name} is not installed")
+
+
+# -- servers
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            # A connect to a free port that picks the same port for its own end connects to itself.
+            return connection.getsockname() != connection.getpeername()
+    except ConnectionRefusedError:
+        return False
+
+
+@contextlib.contextmanager
+def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int]:
+    """Runs a server program while the block lasts, and gives the port on which it accepts connections.
+
+    Between the choice of a free port and the program's bind another process can take it; then another is tried.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        for _attempt in range(5):
+            port = _free_port()
+            process = subprocess.Popen(command_for_port(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            try:
+                while process.poll() is None:
+                    if _accepts(port):
+                        yield port
+                        return
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(0.02)
+            finally:
+                process.kill()
+                process.wait()
+        log.seek(0)
+        pytest.fail(f"{command_for_port(0)[0]} did not start:\n{log.read()}")
+
+
+def node_server(certificate: Certificate | None) -> contextlib.AbstractContextManager[int]:
+    """tests/interop/node/server.js; h2c without a certificate."""
+    node = program("node")
+
+    def command(port: int) -> list[str]:
+        options: dict[str, Any] = {"port": port}
+        if certificate:
+            options.update(certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
+        return [node, str(NODE_SCRIPTS / "server.js"), json.dumps(options)]
+
+    return running_server(command)
+
+
+def nghttpd(
+    document_root: Path, certificate: Certificate | None, *options: str
+) -> contextlib.AbstractContextManager[int]:
+    """nghttpd on a folder, sending back what is uploaded; h2c without a certificate."""
+    executable = program("nghttpd")
+
+    def command(port: int) -> list[str]:
+        common = [executable, "--address=127.0.0.1", f"--htdocs={document_root}", "--echo-upload", *options]
+        if certificate:
+            return [*common, str(port), str(certificate.keyfile), str(certificate.certfile)]
+        return [*common, "--no-tls", str(port)]
+
+    return running_server(command)
+
+
+# -- clients
+
+
+def _run(command: list[str]) -> str:
+    finished = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_TIMEOUT_SECONDS, encoding="latin-1"
+    )
+    if finished.returncode:
+        pytest.fail(f"{command} ended with {finished.returncode}\n{finished.stdout[-5000:]}\n{finished.stderr[-5000:]}")
+    return finished.stdout
+
+
+def node_client(authority: str, requests: list[dict[str, Any]], cafile: str, **options: Any) -> dict[str, Any]:
+    """Runs tests/interop/node/client.js, whose first lines explain `requests`, the options and the result."""
+    job = {"authority": authority, "requests": requests, "cafile": cafile, **options}
+    result: dict[str, Any] = json.loads(_run([program("node"), str(NODE_SCRIPTS / "client.js"), json.dumps(job)]))
+    return result
+
+
+@dataclass(frozen=True)
+class CurlResult:
+    http_version: str
+    status: int
+    header_text: str
+    """All header blocks as they came: informational ones, the response's, the trailers."""
+    body: Digest
+    text: str | None
+    """The body, when it is short."""
+
+
+def curl(url: str, *options: str, cafile: str) -> CurlResult:
+    """Runs curl, which speaks HTTP/2 by prior knowledge on http, and as negotiated by ALPN on https."""
+    with tempfile.TemporaryDirectory() as folder:
+        body, headers = Path(folder, "body"), Path(folder, "headers")
+        body.touch()
+        written = _run(
+            [program("curl"), "--silent", "--show-error", "--output", str(body), "--dump-header", str(headers)]
+            + ["--write-out", "%{http_version} %{http_code}"]
+            + (["--http2", "--cacert", cafile] if url.startswith("https:") else ["--http2-prior-knowledge"])
+            + [*options, url]
+        )
+        http_version, status = written.split()
+        received = file_digest(body)
+        text = body.read_text("latin-1") if received.length < 10_000 else None
+        return CurlResult(http_version, int(status), headers.read_text("latin-1"), received, text)
+
+
+def nghttp(url: str, *options: str) -> str:
+    """Runs nghttp: gives the response's body, or with --verbose an account of all frames."""
+    return _run([program("nghttp"), "--no-verify-peer", *options, url])
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    total: int
+    succeeded: int
+    failed: int
+    errored: int
+    timeout: int
+    status_2xx: int
+    requests_per_second: float
+
+
+def h2load(url: str, *, requests: int, connections: int, streams: int) -> LoadSummary:
+    """Runs h2load, `streams` requests at once on each of `connections`."""
+    output = _run([program("h2load"), f"-n{requests}", f"-c{connections}", f"-m{streams}", url])
+    counts = re.search(
+        r"requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+        output,
+    )
+    statuses = re.search(r"status codes: (\d+) 2xx", output)
+    rate = re.search(r"finished in .*, ([\d.]+) req/s", output)
+    if not (counts and statuses and rate):
+        pytest.fail(f"h2load's summary cannot be read:\n{output}")
+    return LoadSummary(*map(int, counts.groups()), int(statuses[1]), float(rate[1]))
