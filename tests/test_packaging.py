@@ -1,0 +1,50 @@
+"""What a user installs: complete, typed, with two dependencies, and without secrets."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import sync_h2
+
+REPOSITORY = Path(__file__).parent.parent
+INSTALLED = Path(sync_h2.__file__).parent
+
+
+def files_of(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
+def test_every_file_of_the_package_is_installed():
+    assert files_of(INSTALLED) == files_of(REPOSITORY / "sync_h2")
+    assert "py.typed" in files_of(INSTALLED)
+
+
+def test_runtime_dependencies_are_h2_and_certifi():
+    configuration = configparser.ConfigParser()
+    configuration.read(REPOSITORY / "setup.cfg")
+    assert configuration["options"]["install_requires"].split() == ["h2>=4.4.1,<5", "certifi"]
+
+
+def test_importing_everything_needs_nothing_else():
+    # A process of its own, so that what the tests import does not count.
+    script = """
+import sys
+before = set(sys.modules)
+import pkgutil, sync_h2
+for module in pkgutil.walk_packages(sync_h2.__path__, "sync_h2."):
+    __import__(module.name)
+print(*{name.partition(".")[0] for name in sys.modules if name not in before} - sys.stdlib_module_names)
+"""
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi"}
+
+
+def test_no_private_key_is_in_the_repository():
+    mark = b"PRIVATE" + b" KEY-----"
+    folders = [REPOSITORY / name for name in ("sync_h2", "tests", "examples", ".ci")]
+    paths = [*REPOSITORY.glob("*"), *(path for folder in folders for path in folder.rglob("*"))]
+    assert [path for path in paths if path.is_file() and mark in path.read_bytes()] == []
