@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support import bodies
 from support.peers import curl, h2load, nghttp, node_client
 

@@ -88,11 +88,15 @@ const routes = {
   },
 };
 
-function onStream(stream, headers) {
+async function onStream(stream, headers) {
   stream.on('error', () => {}); // a peer's reset; the peer is the one that tests it
   const [, name, argument] = headers[':path'].split('/');
-  const route = Object.hasOwn(routes, name) ? routes[name] : (unknown) => unknown.respond({ ':status': 404 }, { endStream: true });
-  Promise.resolve(route(stream, headers, argument)).catch(() => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR));
+  try {
+    if (Object.hasOwn(routes, name)) await routes[name](stream, headers, argument);
+    else stream.respond({ ':status': 404 }, { endStream: true });
+  } catch (error) {
+    stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  }
 }
 
 const server = options.certfile
