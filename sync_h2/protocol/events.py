@@ -1,0 +1,196 @@
+"""What one received frame means: the values that `Connection.receive_frame` returns.
+
+Plain values, made by the reader thread under the session's lock. (Slotted dataclasses: a third cheaper to make than named tuples.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from .headers import Headers
+from .settings import Settings
+
+
+@dataclass(slots=True)
+class RequestReceived:
+    """The client's request headers: a new stream."""
+
+    stream_id: int
+    headers: Headers
+    end_stream: bool
+
+
+@dataclass(slots=True)
+class ResponseReceived:
+    """The final response's headers."""
+
+    stream_id: int
+    headers: Headers
+    end_stream: bool
+
+
+@dataclass(slots=True)
+class InformationalReceived:
+    """A 1xx response; the final one is still to come."""
+
+    stream_id: int
+    headers: Headers
+
+
+@dataclass(slots=True)
+class TrailersReceived:
+    """Trailers. They always end the peer's side of the stream."""
+
+    stream_id: int
+    headers: Headers
+
+
+@dataclass(slots=True)
+class DataReceived:
+    """A piece of body. `flow_controlled_length` counts padding too: that much credit is to be returned."""
+
+    stream_id: int
+    data: bytes
+    flow_controlled_length: int
+    end_stream: bool
+
+
+@dataclass(slots=True)
+class DataDiscarded:
+    """DATA for a stream that takes none any more. The connection's credit for it is to be returned."""
+
+    stream_id: int
+    flow_controlled_length: int
+
+
+@dataclass(slots=True)
+class PushPromiseReceived:
+    """The server promises a response on `promised_stream_id` to the request in `headers`."""
+
+    stream_id: int
+    promised_stream_id: int
+    headers: Headers
+
+
+@dataclass(slots=True)
+class StreamReset:
+    """The stream is closed: by the peer's RST_STREAM (`remote`), or by one already sent because of what the peer did.
+
+    `reason` is for people, and empty for a remote one. The stream may be one that no event has named before.
+    """
+
+    stream_id: int
+    code: int
+    remote: bool
+    reason: str
+
+
+@dataclass(slots=True)
+class WindowUpdated:
+    """The peer takes `increment` more octets; stream 0 is the connection."""
+
+    stream_id: int
+    increment: int
+
+
+@dataclass(slots=True)
+class SettingsReceived:
+    """The peer's SETTINGS, as stated in this one frame. They are in force, and their ACK is on its way."""
+
+    values: Settings
+
+
+@dataclass(slots=True)
+class SettingsAcknowledged:
+    """The peer has applied the oldest of our SETTINGS that it had not; `values` is what that frame stated."""
+
+    values: Settings
+
+
+@dataclass(slots=True)
+class PingReceived:
+    """A PING. Its ACK is on its way."""
+
+    payload: bytes
+
+
+@dataclass(slots=True)
+class PingAcknowledged:
+    """The answer to a PING with this payload."""
+
+    payload: bytes
+
+
+@dataclass(slots=True)
+class GoawayReceived:
+    """The peer takes no streams above `last_stream_id`; the others go on."""
+
+    code: int
+    last_stream_id: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class PriorityReceived:
+    """RFC 7540's priority of a stream in any state; `weight` is from 1 to 256."""
+
+    stream_id: int
+    exclusive: bool
+    depends_on: int
+    weight: int
+
+
+@dataclass(slots=True)
+class PriorityUpdateReceived:
+    """RFC 9218's priority of a request that may not have arrived yet."""
+
+    prioritized_stream_id: int
+    value: str
+
+
+@dataclass(slots=True)
+class AltsvcReceived:
+    """An alternative service; `origin` is empty when it is that of the stream."""
+
+    stream_id: int
+    origin: str
+    value: str
+
+
+@dataclass(slots=True)
+class OriginReceived:
+    """Origins that the server is authoritative for."""
+
+    origins: list[str]
+
+
+@dataclass(slots=True)
+class HeaderListTooLarge:
+    """A request within the hard bound on header lists, but over the limits that were announced. The stream is open: answer 431."""
+
+    stream_id: int
+    end_stream: bool
+
+
+Event = Union[
+    RequestReceived,
+    ResponseReceived,
+    InformationalReceived,
+    TrailersReceived,
+    DataReceived,
+    DataDiscarded,
+    PushPromiseReceived,
+    StreamReset,
+    WindowUpdated,
+    SettingsReceived,
+    SettingsAcknowledged,
+    PingReceived,
+    PingAcknowledged,
+    GoawayReceived,
+    PriorityReceived,
+    PriorityUpdateReceived,
+    AltsvcReceived,
+    OriginReceived,
+    HeaderListTooLarge,
+]

@@ -1,0 +1,155 @@
+"""h2's connection and stream objects, changed where h2 4.4.1 would pass a fault on.
+
+This is the only module that touches h2's private parts. What is h2's here: the table of stream states (every change of a stream's state is
+a transition of that table), stream ids, how closed streams were closed, the HPACK encoder and decoder. What is not used: its frame
+parser (it drops good frames that precede a bad one), its connection-wide state (it closes on GOAWAY, RFC 9113 section 6.8 does not) and its
+classification of errors. Called by `Sending` and `Connection` only, under the session's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from h2.config import H2Configuration
+from h2.connection import AllowedStreamIDs, H2Connection
+from h2.stream import STREAM_OPEN, H2Stream, StreamClosedBy, StreamInputs, StreamState
+from hpack import HeaderTuple
+
+from ..constants import DEFAULT_WINDOW_SIZE
+
+__all__ = ["Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTable"]
+
+
+class Stream(H2Stream):
+    """h2's stream, with what h2 counts wrongly or not at all."""
+
+    def __init__(self, stream_id: int, config: H2Configuration, inbound_window_size: int, outbound_window_size: int) -> None:
+        super().__init__(stream_id, config, inbound_window_size, outbound_window_size)
+        # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty DATA frame
+        # after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
+        self.content_left: int | None = None
+        self.informational_count = 0
+        self.counted_open = False
+
+    @property
+    def state(self) -> StreamState:
+        """One of the states of RFC 9113 section 5.1."""
+        return self.state_machine.state
+
+    @property
+    def inbound_window(self) -> int:
+        """What the peer may still send on this stream; negative after a reduction of SETTINGS_INITIAL_WINDOW_SIZE."""
+        return self._inbound_window_manager.current_window_size
+
+    @inbound_window.setter
+    def inbound_window(self, size: int) -> None:
+        # h2's manager decides by itself when to send WINDOW_UPDATE; only its number is used.
+        self._inbound_window_manager.current_window_size = size
+
+
+class StreamTable(H2Connection):
+    """The streams of one connection."""
+
+    # h2 remembers 65,536 closed streams, some 6 MB a connection. Only frames that were under way when a stream was closed need it.
+    MAX_CLOSED_STREAMS = 4096
+
+    streams: dict[int, Stream]  # type: ignore[assignment]  # dict is invariant; `_begin_new_stream` below makes them all
+
+    def __init__(self, *, client: bool) -> None:
+        self._open_counts = [0, 0]  # of even and of odd stream ids
+        # Bytes in, bytes out, unchanged: h2's normalising reorders cookies and marks them never-indexed, its decoding raises on
+        # octets that are no UTF-8, and `header_rules` does the validating.
+        super().__init__(
+            H2Configuration(
+                client_side=client,
+                header_encoding=None,
+                validate_inbound_headers=False,
+                normalize_inbound_headers=False,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        # h2 derives both from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section 6.9.2).
+        self.inbound_window = DEFAULT_WINDOW_SIZE
+        self.initial_inbound_window = DEFAULT_WINDOW_SIZE
+        self.initial_outbound_window = DEFAULT_WINDOW_SIZE
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: AllowedStreamIDs) -> Stream:
+        """h2's takes the windows from settings objects that change at the wrong ACK (RFC 9113 section 6.5.3), and makes H2Streams."""
+        stream = Stream(stream_id, self.config, self.initial_inbound_window, self.initial_outbound_window)
+        self.streams[stream_id] = stream
+        if self._stream_id_is_outbound(stream_id):
+            self.highest_outbound_stream_id = stream_id
+        else:
+            self.highest_inbound_stream_id = stream_id
+        return stream
+
+    def _open_streams(self, remainder: int) -> int:
+        """h2 counts by walking through all streams, for each new one, and purges closed ones only then."""
+        return self._open_counts[remainder]
+
+    def is_outbound(self, stream_id: int) -> bool:
+        """Whether a stream of this id is one that this side opens."""
+        return self._stream_id_is_outbound(stream_id)
+
+    def is_idle(self, stream_id: int) -> bool:
+        """Whether nobody has opened this stream, or one with a higher id, yet (RFC 9113 section 5.1.1)."""
+        highest = self.highest_outbound_stream_id if self.is_outbound(stream_id) else self.highest_inbound_stream_id
+        return stream_id > highest
+
+    def closed_by(self, stream_id: int) -> StreamClosedBy | None:
+        """How a closed stream was closed; None when it was never used, or closed too long ago."""
+        return self._closed_streams.get(stream_id)
+
+    def begin(self, stream_id: int) -> Stream:
+        """A new stream in the idle state; whoever asks for it makes its first transition at once."""
+        return self._begin_new_stream(stream_id, AllowedStreamIDs(stream_id % 2))
+
+    def skip(self, stream_id: int) -> None:
+        """Note an inbound stream that was refused when it opened: what still comes on it is ignored."""
+        self.highest_inbound_stream_id = stream_id
+        self._closed_streams[stream_id] = StreamClosedBy.SEND_RST_STREAM
+
+    def apply(self, stream: Stream, *inputs: StreamInputs) -> None:
+        """Make transitions of h2's state table, count open streams (RFC 9113 section 5.1.2), forget closed ones.
+
+        h2 closes a stream for an input that does not fit its state: callers look at the state first.
+        """
+        machine = stream.state_machine
+        for stream_input in inputs:
+            machine.process_input(stream_input)
+        stream_id = stream.stream_id
+        if machine.state is StreamState.CLOSED:
+            del self.streams[stream_id]
+            self._closed_streams[stream_id] = machine.stream_closed_by
+            if stream.counted_open:
+                self._open_counts[stream_id % 2] -= 1
+        elif not stream.counted_open and STREAM_OPEN[machine.state]:
+            stream.counted_open = True
+            self._open_counts[stream_id % 2] += 1
+
+    def encode(self, fields: Iterable[HeaderTuple]) -> bytes:
+        """An HPACK block. The encoder has moved when this returns: the block must be sent."""
+        return self.encoder.encode(fields)
+
+    def limit_encoder_table(self, size: int) -> None:
+        """The peer's decoder takes a dynamic table of at most `size` (RFC 7541 section 4.2).
+
+        hpack forgets a change that has not been signalled when the same size is set once more, and signals every step of a size that was set
+        back and forth; the smallest and the last are what counts.
+        """
+        encoder = self.encoder
+        if size != encoder.header_table_size:
+            encoder.header_table_size = size
+            smallest = min(encoder.table_size_changes)
+            encoder.table_size_changes = [size] if smallest == size else [smallest, size]
+
+    @property
+    def encoder_table_octets(self) -> int:
+        """What the encoder's dynamic table holds now."""
+        return self.encoder.header_table._current_size
+
+    @property
+    def decoder_table_octets(self) -> int:
+        """What the decoder's dynamic table holds now."""
+        return self.decoder.header_table._current_size

@@ -1,0 +1,242 @@
+"""The header mapping that users see, and its way to HPACK's field lists.
+
+Pure values, no locks; a `Headers` belongs to the thread that holds it. A received block stays the bytes that HPACK gave until
+somebody looks inside. The `encode_*` functions run before a session's lock is taken: they find everything that HTTP/2 forbids, so
+that nothing can fail once the HPACK encoder has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, TypeVar, Union
+
+from hpack import HeaderTuple, NeverIndexedHeaderTuple
+
+from ..errors import InvalidArgument
+from .header_rules import SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
+
+WireFields = Sequence[tuple[bytes, bytes]]
+"""A field list as HPACK takes and gives it: (name, value) pairs of bytes; NeverIndexedHeaderTuple marks the sensitive ones."""
+
+HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
+"""What headers can be made of: a mapping (a list as value gives several fields) or pairs."""
+
+
+class Headers(MutableMapping[str, Any]):
+    """An ordered multi-mapping of lower-case names to values.
+
+    Looking up ignores case. `headers["set-cookie"]` is a list of str; every other value is one str: several `cookie` fields joined by
+    "; " (RFC 9113 section 8.2.3), other repeated fields by ", " (RFC 9110 section 5.2). `get_all` always gives a list, `pairs` the fields as
+    they stand. `sensitive` names are never put into a compression table (RFC 7541 section 7.1.3); a received field so marked is in it too.
+    """
+
+    __slots__ = ("_fields", "_index", "_wire", "sensitive")
+
+    sensitive: set[str]
+
+    def __init__(self, source: HeadersSource | None = None, /, *, sensitive: Iterable[str] = ()) -> None:
+        self._wire: WireFields | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._index: dict[str, list[str]] = {}
+        self.sensitive = {name.lower() for name in sensitive}
+        if isinstance(source, Headers):
+            self.sensitive |= source.sensitive
+            self._fields = source.pairs()
+            self._index = {name: list(values) for name, values in source._index.items()}
+        elif source is not None:
+            for name, value in source.items() if isinstance(source, Mapping) else _checked_pairs(source):
+                self._append(name, value)
+
+    @classmethod
+    def from_wire(cls, fields: WireFields) -> Headers:
+        """Headers over a validated field list, decoded (as latin-1) when first looked at."""
+        headers = cls.__new__(cls)
+        headers._wire = fields
+        return headers
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for a slot that is not set yet: the first look into a received block.
+        if name not in ("_fields", "_index", "sensitive") or self._wire is None:
+            raise AttributeError(name)
+        self._fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in self._wire]
+        self._index = {}
+        for field_name, value in self._fields:
+            self._index.setdefault(field_name, []).append(value)
+        self.sensitive = {field[0].decode("latin-1") for field in self._wire if not getattr(field, "indexable", True)}
+        return getattr(self, name)
+
+    def _append(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise InvalidArgument(f"a header's name must be a str, not {name!r}")
+        name = name.lower()
+        for text in _texts(name, value):
+            self._fields.append((name, text))
+            self._index.setdefault(name, []).append(text)
+
+    def add(self, name: str, value: Any, *, sensitive: bool = False) -> None:
+        """One more field of this name. A `sensitive` one goes out never-indexed, and is hidden in traces."""
+        self._append(name, value)
+        if sensitive:
+            self.sensitive.add(name.lower())
+
+    def get_all(self, name: str) -> list[str]:
+        """The values of all fields of this name, in order; an empty list when there are none."""
+        return list(self._index.get(name.lower(), ()))
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every field as (name, value), in order."""
+        return list(self._fields)
+
+    def copy(self) -> Headers:
+        """An independent copy, sensitive marks included."""
+        return Headers(self)
+
+    def __getitem__(self, name: str) -> Any:
+        name = name.lower()
+        values = self._index[name]
+        if name == "set-cookie":
+            return list(values)
+        if len(values) == 1:
+            return values[0]
+        return ("; " if name == "cookie" else ", ").join(values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        texts = _texts(name, value)
+        self.pop(name, None)
+        self._append(name, texts)
+
+    def __delitem__(self, name: str) -> None:
+        name = name.lower()
+        del self._index[name]
+        self._fields = [field for field in self._fields if field[0] != name]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self._index == (other if isinstance(other, Headers) else Headers(other))._index
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as dict is; MutableMapping's own annotation disagrees
+
+    def __repr__(self) -> str:
+        shown = [(name, "<sensitive>" if name in self.sensitive else value) for name, value in self._fields]
+        return f"Headers({shown!r})"
+
+
+def _checked_pairs(source: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for pair in source:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InvalidArgument(f"headers are a mapping or (name, value) pairs; {pair!r} is no pair")
+        yield pair[0], pair[1]
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """`value` as the texts of the fields that it stands for."""
+    if isinstance(value, str):
+        return [value]
+    # An HTTPStatus is an int, and formats as its name.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [str(int(value))]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(name, item)]
+    raise InvalidArgument(f"the value of header {name!r} must be a str, an int or a list of these, not {value!r}")
+
+
+def encode_request(
+    headers: HeadersSource | None, *, scheme: str, authority: str, method: str = "GET", path: str = "/"
+) -> list[HeaderTuple]:
+    """A request's field list. The keywords fill in what `headers` does not say; CONNECT without `:protocol` must say it all."""
+    headers = Headers(headers)
+    headers.setdefault(":method", method)
+    if headers[":method"] != "CONNECT" or ":protocol" in headers:
+        headers.setdefault(":scheme", scheme)
+        headers.setdefault(":path", path)
+        if "host" not in headers:
+            headers.setdefault(":authority", authority)
+    fields = _wire_fields(headers)
+    _refuse_malformed(lambda: check_request(fields, extended_connect=True))
+    return fields
+
+
+def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -> list[HeaderTuple]:
+    """The field list of the request that a PUSH_PROMISE answers in advance: safe, cacheable, without content (RFC 9113 section 8.4)."""
+    fields = encode_request(headers, scheme=scheme, authority=authority)
+    method = next(value for name, value in fields if name == b":method")
+    if method not in (b"GET", b"HEAD"):
+        raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {method.decode('latin-1')!r}")
+    return fields
+
+
+def encode_response(headers: HeadersSource | None) -> list[HeaderTuple]:
+    """The field list of a final response; `:status` is 200 unless it says otherwise."""
+    headers = Headers(headers)
+    headers.setdefault(":status", "200")
+    return _encode_response(headers, informational=False)
+
+
+def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:
+    """The field list of a 1xx response."""
+    return _encode_response(Headers(headers), informational=True)
+
+
+def _encode_response(headers: Headers, *, informational: bool) -> list[HeaderTuple]:
+    fields = _wire_fields(headers)
+    status, _ = _refuse_malformed(lambda: check_response(fields))
+    if status.startswith(b"1") is not informational:
+        kind = "an informational response" if informational else "a final response"
+        raise InvalidArgument(f":status {status.decode()} is not that of {kind}")
+    return fields
+
+
+def encode_trailers(headers: HeadersSource) -> list[HeaderTuple]:
+    """The field list of trailers."""
+    fields = _wire_fields(Headers(headers))
+    _refuse_malformed(lambda: check_trailers(fields))
+    return fields
+
+
+# What an observer could guess piece by piece if it were compressed together with the attacker's own text (RFC 7541 section 7.1).
+_NEVER_INDEXED = frozenset({"authorization", "proxy-authorization"})
+_SHORTEST_INDEXED_COOKIE = 20
+
+
+def _wire_fields(headers: Headers) -> list[HeaderTuple]:
+    """The fields as bytes, pseudo-header fields first."""
+    pseudo: list[HeaderTuple] = []
+    regular: list[HeaderTuple] = []
+    single_seen = set()
+    for name, value in headers.pairs():
+        try:
+            wire_name, wire_value = name.encode("ascii"), value.encode("latin-1")
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"header {name!r}: the name must be ASCII, the value latin-1: {value!r}") from error
+        if wire_name in SINGLE_VALUE:
+            if wire_name in single_seen:
+                raise InvalidArgument(f"header {name!r} can have only one value")
+            single_seen.add(wire_name)
+        sensitive = (
+            name in headers.sensitive
+            or name in _NEVER_INDEXED
+            or (name == "cookie" and len(wire_value) < _SHORTEST_INDEXED_COOKIE)
+        )
+        field = NeverIndexedHeaderTuple(wire_name, wire_value) if sensitive else HeaderTuple(wire_name, wire_value)
+        (pseudo if name.startswith(":") else regular).append(field)
+    return pseudo + regular
+
+
+_Checked = TypeVar("_Checked")
+
+
+def _refuse_malformed(check: Callable[[], _Checked]) -> _Checked:
+    try:
+        return check()
+    except MalformedHeaders as error:
+        raise InvalidArgument(str(error)) from error

@@ -1,0 +1,140 @@
+"""Every limit that an option can change, with its default, and the counters that notice a flooding peer.
+
+Pure values and arithmetic on an injected clock; a counter is touched only under its session's lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..constants import ErrorCode
+from ..errors import InvalidArgument, ProtocolError
+
+PADDING_STRATEGIES = ("none", "max", "aligned")
+_FORGIVENESS_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The options that bound a server or a session. Times are seconds (None: no limit), sizes octets."""
+
+    max_sessions: int = 4096
+    max_sessions_per_address: int | None = None
+    handshake_timeout: float | None = 10.0
+    max_concurrent_streams: int = 100
+    max_header_list_size: int = 65_536
+    max_header_pairs: int = 128
+    max_continuation_frames: int = 16
+    header_timeout: float | None = 20.0
+    read_timeout: float | None = None
+    write_timeout: float | None = None
+    idle_timeout: float | None = None
+    settings_timeout: float | None = 10.0
+    keepalive_interval: float | None = None
+    keepalive_timeout: float | None = 10.0
+    close_timeout: float | None = 10.0
+    stream_reset_burst: int = 1000
+    stream_reset_rate: float = 33.0
+    max_session_invalid_frames: int = 1000
+    max_session_rejected_streams: int = 100
+    max_settings: int = 32
+    max_queued_control_frames: int = 1000
+    max_session_memory: int = 16 * 1024 * 1024
+    max_outstanding_pings: int = 10
+    max_send_header_block_length: int = 65_536
+    max_deflate_dynamic_table_size: int = 4096
+    peer_max_concurrent_streams: int = 100
+    max_origin_set_size: int = 128
+    padding_strategy: str = "none"
+
+    @classmethod
+    def for_server(cls, **options: Any) -> Limits:
+        """A server's defaults, changed by `options`: dead peers must give its workers back."""
+        return cls(**{"read_timeout": 60.0, "write_timeout": 60.0, "idle_timeout": 120.0, **options})
+
+    @classmethod
+    def for_client(cls, **options: Any) -> Limits:
+        """A client's defaults, changed by `options`: it chose its peer, and waits as long as its caller wants."""
+        return cls(**{"max_session_memory": 64 * 1024 * 1024, **options})
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            # With postponed evaluation of annotations a field's type is its source text.
+            if field.name == "padding_strategy":
+                if value not in PADDING_STRATEGIES:
+                    raise InvalidArgument(f"padding_strategy must be one of {', '.join(PADDING_STRATEGIES)}, not {value!r}")
+            elif value is None:
+                if "None" not in field.type:
+                    raise InvalidArgument(f"{field.name} must be a number, not None")
+            elif isinstance(value, bool) or not isinstance(value, (int, float) if "float" in field.type else int):
+                kind = "a number" if "float" in field.type else "a whole number"
+                raise InvalidArgument(f"{field.name} must be {kind}, not {value!r}")
+            elif not value >= 0:  # written so that NaN is refused too
+                raise InvalidArgument(f"{field.name} must not be negative, not {value!r}")
+
+
+class LimitReached(ProtocolError):
+    """The peer went over the limit named `limit`: the session ends with ENHANCE_YOUR_CALM."""
+
+    def __init__(self, limit: str, message: str, *, stream_id: int | None = None) -> None:
+        super().__init__(f"{message} ({limit})", stream_id=stream_id, code=ErrorCode.ENHANCE_YOUR_CALM)
+        self.limit = limit
+
+
+class RateLimit:
+    """A token bucket: `burst` events at once, and `rate` a second in the long run."""
+
+    __slots__ = ("_burst", "_clock", "_rate", "_tokens", "_updated")
+
+    def __init__(self, burst: float, rate: float, clock: Callable[[], float]) -> None:
+        self._burst = float(burst)
+        self._rate = rate
+        self._clock = clock
+        self._tokens = self._burst
+        self._updated = clock()
+
+    def take(self) -> bool:
+        """Count one event; False when it is one too many."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class FloodGuard:
+    """Counts what costs this side work and the peer nothing; raises LimitReached when it is too much."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._resets = RateLimit(limits.stream_reset_burst, limits.stream_reset_rate, clock)
+        # In a long session useless frames come now and then without ill will, so they are forgiven within minutes.
+        per_second = limits.max_session_invalid_frames / _FORGIVENESS_SECONDS
+        self._invalid_frames = RateLimit(limits.max_session_invalid_frames, per_second, clock)
+        self._max_rejected_streams = limits.max_session_rejected_streams
+        self._rejected_streams = 0
+
+    def count_reset(self, stream_id: int) -> None:
+        """A stream that the peer reset right after opening it, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""
+        if not self._resets.take():
+            raise LimitReached("stream_reset_rate", "too many streams end with RST_STREAM", stream_id=stream_id)
+
+    def count_invalid_frame(self, stream_id: int) -> None:
+        """A frame that does nothing: empty DATA (CVE-2019-9518), HEADERS for a stream that is gone."""
+        if not self._invalid_frames.take():
+            raise LimitReached("max_session_invalid_frames", "too many frames without a purpose", stream_id=stream_id)
+
+    def count_rejected_stream(self, stream_id: int) -> None:
+        """A stream over the limit that the peer has acknowledged."""
+        self._rejected_streams += 1
+        if self._rejected_streams > self._max_rejected_streams:
+            raise LimitReached("max_session_rejected_streams", "too many streams over the limit", stream_id=stream_id)
+
+    def accepted_stream(self) -> None:
+        """A stream within the limit: the peer keeps to it again."""
+        self._rejected_streams = 0
