@@ -40,6 +40,7 @@ _EXPLANATIONS = {
     "HTTP_REQUEST": "the peer sent a plain HTTP request to a TLS port",
     "NO_SHARED_CIPHER": "no cipher suite in common; HTTP/2 needs TLS 1.3, or 1.2 with ECDHE and an AEAD cipher",
     "UNSUPPORTED_PROTOCOL": "no TLS version in common; HTTP/2 needs 1.2 or later",
+    "PEM lib": "it is not in PEM format",
 }
 
 PEM = Union[str, bytes, "os.PathLike[str]"]
@@ -112,7 +113,10 @@ class TLSEngine:
         self._end_of_file = False
         self._ended = False
         self.truncated = False
-        self._peer = "client" if server_side else server_hostname or "server"
+        self._peer = "the client" if server_side else server_hostname or "the server"
+        if context.check_hostname and not server_side and not server_hostname:
+            # `ssl.SSLObject`, unlike `ssl.SSLSocket`, would take a certificate for any name then.
+            raise InvalidArgument("TLS needs the server's name, because the context checks it against the certificate")
         name = None if server_hostname is None else _name_to_verify(server_hostname)
         try:
             self._object = context.wrap_bio(
@@ -134,14 +138,14 @@ class TLSEngine:
             if require_h2 and self.alpn_protocol != HTTP2_ALPN:
                 self.close_notify()
                 chosen = "nothing" if self.alpn_protocol is None else repr(self.alpn_protocol)
-                raise ALPNError(f"HTTP/2 was not chosen in the TLS handshake: ALPN with the {self._peer} gave {chosen}")
+                raise ALPNError(f"HTTP/2 was not chosen in the TLS handshake: ALPN with {self._peer} gave {chosen}")
         except TimeoutError as error:
-            raise Timeout(f"no TLS handshake with the {self._peer} within {deadline.timeout} s") from error
+            raise Timeout(f"no TLS handshake with {self._peer} within {deadline.timeout} s") from error
         except ConnectionLost:
             raise
         except OSError as error:
             raise ConnectionLost(
-                f"the connection to the {self._peer} broke during the TLS handshake ({error.strerror})", retryable=True
+                f"the connection to {self._peer} broke during the TLS handshake ({error.strerror})", retryable=True
             ) from error
         finally:
             # After success there is nothing left to send; after a failure, an alert. What failed matters more than
@@ -158,13 +162,13 @@ class TLSEngine:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
-                raise TLSError(f"the TLS handshake with the {self._peer} failed: {_reason(error)}") from error
+                raise TLSError(f"the TLS handshake with {self._peer} failed: {_reason(error)}") from error
             self._send_outgoing(sock, deadline)
             if not finished:
                 _limit(sock, deadline)
                 data = sock.recv(_HANDSHAKE_READ_SIZE)
                 if not data:
-                    raise ConnectionLost(f"the {self._peer} hung up during the TLS handshake", retryable=True)
+                    raise ConnectionLost(f"{self._peer} hung up during the TLS handshake", retryable=True)
                 self._incoming.write(data)
 
     def _send_outgoing(self, sock: socket.socket, deadline: Deadline) -> None:
@@ -209,7 +213,7 @@ class TLSEngine:
                 pass
             except ssl.SSLError as error:
                 self._ended = True
-                raise TLSError(f"TLS with the {self._peer} failed: {_reason(error)}") from error
+                raise TLSError(f"TLS with {self._peer} failed: {_reason(error)}") from error
         # Not `MemoryBIO.write_eof`: Python's contexts set OP_IGNORE_UNEXPECTED_EOF, with which OpenSSL 3 reports a cut
         # like a close_notify.
         if self._end_of_file:
@@ -237,7 +241,7 @@ class TLSEngine:
             while rest:
                 rest = rest[self._object.write(rest) :]
         except ssl.SSLError as error:
-            raise TLSError(f"TLS with the {self._peer} failed: {_reason(error)}") from error
+            raise TLSError(f"TLS with {self._peer} failed: {_reason(error)}") from error
         self._ciphertext.append(self._outgoing.read())
 
     def outgoing(self) -> list[bytes]:
@@ -345,6 +349,10 @@ def _limit(sock: socket.socket, deadline: Deadline) -> None:
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return _EXPLANATIONS.get(error.reason) or error.reason.replace("_", " ").lower()
-    return error.strerror or str(error)
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    text = str(error)
+    for name, explanation in _EXPLANATIONS.items():
+        if name in text:
+            return explanation
+    return error.reason.replace("_", " ").lower() if error.reason else text

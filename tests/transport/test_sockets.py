@@ -57,7 +57,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
-    """The connects that are made: to whom, and with which timeout. The swallowing address uses it up, on a clock of its own."""
+    """The connects that are made: to whom, and with which timeout. The swallowing address uses it up, on a false clock."""
     attempts: list[tuple[str, float | None]] = []
     clock = SimpleNamespace(now=0.0)
     connect = socket.socket.connect
@@ -129,7 +129,9 @@ def test_a_refusal_names_the_address_and_is_safe_to_retry(resolve: Callable[...,
         unused.bind(("127.0.0.1", 0))  # not listening, so that it refuses
         port = unused.getsockname()[1]
         resolve("127.0.0.1")
-        with pytest.raises(ConnectionLost, match=f"example.test:{port} .*127.0.0.1:{port}: Connection refused") as caught:
+        with pytest.raises(
+            ConnectionLost, match=f"example.test:{port} .*127.0.0.1:{port}: Connection refused"
+        ) as caught:
             connect_tcp("example.test", port, Deadline(TIMEOUT))
     assert caught.value.retryable
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
@@ -141,7 +143,7 @@ def test_an_unknown_name_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     for timeout in (None, TIMEOUT):
-        with pytest.raises(ConnectionLost, match="address of example.test .*not known") as caught:
+        with pytest.raises(ConnectionLost, match=r"address of example.test .*not known") as caught:
             connect_tcp("example.test", 80, Deadline(timeout))
         assert isinstance(caught.value.__cause__, socket.gaierror)
 
@@ -150,7 +152,7 @@ def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     answer = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer.wait(TIMEOUT))
     try:
-        with pytest.raises(Timeout, match="address of example.test was not found within 0.05 s"):
+        with pytest.raises(Timeout, match=r"address of example.test was not found within 0.05 s"):
             connect_tcp("example.test", 80, Deadline(0.05))
     finally:
         answer.set()
@@ -318,9 +320,9 @@ def test_a_connection_that_refuses_options_is_left_to_the_first_receive(
 def test_an_ssl_socket_is_refused(socket_pair: tuple[socket.socket, socket.socket]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    with context.wrap_socket(socket_pair[0], do_handshake_on_connect=False) as wrapped:
-        with pytest.raises(InvalidArgument, match="plain socket and a context"):
-            prepare(wrapped)
+    wrapped = context.wrap_socket(socket_pair[0], do_handshake_on_connect=False)
+    with wrapped, pytest.raises(InvalidArgument, match="plain socket and a context"):
+        prepare(wrapped)
 
 
 @pytest.mark.parametrize(
