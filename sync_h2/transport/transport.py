@@ -31,7 +31,10 @@ _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
 class Transport:
-    """A plain connection. It owns `sock` from here on, and sets it up for the session."""
+    """A plain connection. It owns `sock` from here on, and sets it up for the session.
+
+    A KeyboardInterrupt that strikes in a `_locked` method leaves it unknown what was sent: the session has to end then.
+    """
 
     encrypted = False
 

@@ -57,7 +57,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
-    """The connects that are made: to whom, and with which timeout. The swallowing address uses it up, on a false clock."""
+    """The connects that are made: to whom, and with which timeout. The swallowing one uses it up, on a false clock."""
     attempts: list[tuple[str, float | None]] = []
     clock = SimpleNamespace(now=0.0)
     connect = socket.socket.connect
