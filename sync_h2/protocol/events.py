@@ -1,12 +1,13 @@
 """What one received frame means: the values that `Connection.receive_frame` returns.
 
-Plain values, made by the reader thread under the session's lock. (Slotted dataclasses: a third cheaper to make than named tuples.)
+Plain values, made by the reader thread under the session's lock. They are slotted dataclasses because these are a third
+cheaper to make than named tuples.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from .headers import Headers
 from .settings import Settings
@@ -167,30 +168,30 @@ class OriginReceived:
 
 @dataclass(slots=True)
 class HeaderListTooLarge:
-    """A request within the hard bound on header lists, but over the limits that were announced. The stream is open: answer 431."""
+    """A request over the announced limits on header lists, within the hard bound. The stream is open: answer 431."""
 
     stream_id: int
     end_stream: bool
 
 
-Event = Union[
-    RequestReceived,
-    ResponseReceived,
-    InformationalReceived,
-    TrailersReceived,
-    DataReceived,
-    DataDiscarded,
-    PushPromiseReceived,
-    StreamReset,
-    WindowUpdated,
-    SettingsReceived,
-    SettingsAcknowledged,
-    PingReceived,
-    PingAcknowledged,
-    GoawayReceived,
-    PriorityReceived,
-    PriorityUpdateReceived,
-    AltsvcReceived,
-    OriginReceived,
-    HeaderListTooLarge,
-]
+Event: TypeAlias = (
+    RequestReceived
+    | ResponseReceived
+    | InformationalReceived
+    | TrailersReceived
+    | DataReceived
+    | DataDiscarded
+    | PushPromiseReceived
+    | StreamReset
+    | WindowUpdated
+    | SettingsReceived
+    | SettingsAcknowledged
+    | PingReceived
+    | PingAcknowledged
+    | GoawayReceived
+    | PriorityReceived
+    | PriorityUpdateReceived
+    | AltsvcReceived
+    | OriginReceived
+    | HeaderListTooLarge
+)

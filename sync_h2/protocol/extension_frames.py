@@ -49,7 +49,8 @@ def parse_origin(payload: bytes) -> list[str]:
 def build_origin(origins: Iterable[str], max_length: int) -> list[bytes]:
     """The payloads of as many ORIGIN frames as it takes for each to have at most `max_length` octets.
 
-    An empty list gives one empty payload: it says that the server is authoritative for nothing more (RFC 8336 section 2.3).
+    An empty list gives one empty payload: it says that the server is authoritative for nothing more (RFC 8336 section
+    2.3).
     """
     payloads = [b""]
     for origin in origins:

@@ -1,7 +1,7 @@
 """Cutting received octets into frames, and packing frames' headers (RFC 9113 section 4).
 
-Knows lengths and the client's preface, nothing of what frames mean. `FrameReader` is used by a session's reader thread alone:
-the receive buffer is its own, so that the system call can fill it while no lock is held.
+Knows lengths and the client's preface, nothing of what frames mean. `FrameReader` is used by a session's reader thread
+alone: the receive buffer is its own, so that the system call can fill it while no lock is held.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from ..errors import ProtocolError
 
 IDLE_BUFFER_SIZE = 16 * 1024
 LARGEST_BUFFER_SIZE = 256 * 1024
-# Below this much room at the buffer's end what is left over moves to its front: a read of a few octets costs a system call.
+# Below this much room at the buffer's end what is left over moves to its front: a read of a few octets costs a system
+# call.
 _SMALLEST_READ = 4 * 1024
 
 # The 24-bit length is read as 16 and 8 bits.
@@ -62,7 +63,8 @@ class FrameReader:
         room_needed = max((self._frame_length or FRAME_HEADER_LENGTH) - remaining, 1)
         capacity = max(self._capacity_wanted, remaining + room_needed)
         if capacity > len(self._buffer) or (not remaining and capacity < len(self._buffer)):
-            # Payloads that somebody still looks at keep the old buffer alive; a bytearray with views on it can't be resized.
+            # Payloads that somebody still looks at keep the old buffer alive; a bytearray with views on it can't be
+            # resized.
             buffer = bytearray(capacity)
             view = memoryview(buffer)
             view[:remaining] = self._view[self._start : self._end]
@@ -84,8 +86,8 @@ class FrameReader:
     def next_frame(self) -> tuple[int, int, int, memoryview] | None:
         """The next whole frame as (type, flags, stream id, payload), or None until more has arrived.
 
-        The payload is a view that is valid until the next `writable()`. A frame longer than `max_frame_size` is refused when its
-        header has arrived, before there is memory for its payload.
+        The payload is a view that is valid until the next `writable()`. A frame longer than `max_frame_size` is refused
+        when its header has arrived, before there is memory for its payload.
         """
         if self._preface_left:
             self._take_preface()

@@ -1,9 +1,10 @@
 """h2's connection and stream objects, changed where h2 4.4.1 would pass a fault on.
 
-This is the only module that touches h2's private parts. What is h2's here: the table of stream states (every change of a stream's state is
-a transition of that table), stream ids, how closed streams were closed, the HPACK encoder and decoder. What is not used: its frame
-parser (it drops good frames that precede a bad one), its connection-wide state (it closes on GOAWAY, RFC 9113 section 6.8 does not) and its
-classification of errors. Called by `Sending` and `Connection` only, under the session's lock.
+This is the only module that touches h2's private parts. What is h2's here: the table of stream states (every change of
+a stream's state is a transition of that table), stream ids, how closed streams were closed, the HPACK encoder and
+decoder. What is not used: its frame parser (it drops good frames that precede a bad one), its connection-wide state (it
+closes on GOAWAY, RFC 9113 section 6.8 does not) and its classification of errors. Called by `Sending` and `Connection`
+only, under the session's lock.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ __all__ = ["Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTab
 class Stream(H2Stream):
     """h2's stream, with what h2 counts wrongly or not at all."""
 
-    def __init__(self, stream_id: int, config: H2Configuration, inbound_window_size: int, outbound_window_size: int) -> None:
+    def __init__(
+        self, stream_id: int, config: H2Configuration, inbound_window_size: int, outbound_window_size: int
+    ) -> None:
         super().__init__(stream_id, config, inbound_window_size, outbound_window_size)
-        # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty DATA frame
-        # after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
+        # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty
+        # DATA frame after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
         self.content_left: int | None = None
         self.informational_count = 0
         self.counted_open = False
@@ -50,15 +53,16 @@ class Stream(H2Stream):
 class StreamTable(H2Connection):
     """The streams of one connection."""
 
-    # h2 remembers 65,536 closed streams, some 6 MB a connection. Only frames that were under way when a stream was closed need it.
+    # h2 remembers 65,536 closed streams, some 6 MB a connection. Only frames that were under way when a stream was
+    # closed need it.
     MAX_CLOSED_STREAMS = 4096
 
-    streams: dict[int, Stream]  # type: ignore[assignment]  # dict is invariant; `_begin_new_stream` below makes them all
+    streams: dict[int, Stream]  # type: ignore[assignment]  # dict is invariant; see `_begin_new_stream`
 
     def __init__(self, *, client: bool) -> None:
         self._open_counts = [0, 0]  # of even and of odd stream ids
-        # Bytes in, bytes out, unchanged: h2's normalising reorders cookies and marks them never-indexed, its decoding raises on
-        # octets that are no UTF-8, and `header_rules` does the validating.
+        # Bytes in, bytes out, unchanged: h2's normalising reorders cookies and marks them never-indexed, its decoding
+        # raises on octets that are no UTF-8, and `header_rules` does the validating.
         super().__init__(
             H2Configuration(
                 client_side=client,
@@ -69,13 +73,14 @@ class StreamTable(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
-        # h2 derives both from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section 6.9.2).
+        # h2 derives both from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section
+        # 6.9.2).
         self.inbound_window = DEFAULT_WINDOW_SIZE
         self.initial_inbound_window = DEFAULT_WINDOW_SIZE
         self.initial_outbound_window = DEFAULT_WINDOW_SIZE
 
     def _begin_new_stream(self, stream_id: int, allowed_ids: AllowedStreamIDs) -> Stream:
-        """h2's takes the windows from settings objects that change at the wrong ACK (RFC 9113 section 6.5.3), and makes H2Streams."""
+        """h2's takes the windows from settings that change at the wrong ACK (RFC 9113 section 6.5.3)."""
         stream = Stream(stream_id, self.config, self.initial_inbound_window, self.initial_outbound_window)
         self.streams[stream_id] = stream
         if self._stream_id_is_outbound(stream_id):
@@ -135,8 +140,8 @@ class StreamTable(H2Connection):
     def limit_encoder_table(self, size: int) -> None:
         """The peer's decoder takes a dynamic table of at most `size` (RFC 7541 section 4.2).
 
-        hpack forgets a change that has not been signalled when the same size is set once more, and signals every step of a size that was set
-        back and forth; the smallest and the last are what counts.
+        hpack forgets a change that has not been signalled when the same size is set once more, and signals every step
+        of a size that was set back and forth; the smallest and the last are what counts.
         """
         encoder = self.encoder
         if size != encoder.header_table_size:

@@ -1,6 +1,8 @@
-"""Putting header blocks together from HEADERS, PUSH_PROMISE and CONTINUATION, and decoding them (RFC 9113 sections 4.3, 6.2, 6.6, 6.10).
+"""Putting header blocks together from HEADERS, PUSH_PROMISE and CONTINUATION, and decoding them (RFC 9113 sections 4.3,
+6.2, 6.6, 6.10).
 
-Every block that arrives is decoded, whatever its stream's state: the compression table is the connection's. Reader thread, session's lock.
+Every block that arrives is decoded, whatever its stream's state: the compression table is the connection's. Reader
+thread, session's lock.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ _END_HEADERS = int(FrameFlag.END_HEADERS)
 _PADDED = int(FrameFlag.PADDED)
 _PRIORITY_FLAG = int(FrameFlag.PRIORITY)
 
-# A block over the announced limits is still decoded, so that the request can be answered and the connection goes on, up to this bound.
+# A block over the announced limits is still decoded, so that the request can be answered and the connection goes on, up
+# to this bound.
 _HARD_BOUND_FACTOR = 4
 _SMALLEST_HARD_BOUND = 256 * 1024
 
 
 @dataclass(slots=True)
 class HeaderBlock:
-    """A whole block. `promised_stream_id` is set for a PUSH_PROMISE, `priority` (exclusive, depends_on, weight) where HEADERS had it."""
+    """A whole block.
+
+    `promised_stream_id` is set for a PUSH_PROMISE, `priority` (exclusive, depends_on, weight) where HEADERS had it.
+    """
 
     stream_id: int
     promised_stream_id: int | None
@@ -92,7 +98,9 @@ class HeaderBlockReader:
         if self._block is None or self._block.stream_id != stream_id:
             raise ProtocolError("CONTINUATION does not continue a header block", code=ErrorCode.PROTOCOL_ERROR)
         if len(self._fragments) > self._max_continuation_frames:
-            raise LimitReached("max_continuation_frames", "a header block in too many CONTINUATION frames", stream_id=stream_id)
+            raise LimitReached(
+                "max_continuation_frames", "a header block in too many CONTINUATION frames", stream_id=stream_id
+            )
         return self._fragment(flags, payload)
 
     def _fragment(self, flags: int, payload: memoryview) -> HeaderBlock | None:
@@ -113,7 +121,9 @@ class HeaderBlockReader:
         try:
             block.fields = list(self._decoder.decode(block.encoded, raw=True))
         except OversizedHeaderListError as error:
-            raise LimitReached("max_header_list_size", "a header list that is too large", stream_id=block.stream_id) from error
+            raise LimitReached(
+                "max_header_list_size", "a header list that is too large", stream_id=block.stream_id
+            ) from error
         # hpack promises HPACKError; h2 guards against the others, which older versions let through.
         except (HPACKError, IndexError, TypeError, ValueError) as error:
             raise ProtocolError(f"HPACK decoding failed: {error}", code=ErrorCode.COMPRESSION_ERROR) from error
@@ -122,7 +132,7 @@ class HeaderBlockReader:
 
 
 def without_padding(payload: memoryview) -> memoryview:
-    """The payload of a frame with the PADDED flag, less its padding and the octet that says how much (RFC 9113 section 6.1)."""
+    """The payload of a frame with the PADDED flag, less padding and its length octet (RFC 9113 section 6.1)."""
     if not payload:
         raise _too_short("padded")
     padding = payload[0]

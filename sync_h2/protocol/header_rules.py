@@ -1,6 +1,7 @@
 """What HTTP/2 allows in a field list (RFC 9113 sections 8.2 and 8.3), for both directions.
 
-Pure functions of bytes. Received lists are checked under the session's lock by the reader thread, ours before the lock is taken.
+Pure functions of bytes. Received lists are checked under the session's lock by the reader thread, ours before the lock
+is taken.
 """
 
 from __future__ import annotations
@@ -12,23 +13,24 @@ CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connectio
 """Fields that speak of one HTTP/1.1 connection: forbidden (RFC 9113 section 8.2.2)."""
 
 SINGLE_VALUE = frozenset(
-    b"access-control-allow-credentials access-control-max-age access-control-request-method age authorization content-encoding "
-    b"content-language content-length content-location content-md5 content-range content-type date dnt etag expires from host "
-    b"if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards "
-    b"proxy-authorization range referer retry-after tk upgrade-insecure-requests user-agent x-content-type-options".split()
+    b"access-control-allow-credentials access-control-max-age access-control-request-method age authorization "
+    b"content-encoding content-language content-length content-location content-md5 content-range content-type date "
+    b"dnt etag expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified "
+    b"location max-forwards proxy-authorization range referer retry-after tk upgrade-insecure-requests user-agent "
+    b"x-content-type-options".split()
 )
-"""Fields that have one value: we do not send them twice. (The list is Node's; a received repetition is the application's to judge.)"""
+"""Fields that have one value: we do not send them twice. The list is Node's; receiving is not so strict."""
 
 _REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _RESPONSE_PSEUDO = frozenset({b":status"})
 _NO_PSEUDO: frozenset[bytes] = frozenset()
 
-# Names that need no look at their spelling, because they are common and right. A table is ten times as fast as the pattern.
+# Common names that need no look at their spelling: a table is ten times as fast as the pattern.
 _COMMON_NAMES = SINGLE_VALUE - {b"content-length", b"host"} | frozenset(
-    b"accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-origin allow alt-svc cache-control "
-    b"content-disposition cookie expect forwarded link origin pragma priority proxy-authenticate refresh server set-cookie "
-    b"strict-transport-security traceparent tracestate trailer vary via www-authenticate x-forwarded-for x-forwarded-host "
-    b"x-forwarded-proto x-powered-by x-request-id".split()
+    b"accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-origin allow alt-svc "
+    b"cache-control content-disposition cookie expect forwarded link origin pragma priority proxy-authenticate refresh "
+    b"server set-cookie strict-transport-security traceparent tracestate trailer vary via www-authenticate "
+    b"x-forwarded-for x-forwarded-host x-forwarded-proto x-powered-by x-request-id".split()
 )
 _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"})
 

@@ -1,8 +1,8 @@
 """The header mapping that users see, and its way to HPACK's field lists.
 
-Pure values, no locks; a `Headers` belongs to the thread that holds it. A received block stays the bytes that HPACK gave until
-somebody looks inside. The `encode_*` functions run before a session's lock is taken: they find everything that HTTP/2 forbids, so
-that nothing can fail once the HPACK encoder has moved.
+Pure values, no locks; a `Headers` belongs to the thread that holds it. A received block stays the bytes that HPACK gave
+until somebody looks inside. The `encode_*` functions run before a session's lock is taken: they find everything that
+HTTP/2 forbids, so that nothing can fail once the HPACK encoder has moved.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import InvalidArgument
 from .header_rules import SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
 
 WireFields = Sequence[tuple[bytes, bytes]]
-"""A field list as HPACK takes and gives it: (name, value) pairs of bytes; NeverIndexedHeaderTuple marks the sensitive ones."""
+"""A field list as HPACK takes and gives it: pairs of bytes; a NeverIndexedHeaderTuple is a sensitive one."""
 
 HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
 """What headers can be made of: a mapping (a list as value gives several fields) or pairs."""
@@ -25,9 +25,10 @@ HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
 class Headers(MutableMapping[str, Any]):
     """An ordered multi-mapping of lower-case names to values.
 
-    Looking up ignores case. `headers["set-cookie"]` is a list of str; every other value is one str: several `cookie` fields joined by
-    "; " (RFC 9113 section 8.2.3), other repeated fields by ", " (RFC 9110 section 5.2). `get_all` always gives a list, `pairs` the fields as
-    they stand. `sensitive` names are never put into a compression table (RFC 7541 section 7.1.3); a received field so marked is in it too.
+    Looking up ignores case. `headers["set-cookie"]` is a list of str; every other value is one str: several `cookie`
+    fields joined by "; " (RFC 9113 section 8.2.3), other repeated fields by ", " (RFC 9110 section 5.2). `get_all`
+    always gives a list, `pairs` the fields as they stand. `sensitive` names are never put into a compression table (RFC
+    7541 section 7.1.3); a received field so marked is in it too.
     """
 
     __slots__ = ("_fields", "_index", "_wire", "sensitive")
@@ -153,7 +154,7 @@ def _texts(name: str, value: Any) -> list[str]:
 def encode_request(
     headers: HeadersSource | None, *, scheme: str, authority: str, method: str = "GET", path: str = "/"
 ) -> list[HeaderTuple]:
-    """A request's field list. The keywords fill in what `headers` does not say; CONNECT without `:protocol` must say it all."""
+    """A request's field list; keywords fill in what `headers` does not say (nothing for a plain CONNECT)."""
     headers = Headers(headers)
     headers.setdefault(":method", method)
     if headers[":method"] != "CONNECT" or ":protocol" in headers:
@@ -167,7 +168,7 @@ def encode_request(
 
 
 def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -> list[HeaderTuple]:
-    """The field list of the request that a PUSH_PROMISE answers in advance: safe, cacheable, without content (RFC 9113 section 8.4)."""
+    """The field list of a request that is answered in advance; safe and without content (RFC 9113 section 8.4)."""
     fields = encode_request(headers, scheme=scheme, authority=authority)
     method = next(value for name, value in fields if name == b":method")
     if method not in (b"GET", b"HEAD"):
@@ -203,7 +204,8 @@ def encode_trailers(headers: HeadersSource) -> list[HeaderTuple]:
     return fields
 
 
-# What an observer could guess piece by piece if it were compressed together with the attacker's own text (RFC 7541 section 7.1).
+# What an observer could guess piece by piece if it were compressed together with the attacker's own text (RFC 7541
+# section 7.1).
 _NEVER_INDEXED = frozenset({"authorization", "proxy-authorization"})
 _SHORTEST_INDEXED_COOKIE = 20
 

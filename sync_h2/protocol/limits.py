@@ -66,7 +66,9 @@ class Limits:
             # With postponed evaluation of annotations a field's type is its source text.
             if field.name == "padding_strategy":
                 if value not in PADDING_STRATEGIES:
-                    raise InvalidArgument(f"padding_strategy must be one of {', '.join(PADDING_STRATEGIES)}, not {value!r}")
+                    raise InvalidArgument(
+                        f"padding_strategy must be one of {', '.join(PADDING_STRATEGIES)}, not {value!r}"
+                    )
             elif value is None:
                 if "None" not in field.type:
                     raise InvalidArgument(f"{field.name} must be a number, not None")
@@ -120,7 +122,7 @@ class FloodGuard:
         self._rejected_streams = 0
 
     def count_reset(self, stream_id: int) -> None:
-        """A stream that the peer reset right after opening it, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""
+        """A stream that the peer opened and reset, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""
         if not self._resets.take():
             raise LimitReached("stream_reset_rate", "too many streams end with RST_STREAM", stream_id=stream_id)
 

@@ -1,7 +1,7 @@
 """Our own SETTINGS between being sent and being acknowledged (RFC 9113 section 6.5.3).
 
-Pure bookkeeping, under the session's lock. h2's would apply, at one ACK, the oldest pending value of every setting: those of
-different frames at once.
+Pure bookkeeping, under the session's lock. h2's would apply, at one ACK, the oldest pending value of every setting:
+those of different frames at once.
 """
 
 from __future__ import annotations
@@ -46,6 +46,6 @@ class LocalSettings:
         return getattr(self.acknowledged, name)
 
     def largest(self, name: str) -> Any:
-        """The largest value that the peer may go by at this moment: a larger one at once, a smaller one when acknowledged."""
+        """The largest value that the peer may go by now: a larger one at once, a smaller one when acknowledged."""
         stated = [getattr(values, name) for values in (self.acknowledged, *self._pending)]
         return max(value for value in stated if value is not None)

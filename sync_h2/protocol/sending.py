@@ -1,31 +1,27 @@
-"""What one HTTP/2 connection sends, and the state that sending and receiving share.
+"""What one HTTP/2 connection sends.
 
-Every method runs under the session's lock, on whatever thread sends. Each checks everything first and raises without having changed
-anything; after the check nothing can fail, so that the HPACK encoder and the order on the wire stay in step.
+Every method runs under the session's lock, on whatever thread sends. Each checks everything first and raises without
+having changed anything; after the check nothing can fail, so that the HPACK encoder and the order on the wire stay in
+step.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from hpack import HeaderTuple
 
-from ..constants import DEFAULT_MAX_FRAME_SIZE, MAX_STREAM_ID, MAX_WINDOW_SIZE, PREFACE, FrameFlag, FrameType
-from ..errors import InvalidArgument, InvalidState, StreamIDsExhausted
+from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, PREFACE, FrameFlag, FrameType
+from ..errors import InvalidArgument, InvalidState
 from .extension_frames import build_altsvc, build_origin, build_priority_update
-from .framing import FrameReader, frame_header
+from .framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState, StreamTable
-from .header_blocks import HeaderBlockReader, pack_priority
-from .limits import FloodGuard, Limits
-from .local_settings import LocalSettings
+from .header_blocks import pack_priority
 from .settings import Settings, pack_settings
-
-Emit = Callable[[bool, tuple["bytes | memoryview", ...]], None]
-"""Takes (urgent, buffers): one frame, or one header block's frames, to go out unbroken. An urgent one may overtake others."""
+from .state import ConnectionState
 
 # Plain numbers: an operation on IntFlag members costs a microsecond.
-_ACK = int(FrameFlag.ACK)
 _END_STREAM = int(FrameFlag.END_STREAM)
 _END_HEADERS = int(FrameFlag.END_HEADERS)
 _PADDED = int(FrameFlag.PADDED)
@@ -37,37 +33,8 @@ _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 
 
-class Sending:
+class Sending(ConnectionState):
     """The half of `Connection` that turns calls into frames."""
-
-    def __init__(
-        self, *, client: bool, settings: Settings, limits: Limits, emit: Emit, clock: Callable[[], float]
-    ) -> None:
-        self.client = client
-        self.limits = limits
-        self.remote_settings = Settings.defaults()
-        self.settings_received = False
-        self.peer_max_concurrent_streams = limits.peer_max_concurrent_streams
-        self.max_outbound_frame_size = DEFAULT_MAX_FRAME_SIZE
-        self.frames = FrameReader(expect_preface=not client, max_frame_size=DEFAULT_MAX_FRAME_SIZE)
-        self._emit = emit
-        self._table = StreamTable(client=client)
-        self._table.limit_encoder_table(min(4096, limits.max_deflate_dynamic_table_size))
-        self._header_blocks = HeaderBlockReader(
-            self._table.decoder,
-            max_continuation_frames=limits.max_continuation_frames,
-            max_header_pairs=limits.max_header_pairs,
-        )
-        self._flood_guard = FloodGuard(limits, clock)
-        self._local_settings = LocalSettings()
-        # What the limits enforce is announced, unless the settings say something else: then that is enforced.
-        self._first_settings = Settings(
-            max_concurrent_streams=limits.max_concurrent_streams, max_header_list_size=limits.max_header_list_size
-        ).merged(settings)
-        self._max_inbound_streams = limits.max_concurrent_streams
-        self._header_blocks.limit(limits.max_header_list_size)
-        self._goaway_sent_last_id = MAX_STREAM_ID
-        self._goaway_received_last_id: int | None = None
 
     # Connection
 
@@ -78,11 +45,12 @@ class Sending:
         self.update_settings(self._first_settings)
 
     def update_settings(self, values: Settings) -> None:
-        """Send SETTINGS. What widens the peer's limits holds at once, what narrows them when the peer acknowledges it."""
+        """Send SETTINGS. What widens the peer's limits holds at once, what narrows them when it is acknowledged."""
         if self._local_settings.latest("enable_connect_protocol") and values.enable_connect_protocol is False:
             raise InvalidArgument("enable_connect_protocol cannot be withdrawn (RFC 8441 section 3)")
         if not self.client and values.enable_push:
-            # "A server MUST NOT explicitly set this value to 1" (RFC 9113 section 6.5.2), and full sets of values contain it.
+            # "A server MUST NOT explicitly set this value to 1" (RFC 9113 section 6.5.2), and full sets of values
+            # contain it.
             values = Settings({**values, "enable_push": None})
         payload = pack_settings(values)
         self._local_settings.sent(values)
@@ -95,7 +63,9 @@ class Sending:
         self.frames.max_frame_size = local.largest("max_frame_size")
         table.decoder.max_allowed_table_size = local.largest("header_table_size")
         self._header_blocks.limit(_stated_or(local.latest("max_header_list_size"), self.limits.max_header_list_size))
-        self._max_inbound_streams = _stated_or(local.latest("max_concurrent_streams"), self.limits.max_concurrent_streams)
+        self._max_inbound_streams = _stated_or(
+            local.latest("max_concurrent_streams"), self.limits.max_concurrent_streams
+        )
         change = local.largest("initial_window_size") - table.initial_inbound_window
         if change:
             table.initial_inbound_window += change
@@ -111,7 +81,9 @@ class Sending:
     def goaway(self, code: int, last_stream_id: int, data: bytes = b"") -> None:
         """Send GOAWAY. Streams that are open go on (RFC 9113 section 6.8)."""
         if not 0 <= last_stream_id <= MAX_STREAM_ID:
-            raise InvalidArgument(f"the last stream id of GOAWAY must be from 0 to {MAX_STREAM_ID}, not {last_stream_id}")
+            raise InvalidArgument(
+                f"the last stream id of GOAWAY must be from 0 to {MAX_STREAM_ID}, not {last_stream_id}"
+            )
         if len(data) > self.max_outbound_frame_size - _GOAWAY.size:
             raise InvalidArgument(f"{len(data)} octets of data do not fit into a GOAWAY frame")
         # "Endpoints MUST NOT increase the value they send in the last stream identifier": what was ruled out stays so.
@@ -126,7 +98,7 @@ class Sending:
             self._emit(False, (frame_header(len(payload), FrameType.ORIGIN, 0, 0) + payload,))
 
     def altsvc(self, origin: str, value: str, stream_id: int) -> None:
-        """Send ALTSVC (RFC 7838 section 4): for an origin on stream 0, or without one for the origin of an open stream."""
+        """Send ALTSVC (RFC 7838 section 4): for `origin` on stream 0, or with "" for the origin of an open stream."""
         self._only_server("ALTSVC")
         if bool(origin) is bool(stream_id):
             raise InvalidArgument("ALTSVC has an origin on stream 0, and none on other streams")
@@ -231,11 +203,14 @@ class Sending:
         return promised_stream_id
 
     def _check_block_length(self, headers: Sequence[HeaderTuple]) -> None:
-        # Before compression: once it is known how long the block became, the encoder has moved and the block must be sent.
+        # Before compression: once it is known how long the block became, the encoder has moved and the block must be
+        # sent.
         length = sum([len(name) + len(value) for name, value in headers])
         if length > self.limits.max_send_header_block_length:
             limit = self.limits.max_send_header_block_length
-            raise InvalidArgument(f"the header fields have {length} octets; max_send_header_block_length allows {limit}")
+            raise InvalidArgument(
+                f"the header fields have {length} octets; max_send_header_block_length allows {limit}"
+            )
 
     def _send_block(
         self, stream: Stream, headers: Sequence[HeaderTuple], end_stream: bool, flags: int = 0, prefix: bytes = b""
@@ -264,10 +239,8 @@ class Sending:
 
     # Data, windows, resets
 
-    def send_data(
-        self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None
-    ) -> None:
-        """Send one DATA frame; it must fit `send_window` and `max_outbound_frame_size`, padding and its length octet included."""
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
+        """Send one DATA frame. With its padding it must fit `send_window` and `max_outbound_frame_size`."""
         stream = self._sendable(stream_id, "DATA")
         length = len(data) if padding is None else len(data) + padding + 1
         if length > self.max_outbound_frame_size:
@@ -293,7 +266,7 @@ class Sending:
             self._emit(False, (frame_header(0, FrameType.DATA, flags, stream_id),))
 
     def open_window(self, stream_id: int, increment: int) -> None:
-        """Let the peer send `increment` octets more (stream 0: the connection). Does nothing where no data can come any more."""
+        """Let the peer send `increment` octets more (stream 0: the connection), if any can still come."""
         if not 1 <= increment <= MAX_WINDOW_SIZE:
             raise InvalidArgument(f"a window opens by 1 to {MAX_WINDOW_SIZE} octets, not {increment}")
         holder: Stream | StreamTable = self._table
@@ -322,82 +295,6 @@ class Sending:
 
     def _emit_reset(self, stream_id: int, code: int) -> None:
         self._emit(False, (frame_header(4, FrameType.RST_STREAM, 0, stream_id) + _UNSIGNED_32.pack(code),))
-
-    # State
-
-    @property
-    def next_outbound_stream_id(self) -> int:
-        """The id of the next stream that this side opens; StreamIDsExhausted when there is none (RFC 9113 section 5.1.1)."""
-        highest = self._table.highest_outbound_stream_id
-        next_id = highest + 2 if highest else 1 if self.client else 2
-        if next_id > MAX_STREAM_ID:
-            raise StreamIDsExhausted("this connection has used its last stream id; open another")
-        return next_id
-
-    @property
-    def last_inbound_stream_id(self) -> int:
-        """The highest id of a stream that the peer has opened, 0 before the first."""
-        return self._table.highest_inbound_stream_id
-
-    def open_outbound_streams(self) -> int:
-        """Streams that this side opened and that count against the peer's limit; reserved ones do not."""
-        return self._table.open_outbound_streams
-
-    def open_inbound_streams(self) -> int:
-        """Streams that the peer opened and that count against our limit; reserved ones do not."""
-        return self._table.open_inbound_streams
-
-    def stream_is_open(self, stream_id: int) -> bool:
-        """Whether anything can still be sent or received on this stream (reserved ones included)."""
-        return stream_id in self._table.streams
-
-    def stream_state(self, stream_id: int) -> str:
-        """The state of RFC 9113 section 5.1: "idle", "reserved_local", "open", "half_closed_remote", "closed", ..."""
-        stream = self._table.streams.get(stream_id)
-        if stream is not None:
-            return stream.state.name.lower()
-        return "idle" if self._table.is_idle(stream_id) else "closed"
-
-    def send_window(self, stream_id: int) -> int:
-        """What may be sent now on this stream: the smaller of its window and the connection's, possibly negative; 0 when it is closed."""
-        stream = self._table.streams.get(stream_id)
-        if stream is None:
-            return 0
-        return min(stream.outbound_flow_control_window, self._table.outbound_flow_control_window)
-
-    def outbound_window(self, stream_id: int = 0) -> int:
-        """The stream's own send window (0: the connection's)."""
-        if not stream_id:
-            return self._table.outbound_flow_control_window
-        stream = self._table.streams.get(stream_id)
-        return stream.outbound_flow_control_window if stream is not None else 0
-
-    def inbound_window(self, stream_id: int = 0) -> int:
-        """What the peer may still send on the stream (0: on the connection)."""
-        if not stream_id:
-            return self._table.inbound_window
-        stream = self._table.streams.get(stream_id)
-        return stream.inbound_window if stream is not None else 0
-
-    @property
-    def local_settings(self) -> Settings:
-        """Our values that the peer has acknowledged."""
-        return self._local_settings.acknowledged
-
-    @property
-    def pending_settings(self) -> int:
-        """How many SETTINGS frames of ours wait for an ACK."""
-        return self._local_settings.pending_count
-
-    @property
-    def deflate_dynamic_table_size(self) -> int:
-        """Octets in the HPACK encoder's dynamic table."""
-        return self._table.encoder_table_octets
-
-    @property
-    def inflate_dynamic_table_size(self) -> int:
-        """Octets in the HPACK decoder's dynamic table."""
-        return self._table.decoder_table_octets
 
     def _sendable(self, stream_id: int, what: str) -> Stream:
         stream = self._table.streams.get(stream_id)

@@ -23,7 +23,8 @@ from ..errors import InvalidArgument
 _LARGEST_VALUE = 2**32 - 1
 _ENTRY = struct.Struct(">HL")
 
-# name: (id, smallest value, largest value), in the order of the ids. RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1.
+# name: (id, smallest value, largest value), in the order of the ids. RFC 9113 section 6.5.2, RFC 8441 section 3, RFC
+# 9218 section 2.1.
 _KNOWN: dict[str, tuple[SettingId, int, int]] = {
     "header_table_size": (SettingId.HEADER_TABLE_SIZE, 0, _LARGEST_VALUE),
     "enable_push": (SettingId.ENABLE_PUSH, 0, 1),
@@ -41,8 +42,8 @@ _BOOLEANS = frozenset({"enable_push", "enable_connect_protocol", "no_rfc7540_pri
 class Settings(Mapping[str, Any]):
     """What one SETTINGS frame states, or the values in force: attributes, and a mapping of the stated names.
 
-    Every field may be None: not stated. `custom` maps the ids of other settings (16 bits) to their values (32 bits); assign a
-    whole mapping to change it. A value out of range raises InvalidArgument, at construction and at assignment.
+    Every field may be None: not stated. `custom` maps the ids of other settings (16 bits) to their values (32 bits);
+    assign a whole mapping to change it. A value out of range raises InvalidArgument, at construction and at assignment.
     """
 
     __slots__ = (
@@ -78,7 +79,7 @@ class Settings(Mapping[str, Any]):
 
     @classmethod
     def defaults(cls) -> Settings:
-        """What holds for an endpoint that has stated nothing; None where that means no limit (RFC 9113 section 6.5.2)."""
+        """What holds for an endpoint that has stated nothing (RFC 9113 section 6.5.2); None where that is no limit."""
         return cls(
             header_table_size=4096,
             enable_push=True,
@@ -158,12 +159,14 @@ def pack_settings(settings: Mapping[str, Any]) -> bytes:
 def unpack_settings(data: bytes | bytearray | memoryview) -> Settings:
     """The settings in the payload of a SETTINGS frame; the last of several with the same id counts."""
     if len(data) % _ENTRY.size:
-        raise InvalidArgument(f"packed settings are {_ENTRY.size} octets each; {len(data)} octets is no multiple of that")
+        raise InvalidArgument(
+            f"packed settings are {_ENTRY.size} octets each; {len(data)} octets is no multiple of that"
+        )
     return settings_from_items(_ENTRY.iter_unpack(data))
 
 
 def settings_from_items(items: Iterable[tuple[int, ...]]) -> Settings:
-    """`Settings` from (id, value) pairs in the order of the wire. An InvalidArgument carries the code of RFC 9113 section 6.5.2."""
+    """`Settings` from (id, value) pairs in the order of the wire. InvalidArgument has RFC 9113 section 6.5.2's code."""
     settings = Settings()
     custom: dict[int, int] = {}
     for setting_id, value in items:
