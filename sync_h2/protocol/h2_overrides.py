@@ -9,7 +9,7 @@ only, under the session's lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, H2Connection
@@ -17,6 +17,7 @@ from h2.stream import STREAM_OPEN, H2Stream, StreamClosedBy, StreamInputs, Strea
 from hpack import HeaderTuple
 
 from ..constants import DEFAULT_WINDOW_SIZE
+from .hpack_memo import RememberingEncoder
 
 __all__ = ["Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTable"]
 
@@ -73,7 +74,8 @@ class StreamTable(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
-        # h2 derives both from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section
+        self._remembering_encoder = RememberingEncoder(self.encoder)
+        # h2 derives these from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section
         # 6.9.2).
         self.inbound_window = DEFAULT_WINDOW_SIZE
         self.initial_inbound_window = DEFAULT_WINDOW_SIZE
@@ -133,9 +135,9 @@ class StreamTable(H2Connection):
             stream.counted_open = True
             self._open_counts[stream_id % 2] += 1
 
-    def encode(self, fields: Iterable[HeaderTuple]) -> bytes:
+    def encode(self, fields: Sequence[HeaderTuple]) -> bytes:
         """An HPACK block. The encoder has moved when this returns: the block must be sent."""
-        return self.encoder.encode(fields)
+        return self._remembering_encoder.encode(fields)
 
     def limit_encoder_table(self, size: int) -> None:
         """The peer's decoder takes a dynamic table of at most `size` (RFC 7541 section 4.2).

@@ -14,6 +14,7 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from ..constants import ErrorCode, FrameFlag, FrameType
 from ..errors import ProtocolError
+from .hpack_memo import Fields, RememberingDecoder
 from .limits import LimitReached
 
 _PRIORITY = struct.Struct(">LB")
@@ -43,7 +44,7 @@ class HeaderBlock:
     end_stream: bool
     priority: tuple[bool, int, int] | None
     encoded: bytes
-    fields: list[tuple[bytes, bytes]]
+    fields: Fields
     too_large: bool
 
 
@@ -52,6 +53,7 @@ class HeaderBlockReader:
 
     def __init__(self, decoder: Decoder, *, max_continuation_frames: int, max_header_pairs: int) -> None:
         self._decoder = decoder
+        self._remembering_decoder = RememberingDecoder(decoder)
         self._max_continuation_frames = max_continuation_frames
         self._max_header_pairs = max_header_pairs
         self._max_header_list_size = 0
@@ -65,6 +67,7 @@ class HeaderBlockReader:
         self._max_header_list_size = max_header_list_size
         self._hard_bound = max(_HARD_BOUND_FACTOR * max_header_list_size, _SMALLEST_HARD_BOUND)
         self._decoder.max_header_list_size = self._hard_bound
+        self._remembering_decoder.limits_changed()
 
     @property
     def open(self) -> bool:
@@ -90,7 +93,7 @@ class HeaderBlockReader:
                     raise _too_short("HEADERS")
                 priority = parse_priority(payload)
                 payload = payload[_PRIORITY.size :]
-        self._block = HeaderBlock(stream_id, promised_stream_id, end_stream, priority, b"", [], False)
+        self._block = HeaderBlock(stream_id, promised_stream_id, end_stream, priority, b"", (), False)
         return self._fragment(flags, payload)
 
     def continuation(self, flags: int, stream_id: int, payload: memoryview) -> HeaderBlock | None:
@@ -119,7 +122,7 @@ class HeaderBlockReader:
 
     def _decode(self, block: HeaderBlock) -> None:
         try:
-            block.fields = list(self._decoder.decode(block.encoded, raw=True))
+            block.fields = self._remembering_decoder.decode(block.encoded)
         except OversizedHeaderListError as error:
             raise LimitReached(
                 "max_header_list_size", "a header list that is too large", stream_id=block.stream_id

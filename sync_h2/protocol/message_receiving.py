@@ -83,7 +83,7 @@ class MessageReceiving(Sending):
                 events = self._block_on_stream(stream, block)
             except MalformedHeaders as error:
                 events = self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, str(error))
-        if block.priority is not None:
+        if block.priority is not None and block.stream_id in self._table.streams:
             events += self._priority_received(block.stream_id, *block.priority)
         return events
 
