@@ -35,6 +35,9 @@ class HTTP2Error(Exception):
 
     retryable: bool = False
 
+    partial: bytes = b""
+    """From `read(-1)`: the body's bytes that came before the error."""
+
     def __init__(
         self, message: str = "", *, stream_id: int | None = None, code: int | None = None, retryable: bool | None = None
     ) -> None:
@@ -55,14 +58,16 @@ class HTTP2Error(Exception):
             details.append("safe to retry")
         return f"{self.message} [{', '.join(details)}]" if details else self.message
 
-    def again(self) -> HTTP2Error:
-        """A new instance that says the same, chained from this one.
+    def again(self, stream_id: int | None = None) -> HTTP2Error:
+        """A new instance that says the same, chained from this one; of `stream_id`, if it named none.
 
         Several callers may be woken by one failure; each raises an instance of its own, because a traceback belongs to one raise.
         """
         copy = type(self).__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy.args = self.args
+        if copy.stream_id is None:
+            copy.stream_id = stream_id
         copy.__cause__ = self
         return copy
 
@@ -98,9 +103,7 @@ class ProtocolError(HTTP2Error):
 
 
 class StreamReset(HTTP2Error):
-    """The stream ended with RST_STREAM. From `read(-1)`, `partial` holds the body bytes that came before it."""
-
-    partial: bytes = b""
+    """The stream ended with RST_STREAM."""
 
 
 class StreamUnprocessed(StreamReset):

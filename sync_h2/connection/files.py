@@ -1,0 +1,83 @@
+"""`stream.rfile` and `stream.wfile`: real file objects over a stream's two directions, for whatever takes a file.
+
+They hold their stream. They block as the stream's own calls do, with the session's default timeouts.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from .timers import timers
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from .stream import Stream
+
+
+class StreamReader(io.RawIOBase):
+    """The incoming body. Closing it leaves the stream alone."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        self._checkClosed()
+        return self._stream.readinto(buffer)
+
+    def readall(self) -> bytes:
+        self._checkClosed()
+        return self._stream.read(-1)
+
+    def readline(self, size: int | None = -1) -> bytes:  # RawIOBase's own reads byte by byte
+        self._checkClosed()
+        return self._stream.readline(-1 if size is None else size)
+
+    def _checkClosed(self) -> None:
+        if self.closed:
+            raise ValueError("read of a closed file")
+
+
+class StreamWriter(io.RawIOBase):
+    """The outgoing body. `close()` and leaving a `with` block without an exception end it; being collected does not."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._collected = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        if self.closed:
+            raise ValueError("write to a closed file")
+        if self._collected:  # a buffer around this file flushes in its finalizer, where nothing may block
+            return memoryview(data).nbytes
+        return self._stream.write(data)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        if self._collected:
+            timers.run(self._stream._cancel)
+        else:
+            self._stream.end()
+
+    def __exit__(self, *exception: object) -> None:
+        if exception[0] is not None:
+            # What was written is not all: it must not look whole.
+            super().close()
+            self._stream._cancel()
+        self.close()
+
+    def __del__(self) -> None:
+        """Do nothing: IOBase's own would call close(), and so end the body with whatever was written so far."""
+
+    def _dealloc_warn(self, source: object) -> None:
+        # How BufferedWriter and TextIOWrapper say that the close() that follows is a finalizer's.
+        self._collected = True

@@ -1,0 +1,39 @@
+"""How much the peer may send: credit that is owed to it, and when to announce it (RFC 9113 section 6.9).
+
+The window that the peer knows lives in the protocol; here stands only what has been used up and not yet given back. Announcing
+in batches of half a window keeps WINDOW_UPDATE frames rare. Every method needs the session's lock.
+"""
+
+from __future__ import annotations
+
+STREAM_WINDOW = 256 * 1024
+"""A stream's first window: enough for 256 KiB per round trip, little enough to hold for each of 100 streams."""
+LARGEST_STREAM_WINDOW = 4 * 1024 * 1024
+CONNECTION_WINDOW = 8 * 1024 * 1024
+
+
+class ReceiveWindow:
+    """One window's size and the credit that is owed. `grows_to` is the size up to which `credit` may double it."""
+
+    __slots__ = ("grows_to", "owed", "size")
+
+    def __init__(self, size: int, grows_to: int = 0) -> None:
+        self.size = size
+        self.grows_to = grows_to
+        self.owed = 0
+
+    def credit(self, count: int, *, grow: bool = False) -> int:
+        """Add `count` bytes of credit; return the increment to announce now, or 0.
+
+        With `grow`, the reader has kept up with a whole batch, so the window is what limits it: the batch brings a larger one.
+        """
+        self.owed += count
+        if self.owed * 2 < self.size or not self.owed:
+            return 0
+        increment = self.owed
+        self.owed = 0
+        if grow and self.size < self.grows_to:
+            growth = min(self.size, self.grows_to - self.size)
+            self.size += growth
+            increment += growth
+        return increment

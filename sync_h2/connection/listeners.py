@@ -1,0 +1,195 @@
+"""Listeners: functions called when things happen by themselves (`on`, `off`, `once`), in the order in which they happened.
+
+`Listeners` belong to a session or stream and need the session's lock. A `Dispatcher` is the queue of one session's events; its thread
+runs while there are events that somebody listens for, and calls listeners one at a time with no lock held, so a listener may block and
+may call anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import InvalidArgument
+from .waiting import Monitor, WaitQueue
+
+logger = logging.getLogger("sync_h2.listeners")
+
+Listener = Callable[..., object]
+
+MOST_WAITING = 10_000
+"""Events that may wait for a listener that blocks; what comes beyond is dropped and logged."""
+_LINGER = 1.0  # seconds for which an idle dispatcher thread waits for the next event
+_KEPT_ONCE = frozenset({"connect", "response", "trailers", "aborted", "error", "close", "ready", "want_trailers"})
+_KEPT_MANY = 64  # how many of the repeatable events are kept for a first listener that comes late
+
+_NODE_STREAM_EVENTS = frozenset({"data", "end", "drain", "finish", "readable", "pipe", "unpipe", "set_encoding"})
+
+
+def check_event(name: str, known: frozenset[str]) -> None:
+    """Raise `InvalidArgument` (a ValueError) unless `name` is an event of the object."""
+    if name in known:
+        return
+    if name in _NODE_STREAM_EVENTS:
+        raise InvalidArgument(
+            f"there is no {name!r} event: use read(), iteration, write(), wait_closed() or io.TextIOWrapper(stream.rfile)"
+        )
+    raise InvalidArgument(f"unknown event {name!r}; there are {', '.join(sorted(known))}")
+
+
+class Listeners:
+    """What listens to one object. Events in `kept` that nobody listens for yet wait here for their first listener."""
+
+    __slots__ = ("_dispatcher", "_functions", "_kept", "_keeping", "known")
+
+    def __init__(self, dispatcher: Dispatcher, known: frozenset[str], kept: frozenset[str]) -> None:
+        self.known = known
+        self._dispatcher = dispatcher
+        self._keeping = kept
+        self._functions: dict[str, list[tuple[Listener, bool]]] = {}
+        self._kept: dict[str, list[tuple[object, ...]]] = {}
+
+    def add_locked(self, name: str, function: Listener, once: bool = False) -> None:
+        self._functions.setdefault(name, []).append((function, once))
+        for arguments in self._kept.pop(name, ()):
+            self._dispatcher.post_locked(self, name, arguments)
+
+    def remove_locked(self, name: str, function: Listener) -> None:
+        functions = self._functions.get(name, [])
+        for entry in functions:
+            if entry[0] == function:
+                functions.remove(entry)
+                break
+
+    def has_locked(self, name: str) -> bool:
+        return bool(self._functions.get(name))
+
+    def emit_locked(self, name: str, *arguments: object) -> bool:
+        """Queue the event; False when nobody listens for it (it may be kept)."""
+        if self._functions.get(name):
+            self._dispatcher.post_locked(self, name, arguments)
+            return True
+        if name in self._keeping:
+            kept = self._kept.setdefault(name, [])
+            if len(kept) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
+                kept.append(arguments)
+        return False
+
+    def take_locked(self, name: str) -> list[Listener]:
+        """The functions to call for one event, `once` ones removed."""
+        entries = self._functions.get(name, [])
+        functions = [entry[0] for entry in entries]
+        if any(entry[1] for entry in entries):
+            self._functions[name] = [entry for entry in entries if not entry[1]]
+        return functions
+
+
+class Dispatcher:
+    """One session's events in the order in which they happened, and the thread that hands them out."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._events: deque[tuple[Listeners, str, tuple[object, ...]]] = deque()
+        self._posted = WaitQueue(monitor)
+        self._running = False
+        self._finishing = False
+        self._dropped = 0
+        self.thread_id = 0  # of the thread that calls listeners: a listener must not wait for the end of its own session
+
+    def post_locked(self, listeners: Listeners, name: str, arguments: tuple[object, ...]) -> None:
+        if len(self._events) >= MOST_WAITING and name not in _KEPT_ONCE:
+            self._dropped += 1
+            if self._dropped == 1:
+                self._monitor.after_unlock(lambda: logger.warning("a listener blocks: %r events are dropped", name))
+            return
+        self._events.append((listeners, name, arguments))
+        if self._running:
+            self._posted.wake_all_locked()
+        else:
+            self._running = True
+            self._monitor.after_unlock(self._start)
+
+    def finish_locked(self) -> None:
+        """The session has ended: the thread goes as soon as the last event is delivered."""
+        self._finishing = True
+        self._posted.wake_all_locked()
+
+    def _start(self) -> None:
+        threading.Thread(target=self._run, name="sync_h2-listeners", daemon=True).start()
+
+    def _run(self) -> None:
+        self.thread_id = threading.get_ident()
+        while True:
+            batch: tuple[list[Listener], tuple[object, ...], str] | None = None
+            waiter = None
+            with self._monitor, self._monitor.lock:
+                if self._events:
+                    listeners, name, arguments = self._events.popleft()
+                    batch = (listeners.take_locked(name), arguments, name)
+                    del listeners
+                else:
+                    waiter = self._posted.enlist_locked()
+                    if self._finishing:
+                        self._running = False
+                        return
+            if batch is not None:
+                for function in batch[0]:
+                    call_listener(function, batch[2], batch[1])
+                del batch
+            elif waiter is not None and not waiter.block(_LINGER):
+                with self._monitor, self._monitor.lock:
+                    self._posted.withdraw_locked(waiter)
+                    if not self._events:
+                        self._running = False
+                        return
+
+
+def call_listener(function: Listener, name: str, arguments: tuple[Any, ...]) -> None:
+    """Call a listener; one that raises is logged, the others go on."""
+    try:
+        function(*arguments)
+    except Exception:
+        logger.exception("a %r listener failed", name)
+
+
+class Observable:
+    """The public `on`, `once` and `off` of sessions and streams."""
+
+    __slots__ = ()
+
+    _monitor: Monitor
+    _listeners: Listeners
+
+    def on(self, name: str, function: Listener | None = None) -> Any:
+        """Register a listener; without `function`, a decorator. Raises `InvalidArgument` for an unknown event.
+
+        Listeners run in order, one at a time per session, on a thread of their own; see the list of events in the README.
+        """
+        return self._register(name, function, once=False)
+
+    def once(self, name: str, function: Listener | None = None) -> Any:
+        """As `on`, for the next such event only."""
+        return self._register(name, function, once=True)
+
+    def off(self, name: str, function: Listener) -> None:
+        """Remove a listener; nothing happens if it was not registered."""
+        check_event(name, self._listeners.known)
+        with self._monitor, self._monitor.lock:
+            self._listeners.remove_locked(name, function)
+
+    def _register(self, name: str, function: Listener | None, *, once: bool) -> Any:
+        check_event(name, self._listeners.known)
+        if function is None:
+            return lambda decorated: self._register(name, decorated, once=once)
+        if not callable(function):
+            raise TypeError(f"a listener must be callable, not {type(function).__name__}")
+        with self._monitor, self._monitor.lock:
+            self._listeners.add_locked(name, function, once)
+        return function
+
+    def _register_all(self, listeners: Mapping[str, Listener] | None) -> None:
+        for name, function in (listeners or {}).items():
+            self._register(name, function, once=False)

@@ -1,0 +1,82 @@
+"""Body bytes that arrived and have not been read. Knows nothing of streams; every method needs the session's lock."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class ReceiveBuffer:
+    """A queue of byte chunks, read from the front; `len()` is the number of bytes."""
+
+    __slots__ = ("_chunks", "_position", "_size")
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._position = 0  # how much of the first chunk has been read
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, data: bytes) -> None:
+        if data:
+            self._chunks.append(data)
+            self._size += len(data)
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes from the front; all there are when `count` is negative."""
+        if not self._size or not count:
+            return b""
+        if count < 0 or count >= self._size:
+            if len(self._chunks) == 1 and not self._position:
+                data = self._chunks[0]
+            else:
+                first = self._chunks[0]
+                self._chunks[0] = first[self._position :]
+                data = b"".join(self._chunks)
+            self.clear()
+            return data
+        target = bytearray(count)
+        self.readinto(memoryview(target))
+        return bytes(target)
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill `target` (bytes, writable) from the front; returns how many bytes were copied."""
+        filled = 0
+        room = len(target)
+        while self._chunks and filled < room:
+            chunk = self._chunks[0]
+            piece = memoryview(chunk)[self._position : self._position + room - filled]
+            target[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._position += len(piece)
+            if self._position == len(chunk):
+                self._chunks.popleft()
+                self._position = 0
+        self._size -= filled
+        return filled
+
+    def find_line_end(self, limit: int, searched: int = 0) -> int:
+        """The length of the first line with its line feed, or -1 when it has not ended yet.
+
+        `limit` bytes (negative: any number) always count as a line. The first `searched` bytes are known to hold no line feed.
+        """
+        passed = -self._position
+        for chunk in self._chunks:
+            end = passed + len(chunk)
+            if end > searched:
+                found = chunk.find(b"\n", max(searched - passed, 0))
+                if found >= 0:
+                    length = passed + found + 1
+                    return length if limit < 0 else min(length, limit)
+            passed = end
+            if 0 <= limit <= passed:
+                return limit
+        return -1
+
+    def clear(self) -> int:
+        """Drop everything; returns how many bytes that was."""
+        dropped = self._size
+        self._chunks.clear()
+        self._position = self._size = 0
+        return dropped

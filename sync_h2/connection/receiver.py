@@ -1,0 +1,292 @@
+"""The reader thread: bytes from the transport, frames, events, and what each event changes.
+
+`read_forever` is the thread. It blocks in `recv` and in nothing else, and refers to its session only while it handles what came: a session
+that nobody refers to any more can be collected although its reader waits. Methods ending in `_locked` hold the session's lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from ..constants import ErrorCode, error_code_name
+from ..deadline import Deadline
+from ..errors import (
+    ConnectionLost,
+    HTTP2Error,
+    InvalidState,
+    ProtocolError,
+    SessionGoaway,
+    StreamUnprocessed,
+    TLSError,
+)
+from ..errors import StreamReset as StreamResetError
+from ..protocol import events
+from ..protocol.framing import FrameReader
+from ..transport.transport import END, Transport
+from .scheduler import parse_priority
+
+if TYPE_CHECKING:
+    from .session import Session
+
+logger = logging.getLogger("sync_h2.connection")
+
+_HEADER_BLOCK_FRAMES = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
+
+
+def read_forever(session_reference: ref[Session], transport: Transport, frames: FrameReader) -> None:
+    """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
+    while True:
+        view = frames.writable()
+        lost: HTTP2Error | None = None
+        try:
+            transport.receive(view)
+        except ConnectionLost as error:
+            lost = error
+        session = session_reference()
+        if session is None:
+            transport.close()
+            # Said here and not in a finalizer, which could run anywhere.
+            warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
+            return
+        try:
+            goes_on = session._receiver.received(view, lost)
+        except BaseException as error:
+            logger.exception("the reader of %r failed", session)
+            broken = InvalidState("the session's reader failed")
+            broken.__cause__ = error
+            session.destroy(broken)
+            goes_on = False
+        if not goes_on:
+            session._receiver.close_down()
+            return
+        del session, view
+
+
+class Receiver:
+    """What the reader does with one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._protocol = session._protocol
+        self._frames = session._protocol.frames
+        self._transport = session._transport
+        self._sender = session._sender
+        self._outbox = session._outbox
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            events.DataReceived: self._data_locked,
+            events.DataDiscarded: self._discarded_locked,
+            events.RequestReceived: session._request_received_locked,
+            events.ResponseReceived: session._response_received_locked,
+            events.InformationalReceived: session._informational_received_locked,
+            events.PushPromiseReceived: session._push_promise_received_locked,
+            events.HeaderListTooLarge: session._header_list_too_large_locked,
+            events.TrailersReceived: self._trailers_locked,
+            events.StreamReset: self._reset_locked,
+            events.WindowUpdated: self._window_locked,
+            events.SettingsReceived: self._settings_locked,
+            events.SettingsAcknowledged: self._settings_acknowledged_locked,
+            events.PingReceived: self._ping_locked,
+            events.PingAcknowledged: self._pong_locked,
+            events.GoawayReceived: self._goaway_locked,
+            events.PriorityReceived: self._priority_locked,
+            events.PriorityUpdateReceived: self._priority_update_locked,
+            events.AltsvcReceived: self._altsvc_locked,
+            events.OriginReceived: self._origin_locked,
+        }
+
+    def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
+        """Handle what the transport has just received; False when nothing more can come."""
+        session = self._session
+        with session._monitor, session._lock:
+            if lost is not None:
+                session._end_locked(lost, None)
+                return False
+            try:
+                while True:
+                    count = self._transport.plaintext_locked(view)
+                    if count == END:
+                        self._end_of_input_locked()
+                        return False
+                    if not count:
+                        break
+                    if not session._destroyed:  # afterwards what comes is read and discarded
+                        self._frames.received(count)
+                        self._handle_frames_locked()
+                        view = self._frames.writable()
+            except TLSError as error:
+                session._end_locked(error, None)
+                return False
+            if not session._destroyed:
+                session._watchdog.received_locked()
+                session._watchdog.header_block_locked(
+                    self._protocol.header_block_open or self._frames.partial_type in _HEADER_BLOCK_FRAMES
+                )
+            self._sender.send_locked()
+            return True
+
+    def _handle_frames_locked(self) -> None:
+        session = self._session
+        outbox = self._outbox
+        handlers = self._handlers
+        outbox.count_replies = True
+        try:
+            while not session._destroyed:
+                frame = self._frames.next_frame()
+                if frame is None:
+                    break
+                for event in self._protocol.receive_frame(*frame):
+                    handlers[type(event)](event)
+                if outbox.replies > session._limits.max_queued_control_frames:
+                    raise ProtocolError(
+                        "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
+                    )
+        except ProtocolError as error:
+            limit = getattr(error, "limit", None)
+            if limit is None and outbox.replies > session._limits.max_queued_control_frames:
+                limit = "max_queued_control_frames"
+            session._fail_locked(error, limit)
+        finally:
+            outbox.count_replies = False
+
+    def _end_of_input_locked(self) -> None:
+        session = self._session
+        if session._destroyed:
+            return
+        if session._streams:
+            how = "was cut off" if self._transport.truncated else "was closed by the peer"
+            error = ConnectionLost(f"the connection {how} while {len(session._streams)} streams were open")
+            session._end_locked(error, None)
+        else:
+            reason = ConnectionLost("the peer has closed the connection", retryable=True)
+            session._end_locked(session._goaway_error, None, reason=reason)
+
+    def close_down(self) -> None:
+        """The end of the reader: wait for the writer to leave, close the descriptor, tell everybody."""
+        session = self._session
+        sender = self._sender
+        # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
+        session._monitor.wait(
+            lambda: sender.writer_left if sender.writer_running_locked else True, Deadline(None), "the writer to leave"
+        )
+        with session._monitor, session._lock:
+            sender.finished = True
+            self._transport.mark_closed_locked()
+        self._transport.close()
+        with session._monitor, session._lock:
+            session._gone = True
+            session._listeners.emit_locked("close")
+            session._dispatcher.finish_locked()
+            session._ended.wake_all_locked()
+        session._session_gone()
+
+    # -- streams
+
+    def _data_locked(self, event: events.DataReceived) -> None:
+        session = self._session
+        state = session._streams.get(event.stream_id)
+        if state is None:
+            session._credit_connection_locked(event.flow_controlled_length)
+            return
+        size = len(event.data)
+        if size:
+            state.buffer.append(event.data)
+            if state.reading_all:
+                state.precredited += size
+            else:
+                session._unread += size
+                state.arrived.wake_all_locked()
+        session._credit_connection_locked(event.flow_controlled_length)
+        if event.end_stream:
+            session._remote_end_locked(state)
+        else:
+            session._credit_stream_locked(
+                state, event.flow_controlled_length if state.reading_all else event.flow_controlled_length - size
+            )
+
+    def _discarded_locked(self, event: events.DataDiscarded) -> None:
+        self._session._credit_connection_locked(event.flow_controlled_length)
+
+    def _trailers_locked(self, event: events.TrailersReceived) -> None:
+        state = self._session._streams.get(event.stream_id)
+        if state is not None:
+            state.trailers = event.headers
+            state.listeners.emit_locked("trailers", event.headers)
+            self._session._remote_end_locked(state)
+
+    def _reset_locked(self, event: events.StreamReset) -> None:
+        state = self._session._streams.get(event.stream_id)
+        if state is None:
+            return
+        error: HTTP2Error
+        if not event.remote:
+            error = ProtocolError(event.reason, stream_id=event.stream_id, code=event.code)
+        elif event.code == ErrorCode.REFUSED_STREAM:
+            error = StreamUnprocessed("the peer refused the stream", stream_id=event.stream_id, code=event.code)
+        else:
+            error = StreamResetError("the peer reset the stream", stream_id=event.stream_id, code=event.code)
+        self._session._close_stream_locked(state, event.code, error)
+
+    def _window_locked(self, event: events.WindowUpdated) -> None:
+        if not event.stream_id:
+            self._sender.connection_window_opened_locked()
+            return
+        state = self._session._streams.get(event.stream_id)
+        if state is not None:
+            self._sender.schedule_locked(state)
+
+    def _priority_locked(self, event: events.PriorityReceived) -> None:
+        state = self._session._streams.get(event.stream_id)
+        if state is not None:
+            self._sender.unschedule_locked(state)
+            state.weight = event.weight
+            self._sender.schedule_locked(state)
+
+    def _priority_update_locked(self, event: events.PriorityUpdateReceived) -> None:
+        state = self._session._streams.get(event.prioritized_stream_id)
+        if state is not None:
+            self._sender.unschedule_locked(state)
+            state.urgency, state.sequential = parse_priority(event.value)
+            self._sender.schedule_locked(state)
+
+    # -- the session
+
+    def _settings_locked(self, event: events.SettingsReceived) -> None:
+        session = self._session
+        if session._watchdog.handshake is not None:
+            session._watchdog.handshake = None
+            session._listeners.emit_locked("connect")
+        for state in session._streams.values():
+            self._sender.schedule_locked(state)  # its window may have opened
+        session._listeners.emit_locked("remote_settings", self._protocol.remote_settings)
+        session._slots_changed_locked()
+
+    def _settings_acknowledged_locked(self, event: events.SettingsAcknowledged) -> None:
+        self._session._settings_acknowledged_locked()
+
+    def _ping_locked(self, event: events.PingReceived) -> None:
+        self._session._listeners.emit_locked("ping", event.payload)
+
+    def _pong_locked(self, event: events.PingAcknowledged) -> None:
+        self._session._ping_answered_locked(event.payload)
+
+    def _goaway_locked(self, event: events.GoawayReceived) -> None:
+        session = self._session
+        if event.code != ErrorCode.NO_ERROR and session._goaway_error is None:
+            session._goaway_error = SessionGoaway(
+                f"the peer ended the session with {error_code_name(event.code)}"
+                + (f": {event.data[:200].decode('latin-1')}" if event.data else ""),
+                code=event.code,
+            )
+        session._goaway_received_locked(event.code, event.last_stream_id, event.data)
+        session._refuse_new_locked()
+
+    def _altsvc_locked(self, event: events.AltsvcReceived) -> None:
+        self._session._listeners.emit_locked("altsvc", event.value, event.origin, event.stream_id)
+
+    def _origin_locked(self, event: events.OriginReceived) -> None:
+        self._session._listeners.emit_locked("origin", event.origins)
+

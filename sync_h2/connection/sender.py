@@ -1,0 +1,242 @@
+"""From posted data to the kernel: the pump, the one non-blocking send, and the writer thread for what is left.
+
+A caller posts data to its stream. The pump turns posted data into frames until the outbox holds its high-water mark; it is run, under the
+lock, by whoever changed something (a caller after posting, the reader after any frame, the writer after a send). Then, unless the writer
+is active, whoever holds the lock makes one non-blocking send; what the kernel did not take is the writer's. The writer alone blocks in
+`send`, and holds no lock then. It is "active" until a critical section of its own found outbox and pump empty.
+
+Methods ending in `_locked` need the session's lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from ..errors import ConnectionLost
+from ..protocol.connection import Connection
+from ..transport.transport import Transport
+from .outbox import HIGH_WATER_MARK, Outbox
+from .scheduler import Scheduler
+from .stream_state import End, Posted, StreamState
+from .waiting import Monitor, WaitQueue
+
+logger = logging.getLogger("sync_h2.connection")
+
+LARGEST_FRAME = 64 * 1024
+"""What we put into one DATA frame when the peer allows it: larger ones only make other streams wait."""
+_LINGER = 2.0  # seconds for which an idle writer thread waits for more
+
+
+class Sender:
+    """One session's way out."""
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        transport: Transport,
+        outbox: Outbox,
+        on_local_end_locked: Callable[[StreamState], None],
+        on_broken_locked: Callable[[ConnectionLost], None],
+    ) -> None:
+        self._monitor = monitor
+        self._transport = transport
+        self._outbox = outbox
+        self._scheduler = Scheduler()
+        self._on_local_end_locked = on_local_end_locked
+        self._on_broken_locked = on_broken_locked
+        self._blocked: list[StreamState] = []  # they have stream window, but the connection's is used up
+        self._work = WaitQueue(monitor)
+        self.writer_left = WaitQueue(monitor)
+        self._writer_running = False
+        self._writer_active = False
+        self._finishing = False
+        self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
+        self.protocol: Connection  # set by the session, whose protocol in turn emits into the outbox
+
+    # -- what the streams have to send
+
+    def post_locked(self, state: StreamState, *items: Posted | End) -> None:
+        """Append to what a stream is to send; `send_locked` gets it going."""
+        state.outgoing.extend(items)
+        self.schedule_locked(state)
+
+    def schedule_locked(self, state: StreamState) -> None:
+        """Let a stream take part if it has something to send: after posting, and after its window or state changed."""
+        if state.outgoing and state.id is not None and not state.closed:
+            self._scheduler.add(state)
+
+    def unschedule_locked(self, state: StreamState) -> None:
+        self._scheduler.remove(state)
+
+    def connection_window_opened_locked(self) -> None:
+        blocked, self._blocked = self._blocked, []
+        for state in blocked:
+            self.schedule_locked(state)
+
+    def _pump_locked(self) -> None:
+        """Turn posted data into frames until the outbox holds enough, or windows or data are used up."""
+        while self._outbox.size < HIGH_WATER_MARK:
+            state = cast("StreamState | None", self._scheduler.next())
+            if state is None:
+                return
+            count = self._frame_next_locked(state)
+            if state.outgoing and count is not None:
+                self._scheduler.sent(state, count)
+            else:
+                self._scheduler.remove(state)
+
+    def _frame_next_locked(self, state: StreamState) -> int | None:
+        """Frame one piece of what `state` has posted; returns its length, None when no window is left for it."""
+        assert state.id is not None
+        protocol = self.protocol
+        item = state.outgoing[0]
+        if isinstance(item, Posted) and len(item):
+            window = protocol.send_window(state.id)
+            if window <= 0:
+                if protocol.outbound_window() <= 0:
+                    self._blocked.append(state)
+                return None
+            count = min(window, len(item), protocol.max_outbound_frame_size, LARGEST_FRAME)
+            piece = item.piece(count)
+            item.position += count
+            ends = False
+            if not len(item):
+                state.outgoing.popleft()
+                ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
+                state.progressed.wake_all_locked()
+            protocol.send_data(state.id, piece, ends)
+            state.sent_bytes += count
+            if ends:
+                self._ended_locked(state)
+            return count
+        state.outgoing.popleft()
+        if isinstance(item, Posted):  # an empty write
+            state.progressed.wake_all_locked()
+        elif item is End.END_STREAM:
+            protocol.send_data(state.id, b"", True)
+            self._ended_locked(state)
+        else:
+            protocol.send_trailers(state.id, item.block)
+            self._ended_locked(state)
+        return 0
+
+    def _ended_locked(self, state: StreamState) -> None:
+        state.outgoing.clear()
+        state.local_ended = True
+        state.progressed.wake_all_locked()
+        self._on_local_end_locked(state)
+
+    # -- to the kernel
+
+    def send_locked(self) -> None:
+        """Frame what can be framed and give the kernel what it takes now, without blocking; the rest is the writer's."""
+        if self._writer_active:
+            return
+        if self.finished:
+            self._outbox.clear()
+            return
+        self._pump_locked()
+        if self._outbox.size:
+            self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
+        if self._transport.unsent_locked:
+            try:
+                drained = self._transport.send_some_locked()
+            except ConnectionLost as error:
+                self._broken_locked(error)
+                return
+            if drained:
+                self._pump_locked()
+            if not drained or self._outbox.size:
+                self._wake_writer_locked()
+                return
+        if self._finishing:
+            self._finish_now_locked()
+
+    def finish_locked(self) -> None:
+        """Shut our side of the connection down once everything queued has gone out; nothing may be queued after this."""
+        self._finishing = True
+        self.send_locked()
+
+    def _finish_now_locked(self) -> None:
+        if not self.finished:
+            self.finished = True
+            self._transport.close_notify_locked()
+            if self._transport.unsent_locked:
+                try:
+                    self._transport.send_some_locked()
+                except ConnectionLost:
+                    pass  # the peer has gone first; there is nobody to say goodbye to
+            self._transport.shutdown_write()
+            self._work.wake_all_locked()
+
+    def _broken_locked(self, error: ConnectionLost) -> None:
+        self.finished = True
+        self._outbox.clear()
+        self._work.wake_all_locked()
+        self._on_broken_locked(error)
+
+    def _wake_writer_locked(self) -> None:
+        self._writer_active = True
+        if self._writer_running:
+            self._work.wake_all_locked()
+        else:
+            self._writer_running = True
+            self._monitor.after_unlock(self._start_writer)
+
+    @property
+    def writer_running_locked(self) -> bool:
+        """Whether the writer thread is there: the descriptor may not be closed before it has left."""
+        return self._writer_running
+
+    # -- the writer thread
+
+    def _start_writer(self) -> None:
+        threading.Thread(target=self._write, name="sync_h2-writer", daemon=True).start()
+
+    def _write(self) -> None:
+        while True:
+            waiter = None
+            with self._monitor, self._monitor.lock:
+                buffers = self._next_batch_locked()
+                if not buffers:
+                    self._writer_active = False
+                    if self._finishing:
+                        self._finish_now_locked()
+                    if self.finished:
+                        self._leave_locked()
+                        return
+                    waiter = self._work.enlist_locked()
+            if waiter is not None:
+                if not waiter.block(_LINGER):
+                    with self._monitor, self._monitor.lock:
+                        self._work.withdraw_locked(waiter)
+                        if not self._writer_active:
+                            self._leave_locked()
+                            return
+                continue
+            try:
+                self._transport.send_blocking(buffers)
+            except ConnectionLost as error:
+                with self._monitor, self._monitor.lock:
+                    self._transport.blocking_send_done_locked()
+                    self._writer_active = False
+                    self._broken_locked(error)
+                    self._leave_locked()
+                return
+
+    def _next_batch_locked(self) -> deque[bytes | memoryview]:
+        self._transport.blocking_send_done_locked()
+        if self.finished:
+            return deque()
+        self._pump_locked()
+        if self._outbox.size:
+            self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
+        return self._transport.take_for_blocking_send_locked()
+
+    def _leave_locked(self) -> None:
+        self._writer_running = False
+        self.writer_left.wake_all_locked()

@@ -1,0 +1,214 @@
+"""A server's session: requests become jobs of the handler pool, and closing takes two steps. Threads and locks as in session.py."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+from ..constants import MAX_STREAM_ID, ErrorCode
+from ..errors import HTTP2Error
+from ..protocol import events
+from ..protocol.headers import Headers, encode_response
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.transport import Transport
+from .listeners import Listener
+from .scheduler import parse_priority
+from .server_stream import ServerStream
+from .session import DRAIN_PING, Session
+from .stream import stream_listeners
+from .stream_state import End, StreamState
+
+logger = logging.getLogger("sync_h2.server")
+access_logger = logging.getLogger("sync_h2.access")
+
+Handler = Callable[[ServerStream, Headers], object]
+
+
+class Host(Protocol):
+    """What a session needs of the server it belongs to; called with no lock held."""
+
+    def handlers(self) -> list[Handler]:
+        """The functions that a new stream is given to."""
+
+    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+        """Run `job` on the pool, some time; never blocks."""
+
+    def session_idle(self, session: ServerSession) -> bool:
+        """The session was idle for its timeout; True when somebody listens for that and decides."""
+
+    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+        """The session is gone."""
+
+
+class ServerSession(Session):
+    """The server's end of a connection."""
+
+    type = "server"
+
+    def __init__(
+        self,
+        transport: Transport,
+        host: Host,
+        *,
+        settings: Settings,
+        limits: Limits,
+        listeners: Mapping[str, Listener] | None = None,
+    ) -> None:
+        self._host = host
+        self._logs_access = access_logger.isEnabledFor(logging.INFO)
+        # Guarded by the lock. Jobs are counted until they return, not until their stream closes: otherwise a client that opens and
+        # resets could buy unlimited work.
+        self._jobs = 0
+        self._handler_threads: set[int] = set()
+        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
+        self._watchdog.inactivity = limits.idle_timeout
+
+    # -- requests
+
+    def _new_stream_locked(self, stream_id: int, headers: Headers | None) -> StreamState:
+        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state.id = stream_id
+        state.opened_at = time.monotonic()
+        if headers is not None:
+            state.request_headers = headers
+            state.request_method = headers[":method"]
+            if "priority" in headers:
+                state.urgency, state.sequential = parse_priority(headers["priority"])
+        self._streams[stream_id] = state
+        return state
+
+    def _request_received_locked(self, event: events.RequestReceived) -> None:
+        state = self._new_stream_locked(event.stream_id, event.headers)
+        state.remote_ended = state.ended_with_headers = event.end_stream
+        if self._jobs >= self._limits.max_concurrent_streams:
+            self._reset_locked(state, ErrorCode.REFUSED_STREAM)
+            return
+        self._jobs += 1
+        stream = ServerStream(self, state)
+        self._monitor.after_unlock(partial(self._host.submit, self, partial(self._handle, stream, event.headers)))
+
+    def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
+        state = self._new_stream_locked(event.stream_id, None)
+        state.remote_ended = event.end_stream
+        state.reset_after_end = ErrorCode.NO_ERROR
+        block = encode_response({":status": 431, "content-length": 0})
+        self._protocol.send_response(event.stream_id, block, True)
+        state.sent_headers = Headers.from_wire(block)
+        state.end_posted = state.local_ended = True
+        self._local_end_locked(state)
+
+    def _handle(self, stream: ServerStream, headers: Headers) -> None:
+        """One stream's job, on a thread of the pool."""
+        state = stream._state
+        thread = threading.get_ident()
+        with self._monitor, self._lock:
+            functions: list[Callable[..., object]] = []
+            if not state.closed:
+                functions = [*self._host.handlers(), *self._listeners.take_locked("stream")]
+            self._handler_threads.add(thread)
+        failed = False
+        try:
+            for function in functions:
+                function(stream, headers)
+        except Exception as error:
+            failed = True
+            if isinstance(error, HTTP2Error) and stream.closed:
+                logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+            else:
+                logger.exception("the handler of stream %s failed", state.id)
+        finally:
+            with self._monitor, self._lock:
+                self._jobs -= 1
+                self._handler_threads.discard(thread)
+                self._finish_locked(stream, failed)
+
+    def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
+        """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body that looks whole."""
+        state = stream._state
+        if state.closed or (state.detached and not failed):
+            return
+        if not state.remote_ended:
+            state.reset_after_end = ErrorCode.NO_ERROR
+        if state.sent_headers is None:
+            if not failed:
+                self._monitor.after_unlock(
+                    lambda: logger.error("no handler answered stream %s: %r", state.id, state.request_headers)
+                )
+            stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
+        elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
+            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+        elif not state.end_posted or (state.wait_for_trailers and not state.trailers_posted):
+            state.end_posted = True
+            self._sender.post_locked(state, End.END_STREAM)
+        elif state.local_ended and not state.remote_ended:
+            self._reset_locked(state, ErrorCode.NO_ERROR)
+        self._sender.send_locked()
+
+    def _stream_closed_locked(self, state: StreamState) -> None:
+        if self._logs_access:
+            self._monitor.after_unlock(partial(self._log_access, state))
+
+    def _log_access(self, state: StreamState) -> None:
+        request = state.request_headers
+        access_logger.info(
+            '%s "%s %s HTTP/2" %s %d %.3fs%s',
+            self._peer_name,
+            state.request_method,
+            "" if request is None else request.get(":path", request.get(":authority", "")),
+            "-" if state.sent_headers is None else state.sent_headers[":status"],
+            state.sent_bytes,
+            time.monotonic() - state.opened_at,
+            "" if not state.rst_code else f" reset with {state.rst_code}",
+        )
+
+    def _forgotten_locked(self, state: StreamState) -> bool:
+        if state.end_posted:
+            # The answer is complete and on its way; only what the peer still sends is of no interest.
+            state.reset_after_end = ErrorCode.NO_ERROR
+            if state.local_ended:
+                self._reset_locked(state, ErrorCode.NO_ERROR)
+            return False
+        self._reset_locked(state, ErrorCode.CANCEL)
+        return True
+
+    def _opened_here(self, stream_id: int) -> bool:
+        return stream_id % 2 == 0
+
+    # -- closing
+
+    def _runs_callback(self) -> bool:
+        return threading.get_ident() in self._handler_threads or super()._runs_callback()
+
+    def _start_closing_locked(self) -> None:
+        """The first of two steps: a GOAWAY that refuses nothing. What the client had sent before it saw that is still served."""
+        if self._destroyed or self._draining or self._goaway_sent:
+            return
+        self._closing = self._draining = True
+        self._protocol.goaway(ErrorCode.NO_ERROR, MAX_STREAM_ID, b"")
+        self._protocol.ping(DRAIN_PING)
+        self._watchdog.drain = time.monotonic() + (self._limits.close_timeout or 0.0)
+        self._watchdog.rearm_locked()
+
+    def _drained_locked(self) -> None:
+        """The second step, a round trip later: the real last id."""
+        self._draining = False
+        self._watchdog.drain = None
+        last_stream_id = self._protocol.last_inbound_stream_id
+        self._send_goaway_locked(ErrorCode.NO_ERROR, last_stream_id)
+        self._protocol.refuse_streams_above(last_stream_id)
+        self._maybe_finish_locked()
+        self._sender.send_locked()
+
+    def _inactive_locked(self) -> None:
+        if not self._listeners.emit_locked("timeout") and not self._host.session_idle(self):
+            self._start_closing_locked()
+            self._sender.send_locked()
+
+    def _session_gone(self) -> None:
+        error = self._end_reason if self._failed else None
+        self._host.session_ended(self, error)

@@ -1,0 +1,181 @@
+"""A server's stream: the request on its way in, the response on its way out. Used by handlers, on any thread."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidArgument, InvalidState
+from ..protocol.headers import Headers, HeadersSource, encode_informational, encode_push, encode_response
+from .stream import Stream
+from .stream_state import HeaderBlock
+
+if TYPE_CHECKING:
+    from .server_session import ServerSession
+
+_STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
+
+
+class ServerStream(Stream):
+    """What a server's handler gets. The first `write` or `end` sends `respond()`'s defaults if nothing was sent."""
+
+    __slots__ = ()
+
+    _session: ServerSession
+
+    @property
+    def request_headers(self) -> Headers | None:
+        """The request's headers; of a pushed stream, those of the promised request."""
+        return self._state.request_headers
+
+    @property
+    def headers_sent(self) -> bool:
+        """True once the final response's headers are on their way."""
+        with self._monitor, self._lock:
+            return self._state.sent_headers is not None
+
+    @property
+    def end_after_headers(self) -> bool:
+        """True when the request ended with its headers: it has no body."""
+        with self._monitor, self._lock:
+            return self._state.ended_with_headers
+
+    @property
+    def push_allowed(self) -> bool:
+        """Whether `push_stream` can succeed: this is no pushed stream, and the client has not disabled push."""
+        with self._monitor, self._lock:
+            return self._why_no_push_locked() is None
+
+    def respond(
+        self,
+        headers: HeadersSource | None = None,
+        *,
+        end_stream: bool = False,
+        wait_for_trailers: bool = False,
+        send_date: bool = True,
+    ) -> None:
+        """Send the response's headers; does not block.
+
+        `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to HEAD have no
+        body: our side ends at once and what is written is dropped. Raises `InvalidArgument` for headers that HTTP/2 forbids, `InvalidState`
+        the second time, and the stream's error if it is closed.
+        """
+        fields = Headers(headers)
+        if send_date and "date" not in fields:
+            fields["date"] = _date()
+        block = encode_response(fields)
+        with self._monitor, self._lock:
+            self._respond_locked(block, end_stream, wait_for_trailers)
+            self._session._sender.send_locked()
+
+    def _respond_locked(self, block: HeaderBlock, end_stream: bool, wait_for_trailers: bool) -> None:
+        state = self._state
+        self._raise_if_closed_locked()
+        if state.sent_headers is not None:
+            raise InvalidState("the response's headers have been sent already", stream_id=state.id)
+        assert state.id is not None
+        fields = Headers.from_wire(block)
+        no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
+        if "content-length" in fields and not no_body:
+            length = int(fields["content-length"])
+            if end_stream and length:
+                raise InvalidArgument(f"content-length {length} on a response that ends with its headers", stream_id=state.id)
+            state.unsent_length = length
+        ends = end_stream or no_body
+        self._session._protocol.send_response(state.id, block, ends)
+        state.sent_headers = fields
+        state.no_body = no_body
+        state.wait_for_trailers = wait_for_trailers and not ends
+        if ends:
+            state.end_posted = state.local_ended = True
+            self._session._local_end_locked(state)
+
+    def additional_headers(self, headers: HeadersSource) -> None:
+        """Send a 1xx response (not 101) before the final one; does not block. Raises as `respond`."""
+        block = encode_informational(headers)
+        with self._monitor, self._lock:
+            self._inform_locked(block)
+
+    def _inform_locked(self, block: HeaderBlock) -> None:
+        state = self._state
+        self._raise_if_closed_locked()
+        if state.sent_headers is not None:
+            raise InvalidState("an informational response comes before the final one", stream_id=state.id)
+        assert state.id is not None
+        self._session._protocol.send_informational(state.id, block)
+        state.sent_info_headers.append(Headers.from_wire(block))
+        self._session._sender.send_locked()
+
+    def push_stream(self, headers: HeadersSource | None = None) -> ServerStream:
+        """Promise a response to a request that the client has not made (RFC 9113 section 8.4), and return its stream; does not block.
+
+        `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's. Raises `InvalidState` inside a pushed stream
+        and when the client has disabled push, `InvalidArgument` for a request that can't be pushed.
+        """
+        request = self._state.request_headers or Headers()
+        block = encode_push(
+            headers, scheme=request.get(":scheme", "http"), authority=request.get(":authority", request.get("host", ""))
+        )
+        session = self._session
+        with self._monitor, self._lock:
+            self._raise_if_closed_locked()
+            reason = self._why_no_push_locked()
+            if reason is not None:
+                raise InvalidState(reason, stream_id=self._state.id)
+            assert self._state.id is not None
+            promised_id = session._protocol.push(self._state.id, block)
+            state = session._new_stream_locked(promised_id, Headers.from_wire(block))
+            state.is_push = True
+            state.remote_ended = True
+            pushed = ServerStream(session, state)
+            session._sender.send_locked()
+        return pushed
+
+    def _why_no_push_locked(self) -> str | None:
+        protocol = self._session._protocol
+        if self._state.is_push:
+            return "a pushed stream can't push"
+        if not protocol.remote_settings.enable_push:
+            return "the client has disabled push"
+        pushed = sum(1 for state in self._session._streams.values() if state.is_push)
+        if pushed >= protocol.peer_max_concurrent_streams:
+            return f"the client takes no more than {protocol.peer_max_concurrent_streams} pushed streams at a time"
+        if self._session._closing:
+            return "the session is closing"
+        return None
+
+    def detach(self) -> None:
+        """Leave the stream open when its handler returns: whoever took it over ends it."""
+        with self._monitor, self._lock:
+            self._state.detached = True
+
+    def _before_reading(self) -> None:
+        request = self._state.request_headers
+        if request is not None and not self._state.remote_ended and request.get("expect", "").lower() == "100-continue":
+            with self._monitor, self._lock:
+                state = self._state
+                if state.sent_headers is None and not state.continued and not state.closed:
+                    state.continued = True
+                    self._inform_locked(encode_informational({":status": 100}))
+
+    def _before_writing(self, *, nothing_follows: bool) -> None:
+        if self._state.sent_headers is None:
+            block = encode_response({":status": 200, "date": _date()})
+            with self._monitor, self._lock:
+                if self._state.sent_headers is None:
+                    self._respond_locked(block, nothing_follows, False)
+                    if nothing_follows:
+                        self._session._sender.send_locked()
+
+
+_last_date = (0, "")
+
+
+def _date() -> str:
+    """The `date` field (RFC 9110 section 6.6.1), made once a second."""
+    global _last_date
+    now = int(time.time())
+    if _last_date[0] != now:
+        _last_date = (now, formatdate(now, usegmt=True))
+    return _last_date[1]

@@ -1,0 +1,673 @@
+"""A session: one HTTP/2 connection and everything that is known of it, shared by any number of threads.
+
+The threads of a session are the reader (receiver.py: in blocking `recv` or under the lock, never anywhere else), the writer (sender.py: only
+when the kernel did not take everything at once), the dispatcher (listeners.py: only while there are events somebody listens for), the
+process's timer thread (watchdog.py), and whoever calls the public methods.
+
+Who may touch what:
+
+- under the lock (`with self._monitor, self._lock`), from any thread: the protocol's state, the outbox, the TLS engine, every field
+  of `_streams` and the StreamStates in it, `_pings`, `_sent_settings`, the windows, the flags `_closing`, `_destroyed`, `_gone`, `_end_reason`, the listeners,
+  the watchdog's deadlines. Methods that need the lock end in `_locked`.
+- set once by the constructor and only read afterwards, without the lock: `_monitor`, `_lock`, `_transport`, `_limits`, `_protocol`, `_sender`,
+  `_dispatcher`, `_listeners`, `_watchdog`.
+- the transport's receiving side belongs to the reader alone; its blocking send to the writer alone.
+
+The rules of the lock itself stand in waiting.py. Three that decide how this module is written:
+
+- Under the lock nothing blocks and no foreign code runs: handlers, listeners, logging, starting threads are left with `after_unlock`.
+- The reader waits for nothing but bytes. What it cannot finish at once (a handler, a listener, a full outbox) is queued and bounded.
+- No finalizer takes the lock: a forgotten stream or session is handed to the timer thread.
+
+How a session ends: `_end_locked` marks it dead and wakes every waiter in one critical section, and our side of the connection is shut down behind
+the GOAWAY. The reader reads on until EOF, or until the watchdog shuts both ways, because closing a descriptor with unread bytes would turn
+into a TCP reset that destroys the GOAWAY. Then the reader, and nobody else, closes the descriptor, after the writer has left.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+import threading
+import time
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ..constants import DEFAULT_WINDOW_SIZE, MAX_STREAM_ID, ErrorCode
+from ..deadline import Deadline
+from ..errors import (
+    ConnectionLost,
+    HTTP2Error,
+    InvalidArgument,
+    InvalidState,
+    PingLimit,
+    ProtocolError,
+    SessionClosed,
+    StreamReset,
+    StreamUnprocessed,
+    Timeout,
+)
+from ..protocol import events
+from ..protocol.connection import Connection
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.sockets import format_address
+from ..transport.transport import Transport
+from .flow_control import CONNECTION_WINDOW, STREAM_WINDOW, ReceiveWindow
+from .listeners import Dispatcher, Listener, Listeners, Observable
+from .outbox import Outbox
+from .receiver import Receiver, read_forever
+from .sender import Sender
+from .stream_state import StreamState
+from .timers import timers
+from .waiting import Monitor, WaitQueue
+from .watchdog import Watchdog
+
+logger = logging.getLogger("sync_h2.connection")
+
+Self = TypeVar("Self", bound="Session")
+
+_EVENTS = frozenset(
+    {
+        "close",
+        "connect",
+        "error",
+        "frame_error",
+        "goaway",
+        "local_settings",
+        "ping",
+        "remote_settings",
+        "stream",
+        "timeout",
+        "altsvc",
+        "origin",
+    }
+)
+_KEPT_EVENTS = frozenset({"connect", "error", "close", "remote_settings", "origin", "altsvc", "goaway", "stream"})
+
+
+@dataclass(frozen=True)
+class Pong:
+    """The answer to a PING: `duration` in seconds, and the eight bytes of `payload`."""
+
+    duration: float
+    payload: bytes
+
+
+class _Ping:
+    __slots__ = ("answered", "duration", "payload", "started")
+
+    def __init__(self, payload: bytes, monitor: Monitor) -> None:
+        self.payload = payload
+        self.started = time.monotonic()
+        self.duration: float | None = None
+        self.answered = WaitQueue(monitor)
+
+
+class _SentSettings:
+    __slots__ = ("acknowledged", "applied")
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.acknowledged = False
+        self.applied = WaitQueue(monitor)
+
+
+DRAIN_PING = b"draining"
+_KEEPALIVE_PING = b"keepaliv"
+
+
+class Session(Observable):
+    """An HTTP/2 connection. Use `ClientSession` and `ServerSession`; every method may be called from any thread."""
+
+    type: str
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        client: bool,
+        settings: Settings,
+        limits: Limits,
+        listeners: Mapping[str, Listener] | None = None,
+    ) -> None:
+        timers.ensure_running()
+        self._transport = transport
+        self._limits = limits
+        self._peer_address = peer_address(transport.sock)
+        self._monitor = Monitor(self._interrupted)
+        self._lock = self._monitor.lock
+
+        self._outbox = Outbox()
+        self._protocol = Connection(client=client, settings=settings, limits=limits, emit=self._outbox.put)
+        self._sender = Sender(self._monitor, transport, self._outbox, self._local_end_locked, self._write_failed_locked)
+        self._sender.protocol = self._protocol
+        self._dispatcher = Dispatcher(self._monitor)
+        self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
+        self._watchdog = Watchdog(self)
+
+        self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
+        self._pings: deque[_Ping] = deque()
+        self._sent_settings: deque[_SentSettings] = deque()
+        self._stream_window = settings.initial_window_size or STREAM_WINDOW
+        self._connection_window = ReceiveWindow(min(CONNECTION_WINDOW, limits.max_session_memory // 2))
+        self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
+        self._unread = 0  # bytes in all streams' buffers that nobody has read
+
+        self._closing = False  # no new streams
+        self._draining = False  # a server between its two GOAWAYs
+        self._goaway_sent = False
+        self._destroyed = False  # nothing works any more; `_end_reason` says why
+        self._gone = False  # the descriptor is closed
+        self._failed = False  # it ended with an error
+        self._end_reason: HTTP2Error | None = None
+        self._goaway_error: HTTP2Error | None = None  # what a GOAWAY with an error code makes of the end
+        self._ended = WaitQueue(self._monitor)
+
+        self._receiver = Receiver(self)
+        self._register_all(listeners)
+
+    # -- start
+
+    def _start(self) -> None:
+        """Send the preface, SETTINGS and the connection's window. The caller starts the reader afterwards."""
+        with self._monitor, self._lock:
+            self._protocol.start()
+            self._sender.send_locked()  # now, because the WINDOW_UPDATE is urgent and would overtake the preface
+            self._sent_settings.append(_SentSettings(self._monitor))
+            self._watchdog.await_settings_locked()
+            if self._connection_window.size > DEFAULT_WINDOW_SIZE:
+                self._protocol.open_window(0, self._connection_window.size - DEFAULT_WINDOW_SIZE)
+            self._watchdog.rearm_locked()
+            self._sender.send_locked()
+
+    def _start_reader(self) -> None:
+        threading.Thread(target=self._reader_target(), name="sync_h2-reader", daemon=True).start()
+
+    def _reader_target(self) -> Callable[[], None]:
+        """What the reader thread runs. It holds the session weakly while it waits for bytes."""
+        transport = self._transport
+        # When the session is collected unclosed, its connection is shut down, and so the reader woken, by the timer thread:
+        # a finalizer may run anywhere, under any lock.
+        session = weakref.ref(self, lambda _: timers.run(transport.shutdown_both))
+        return partial(read_forever, session, transport, self._protocol.frames)
+
+    # -- attributes
+
+    @property
+    def _peer_name(self) -> str:
+        return format_address(self._peer_address) if self._peer_address else "a local peer"
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """`"h2"` over TLS, `"h2c"` over cleartext."""
+        return self._transport.alpn_protocol
+
+    @property
+    def encrypted(self) -> bool:
+        return self._transport.encrypted
+
+    @property
+    def connecting(self) -> bool:
+        """True until the peer's SETTINGS have come."""
+        with self._monitor, self._lock:
+            return not self._protocol.settings_received and not self._destroyed
+
+    @property
+    def closed(self) -> bool:
+        """True as soon as closing starts: no new streams."""
+        with self._monitor, self._lock:
+            return self._closing
+
+    @property
+    def destroyed(self) -> bool:
+        with self._monitor, self._lock:
+            return self._destroyed
+
+    @property
+    def local_settings(self) -> Settings:
+        """Our settings, as far as the peer has acknowledged them."""
+        with self._monitor, self._lock:
+            return self._protocol.local_settings
+
+    @property
+    def remote_settings(self) -> Settings:
+        with self._monitor, self._lock:
+            return self._protocol.remote_settings
+
+    @property
+    def pending_settings_ack(self) -> bool:
+        with self._monitor, self._lock:
+            return bool(self._sent_settings)
+
+    # -- calls
+
+    def settings(self, values: Settings | Mapping[str, Any], timeout: float | None = None, wait: bool = False) -> None:
+        """Send SETTINGS; with `wait`, block until the peer has acknowledged them.
+
+        Raises `InvalidArgument` for a value out of range, `Timeout`, and the session's error if it has ended.
+        """
+        changes = values if isinstance(values, Settings) else Settings(**values)
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            self._protocol.update_settings(changes)
+            sent = _SentSettings(self._monitor)
+            self._sent_settings.append(sent)
+            self._watchdog.await_settings_locked()
+            self._sender.send_locked()
+        if wait:
+
+            def acknowledged() -> bool | WaitQueue:
+                if not sent.acknowledged:
+                    self._check_alive_locked()
+                    return sent.applied
+                return True
+
+            self._monitor.wait(acknowledged, Deadline(timeout), "the peer to acknowledge SETTINGS")
+
+    def ping(self, payload: bytes | None = None, timeout: float | None = None) -> Pong:
+        """Send a PING and wait for its answer (RFC 9113 section 6.7).
+
+        `payload` is 8 bytes, by default the start time as a 64-bit little-endian integer. Raises `InvalidArgument`, `PingLimit` when
+        `max_outstanding_pings` are unanswered, `Timeout`, and the session's error when it ends meanwhile.
+        """
+        if payload is None:
+            payload = struct.pack("<Q", time.time_ns() // 1_000_000)
+        elif not isinstance(payload, bytes | bytearray | memoryview) or len(payload) != 8:
+            raise InvalidArgument("a ping's payload must be 8 bytes")
+        ping = _Ping(bytes(payload), self._monitor)
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            if len(self._pings) >= self._limits.max_outstanding_pings:
+                raise PingLimit(f"{len(self._pings)} pings are unanswered, no more are allowed (max_outstanding_pings)")
+            self._pings.append(ping)
+            self._protocol.ping(ping.payload)
+            self._sender.send_locked()
+
+        def answered() -> Pong | WaitQueue:
+            if ping.duration is None:
+                self._check_alive_locked()
+                return ping.answered
+            return Pong(ping.duration, ping.payload)
+
+        return self._monitor.wait(answered, Deadline(timeout), "the answer to a PING")
+
+    def goaway(self, code: int = 0, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
+        """Send GOAWAY without closing (RFC 9113 section 6.8). `last_stream_id` None is the last one the peer opened."""
+        if last_stream_id is not None and not 0 <= last_stream_id <= MAX_STREAM_ID:
+            raise InvalidArgument(f"last_stream_id must be between 0 and {MAX_STREAM_ID}, not {last_stream_id}")
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            self._send_goaway_locked(code, last_stream_id, bytes(opaque_data))
+            self._sender.send_locked()
+
+    def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
+        """Fire `timeout` each time nothing was sent or received for so long; None or 0 switches it off. Closes nothing."""
+        if callback is not None:
+            self.on("timeout", callback)
+        with self._monitor, self._lock:
+            self._watchdog.inactivity = seconds or None
+            self._watchdog.last_activity = time.monotonic()
+            self._watchdog.rearm_locked()
+
+    def close(self, timeout: float | None = None, *, wait: bool = True) -> None:
+        """Start no new streams, let the open ones finish, then end the connection; waits for that.
+
+        With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns. Raises `Timeout`
+        after `timeout` seconds; the draining goes on.
+        """
+        with self._monitor, self._lock:
+            self._start_closing_locked()
+            self._sender.send_locked()
+        if wait and not self._runs_callback():
+            self._wait_gone(timeout)
+
+    def destroy(self, error: BaseException | None = None, code: int | None = None) -> None:
+        """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection goes."""
+        with self._monitor, self._lock:
+            if error is None:
+                reason = None
+            elif isinstance(error, HTTP2Error):
+                reason = error
+            else:
+                reason = SessionClosed(f"the session was destroyed: {error!r}")
+                reason.__cause__ = error
+            if code is None:
+                code = ErrorCode.NO_ERROR if error is None else ErrorCode.INTERNAL_ERROR
+            self._end_locked(reason, code)
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Cancel streams that nobody reads or writes, close within `close_timeout`, then destroy; at once after an exception."""
+        if kind is not None:
+            self.destroy()
+            if not self._runs_callback():
+                self._wait_gone(None)
+            return
+        with self._monitor, self._lock:
+            for state in list(self._streams.values()):
+                if not (state.arrived.waiting or state.progressed.waiting):
+                    self._reset_locked(state, ErrorCode.CANCEL)
+        try:
+            self.close(self._limits.close_timeout)
+        except Timeout:
+            logger.warning("%r did not close within %s s and is destroyed", self, self._limits.close_timeout)
+            self.destroy()
+            self._wait_gone(None)
+
+    def __repr__(self) -> str:
+        state = "gone" if self._gone else "destroyed" if self._destroyed else "closing" if self._closing else "open"
+        return f"<{type(self).__name__} {self._peer_name} {state}>"
+
+    # -- what the roles add to
+
+    def _request_received_locked(self, event: events.RequestReceived) -> None:
+        raise NotImplementedError("only a server's protocol gives this event")
+
+    def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
+        raise NotImplementedError("only a server's protocol gives this event")
+
+    def _response_received_locked(self, event: events.ResponseReceived) -> None:
+        raise NotImplementedError("only a client's protocol gives this event")
+
+    def _informational_received_locked(self, event: events.InformationalReceived) -> None:
+        raise NotImplementedError("only a client's protocol gives this event")
+
+    def _push_promise_received_locked(self, event: events.PushPromiseReceived) -> None:
+        raise NotImplementedError("only a client's protocol gives this event")
+
+    def _slots_changed_locked(self) -> None:
+        """The peer's MAX_CONCURRENT_STREAMS may have changed, or a stream has closed."""
+
+    def _runs_callback(self) -> bool:
+        """Whether the calling thread runs a listener or handler of this session, which must not wait for the session's end."""
+        return threading.get_ident() == self._dispatcher.thread_id
+
+    def _stream_closed_locked(self, state: StreamState) -> None:
+        """A stream has left `_streams`."""
+
+    def _fail_pending_locked(self, error: HTTP2Error) -> None:
+        """Requests that wait for a slot will not get one."""
+
+    def _session_ended_locked(self) -> None:
+        """The session has been marked dead."""
+
+    def _session_gone(self) -> None:
+        """The descriptor is closed; called on the reader thread with no lock held."""
+
+    def _inactive_locked(self) -> None:
+        self._listeners.emit_locked("timeout")
+
+    # -- state of streams
+
+    def _check_alive_locked(self) -> None:
+        if self._destroyed:
+            assert self._end_reason is not None
+            raise self._end_reason.again()
+
+    def _local_end_locked(self, state: StreamState) -> None:
+        """Our END_STREAM has been framed."""
+        assert state.id is not None
+        if state.remote_ended:
+            self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
+        elif state.reset_after_end is not None:
+            self._reset_locked(state, state.reset_after_end)
+
+    def _remote_end_locked(self, state: StreamState) -> None:
+        """The peer's END_STREAM has arrived."""
+        state.remote_ended = True
+        state.arrived.wake_all_locked()
+        if state.local_ended:
+            self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
+
+    def _reset_locked(self, state: StreamState, code: int, error: HTTP2Error | None = None) -> None:
+        """End a stream from our side with RST_STREAM; what was not framed is dropped, what was not read too."""
+        if state.closed:
+            return
+        if state.id is not None:
+            self._protocol.reset(state.id, code)
+        if error is None:
+            error = StreamReset("this side reset the stream", stream_id=state.id, code=code)
+        self._close_stream_locked(state, code, error)
+        self._discard_unread_locked(state)
+        self._sender.send_locked()
+
+    def _close_stream_locked(self, state: StreamState, code: int, error: HTTP2Error | None) -> None:
+        """The stream is closed in the protocol's eyes: record why, wake everybody."""
+        if state.closed:
+            return
+        state.closed = True
+        state.rst_code = int(code)
+        state.error = error
+        state.aborted = not state.local_ended
+        state.outgoing.clear()
+        self._sender.unschedule_locked(state)
+        if state.id is not None:
+            self._streams.pop(state.id, None)
+        state.arrived.wake_all_locked()
+        state.progressed.wake_all_locked()
+        if state.aborted:
+            state.listeners.emit_locked("aborted")
+        if code not in (ErrorCode.NO_ERROR, ErrorCode.CANCEL) and error is not None:
+            state.listeners.emit_locked("error", error)
+        state.listeners.emit_locked("close", int(code))
+        self._stream_closed_locked(state)
+        self._maybe_finish_locked()
+
+    def _forget(self, state: StreamState) -> None:
+        """Nobody holds the stream any more. Runs on the timer thread."""
+        with self._monitor, self._lock:
+            unfinished = not state.closed and self._forgotten_locked(state)
+            self._discard_unread_locked(state)
+            self._sender.send_locked()
+        if unfinished:
+            warnings.warn(f"stream {state.id} was dropped unfinished and is reset", ResourceWarning, stacklevel=1)
+
+    def _forgotten_locked(self, state: StreamState) -> bool:
+        """What becomes of an open stream that nobody holds; True when somebody should hear of it."""
+        raise NotImplementedError
+
+    # -- credit
+
+    def _credit_connection_locked(self, count: int) -> None:
+        """`count` bytes have arrived. Their credit goes back at once, unless so much is unread that memory is at stake."""
+        self._withheld += count
+        self._release_credit_locked()
+
+    def _release_credit_locked(self) -> None:
+        window = self._connection_window
+        if self._withheld and self._unread + window.size <= self._limits.max_session_memory:
+            increment = window.credit(self._withheld)
+            self._withheld = 0
+            if increment:
+                self._protocol.open_window(0, increment)
+
+    def _credit_stream_locked(self, state: StreamState, count: int) -> None:
+        """`count` bytes of a stream's window have been used up for good: they were read, or were padding."""
+        if count and not state.remote_ended and not state.closed:
+            assert state.id is not None
+            # Less than an eighth waiting: the reader keeps up, so the window is what limits it.
+            increment = state.window.credit(count, grow=state.unread * 8 <= state.window.size)
+            if increment:
+                self._protocol.open_window(state.id, increment)
+
+    def _was_read_locked(self, state: StreamState, count: int) -> None:
+        """Somebody has taken `count` bytes from the front of a stream's buffer."""
+        already = min(count, state.precredited)
+        state.precredited -= already
+        self._unread -= count - already
+        self._credit_stream_locked(state, count - already)
+        self._release_credit_locked()
+        if self._outbox.size:
+            self._sender.send_locked()
+
+    def _credit_ahead_locked(self, state: StreamState) -> None:
+        """Somebody collects everything: return the credit for what is in the buffer, although it stays there for now."""
+        count = len(state.buffer) - state.precredited
+        if count:
+            state.precredited += count
+            self._unread -= count
+            self._credit_stream_locked(state, count)
+            self._release_credit_locked()
+            if self._outbox.size:
+                self._sender.send_locked()
+
+    def _discard_unread_locked(self, state: StreamState) -> None:
+        self._was_read_locked(state, state.buffer.clear())
+
+    # -- closing and ending
+
+    def _send_goaway_locked(self, code: int, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
+        if last_stream_id is None:
+            last_stream_id = self._protocol.last_inbound_stream_id
+        self._protocol.goaway(code, last_stream_id, opaque_data)
+        self._goaway_sent = True
+
+    def _start_closing_locked(self) -> None:
+        """A client says GOAWAY at once: only pushed streams could be in flight (a server needs two steps)."""
+        if not self._destroyed and not self._goaway_sent:
+            self._send_goaway_locked(ErrorCode.NO_ERROR)
+        self._refuse_new_locked()
+
+    def _refuse_new_locked(self) -> None:
+        """No new streams from here on; the session ends with the last open one."""
+        if not self._closing:
+            self._closing = True
+            self._fail_pending_locked(SessionClosed("the session is closing", retryable=True))
+        self._maybe_finish_locked()
+
+    def _drained_locked(self) -> None:
+        """A server's second step: the peer has seen the first GOAWAY."""
+
+    def _maybe_finish_locked(self) -> None:
+        if self._closing and not self._streams and not self._draining and not self._destroyed:
+            self._end_locked(self._goaway_error, None if self._goaway_sent else ErrorCode.NO_ERROR, abrupt=False)
+
+    def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
+        """The peer broke the protocol, or a limit: GOAWAY with the error's code, then the end."""
+        if limit is not None:
+            log_limit(self, limit, error)
+        self._end_locked(error, error.code or ErrorCode.PROTOCOL_ERROR, opaque_data=(limit or "").encode())
+
+    def _end_locked(
+        self,
+        error: HTTP2Error | None,
+        goaway_code: int | None,
+        *,
+        reason: HTTP2Error | None = None,
+        opaque_data: bytes = b"",
+        abrupt: bool = True,
+    ) -> None:
+        """The end of everything; `goaway_code` None sends no GOAWAY. When not `abrupt`, what is queued still goes out.
+
+        `reason` is what later calls are told when it is no error of the session's.
+        """
+        if self._destroyed:
+            return
+        self._destroyed = self._closing = True
+        self._failed = error is not None
+        self._end_reason = error or reason or SessionClosed("the session is closed")
+        if abrupt:
+            self._outbox.clear()
+        if goaway_code is not None:
+            self._send_goaway_locked(goaway_code, None, opaque_data)
+        stream_code = ErrorCode.CANCEL if goaway_code in (None, ErrorCode.NO_ERROR) else goaway_code
+        for state in list(self._streams.values()):
+            self._close_stream_locked(state, stream_code, self._end_reason)
+        self._fail_pending_locked(self._end_reason)
+        for ping in self._pings:
+            ping.answered.wake_all_locked()
+        for sent in self._sent_settings:
+            sent.applied.wake_all_locked()
+        if error is not None and not self._listeners.emit_locked("error", error):
+            level = logging.INFO if isinstance(error, ConnectionLost) else logging.WARNING
+            self._monitor.after_unlock(lambda: logger.log(level, "%r ended: %s", self, error))
+        self._session_ended_locked()
+        self._watchdog.linger_locked()
+        self._sender.finish_locked()
+
+    def _write_failed_locked(self, error: ConnectionLost) -> None:
+        # What the peer said before it went may still be unread (its GOAWAY, the rest of a response): the reader decides.
+        self._watchdog.linger_locked()
+
+    def _interrupted(self, error: BaseException) -> None:
+        """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with it."""
+        reason = InvalidState("an exception struck while the session's state was being changed; it can't go on")
+        reason.__cause__ = error
+        self.destroy(reason)
+
+    def _wait_gone(self, timeout: float | None) -> None:
+        self._monitor.wait(lambda: True if self._gone else self._ended, Deadline(timeout), "the session to close")
+
+    def _keepalive_locked(self) -> None:
+        self._protocol.ping(_KEEPALIVE_PING)
+        self._sender.send_locked()
+
+    # -- what the receiver hands over
+
+    def _ping_answered_locked(self, payload: bytes) -> None:
+        if payload == DRAIN_PING and self._draining:
+            self._drained_locked()
+            return
+        for ping in self._pings:
+            if ping.payload == payload:
+                ping.duration = time.monotonic() - ping.started
+                self._pings.remove(ping)
+                ping.answered.wake_all_locked()
+                return
+
+    def _settings_acknowledged_locked(self) -> None:
+        self._watchdog.settings_acknowledged_locked()
+        if self._sent_settings:
+            sent = self._sent_settings.popleft()
+            sent.acknowledged = True
+            sent.applied.wake_all_locked()
+        self._listeners.emit_locked("local_settings", self._protocol.local_settings)
+
+    def _goaway_received_locked(self, code: int, last_stream_id: int, data: bytes) -> None:
+        self._listeners.emit_locked("goaway", code, last_stream_id, data)
+        for stream_id, state in list(self._streams.items()):
+            if stream_id > last_stream_id and self._opened_here(stream_id):
+                error = StreamUnprocessed(
+                    "the peer is going away and has not processed this stream", stream_id=stream_id, code=ErrorCode.REFUSED_STREAM
+                )
+                self._protocol.reset(stream_id, ErrorCode.CANCEL)
+                self._close_stream_locked(state, ErrorCode.REFUSED_STREAM, error)
+        self._fail_pending_locked(StreamUnprocessed("the peer is going away", code=ErrorCode.REFUSED_STREAM))
+
+    def _opened_here(self, stream_id: int) -> bool:
+        raise NotImplementedError
+
+
+def peer_address(sock: socket.socket) -> Any:
+    """The peer's address as the socket module gives it; empty for socket pairs and for peers that have gone already."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return ""
+
+
+_limit_log_lock = threading.Lock()
+_limit_logged: dict[str, float] = {}
+
+
+def log_limit(session: Session, limit: str, error: HTTP2Error) -> None:
+    """One warning per limit and ten seconds, after the lock is free: a flood must not become a flood of log lines."""
+
+    def log() -> None:
+        now = time.monotonic()
+        with _limit_log_lock:
+            if now - _limit_logged.get(limit, -60.0) < 10.0:
+                return
+            _limit_logged[limit] = now
+        logger.warning("%r ended by the limit %s: %s", session, limit, error)
+
+    session._monitor.after_unlock(log)

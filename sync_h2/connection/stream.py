@@ -1,0 +1,503 @@
+"""A stream as the user holds it: a blocking file in two directions, and what both roles share.
+
+Every method may be called from any thread. What it changes is in the StreamState, under the session's lock. Two threads that
+write one stream get whole writes one after the other; two that read get pieces that do not overlap, in the order of their calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from ..constants import ErrorCode
+from ..deadline import Deadline
+from ..errors import HTTP2Error, InvalidState, StreamReset, Timeout
+from ..protocol.headers import Headers, HeadersSource, encode_trailers
+from .files import StreamReader, StreamWriter
+from .listeners import Dispatcher, Listener, Listeners, Observable
+from .stream_state import End, HandleReference, Posted, StreamState, Trailers
+from .timers import timers
+from .waiting import WaitQueue
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from .session import Session
+
+T = TypeVar("T")
+Self = TypeVar("Self", bound="Stream")
+
+CHUNK = 64 * 1024
+"""How much iteration reads at a time, in bytes."""
+
+_EVENTS = frozenset(
+    {
+        "aborted",
+        "close",
+        "error",
+        "frame_error",
+        "timeout",
+        "trailers",
+        "want_trailers",
+        "ready",
+        "continue",
+        "headers",
+        "push",
+        "response",
+    }
+)
+_KEPT_EVENTS = frozenset(
+    {"aborted", "close", "error", "trailers", "want_trailers", "ready", "continue", "headers", "push", "response"}
+)
+
+
+def stream_listeners(dispatcher: Dispatcher) -> Listeners:
+    return Listeners(dispatcher, _EVENTS, _KEPT_EVENTS)
+
+
+def _forgotten(reference: HandleReference) -> None:
+    # Runs wherever the handle was collected, under any lock: one put and nothing else.
+    timers.run(partial(reference.session._forget, reference.state))
+
+
+class Stream(Observable):
+    """One HTTP/2 stream. Use what `session.request` and the server's handlers give."""
+
+    __slots__ = ("__weakref__", "_listeners", "_lock", "_monitor", "_rfile", "_session", "_state", "_wfile")
+
+    def __init__(self, session: Session, state: StreamState) -> None:
+        self._session = session
+        self._state = state
+        self._monitor = session._monitor
+        self._lock = session._lock
+        self._listeners = state.listeners
+        self._rfile: StreamReader | None = None
+        self._wfile: StreamWriter | None = None
+        state.handle = HandleReference(self, _forgotten)
+        state.handle.session = session
+        state.handle.state = state
+
+    # -- attributes
+
+    @property
+    def id(self) -> int | None:
+        """The stream's number; None while it waits for a slot."""
+        return self._state.id
+
+    @property
+    def pending(self) -> bool:
+        """True while the stream waits for a slot."""
+        with self._monitor, self._lock:
+            return self._state.id is None and not self._state.closed
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def closed(self) -> bool:
+        with self._monitor, self._lock:
+            return self._state.closed
+
+    @property
+    def destroyed(self) -> bool:
+        with self._monitor, self._lock:
+            return self._state.destroyed or self._state.closed
+
+    @property
+    def aborted(self) -> bool:
+        """True when either end closed the stream before our side had ended."""
+        with self._monitor, self._lock:
+            return self._state.aborted
+
+    @property
+    def rst_code(self) -> int | None:
+        """The code the stream closed with; None until it is closed."""
+        with self._monitor, self._lock:
+            return self._state.rst_code
+
+    @property
+    def sent_headers(self) -> Headers | None:
+        with self._monitor, self._lock:
+            return self._state.sent_headers
+
+    @property
+    def sent_info_headers(self) -> list[Headers]:
+        with self._monitor, self._lock:
+            return list(self._state.sent_info_headers)
+
+    @property
+    def sent_trailers(self) -> Headers | None:
+        with self._monitor, self._lock:
+            return self._state.sent_trailers
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailers that have arrived, or None; `wait_trailers` waits for them."""
+        with self._monitor, self._lock:
+            return self._state.trailers
+
+    @property
+    def rfile(self) -> StreamReader:
+        """The incoming body as a raw file object (`io.RawIOBase`)."""
+        if self._rfile is None:
+            self._rfile = StreamReader(self)
+        return self._rfile
+
+    @property
+    def wfile(self) -> StreamWriter:
+        """The outgoing body as a raw file object (`io.RawIOBase`); closing it ends our side."""
+        if self._wfile is None:
+            self._wfile = StreamWriter(self)
+        return self._wfile
+
+    # -- reading
+
+    def read(self, n: int | None = -1, timeout: float | None = None) -> bytes:
+        """Read the incoming body; blocks.
+
+        With `n` >= 0, up to `n` bytes as soon as there are any, `b""` at the end. With -1 or None, all of it.
+        Raises `StreamReset` when the stream was reset (after what came before it was read; with `n` -1 its `partial` holds that), `ConnectionLost` and
+        the session's other errors likewise, and `Timeout`, after which nothing is lost.
+        """
+        if n is None or n < 0:
+            return self._read_all(timeout)
+        state = self._state
+        self._before_reading()
+
+        def attempt() -> bytes | WaitQueue:
+            data = state.buffer.read(n)
+            if data or not n:
+                self._session._was_read_locked(state, len(data))
+                return data
+            return self._end_or_queue_locked(b"")
+
+        return self._wait(attempt, self._read_deadline(timeout), "data")
+
+    def readinto(self, buffer: WriteableBuffer, timeout: float | None = None) -> int:
+        """Read up to `len(buffer)` bytes into `buffer` as soon as there are any; 0 at the end. Blocks and raises as `read`."""
+        state = self._state
+        target = memoryview(buffer).cast("B")
+        self._before_reading()
+
+        def attempt() -> int | WaitQueue:
+            count = state.buffer.readinto(target)
+            if count or not len(target):
+                self._session._was_read_locked(state, count)
+                return count
+            return self._end_or_queue_locked(0)
+
+        return self._wait(attempt, self._read_deadline(timeout), "data")
+
+    def readline(self, limit: int | None = -1, timeout: float | None = None) -> bytes:
+        """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as `read`."""
+        state = self._state
+        most = -1 if limit is None else limit
+        deadline = self._read_deadline(timeout)
+        searched = 0
+        self._before_reading()
+
+        def attempt() -> bytes | WaitQueue:
+            nonlocal searched
+            length = state.buffer.find_line_end(most, searched)
+            if length < 0 and state.remote_ended:
+                length = len(state.buffer)
+            if length >= 0:
+                line = state.buffer.read(length)
+                self._session._was_read_locked(state, length)
+                return line
+            self._raise_if_closed_locked()
+            if len(state.buffer) > searched:
+                searched = len(state.buffer)
+                self._progress(deadline, timeout)
+                # The line may be longer than the window: take what is there as read.
+                self._session._credit_ahead_locked(state)
+            return state.arrived
+
+        return self._wait(attempt, deadline, "a line")
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The incoming body in chunks as they come."""
+        while chunk := self.read(CHUNK):
+            yield chunk
+
+    def _read_all(self, timeout: float | None) -> bytes:
+        state = self._state
+        deadline = self._read_deadline(timeout)
+        seen = 0
+        self._before_reading()
+
+        def attempt() -> bytes | WaitQueue:
+            nonlocal seen
+            if state.remote_ended:
+                return self._take_all_locked()
+            if state.closed:
+                error = self._closed_error_locked()
+                error.partial = self._take_all_locked()
+                raise error
+            # From here on credit returns as data arrives, and nobody is woken before the end.
+            state.reading_all = True
+            self._session._credit_ahead_locked(state)
+            if len(state.buffer) > seen:
+                seen = len(state.buffer)
+                self._progress(deadline, timeout)
+            return state.arrived
+
+        try:
+            return self._wait(attempt, deadline, "the end of the body")
+        finally:
+            state.reading_all = False  # an assignment is atomic; the reader looks at it under the lock
+
+    def _take_all_locked(self) -> bytes:
+        data = self._state.buffer.read(-1)
+        self._session._was_read_locked(self._state, len(data))
+        return data
+
+    def _end_or_queue_locked(self, end: T) -> T | WaitQueue:
+        if self._state.remote_ended:
+            return end
+        self._raise_if_closed_locked()
+        return self._state.arrived
+
+    def wait_trailers(self, timeout: float | None = None) -> Headers:
+        """Wait for the end of the incoming body, discarding what is unread, and return its trailers (empty when there are none)."""
+        state = self._state
+        deadline = self._read_deadline(timeout)
+        self._before_reading()
+
+        def attempt() -> Headers | WaitQueue:
+            if len(state.buffer):
+                self._progress(deadline, timeout)
+                self._session._discard_unread_locked(state)
+            if state.remote_ended:
+                return state.trailers if state.trailers is not None else Headers()
+            self._raise_if_closed_locked()
+            return state.arrived
+
+        return self._wait(attempt, deadline, "trailers")
+
+    # -- writing
+
+    def write(self, data: ReadableBuffer, timeout: float | None = None) -> int:
+        """Send `data` (bytes-like) and return its length; blocks until flow control has let all of it through.
+
+        The buffer is the caller's again when this returns or raises. Raises `TypeError` for a str, `InvalidState` after the end, `StreamReset`
+        and the session's errors, and `Timeout`: then what was not yet framed is withdrawn, `bytes_written` says how much went, and
+        the stream stays usable.
+        """
+        return self._write(data, timeout, ends=False)
+
+    def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
+        """Send `data`, if any, and end our side of the stream (END_STREAM). Blocks and raises as `write`; a second call does nothing."""
+        self._write(data, timeout, ends=True)
+
+    def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool) -> int:
+        if isinstance(data, str):
+            raise TypeError("a body is bytes: encode the str first")
+        state = self._state
+        posted = Posted(data)
+        length = len(posted)
+        deadline = self._write_deadline(timeout)
+        started = False
+        seen = 0
+        self._before_writing(nothing_follows=ends and not length)
+
+        def attempt() -> int | WaitQueue:
+            nonlocal started, seen
+            if not started:
+                if not self._may_post_locked(length, ends):
+                    return length
+                self._post_locked(posted, ends)
+                started = True
+            if len(posted) == 0 and (not ends or state.local_ended or state.wait_for_trailers):
+                return length
+            if state.closed:
+                error = self._closed_error_locked()
+                if isinstance(error, Timeout):
+                    error.bytes_written = posted.position
+                raise error
+            if posted.position > seen:
+                seen = posted.position
+                self._progress(deadline, timeout)
+            return state.progressed
+
+        try:
+            return self._wait(attempt, deadline, "flow control to let data through")
+        except BaseException as error:
+            with self._monitor, self._lock:
+                if started:
+                    self._withdraw_locked(posted, ends)
+            if isinstance(error, Timeout):
+                error.bytes_written = posted.position
+            raise
+
+    def _may_post_locked(self, length: int, ends: bool) -> bool:
+        """Whether there is anything to do; raises if it is not allowed."""
+        state = self._state
+        if state.no_body:
+            return False
+        if state.end_posted:
+            if length or not ends:
+                raise InvalidState("our side of the stream has ended already", stream_id=state.id)
+            return False
+        self._raise_if_closed_locked()
+        if state.unsent_length is not None:
+            if length > state.unsent_length:
+                raise InvalidState(
+                    f"{length} bytes are {length - state.unsent_length} more than content-length allows", stream_id=state.id
+                )
+            if ends and length < state.unsent_length:
+                raise InvalidState(f"{state.unsent_length - length} bytes of content-length are missing", stream_id=state.id)
+        return True
+
+    def _post_locked(self, posted: Posted, ends: bool) -> None:
+        state = self._state
+        if state.unsent_length is not None:
+            state.unsent_length -= len(posted)
+        state.last_activity = time.monotonic()
+        if ends:
+            state.end_posted = True
+        items: list[Posted | End] = [posted] if len(posted) else []
+        if ends and not state.wait_for_trailers:
+            items.append(End.END_STREAM)
+        if items:
+            self._session._sender.post_locked(state, *items)
+            self._session._sender.send_locked()
+        if ends and state.wait_for_trailers:
+            state.listeners.emit_locked("want_trailers")
+
+    def _withdraw_locked(self, posted: Posted, ends: bool) -> None:
+        """Take back what was not framed: the caller has given up, and its buffer is its own again."""
+        state = self._state
+        if posted in state.outgoing:
+            state.outgoing.remove(posted)
+            if state.unsent_length is not None:
+                state.unsent_length += len(posted)
+        if ends and not state.local_ended and not state.closed:
+            state.end_posted = False
+            if End.END_STREAM in state.outgoing:
+                state.outgoing.remove(End.END_STREAM)
+
+    def send_trailers(self, headers: HeadersSource) -> None:
+        """Send trailers behind the data and end our side; once, and only with `wait_for_trailers=True`.
+
+        Raises `InvalidArgument` for pseudo-header fields, and `InvalidState` before the headers, a second time, or without the option.
+        """
+        block = encode_trailers(headers)
+        state = self._state
+        with self._monitor, self._lock:
+            self._raise_if_closed_locked()
+            if state.sent_headers is None:
+                raise InvalidState("trailers come after the headers", stream_id=state.id)
+            if not state.wait_for_trailers:
+                raise InvalidState("trailers need wait_for_trailers=True with the headers", stream_id=state.id)
+            if state.trailers_posted:
+                raise InvalidState("the trailers have been sent already", stream_id=state.id)
+            if state.unsent_length:
+                raise InvalidState(f"{state.unsent_length} bytes of content-length are missing", stream_id=state.id)
+            state.trailers_posted = state.end_posted = True
+            state.sent_trailers = Headers.from_wire(block)
+            state.outgoing.append(Trailers(block))
+            self._session._sender.schedule_locked(state)
+            self._session._sender.send_locked()
+
+    # -- ending
+
+    def close(self, code: int = 0) -> None:
+        """End the stream with RST_STREAM unless it has finished. With code 0 what was given to `end` goes out first; does not block."""
+        state = self._state
+        with self._monitor, self._lock:
+            if code == ErrorCode.NO_ERROR and state.end_posted and not state.local_ended and not state.closed:
+                state.reset_after_end = ErrorCode.NO_ERROR
+            else:
+                self._session._reset_locked(state, code)
+
+    def destroy(self, error: BaseException | None = None) -> None:
+        """End the stream at once: RST_STREAM, with INTERNAL_ERROR if there is an `error`."""
+        with self._monitor, self._lock:
+            self._state.destroyed = True
+            code = ErrorCode.CANCEL if error is None else ErrorCode.INTERNAL_ERROR
+            reason = StreamReset("this side destroyed the stream", stream_id=self._state.id, code=code)
+            reason.__cause__ = error
+            self._session._reset_locked(self._state, code, reason)
+
+    def _cancel(self) -> None:
+        self.close(ErrorCode.CANCEL)
+
+    def wait_closed(self, timeout: float | None = None) -> int:
+        """Wait until the stream is closed, and return its `rst_code`; raises nothing but `Timeout`."""
+        state = self._state
+
+        def attempt() -> int | WaitQueue:
+            if state.closed:
+                assert state.rst_code is not None
+                return state.rst_code
+            return state.progressed
+
+        return self._wait(attempt, Deadline(timeout), "the stream to close")
+
+    def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
+        """Fire `timeout` each time nothing happened on the stream for so long; None or 0 switches it off."""
+        if callback is not None:
+            self.on("timeout", callback)
+        with self._monitor, self._lock:
+            self._state.inactivity = seconds or None
+            self._state.last_activity = time.monotonic()
+            self._session._watchdog.stream_timeouts = True
+            self._session._watchdog.rearm_locked()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is left cancelled."""
+        state = self._state
+        if kind is None and state.remote_ended and not state.end_posted and not state.closed:
+            self.end()
+        with self._monitor, self._lock:
+            if kind is None and state.end_posted and state.remote_ended:
+                self._session._discard_unread_locked(state)
+            else:
+                self._session._reset_locked(state, ErrorCode.CANCEL)
+
+    def __repr__(self) -> str:
+        state = self._state
+        how = "closed" if state.closed else "pending" if state.id is None else "open"
+        return f"<{type(self).__name__} {state.id} {how}>"
+
+    # -- how calls wait
+
+    def _wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str) -> T:
+        return self._monitor.wait(attempt, deadline, what, self._state.id)
+
+    def _read_deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(self._session._limits.read_timeout if timeout is None else timeout)
+
+    def _write_deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(self._session._limits.write_timeout if timeout is None else timeout)
+
+    def _progress(self, deadline: Deadline, timeout: float | None) -> None:
+        """The session's default is a time without progress; a timeout of the caller's is for the whole call."""
+        self._state.last_activity = time.monotonic()
+        if timeout is None:
+            deadline.restart()
+
+    def _closed_error_locked(self) -> HTTP2Error:
+        error = self._state.error
+        if error is None:
+            return InvalidState("the stream is closed", stream_id=self._state.id)
+        return error.again(self._state.id)
+
+    def _raise_if_closed_locked(self) -> None:
+        if self._state.closed:
+            raise self._closed_error_locked()
+
+    def _before_reading(self) -> None:
+        """What a role does before it reads."""
+
+    def _before_writing(self, *, nothing_follows: bool) -> None:
+        """What a role does before it writes; `nothing_follows` when the body ends here with no more bytes."""
+

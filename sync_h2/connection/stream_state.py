@@ -1,0 +1,197 @@
+"""What the session knows of one stream. Everything here is guarded by the session's lock.
+
+The user holds another object, the `Stream`; this one holds it weakly. So a stream that nobody can read any more is noticed, and reset,
+while the session goes on with the state it needs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ..errors import HTTP2Error
+from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow
+from .listeners import Listeners
+from .receive_buffer import ReceiveBuffer
+from .scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT
+from .waiting import Monitor, WaitQueue
+
+if TYPE_CHECKING:
+    from ..protocol.headers import Headers
+    from .session import Session
+    from .stream import Stream
+
+HeaderBlock = list[tuple[bytes, bytes]]
+"""Validated header fields as the protocol layer encodes them."""
+
+
+class Posted:
+    """Data that a caller has given to a stream: `position` is how much of it has been framed.
+
+    `bytes` are framed by reference. Any other buffer belongs to its caller again as soon as the call returns, so its pieces are
+    copied when they are framed.
+    """
+
+    __slots__ = ("copy", "position", "view")
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self.view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+        self.copy = not isinstance(data, bytes)
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.view) - self.position
+
+    def piece(self, count: int) -> bytes | memoryview:
+        """The next `count` bytes, without moving on."""
+        piece = self.view[self.position : self.position + count]
+        return bytes(piece) if self.copy else piece
+
+
+class End(Enum):
+    """How our side of a stream ends, as the last thing posted to it."""
+
+    END_STREAM = "end"
+
+
+class Trailers:
+    """Trailers, as the last thing posted to a stream."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: HeaderBlock) -> None:
+        self.block = block
+
+
+class HandleReference(weakref.ref["Stream"]):
+    """The weak reference to the user's object: knows, when that is gone, whose it was."""
+
+    __slots__ = ("session", "state")
+
+    session: Session
+    state: StreamState
+
+
+class StreamState:
+    """One stream, from the moment it is asked for until nothing refers to it."""
+
+    __slots__ = (
+        "__weakref__",
+        # which stream
+        "id",
+        "handle",
+        "request_method",
+        "request_headers",
+        "is_push",
+        # what came
+        "response_headers",
+        "informational",
+        "continued",
+        "trailers",
+        "pushes",
+        "buffer",
+        "precredited",
+        "reading_all",
+        "window",
+        "remote_ended",
+        "ended_with_headers",
+        # what goes
+        "outgoing",
+        "end_posted",
+        "trailers_posted",
+        "wait_for_trailers",
+        "local_ended",
+        "sent_headers",
+        "sent_info_headers",
+        "sent_trailers",
+        "no_body",
+        "unsent_length",
+        "reset_after_end",
+        # how it ended
+        "closed",
+        "destroyed",
+        "aborted",
+        "rst_code",
+        "error",
+        # who waits and listens
+        "arrived",
+        "progressed",
+        "listeners",
+        "last_activity",
+        "inactivity",
+        # scheduling (see scheduler.Sendable)
+        "urgency",
+        "weight",
+        "sequential",
+        "turn",
+        "scheduled",
+        "ticket",
+        # server
+        "detached",
+        "opened_at",
+        "sent_bytes",
+    )
+
+    def __init__(self, monitor: Monitor, listeners: Listeners, window_size: int) -> None:
+        self.id: int | None = None
+        self.handle: HandleReference | None = None
+        self.request_method = "GET"
+        self.request_headers: Headers | None = None
+        self.is_push = False
+
+        self.response_headers: Headers | None = None
+        self.informational: list[Headers] = []
+        self.continued = False  # a 100 came
+        self.trailers: Headers | None = None
+        self.pushes: deque[Stream] | None = None
+        self.buffer = ReceiveBuffer()
+        self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
+        self.reading_all = False  # somebody collects the whole body: credit returns on arrival
+        self.window = ReceiveWindow(window_size, LARGEST_STREAM_WINDOW)
+        self.remote_ended = False
+        self.ended_with_headers = False
+
+        self.outgoing: deque[Posted | End | Trailers] = deque()
+        self.end_posted = False
+        self.trailers_posted = False
+        self.wait_for_trailers = False
+        self.local_ended = False
+        self.sent_headers: Headers | None = None
+        self.sent_info_headers: list[Headers] = []
+        self.sent_trailers: Headers | None = None
+        self.no_body = False  # HEAD, 204, 205, 304: what is written is dropped
+        self.unsent_length: int | None = None  # what is missing of the content-length we announced
+        self.reset_after_end: int | None = None  # close(0) before everything was out
+
+        self.closed = False
+        self.destroyed = False
+        self.aborted = False
+        self.rst_code: int | None = None
+        self.error: HTTP2Error | None = None
+
+        self.arrived = WaitQueue(monitor)  # headers, data, trailers, a push, or the end of what comes
+        self.progressed = WaitQueue(monitor)  # posted data was framed, a slot was got, or the stream ended
+        self.listeners = listeners
+        self.last_activity = 0.0
+        self.inactivity: float | None = None
+
+        self.urgency = DEFAULT_URGENCY
+        self.weight = DEFAULT_WEIGHT
+        self.sequential = False
+        self.turn = 0.0
+        self.scheduled = False
+        self.ticket = 0
+
+        self.detached = False  # whoever took the stream over ends it, not the end of its handler
+        self.opened_at = 0.0
+        self.sent_bytes = 0  # of body
+
+    @property
+    def unread(self) -> int:
+        """Bytes that hold memory because nobody has read them."""
+        return len(self.buffer) - self.precredited
+
+    def handle_or_none(self) -> Stream | None:
+        return self.handle() if self.handle is not None else None

@@ -1,0 +1,95 @@
+"""The process's one timer thread: it calls sessions back when a deadline of theirs passes, and runs small jobs for finalizers.
+
+Arming a timer, or leaving a job, is one `SimpleQueue.put`: it takes no lock, so it is allowed under a session's lock and while
+garbage is collected. The heap belongs to the timer thread alone. Sessions are held weakly, and each keeps its deadlines in its own
+fields: a call that comes too early or twice is harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from heapq import heappop, heappush
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+logger = logging.getLogger("sync_h2.timers")
+
+
+class Timed(Protocol):
+    """What can be armed."""
+
+    def on_timer(self, now: float) -> None:
+        """Called on the timer thread, with no lock held, at or after the time armed."""
+
+
+_Entry = tuple[float, "weakref.ref[Timed]"] | Callable[[], object]
+
+
+class TimerThread:
+    """The thread and its queue; `arm` and `run` may be called from any thread, under any lock."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[_Entry] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ensure_running(self) -> None:
+        """Start the thread if it is not there; to be called, with no lock held, before the first `arm`."""
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="sync_h2-timers", daemon=True)
+                    thread.start()
+                    self._thread = thread
+
+    def arm(self, when: float, target: weakref.ref[Timed]) -> None:
+        """Have `target().on_timer(now)` called once `time.monotonic()` reaches `when`."""
+        self._queue.put((when, target))
+
+    def run(self, job: Callable[[], object]) -> None:
+        """Have `job()` called on the timer thread soon."""
+        self._queue.put(job)
+
+    def _run(self) -> None:
+        heap: list[tuple[float, int, weakref.ref[Timed]]] = []
+        count = 0
+        while True:
+            wait = max(heap[0][0] - time.monotonic(), 0) if heap else None
+            try:
+                entry: _Entry | None = self._queue.get(timeout=wait)
+            except Empty:
+                entry = None
+            if isinstance(entry, tuple):
+                count += 1
+                heappush(heap, (entry[0], count, entry[1]))
+            elif entry is not None:
+                self._call(entry)
+            del entry
+            now = time.monotonic()
+            while heap and heap[0][0] <= now:
+                target = heappop(heap)[2]()
+                if target is not None:
+                    self._call(lambda target=target: target.on_timer(now))  # type: ignore[misc]  # mypy: lambda defaults
+                del target
+
+    def _call(self, job: Callable[[], object]) -> None:
+        try:
+            job()
+        except Exception:
+            logger.exception("a timer's callback failed")
+
+
+timers = TimerThread()
+
+
+def _forget_in_child() -> None:
+    # The thread did not survive the fork, and the queue's lock may have been held by it.
+    timers.__init__()  # type: ignore[misc]  # the same object: other modules hold it
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,157 @@
+"""The lock of a session, and waiting for what it guards.
+
+Rules that every user of this module keeps (debug mode checks them):
+
+- One `Monitor` per session; its lock guards everything that the session and its streams hold. A critical section is always
+  written `with monitor, monitor.lock:`; the lock is released by C code, so that no interrupt can leak it.
+- A thread takes it once: a second time raises. No thread takes one monitor while it holds another.
+- Inside, nothing blocks and no foreign code runs. What has to happen then (waking threads, starting them, handing jobs to a
+  pool) is left with `after_unlock` and done by the thread that leaves, once the lock is free: a woken thread never runs into
+  the lock that its waker still holds.
+- An exception of ours (`HTTP2Error`) that leaves a critical section was raised before anything changed. Any other, a
+  KeyboardInterrupt above all, may have struck in the middle of a change: `on_broken` then ends the session.
+- Waiting: a waiter is enlisted before the lock is released; whoever makes its condition true takes it off the list under the
+  lock and wakes it after. A woken thread takes the lock and looks again. One that times out looks once more before it gives up.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from _thread import allocate_lock
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ..deadline import Deadline
+from ..errors import HTTP2Error, Timeout
+
+T = TypeVar("T")
+
+DEBUG = os.environ.get("SYNC_H2_DEBUG", "") not in ("", "0")
+"""Check the rules above at run time. On in the tests."""
+
+_entered = threading.local()
+
+
+class Monitor:
+    """A session's lock with what waits for its release. `on_broken(error)` is called, unlocked, after a change was cut short."""
+
+    __slots__ = ("_after_unlock", "_owned", "lock", "on_broken")
+
+    def __init__(self, on_broken: Callable[[BaseException], None]) -> None:
+        # An RLock because CPython's records its owner in C; it is never taken recursively.
+        self.lock = threading.RLock()
+        self._owned: Callable[[], bool] = getattr(self.lock, "_is_owned")  # noqa: B009 - missing in typeshed
+        self._after_unlock: deque[Callable[[], object]] = deque()
+        self.on_broken = on_broken
+
+    def __enter__(self) -> None:
+        if self._owned():
+            raise RuntimeError("a thread takes its session's lock twice")
+        if DEBUG:
+            if getattr(_entered, "monitor", None) is not None:
+                raise RuntimeError("a thread takes a second session's lock")
+            _entered.monitor = self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if DEBUG:
+            _entered.monitor = None
+        while self._after_unlock:
+            try:
+                action = self._after_unlock.popleft()
+            except IndexError:  # another thread, leaving at the same time, was faster
+                break
+            action()
+        if error is not None and not isinstance(error, HTTP2Error):
+            self.on_broken(error)
+
+    @property
+    def owned(self) -> bool:
+        """Whether the calling thread is inside: for assertions."""
+        return self._owned()
+
+    def after_unlock(self, action: Callable[[], object]) -> None:
+        """Have `action()` called by the thread that leaves the critical section, after it released the lock."""
+        self._after_unlock.append(action)
+
+    def wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str, stream_id: int | None = None) -> T:
+        """Call `attempt` under the lock until it returns a result instead of the queue to wait in; blocks.
+
+        Raises `Timeout` ("... while waiting for `what`") when `deadline` passes, and whatever `attempt` raises.
+        """
+        while True:
+            with self, self.lock:
+                outcome = attempt()
+                if not isinstance(outcome, WaitQueue):
+                    return outcome
+                waiter = outcome.enlist_locked()
+            try:
+                woken = waiter.block(deadline.remaining())
+            except BaseException:
+                with self, self.lock:
+                    outcome.withdraw_locked(waiter)
+                raise
+            if not woken:
+                with self, self.lock:
+                    outcome.withdraw_locked(waiter)
+                    last_outcome = attempt()
+                if not isinstance(last_outcome, WaitQueue):
+                    return last_outcome
+                if deadline.expired:  # an attempt that saw progress may have restarted it
+                    raise Timeout(f"timed out while waiting for {what}", stream_id=stream_id)
+
+
+class Waiter:
+    """One blocked thread: a lock that is held until somebody wakes it."""
+
+    __slots__ = ("_wake",)
+
+    def __init__(self) -> None:
+        self._wake = allocate_lock()
+        self._wake.acquire()
+
+    def block(self, timeout: float | None) -> bool:
+        """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
+        if timeout is None:
+            return self._wake.acquire()
+        # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49 days elsewhere).
+        return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
+
+    @property
+    def wake(self) -> Callable[[], Any]:
+        return self._wake.release
+
+
+class WaitQueue:
+    """Threads that wait for one condition. All methods need the monitor's lock."""
+
+    __slots__ = ("_monitor", "_waiters")
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._waiters: list[Waiter] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any thread waits here."""
+        return bool(self._waiters)
+
+    def enlist_locked(self) -> Waiter:
+        assert self._monitor.owned
+        waiter = Waiter()
+        self._waiters.append(waiter)
+        return waiter
+
+    def withdraw_locked(self, waiter: Waiter) -> None:
+        """Take back a waiter that was not woken; nothing if it was: its wake can harm nobody any more."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
+    def wake_all_locked(self) -> None:
+        assert self._monitor.owned
+        if self._waiters:
+            for waiter in self._waiters:
+                self._monitor.after_unlock(waiter.wake)
+            self._waiters = []

@@ -1,0 +1,160 @@
+"""A session's deadlines: one place that knows what is awaited until when, and what happens if it does not come.
+
+The fields are guarded by the session's lock. `on_timer` is called by the timer thread; early and repeated calls are harmless, because
+it looks at the fields alone.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..constants import ErrorCode
+from ..errors import ConnectionLost, ProtocolError
+from .timers import timers
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LINGER = 1.0
+"""How long, in seconds, a session that has ended waits for the peer's EOF before it shuts the connection down both ways."""
+
+
+class Watchdog:
+    """The deadlines of one session; each is a moment of `time.monotonic()`, or None."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._limits = session._limits
+        self._weak_self = weakref.ref(self)
+        self._armed: float | None = None
+        now = time.monotonic()
+        self.handshake: float | None = now + self._limits.handshake_timeout if self._limits.handshake_timeout else None
+        self.settings: deque[float] = deque()  # one for each SETTINGS that is not acknowledged
+        self.header_block: float | None = None
+        self.drain: float | None = None  # how long to wait for the PING between the two GOAWAYs
+        self.linger: float | None = None
+        self.inactivity: float | None = None  # seconds
+        self.last_activity = now
+        self.last_received = now
+        self.keepalive_sent: float | None = None
+        self.stream_timeouts = False  # some stream has an inactivity timeout of its own
+
+    def arm_locked(self, when: float) -> None:
+        """Make sure that `on_timer` is called at `when`."""
+        if self._armed is None or when < self._armed:
+            self._armed = when
+            timers.arm(when, self._weak_self)
+
+    def rearm_locked(self) -> None:
+        """Look at all deadlines anew, after one of them was set."""
+        following = self._next_locked()
+        if following is not None:
+            self.arm_locked(following)
+
+    def await_settings_locked(self) -> None:
+        if self._limits.settings_timeout:
+            self.settings.append(time.monotonic() + self._limits.settings_timeout)
+            self.arm_locked(self.settings[0])
+
+    def settings_acknowledged_locked(self) -> None:
+        if self.settings:
+            self.settings.popleft()
+
+    def header_block_locked(self, under_way: bool) -> None:
+        """Whether, after what has just arrived, a header block has begun and not ended."""
+        if not under_way:
+            self.header_block = None
+        elif self.header_block is None and self._limits.header_timeout:
+            self.header_block = time.monotonic() + self._limits.header_timeout
+            self.arm_locked(self.header_block)
+
+    def linger_locked(self) -> None:
+        if self.linger is None:
+            self.linger = time.monotonic() + LINGER
+            self.arm_locked(self.linger)
+
+    def received_locked(self) -> None:
+        self.last_activity = self.last_received = time.monotonic()
+        self.keepalive_sent = None
+
+    def on_timer(self, now: float) -> None:
+        session = self._session
+        with session._monitor, session._lock:
+            self._armed = None
+            if session._gone:
+                return
+            self._check_locked(now)
+            self.rearm_locked()
+
+    def _next_locked(self) -> float | None:
+        if self._session._destroyed:
+            return self.linger
+        moments = [self.handshake, self.header_block, self.drain, self.linger, self._keepalive_due_locked()]
+        if self.settings:
+            moments.append(self.settings[0])
+        if self.inactivity:
+            moments.append(self.last_activity + self.inactivity)
+        if self.stream_timeouts:
+            moments += [
+                state.last_activity + state.inactivity for state in self._session._streams.values() if state.inactivity
+            ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _keepalive_due_locked(self) -> float | None:
+        if self._limits.keepalive_interval is None:
+            return None
+        if self.keepalive_sent is not None:
+            return self.keepalive_sent + self._limits.keepalive_timeout
+        return self.last_received + self._limits.keepalive_interval
+
+    def _check_locked(self, now: float) -> None:
+        session = self._session
+        if self.linger is not None and now >= self.linger:
+            self.linger = now + LINGER
+            session._transport.shutdown_both()
+        if session._destroyed:
+            return
+        if self.handshake is not None and now >= self.handshake:
+            self.handshake = None
+            session._fail_locked(
+                ProtocolError("the peer's preface and SETTINGS did not come in time", code=ErrorCode.SETTINGS_TIMEOUT),
+                limit="handshake_timeout",
+            )
+        elif self.settings and now >= self.settings[0]:
+            self.settings.clear()
+            session._fail_locked(
+                ProtocolError("the peer did not acknowledge our SETTINGS in time", code=ErrorCode.SETTINGS_TIMEOUT),
+                limit="settings_timeout",
+            )
+        elif self.header_block is not None and now >= self.header_block:
+            self.header_block = None
+            session._fail_locked(
+                ProtocolError("a header block did not end in time", code=ErrorCode.ENHANCE_YOUR_CALM), limit="header_timeout"
+            )
+        elif (due := self._keepalive_due_locked()) is not None and now >= due:
+            if self.keepalive_sent is None:
+                self.keepalive_sent = now
+                session._keepalive_locked()
+            else:
+                session._end_locked(ConnectionLost("the peer does not answer PING: it is taken for dead"), None)
+                session._transport.shutdown_both()
+        else:
+            if self.drain is not None and now >= self.drain:
+                session._drained_locked()
+            if self.inactivity and now >= self.last_activity + self.inactivity:
+                self.last_activity = now
+                session._inactive_locked()
+            if self.stream_timeouts:
+                self._check_streams_locked(now)
+
+    def _check_streams_locked(self, now: float) -> None:
+        self.stream_timeouts = False
+        for state in self._session._streams.values():
+            if state.inactivity:
+                self.stream_timeouts = True
+                if now >= state.last_activity + state.inactivity:
+                    state.last_activity = now
+                    state.listeners.emit_locked("timeout")

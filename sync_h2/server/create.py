@@ -1,0 +1,168 @@
+"""Making servers: the functions users call. Each runs on the caller's thread and returns with the socket bound, or the handshake done."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from ..connection.configuration import configuration
+from ..connection.listeners import Listener
+from ..connection.server_session import Handler, ServerSession
+from ..deadline import Deadline
+from ..errors import HTTP2Error, InvalidArgument
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.sockets import listen
+from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
+from ..transport.transport import TLSTransport, Transport
+from .pool import ExecutorPool, HandlerPool
+from .server import Pool, SecureThreadingServer, ThreadingServer
+
+
+def create_server(
+    handler: Handler | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    sock: socket.socket | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    max_workers: int = 256,
+    executor: Executor | None = None,
+    reuse_port: bool = False,
+    listeners: Mapping[str, Listener] | None = None,
+    **limits: Any,
+) -> ThreadingServer:
+    """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
+
+    `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on `executor`), many at once. `host`
+    may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is a listening socket to use instead. `settings` is sent to
+    clients; `limits` are the options of the README's table. Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
+    """
+    return ThreadingServer(
+        sock or listen(host, port, reuse_port=reuse_port),
+        **_server_options(handler, settings, max_workers, executor, listeners, limits),
+    )
+
+
+def create_secure_server(
+    handler: Handler | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    certfile: PEM | None = None,
+    keyfile: PEM | None = None,
+    cafile: PEM | None = None,
+    context: ssl.SSLContext | None = None,
+    sock: socket.socket | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    max_workers: int = 256,
+    executor: Executor | None = None,
+    reuse_port: bool = False,
+    listeners: Mapping[str, Listener] | None = None,
+    **limits: Any,
+) -> SecureThreadingServer:
+    """As `create_server`, over TLS with ALPN `h2`.
+
+    `certfile` and `keyfile` are paths or PEM bytes; with `cafile` clients must show a certificate from one of its authorities. A `context`
+    replaces all three. Raises `TLSError` when the certificate can't be used.
+    """
+    if context is not None:
+        if certfile is not None or cafile is not None:
+            raise InvalidArgument("a context replaces certfile, keyfile and cafile")
+        set_alpn(context)
+    elif certfile is None:
+        raise InvalidArgument("a secure server needs certfile, or a context")
+    else:
+        context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
+    return SecureThreadingServer(
+        sock or listen(host, port, reuse_port=reuse_port),
+        context=context,
+        **_server_options(handler, settings, max_workers, executor, listeners, limits),
+    )
+
+
+def _server_options(
+    handler: Handler | None,
+    settings: Settings | Mapping[str, Any] | None,
+    max_workers: int,
+    executor: Executor | None,
+    listeners: Mapping[str, Listener] | None,
+    limits: Mapping[str, Any],
+) -> dict[str, Any]:
+    bounds, values = configuration(Limits.for_server(**limits), settings)
+    functions = dict(listeners or {})
+    if handler is not None:
+        if not callable(handler):
+            raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+        if "stream" in functions:
+            raise InvalidArgument("a handler is a 'stream' listener: give one or the other")
+        functions["stream"] = handler
+    return {
+        "pool": make_pool(max_workers, executor),
+        "settings": values,
+        "limits": bounds,
+        "listeners": functions,
+    }
+
+
+def make_pool(max_workers: int, executor: Executor | None) -> Pool:
+    return HandlerPool(max_workers, name="sync_h2-handler") if executor is None else ExecutorPool(executor)
+
+
+class _SocketHost:
+    """What a session of `serve_socket` belongs to: one handler, one pool."""
+
+    def __init__(self, handler: Handler | None, pool: Pool) -> None:
+        self._handlers = [] if handler is None else [handler]
+        self._pool = pool
+
+    def handlers(self) -> list[Handler]:
+        return self._handlers
+
+    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+        self._pool.submit(session, job)
+
+    def session_idle(self, session: ServerSession) -> bool:
+        return False
+
+    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+        self._pool.forget(session)
+        self._pool.shutdown(wait=False)
+
+
+def serve_socket(
+    sock: socket.socket,
+    handler: Handler | None = None,
+    *,
+    context: ssl.SSLContext | None = None,
+    executor: Executor | None = None,
+    max_workers: int = 256,
+    settings: Settings | Mapping[str, Any] | None = None,
+    listeners: Mapping[str, Listener] | None = None,
+    **limits: Any,
+) -> ServerSession:
+    """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's `performServerHandshake`).
+
+    With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises `TLSError`, `ALPNError`,
+    `Timeout`, `ConnectionLost`; the socket is closed then.
+    """
+    bounds, values = configuration(Limits.for_server(**limits), settings)
+    try:
+        if context is None:
+            transport = Transport(sock)
+        else:
+            set_alpn(context)
+            engine = TLSEngine(context, server_side=True)
+            engine.handshake(sock, Deadline(bounds.handshake_timeout))
+            transport = TLSTransport(sock, engine)
+    except BaseException:
+        sock.close()
+        raise
+    host = _SocketHost(handler, make_pool(max_workers, executor))
+    session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners)
+    session._start()
+    session._start_reader()
+    return session

@@ -1,0 +1,345 @@
+"""The threading server: it accepts connections, gives each a thread of its own, and streams to the handler pool.
+
+Threads: the acceptor waits for connections and does nothing that could block. Each connection's thread makes the TLS handshake under a deadline
+and then becomes its session's reader. Handlers run on the pool. The server's monitor guards the set of sessions and its listeners;
+nobody takes it while holding a session's.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import select
+import selectors
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
+from ..connection.server_session import Handler, ServerSession
+from ..connection.waiting import Monitor, WaitQueue
+from ..deadline import Deadline
+from ..errors import HTTP2Error, Timeout
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.sockets import format_address
+from ..transport.tls import PEM, TLSEngine, load_certificate
+from ..transport.transport import TLSTransport, Transport
+
+logger = logging.getLogger("sync_h2.server")
+
+Self = TypeVar("Self", bound="ThreadingServer")
+
+_EVENTS = frozenset(
+    {"session", "session_error", "stream", "timeout", "unknown_protocol", "error", "listening", "close"}
+)
+_KEPT_EVENTS = frozenset({"error", "close"})
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Pool(Protocol):
+    """Where handlers run: `HandlerPool`, or a user's executor behind the same methods."""
+
+    def submit(self, key: object, job: Callable[[], None]) -> None: ...
+
+    def forget(self, key: object) -> None: ...
+
+    def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool: ...
+
+
+class ThreadingServer(Observable):
+    """A server for HTTP/2 over cleartext; made by `create_server`, bound and listening from then on.
+
+    `with server:` starts it and closes it; or `start()` and `close()`; or `serve_forever()` and `shutdown()` from another thread.
+    """
+
+    def __init__(
+        self,
+        listening_socket: socket.socket,
+        *,
+        pool: Pool,
+        settings: Settings,
+        limits: Limits,
+        listeners: Mapping[str, Listener] | None = None,
+    ) -> None:
+        self._socket = listening_socket
+        self._pool = pool
+        self._settings = settings
+        self._limits = limits
+        self._monitor = Monitor(self._interrupted)
+        self._lock = self._monitor.lock
+        self._dispatcher = Dispatcher(self._monitor)
+        self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
+        # Guarded by the lock:
+        self._sessions: set[ServerSession] = set()
+        self._connecting: set[socket.socket] = set()  # connections whose thread is not a session yet
+        self._changed = WaitQueue(self._monitor)
+        self._acceptor: threading.Thread | None = None
+        self._stopping = False
+        self._accepting = False
+        self._closed = False
+        self._idle_timeout = limits.idle_timeout
+        # A byte in this pair wakes the acceptor: closing a listening socket does not wake `accept` everywhere.
+        self._waker, self._wake_receiver = socket.socketpair()
+        self._register_all(listeners)
+
+    @property
+    def address(self) -> Any:
+        """Where it listens: `(host, port)`, or the path of a Unix socket."""
+        name = self._socket.getsockname()
+        return name[:2] if isinstance(name, tuple) else name
+
+    @property
+    def sessions(self) -> list[ServerSession]:
+        """The sessions at this moment."""
+        with self._monitor, self._lock:
+            return list(self._sessions)
+
+    # -- running
+
+    def start(self) -> None:
+        """Accept connections from now on, on a thread in the background. A second call does nothing."""
+        with self._monitor, self._lock:
+            if self._acceptor is not None or self._stopping:
+                return
+            self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
+            self._accepting = True
+            self._monitor.after_unlock(self._acceptor.start)
+            self._listeners.emit_locked("listening")
+
+    def serve_forever(self) -> None:
+        """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
+        self.start()
+        self._monitor.wait(lambda: self._changed if self._accepting else True, Deadline(None), "the server to shut down")
+
+    def shutdown(self) -> None:
+        """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
+        with self._monitor, self._lock:
+            first = not self._stopping
+            self._stopping = True
+            acceptor = self._acceptor
+        if first:
+            self._waker.close()
+            if acceptor is None:
+                self._stopped_accepting()
+        if acceptor is not None and threading.current_thread() is not acceptor:
+            self._monitor.wait(lambda: self._changed if self._accepting else True, Deadline(None), "the acceptor to stop")
+
+    def close(self, timeout: float | None = None) -> None:
+        """Stop accepting, let the sessions finish for `timeout` seconds (None: `close_timeout`), then destroy what is left.
+
+        Never raises for a session that does not finish. From one of its own handlers or listeners it only starts the closing.
+        """
+        self.shutdown()
+        sessions = self.sessions
+        if any(session._runs_callback() for session in sessions) or threading.get_ident() == self._dispatcher.thread_id:
+            threading.Thread(target=self._close, args=(timeout,), name="sync_h2-closer", daemon=True).start()
+        else:
+            self._close(timeout)
+
+    def _close(self, timeout: float | None) -> None:
+        deadline = Deadline(self._limits.close_timeout if timeout is None else timeout)
+        for session in self.sessions:
+            session.close(wait=False)
+        self._hang_up_on_handshakes()
+        try:
+            self._wait_for_no_sessions(deadline)
+        except Timeout:
+            for session in self.sessions:
+                logger.warning("%r did not finish in time and is destroyed", session)
+                session.destroy()
+            self._wait_for_no_sessions(Deadline(None))
+        if not self._pool.shutdown(wait=True, timeout=max(deadline.remaining() or 0.0, 1.0)):
+            logger.warning("a handler still runs after its server was closed")
+        with self._monitor, self._lock:
+            if not self._closed:
+                self._closed = True
+                self._listeners.emit_locked("close")
+                self._dispatcher.finish_locked()
+
+    def _hang_up_on_handshakes(self) -> None:
+        with self._monitor, self._lock:
+            for sock in self._connecting:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it has gone already
+
+    def _wait_for_no_sessions(self, deadline: Deadline) -> None:
+        self._monitor.wait(
+            lambda: self._changed if self._sessions or self._connecting else True, deadline, "the server's sessions to end"
+        )
+
+    def __enter__(self: Self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._stopping else "listening"
+        return f"<{type(self).__name__} {state}>"
+
+    # -- settings of all sessions
+
+    def set_timeout(self, seconds: float | None = 120.0, callback: Listener | None = None) -> None:
+        """How long a session may be idle: then `timeout(session)` fires, or, when nobody listens, it is closed gracefully."""
+        if callback is not None:
+            self.on("timeout", callback)
+        self._idle_timeout = seconds or None
+        for session in self.sessions:
+            session.set_timeout(seconds)
+
+    def update_settings(self, values: Settings | Mapping[str, Any]) -> None:
+        """Send these SETTINGS on every session, and on those to come (Node's `updateSettings`)."""
+        changes = values if isinstance(values, Settings) else Settings(**values)
+        self._settings = self._settings.merged(changes)
+        for session in self.sessions:
+            try:
+                session.settings(changes)
+            except HTTP2Error:
+                logger.info("%r ended before its settings could be updated", session)
+
+    # -- the acceptor
+
+    def _accept(self) -> None:
+        try:
+            with selectors.DefaultSelector() as selector:
+                self._socket.setblocking(False)
+                selector.register(self._socket, selectors.EVENT_READ)
+                selector.register(self._wake_receiver, selectors.EVENT_READ)
+                while not self._stopping:
+                    selector.select()
+                    if not self._stopping:
+                        self._accept_one()
+        finally:
+            self._stopped_accepting()
+
+    def _stopped_accepting(self) -> None:
+        self._socket.close()
+        self._wake_receiver.close()
+        with self._monitor, self._lock:
+            self._accepting = False
+            self._changed.wake_all_locked()
+
+    def _accept_one(self) -> None:
+        try:
+            sock, address = self._socket.accept()
+        except BlockingIOError:
+            return  # another process that shares the port was faster
+        except OSError as error:
+            self._report(error)
+            if error.errno in _OUT_OF_RESOURCES:
+                # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
+                select.select([self._wake_receiver], [], [], 0.05)
+            return
+        name = format_address(address) if address else "a local peer"
+        with self._monitor, self._lock:
+            count = len(self._sessions) + len(self._connecting)
+            refused = count >= self._limits.max_sessions or self._address_is_full_locked(address)
+            if not refused:
+                self._connecting.add(sock)
+        if refused:
+            logger.warning("a connection from %s is refused: %d are open (max_sessions)", name, count)
+            sock.close()
+            return
+        try:
+            threading.Thread(target=self._serve, args=(sock, name), name="sync_h2-reader", daemon=True).start()
+        except RuntimeError as error:
+            self._forget(sock)
+            sock.close()
+            self._report(error)
+
+    def _address_is_full_locked(self, address: object) -> bool:
+        most = self._limits.max_sessions_per_address
+        if most is None or not isinstance(address, tuple):
+            return False
+        return sum(1 for session in self._sessions if session._peer_address[0] == address[0]) >= most
+
+    # -- a connection's own thread
+
+    def _serve(self, sock: socket.socket, name: str) -> None:
+        try:
+            transport = self._handshake(sock)
+        except (HTTP2Error, OSError) as error:
+            sock.close()
+            self._forget(sock)
+            logger.info("no session with %s: %s", name, error)
+            self._report(error)
+            return
+        session = self._new_session(transport)
+        reader = session._reader_target()
+        with self._monitor, self._lock:
+            self._connecting.discard(sock)
+            self._sessions.add(session)
+            functions = self._listeners.take_locked("session")
+            stopping = self._stopping
+        for function in functions:
+            call_listener(function, "session", (session,))
+        session._start()
+        if stopping:
+            session.close(wait=False)
+        # The reader refers to its session weakly; while it runs, `_sessions` holds it.
+        del session
+        reader()
+
+    def _new_session(self, transport: Transport) -> ServerSession:
+        session = ServerSession(transport, self, settings=self._settings, limits=self._limits)
+        session._watchdog.inactivity = self._idle_timeout
+        return session
+
+    def _handshake(self, sock: socket.socket) -> Transport:
+        return Transport(sock)
+
+    def _forget(self, sock: socket.socket) -> None:
+        with self._monitor, self._lock:
+            self._connecting.discard(sock)
+            self._changed.wake_all_locked()
+
+    def _report(self, error: BaseException) -> None:
+        with self._monitor, self._lock:
+            self._listeners.emit_locked("error", error)
+
+    def _interrupted(self, error: BaseException) -> None:
+        logger.error("an exception struck while the server's state was being changed", exc_info=error)
+
+    # -- what sessions ask (see connection.server_session.Host)
+
+    def handlers(self) -> list[Handler]:
+        with self._monitor, self._lock:
+            return list(self._listeners.take_locked("stream"))
+
+    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+        self._pool.submit(session, job)
+
+    def session_idle(self, session: ServerSession) -> bool:
+        with self._monitor, self._lock:
+            return self._listeners.emit_locked("timeout", session)
+
+    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+        self._pool.forget(session)
+        with self._monitor, self._lock:
+            self._sessions.discard(session)
+            self._changed.wake_all_locked()
+            if error is not None:
+                self._listeners.emit_locked("session_error", error, session)
+
+
+class SecureThreadingServer(ThreadingServer):
+    """A server for HTTP/2 over TLS; made by `create_secure_server`."""
+
+    def __init__(self, listening_socket: socket.socket, *, context: Any, **options: Any) -> None:
+        super().__init__(listening_socket, **options)
+        self._context = context
+
+    def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
+        """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
+        load_certificate(self._context, certfile, keyfile)
+
+    def _handshake(self, sock: socket.socket) -> Transport:
+        engine = TLSEngine(self._context, server_side=True)
+        engine.handshake(sock, Deadline(self._limits.handshake_timeout))
+        return TLSTransport(sock, engine)
