@@ -61,7 +61,8 @@ class HTTP2Error(Exception):
     def again(self, stream_id: int | None = None) -> HTTP2Error:
         """A new instance that says the same, chained from this one; of `stream_id`, if it named none.
 
-        Several callers may be woken by one failure; each raises an instance of its own, because a traceback belongs to one raise.
+        Several callers may be woken by one failure; each raises an instance of its own, because a traceback belongs
+        to one raise.
         """
         copy = type(self).__new__(type(self))
         copy.__dict__.update(self.__dict__)

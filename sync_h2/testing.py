@@ -24,8 +24,8 @@ def pair(
 ) -> tuple[ClientSession, ServerSession]:
     """A client's and a server's session over a `socketpair`; close the client's, and the server's goes with it.
 
-    `handler(stream, headers)` serves. `client` and `server` are further options for `connect` and `serve_socket`. With `tls`, both contexts are needed:
-    the server's with a certificate for `localhost`, the client's trusting it.
+    `handler(stream, headers)` serves. `client` and `server` are further options for `connect` and `serve_socket`.
+    With `tls`, both contexts are needed: the server's with a certificate for `localhost`, the client's trusting it.
     """
     near, far = socket.socketpair()
     if not tls:

@@ -38,13 +38,15 @@ def connect(
 ) -> ClientSession:
     """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds.
 
-    `authority` is `https://host[:port]` (TLS with ALPN `h2`), `http://host[:port]` (cleartext with prior knowledge) or
-    `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `cafile`, `certfile` and `keyfile` are paths or PEM
-    bytes, by default certifi's authorities are trusted; `verify=False` trusts anybody; a `context` replaces all of these. `sock` is a connected socket
-    to use instead; it belongs to the session from then on. `listeners` are in place before the first byte; `limits` are the options of
-    the README's table.
+    `authority` is `https://host[:port]` (TLS with ALPN `h2`), `http://host[:port]` (cleartext with prior knowledge)
+    or `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `cafile`,
+    `certfile` and `keyfile` are paths or PEM bytes, by default certifi's authorities are trusted; `verify=False`
+    trusts anybody; a `context` replaces all of these. `sock` is a connected socket to use instead; it belongs to the
+    session from then on. `listeners` are in place before the first byte; `limits` are the options of the README's
+    table.
 
-    Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not choose `h2`, and `InvalidArgument`.
+    Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
+    choose `h2`, and `InvalidArgument`.
     """
     bounds, values = configuration(Limits.for_client(**limits), settings)
     scheme, host, port, name = _parse(authority)

@@ -10,7 +10,7 @@ from ..constants import MAX_STREAM_ID, ErrorCode
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
-from ..protocol.headers import Headers, HeadersSource, encode_request
+from ..protocol.headers import EncodableFields, Headers, HeadersSource, encode_request
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
@@ -18,7 +18,7 @@ from .client_stream import ClientStream
 from .listeners import Listener
 from .session import Session
 from .stream import stream_listeners
-from .stream_state import HeaderBlock, StreamState
+from .stream_state import StreamState
 from .waiting import WaitQueue
 
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
@@ -32,7 +32,7 @@ class _PendingRequest:
     """A request without a stream yet: the peer's MAX_CONCURRENT_STREAMS is used up."""
 
     state: StreamState
-    block: HeaderBlock
+    block: EncodableFields
     end_stream: bool
     priority: Priority | None
 
@@ -73,11 +73,12 @@ class ClientSession(Session):
         """Open a stream with a request (RFC 9113 section 8.3.1) and return it without waiting for the response.
 
         `:method` defaults to GET, `:path` to `/`, `:scheme` and `:authority` to the session's. `end_stream` None ends
-        our side for GET, HEAD and DELETE. While the peer's MAX_CONCURRENT_STREAMS is used up this blocks, first come first served; with `wait=False`
-        it returns a `pending` stream instead. `wait_for_trailers` makes room for `send_trailers`.
+        our side for GET, HEAD and DELETE. While the peer's MAX_CONCURRENT_STREAMS is used up this blocks, first come
+        first served; with `wait=False` it returns a `pending` stream instead. `wait_for_trailers` makes room for
+        `send_trailers`.
 
-        Raises `InvalidArgument` for headers HTTP/2 forbids, `Timeout`, `StreamIDsExhausted` when the connection has no ids left, and the
-        session's error when it is closing (`retryable`) or has ended.
+        Raises `InvalidArgument` for headers HTTP/2 forbids, `Timeout`, `StreamIDsExhausted` when the connection has
+        no ids left, and the session's error when it is closing (`retryable`) or has ended.
         """
         block = encode_request(headers, scheme=self._scheme, authority=self._authority)
         request_headers = Headers.from_wire(block)
@@ -125,20 +126,21 @@ class ClientSession(Session):
             stream._cancel()
             raise
 
-    def _check_may_request_locked(self, state: StreamState, block: HeaderBlock) -> None:
+    def _check_may_request_locked(self, state: StreamState, block: EncodableFields) -> None:
         self._check_alive_locked()
         if self._protocol.next_outbound_stream_id > MAX_STREAM_ID:
             self._start_closing_locked()
             raise StreamIDsExhausted("this connection has used up its stream ids; open another", retryable=True)
         if self._closing:
             raise SessionClosed("the session is closing and takes no new requests", retryable=True)
-        if state.sent_headers is not None and ":protocol" in state.sent_headers:
-            if not self._protocol.settings_received or not self._protocol.remote_settings.enable_connect_protocol:
-                raise InvalidState("the peer has not enabled extended CONNECT (RFC 8441 section 3)")
+        is_extended_connect = state.sent_headers is not None and ":protocol" in state.sent_headers
+        if is_extended_connect and not self._protocol.remote_settings.enable_connect_protocol:
+            raise InvalidState("the peer has not enabled extended CONNECT (RFC 8441 section 3)")
         length = sum(len(name) + len(value) + 32 for name, value in block)
         if length > self._limits.max_send_header_block_length:
             raise InvalidArgument(
-                f"{length} bytes of headers are more than max_send_header_block_length ({self._limits.max_send_header_block_length})"
+                f"{length} bytes of headers are more than max_send_header_block_length allows "
+                f"({self._limits.max_send_header_block_length})"
             )
 
     # -- slots
@@ -146,7 +148,9 @@ class ClientSession(Session):
     def _slots_changed_locked(self) -> None:
         while self._pending and self._protocol.open_outbound_streams() < self._protocol.peer_max_concurrent_streams:
             if self._protocol.next_outbound_stream_id > MAX_STREAM_ID:
-                self._fail_pending_locked(StreamIDsExhausted("this connection has used up its stream ids", retryable=True))
+                self._fail_pending_locked(
+                    StreamIDsExhausted("this connection has used up its stream ids", retryable=True)
+                )
                 self._start_closing_locked()
                 return
             self._open_locked(self._pending.popleft())
@@ -230,7 +234,9 @@ class ClientSession(Session):
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:
-    """RFC 7540's priority for a HEADERS frame; None, and so no priority fields at all, when everything is the default."""
+    """RFC 7540's priority for a HEADERS frame; None, and so no priority fields at all, when everything is the
+    default.
+    """
     if not 1 <= weight <= 256:
         raise InvalidArgument(f"weight must be between 1 and 256, not {weight}")
     if not 0 <= parent <= MAX_STREAM_ID:

@@ -15,7 +15,9 @@ class ClientStream(Stream):
     __slots__ = ()
 
     def wait_response(self, timeout: float | None = None) -> Headers:
-        """Wait for the final response's headers (`:status` and fields). Raises `StreamReset`, the session's errors and `Timeout`."""
+        """Wait for the final response's headers (`:status` and fields). Raises `StreamReset`, the session's errors
+        and `Timeout`.
+        """
         state = self._state
 
         def attempt() -> Headers | WaitQueue:
@@ -27,7 +29,9 @@ class ClientStream(Stream):
         return self._wait(attempt, self._read_deadline(timeout), "the response")
 
     def wait_continue(self, timeout: float | None = None) -> bool:
-        """Wait for a 100 response: True when it came, False when a final response came instead. Raises as `wait_response`."""
+        """Wait for a 100 response: True when it came, False when a final response came instead. Raises as
+        `wait_response`.
+        """
         state = self._state
 
         def attempt() -> bool | WaitQueue:
@@ -44,7 +48,7 @@ class ClientStream(Stream):
         """Wait for a pushed stream that was promised with this one's response; None when none can come any more."""
         state = self._state
 
-        def attempt() -> ClientStream | None | WaitQueue:
+        def attempt() -> ClientStream | WaitQueue | None:
             if state.pushes:
                 pushed = state.pushes.popleft()
                 assert isinstance(pushed, ClientStream)

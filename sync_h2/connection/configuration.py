@@ -12,7 +12,9 @@ from .flow_control import STREAM_WINDOW
 
 
 def configuration(limits: Limits, settings: Settings | Mapping[str, Any] | None) -> tuple[Limits, Settings]:
-    """The SETTINGS to send, made of `limits` and of what the user gives; a setting that the user gives moves its limit."""
+    """The SETTINGS to send, made of `limits` and of what the user gives; a setting that the user gives moves its
+    limit.
+    """
     given = settings if isinstance(settings, Settings) else Settings(**(settings or {}))
     values = Settings(
         max_concurrent_streams=limits.max_concurrent_streams,
@@ -21,7 +23,7 @@ def configuration(limits: Limits, settings: Settings | Mapping[str, Any] | None)
     ).merged(given)
     limits = dataclasses.replace(
         limits,
-        max_concurrent_streams=values.max_concurrent_streams,
-        max_header_list_size=values.max_header_list_size,
+        max_concurrent_streams=values["max_concurrent_streams"],
+        max_header_list_size=values["max_header_list_size"],
     )
     return limits, values

@@ -1,7 +1,7 @@
 """How much the peer may send: credit that is owed to it, and when to announce it (RFC 9113 section 6.9).
 
-The window that the peer knows lives in the protocol; here stands only what has been used up and not yet given back. Announcing
-in batches of half a window keeps WINDOW_UPDATE frames rare. Every method needs the session's lock.
+The window that the peer knows lives in the protocol; here stands only what has been used up and not yet given back.
+Announcing in batches of half a window keeps WINDOW_UPDATE frames rare. Every method needs the session's lock.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class ReceiveWindow:
     def credit(self, count: int, *, grow: bool = False) -> int:
         """Add `count` bytes of credit; return the increment to announce now, or 0.
 
-        With `grow`, the reader has kept up with a whole batch, so the window is what limits it: the batch brings a larger one.
+        With `grow`, the reader has kept up with a whole batch, so the window is what limits it: the batch brings a
+        larger one.
         """
         self.owed += count
         if self.owed * 2 < self.size or not self.owed:

@@ -1,8 +1,9 @@
-"""Listeners: functions called when things happen by themselves (`on`, `off`, `once`), in the order in which they happened.
+"""Listeners: functions called when things happen by themselves (`on`, `off`, `once`), in the order in which they
+happened.
 
-`Listeners` belong to a session or stream and need the session's lock. A `Dispatcher` is the queue of one session's events; its thread
-runs while there are events that somebody listens for, and calls listeners one at a time with no lock held, so a listener may block and
-may call anything.
+`Listeners` belong to a session or stream and need the session's lock. A `Dispatcher` is the queue of one session's
+events; its thread runs while there are events that somebody listens for, and calls listeners one at a time with no
+lock held, so a listener may block and may call anything.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def check_event(name: str, known: frozenset[str]) -> None:
         return
     if name in _NODE_STREAM_EVENTS:
         raise InvalidArgument(
-            f"there is no {name!r} event: use read(), iteration, write(), wait_closed() or io.TextIOWrapper(stream.rfile)"
+            f"there is no {name!r} event: use read(), iteration, write(), wait_closed() or "
+            "io.TextIOWrapper(stream.rfile)"
         )
     raise InvalidArgument(f"unknown event {name!r}; there are {', '.join(sorted(known))}")
 
@@ -97,7 +99,9 @@ class Dispatcher:
         self._running = False
         self._finishing = False
         self._dropped = 0
-        self.thread_id = 0  # of the thread that calls listeners: a listener must not wait for the end of its own session
+        self.thread_id = (
+            0  # of the thread that calls listeners: a listener must not wait for the end of its own session
+        )
 
     def post_locked(self, listeners: Listeners, name: str, arguments: tuple[object, ...]) -> None:
         if len(self._events) >= MOST_WAITING and name not in _KEPT_ONCE:
@@ -166,7 +170,8 @@ class Observable:
     def on(self, name: str, function: Listener | None = None) -> Any:
         """Register a listener; without `function`, a decorator. Raises `InvalidArgument` for an unknown event.
 
-        Listeners run in order, one at a time per session, on a thread of their own; see the list of events in the README.
+        Listeners run in order, one at a time per session, on a thread of their own; see the list of events in the
+        README.
         """
         return self._register(name, function, once=False)
 

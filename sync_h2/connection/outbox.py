@@ -1,7 +1,7 @@
 """Frames that are encoded and wait for the transport. Every method needs the session's lock.
 
-Order on the wire is order of encoding (HPACK demands it), with one exception: urgent frames (PING, WINDOW_UPDATE, GOAWAY) overtake
-at frame boundaries, so that a PING's answer does not wait behind 256 KiB of DATA.
+Order on the wire is order of encoding (HPACK demands it), with one exception: urgent frames (PING, WINDOW_UPDATE,
+GOAWAY) overtake at frame boundaries, so that a PING's answer does not wait behind 256 KiB of DATA.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ Frame = tuple[Buffer, ...]
 """The buffers of one frame, or of one header block with all its CONTINUATION frames."""
 
 HIGH_WATER_MARK = 256 * 1024
-"""DATA is framed until this many bytes wait here: enough for a full send, little enough that priorities still decide."""
+"""DATA is framed until this many bytes wait here: enough for a full send, little enough that priorities still decide.
+"""
 
 
 class Outbox:
@@ -39,7 +40,9 @@ class Outbox:
             self.replies += 1
 
     def take(self, limit: int) -> list[Buffer]:
-        """Remove and return whole frames, urgent ones first, until at least `limit` bytes are there or nothing is left."""
+        """Remove and return whole frames, urgent ones first, until at least `limit` bytes are there or nothing is
+        left.
+        """
         buffers: list[Buffer] = []
         taken = 0
         for queue in (self._urgent, self._ordered):

@@ -59,7 +59,8 @@ class ReceiveBuffer:
     def find_line_end(self, limit: int, searched: int = 0) -> int:
         """The length of the first line with its line feed, or -1 when it has not ended yet.
 
-        `limit` bytes (negative: any number) always count as a line. The first `searched` bytes are known to hold no line feed.
+        `limit` bytes (negative: any number) always count as a line. The first `searched` bytes are known to hold no
+        line feed.
         """
         passed = -self._position
         for chunk in self._chunks:

@@ -1,7 +1,8 @@
 """The reader thread: bytes from the transport, frames, events, and what each event changes.
 
-`read_forever` is the thread. It blocks in `recv` and in nothing else, and refers to its session only while it handles what came: a session
-that nobody refers to any more can be collected although its reader waits. Methods ending in `_locked` hold the session's lock.
+`read_forever` is the thread. It blocks in `recv` and in nothing else, and refers to its session only while it handles
+what came: a session that nobody refers to any more can be collected although its reader waits. Methods ending in
+`_locked` hold the session's lock.
 """
 
 from __future__ import annotations
@@ -289,4 +290,3 @@ class Receiver:
 
     def _origin_locked(self, event: events.OriginReceived) -> None:
         self._session._listeners.emit_locked("origin", event.origins)
-

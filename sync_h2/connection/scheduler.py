@@ -1,10 +1,11 @@
 """Which stream may send next. Every method needs the session's lock.
 
-Strictly by urgency (RFC 9218 section 4.1); within one urgency, streams share by weight (RFC 7540 section 5.3.2) if they asked for
-incremental delivery or sent no signal, and streams that explicitly asked not to be interleaved are sent one after the other. One turn
-in sixteen goes to a lower urgency, so that nothing starves.
+Strictly by urgency (RFC 9218 section 4.1); within one urgency, streams share by weight (RFC 7540 section 5.3.2) if
+they asked for incremental delivery or sent no signal, and streams that explicitly asked not to be interleaved are
+sent one after the other. One turn in sixteen goes to a lower urgency, so that nothing starves.
 
-Weighted sharing is by stride: each stream's `turn` moves on by the bytes it sent divided by its weight, and the lowest turn is next.
+Weighted sharing is by stride: each stream's `turn` moves on by the bytes it sent divided by its weight, and the
+lowest turn is next.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """From posted data to the kernel: the pump, the one non-blocking send, and the writer thread for what is left.
 
-A caller posts data to its stream. The pump turns posted data into frames until the outbox holds its high-water mark; it is run, under the
-lock, by whoever changed something (a caller after posting, the reader after any frame, the writer after a send). Then, unless the writer
-is active, whoever holds the lock makes one non-blocking send; what the kernel did not take is the writer's. The writer alone blocks in
-`send`, and holds no lock then. It is "active" until a critical section of its own found outbox and pump empty.
+A caller posts data to its stream. The pump turns posted data into frames until the outbox holds its high-water mark;
+it is run, under the lock, by whoever changed something (a caller after posting, the reader after any frame, the
+writer after a send). Then, unless the writer is active, whoever holds the lock makes one non-blocking send; what the
+kernel did not take is the writer's. The writer alone blocks in `send`, and holds no lock then. It is "active" until a
+critical section of its own found outbox and pump empty.
 
 Methods ending in `_locked` need the session's lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -133,7 +135,7 @@ class Sender:
     # -- to the kernel
 
     def send_locked(self) -> None:
-        """Frame what can be framed and give the kernel what it takes now, without blocking; the rest is the writer's."""
+        """Frame what can be framed and give the kernel what it takes without blocking; the rest is the writer's."""
         if self._writer_active:
             return
         if self.finished:
@@ -157,7 +159,7 @@ class Sender:
             self._finish_now_locked()
 
     def finish_locked(self) -> None:
-        """Shut our side of the connection down once everything queued has gone out; nothing may be queued after this."""
+        """Shut our side of the connection down once all that is queued has gone out; nothing may be queued after."""
         self._finishing = True
         self.send_locked()
 
@@ -166,10 +168,8 @@ class Sender:
             self.finished = True
             self._transport.close_notify_locked()
             if self._transport.unsent_locked:
-                try:
+                with contextlib.suppress(ConnectionLost):  # the peer may have gone first
                     self._transport.send_some_locked()
-                except ConnectionLost:
-                    pass  # the peer has gone first; there is nobody to say goodbye to
             self._transport.shutdown_write()
             self._work.wake_all_locked()
 

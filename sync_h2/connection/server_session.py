@@ -1,4 +1,6 @@
-"""A server's session: requests become jobs of the handler pool, and closing takes two steps. Threads and locks as in session.py."""
+"""A server's session: requests become jobs of the handler pool, and closing takes two steps. Threads and locks as in
+session.py.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,8 @@ class ServerSession(Session):
     ) -> None:
         self._host = host
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
-        # Guarded by the lock. Jobs are counted until they return, not until their stream closes: otherwise a client that opens and
-        # resets could buy unlimited work.
+        # Guarded by the lock. Jobs are counted until they return, not until their stream closes: otherwise a client
+        # that opens and resets could buy unlimited work.
         self._jobs = 0
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
@@ -128,7 +130,9 @@ class ServerSession(Session):
                 self._finish_locked(stream, failed)
 
     def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
-        """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body that looks whole."""
+        """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body
+        that looks whole.
+        """
         state = stream._state
         if state.closed or (state.detached and not failed):
             return
@@ -185,7 +189,9 @@ class ServerSession(Session):
         return threading.get_ident() in self._handler_threads or super()._runs_callback()
 
     def _start_closing_locked(self) -> None:
-        """The first of two steps: a GOAWAY that refuses nothing. What the client had sent before it saw that is still served."""
+        """The first of two steps: a GOAWAY that refuses nothing. What the client had sent before it saw that is still
+        served.
+        """
         if self._destroyed or self._draining or self._goaway_sent:
             return
         self._closing = self._draining = True

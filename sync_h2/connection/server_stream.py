@@ -7,9 +7,15 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument, InvalidState
-from ..protocol.headers import Headers, HeadersSource, encode_informational, encode_push, encode_response
+from ..protocol.headers import (
+    EncodableFields,
+    Headers,
+    HeadersSource,
+    encode_informational,
+    encode_push,
+    encode_response,
+)
 from .stream import Stream
-from .stream_state import HeaderBlock
 
 if TYPE_CHECKING:
     from .server_session import ServerSession
@@ -57,9 +63,9 @@ class ServerStream(Stream):
     ) -> None:
         """Send the response's headers; does not block.
 
-        `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to HEAD have no
-        body: our side ends at once and what is written is dropped. Raises `InvalidArgument` for headers that HTTP/2 forbids, `InvalidState`
-        the second time, and the stream's error if it is closed.
+        `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to
+        HEAD have no body: our side ends at once and what is written is dropped. Raises `InvalidArgument` for headers
+        that HTTP/2 forbids, `InvalidState` the second time, and the stream's error if it is closed.
         """
         fields = Headers(headers)
         if send_date and "date" not in fields:
@@ -69,7 +75,7 @@ class ServerStream(Stream):
             self._respond_locked(block, end_stream, wait_for_trailers)
             self._session._sender.send_locked()
 
-    def _respond_locked(self, block: HeaderBlock, end_stream: bool, wait_for_trailers: bool) -> None:
+    def _respond_locked(self, block: EncodableFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
         self._raise_if_closed_locked()
         if state.sent_headers is not None:
@@ -80,7 +86,9 @@ class ServerStream(Stream):
         if "content-length" in fields and not no_body:
             length = int(fields["content-length"])
             if end_stream and length:
-                raise InvalidArgument(f"content-length {length} on a response that ends with its headers", stream_id=state.id)
+                raise InvalidArgument(
+                    f"content-length {length} on a response that ends with its headers", stream_id=state.id
+                )
             state.unsent_length = length
         ends = end_stream or no_body
         self._session._protocol.send_response(state.id, block, ends)
@@ -97,7 +105,7 @@ class ServerStream(Stream):
         with self._monitor, self._lock:
             self._inform_locked(block)
 
-    def _inform_locked(self, block: HeaderBlock) -> None:
+    def _inform_locked(self, block: EncodableFields) -> None:
         state = self._state
         self._raise_if_closed_locked()
         if state.sent_headers is not None:
@@ -108,10 +116,11 @@ class ServerStream(Stream):
         self._session._sender.send_locked()
 
     def push_stream(self, headers: HeadersSource | None = None) -> ServerStream:
-        """Promise a response to a request that the client has not made (RFC 9113 section 8.4), and return its stream; does not block.
+        """Promise a response to a request that the client has not made (RFC 9113 section 8.4), and return its stream;
+        does not block.
 
-        `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's. Raises `InvalidState` inside a pushed stream
-        and when the client has disabled push, `InvalidArgument` for a request that can't be pushed.
+        `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's. Raises `InvalidState` inside
+        a pushed stream and when the client has disabled push, `InvalidArgument` for a request that can't be pushed.
         """
         request = self._state.request_headers or Headers()
         block = encode_push(

@@ -1,31 +1,37 @@
 """A session: one HTTP/2 connection and everything that is known of it, shared by any number of threads.
 
-The threads of a session are the reader (receiver.py: in blocking `recv` or under the lock, never anywhere else), the writer (sender.py: only
-when the kernel did not take everything at once), the dispatcher (listeners.py: only while there are events somebody listens for), the
-process's timer thread (watchdog.py), and whoever calls the public methods.
+The threads of a session are the reader (receiver.py: in blocking `recv` or under the lock, never anywhere else), the
+writer (sender.py: only when the kernel did not take everything at once), the dispatcher (listeners.py: only while
+there are events somebody listens for), the process's timer thread (watchdog.py), and whoever calls the public
+methods.
 
 Who may touch what:
 
-- under the lock (`with self._monitor, self._lock`), from any thread: the protocol's state, the outbox, the TLS engine, every field
-  of `_streams` and the StreamStates in it, `_pings`, `_sent_settings`, the windows, the flags `_closing`, `_destroyed`, `_gone`, `_end_reason`, the listeners,
-  the watchdog's deadlines. Methods that need the lock end in `_locked`.
-- set once by the constructor and only read afterwards, without the lock: `_monitor`, `_lock`, `_transport`, `_limits`, `_protocol`, `_sender`,
-  `_dispatcher`, `_listeners`, `_watchdog`.
+- under the lock (`with self._monitor, self._lock`), from any thread: the protocol's state, the outbox, the TLS
+  engine, every field of `_streams` and the StreamStates in it, `_pings`, `_sent_settings`, the windows, the flags
+  `_closing`, `_destroyed`, `_gone`, `_end_reason`, the listeners, the watchdog's deadlines. Methods that need the
+  lock end in `_locked`.
+- set once by the constructor and only read afterwards, without the lock: `_monitor`, `_lock`, `_transport`,
+  `_limits`, `_protocol`, `_sender`, `_dispatcher`, `_listeners`, `_watchdog`.
 - the transport's receiving side belongs to the reader alone; its blocking send to the writer alone.
 
 The rules of the lock itself stand in waiting.py. Three that decide how this module is written:
 
-- Under the lock nothing blocks and no foreign code runs: handlers, listeners, logging, starting threads are left with `after_unlock`.
-- The reader waits for nothing but bytes. What it cannot finish at once (a handler, a listener, a full outbox) is queued and bounded.
+- Under the lock nothing blocks and no foreign code runs: handlers, listeners, logging, starting threads are left with
+  `after_unlock`.
+- The reader waits for nothing but bytes. What it cannot finish at once (a handler, a listener, a full outbox) is
+  queued and bounded.
 - No finalizer takes the lock: a forgotten stream or session is handed to the timer thread.
 
-How a session ends: `_end_locked` marks it dead and wakes every waiter in one critical section, and our side of the connection is shut down behind
-the GOAWAY. The reader reads on until EOF, or until the watchdog shuts both ways, because closing a descriptor with unread bytes would turn
-into a TCP reset that destroys the GOAWAY. Then the reader, and nobody else, closes the descriptor, after the writer has left.
+How a session ends: `_end_locked` marks it dead and wakes every waiter in one critical section, and our side of the
+connection is shut down behind the GOAWAY. The reader reads on until EOF, or until the watchdog shuts both ways,
+because closing a descriptor with unread bytes would turn into a TCP reset that destroys the GOAWAY. Then the reader,
+and nobody else, closes the descriptor, after the writer has left.
 """
 
 from __future__ import annotations
 
+import builtins
 import logging
 import socket
 import struct
@@ -193,8 +199,8 @@ class Session(Observable):
     def _reader_target(self) -> Callable[[], None]:
         """What the reader thread runs. It holds the session weakly while it waits for bytes."""
         transport = self._transport
-        # When the session is collected unclosed, its connection is shut down, and so the reader woken, by the timer thread:
-        # a finalizer may run anywhere, under any lock.
+        # When the session is collected unclosed, its connection is shut down, and so the reader woken, by the timer
+        # thread: a finalizer may run anywhere, under any lock.
         session = weakref.ref(self, lambda _: timers.run(transport.shutdown_both))
         return partial(read_forever, session, transport, self._protocol.frames)
 
@@ -274,8 +280,9 @@ class Session(Observable):
     def ping(self, payload: bytes | None = None, timeout: float | None = None) -> Pong:
         """Send a PING and wait for its answer (RFC 9113 section 6.7).
 
-        `payload` is 8 bytes, by default the start time as a 64-bit little-endian integer. Raises `InvalidArgument`, `PingLimit` when
-        `max_outstanding_pings` are unanswered, `Timeout`, and the session's error when it ends meanwhile.
+        `payload` is 8 bytes, by default the start time as a 64-bit little-endian integer. Raises `InvalidArgument`,
+        `PingLimit` when `max_outstanding_pings` are unanswered, `Timeout`, and the session's error when it ends
+        meanwhile.
         """
         if payload is None:
             payload = struct.pack("<Q", time.time_ns() // 1_000_000)
@@ -308,7 +315,9 @@ class Session(Observable):
             self._sender.send_locked()
 
     def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
-        """Fire `timeout` each time nothing was sent or received for so long; None or 0 switches it off. Closes nothing."""
+        """Fire `timeout` each time nothing was sent or received for so long; None or 0 switches it off. Closes
+        nothing.
+        """
         if callback is not None:
             self.on("timeout", callback)
         with self._monitor, self._lock:
@@ -319,8 +328,8 @@ class Session(Observable):
     def close(self, timeout: float | None = None, *, wait: bool = True) -> None:
         """Start no new streams, let the open ones finish, then end the connection; waits for that.
 
-        With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns. Raises `Timeout`
-        after `timeout` seconds; the draining goes on.
+        With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns.
+        Raises `Timeout` after `timeout` seconds; the draining goes on.
         """
         with self._monitor, self._lock:
             self._start_closing_locked()
@@ -329,7 +338,9 @@ class Session(Observable):
             self._wait_gone(timeout)
 
     def destroy(self, error: BaseException | None = None, code: int | None = None) -> None:
-        """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection goes."""
+        """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection
+        goes.
+        """
         with self._monitor, self._lock:
             if error is None:
                 reason = None
@@ -345,8 +356,12 @@ class Session(Observable):
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Cancel streams that nobody reads or writes, close within `close_timeout`, then destroy; at once after an exception."""
+    def __exit__(
+        self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel streams that nobody reads or writes, close within `close_timeout`, then destroy; at once after an
+        exception.
+        """
         if kind is not None:
             self.destroy()
             if not self._runs_callback():
@@ -388,7 +403,9 @@ class Session(Observable):
         """The peer's MAX_CONCURRENT_STREAMS may have changed, or a stream has closed."""
 
     def _runs_callback(self) -> bool:
-        """Whether the calling thread runs a listener or handler of this session, which must not wait for the session's end."""
+        """Whether the calling thread runs a listener or handler of this session, which must not wait for the
+        session's end.
+        """
         return threading.get_ident() == self._dispatcher.thread_id
 
     def _stream_closed_locked(self, state: StreamState) -> None:
@@ -478,7 +495,9 @@ class Session(Observable):
     # -- credit
 
     def _credit_connection_locked(self, count: int) -> None:
-        """`count` bytes have arrived. Their credit goes back at once, unless so much is unread that memory is at stake."""
+        """`count` bytes have arrived. Their credit goes back at once, unless so much is unread that memory is at
+        stake.
+        """
         self._withheld += count
         self._release_credit_locked()
 
@@ -510,7 +529,7 @@ class Session(Observable):
             self._sender.send_locked()
 
     def _credit_ahead_locked(self, state: StreamState) -> None:
-        """Somebody collects everything: return the credit for what is in the buffer, although it stays there for now."""
+        """Somebody collects everything: return the credit for what is in the buffer, although it stays there."""
         count = len(state.buffer) - state.precredited
         if count:
             state.precredited += count
@@ -595,11 +614,14 @@ class Session(Observable):
         self._sender.finish_locked()
 
     def _write_failed_locked(self, error: ConnectionLost) -> None:
-        # What the peer said before it went may still be unread (its GOAWAY, the rest of a response): the reader decides.
+        # What the peer said before it went may still be unread (its GOAWAY, the rest of a response): the reader
+        # decides.
         self._watchdog.linger_locked()
 
     def _interrupted(self, error: BaseException) -> None:
-        """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with it."""
+        """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with
+        it.
+        """
         reason = InvalidState("an exception struck while the session's state was being changed; it can't go on")
         reason.__cause__ = error
         self.destroy(reason)
@@ -637,7 +659,9 @@ class Session(Observable):
         for stream_id, state in list(self._streams.items()):
             if stream_id > last_stream_id and self._opened_here(stream_id):
                 error = StreamUnprocessed(
-                    "the peer is going away and has not processed this stream", stream_id=stream_id, code=ErrorCode.REFUSED_STREAM
+                    "the peer is going away and has not processed this stream",
+                    stream_id=stream_id,
+                    code=ErrorCode.REFUSED_STREAM,
                 )
                 self._protocol.reset(stream_id, ErrorCode.CANCEL)
                 self._close_stream_locked(state, ErrorCode.REFUSED_STREAM, error)

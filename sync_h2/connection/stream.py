@@ -1,7 +1,8 @@
 """A stream as the user holds it: a blocking file in two directions, and what both roles share.
 
-Every method may be called from any thread. What it changes is in the StreamState, under the session's lock. Two threads that
-write one stream get whole writes one after the other; two that read get pieces that do not overlap, in the order of their calls.
+Every method may be called from any thread. What it changes is in the StreamState, under the session's lock. Two
+threads that write one stream get whole writes one after the other; two that read get pieces that do not overlap, in
+the order of their calls.
 """
 
 from __future__ import annotations
@@ -159,9 +160,9 @@ class Stream(Observable):
     def read(self, n: int | None = -1, timeout: float | None = None) -> bytes:
         """Read the incoming body; blocks.
 
-        With `n` >= 0, up to `n` bytes as soon as there are any, `b""` at the end. With -1 or None, all of it.
-        Raises `StreamReset` when the stream was reset (after what came before it was read; with `n` -1 its `partial` holds that), `ConnectionLost` and
-        the session's other errors likewise, and `Timeout`, after which nothing is lost.
+        With `n` >= 0, up to `n` bytes as soon as there are any, `b""` at the end. With -1 or None, all of it. Raises
+        `StreamReset` when the stream was reset (after what came before it was read; with `n` -1 its `partial` holds
+        that), `ConnectionLost` and the session's other errors likewise, and `Timeout`, after which nothing is lost.
         """
         if n is None or n < 0:
             return self._read_all(timeout)
@@ -178,7 +179,9 @@ class Stream(Observable):
         return self._wait(attempt, self._read_deadline(timeout), "data")
 
     def readinto(self, buffer: WriteableBuffer, timeout: float | None = None) -> int:
-        """Read up to `len(buffer)` bytes into `buffer` as soon as there are any; 0 at the end. Blocks and raises as `read`."""
+        """Read up to `len(buffer)` bytes into `buffer` as soon as there are any; 0 at the end. Blocks and raises as
+        `read`.
+        """
         state = self._state
         target = memoryview(buffer).cast("B")
         self._before_reading()
@@ -193,7 +196,9 @@ class Stream(Observable):
         return self._wait(attempt, self._read_deadline(timeout), "data")
 
     def readline(self, limit: int | None = -1, timeout: float | None = None) -> bytes:
-        """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as `read`."""
+        """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as
+        `read`.
+        """
         state = self._state
         most = -1 if limit is None else limit
         deadline = self._read_deadline(timeout)
@@ -263,7 +268,9 @@ class Stream(Observable):
         return self._state.arrived
 
     def wait_trailers(self, timeout: float | None = None) -> Headers:
-        """Wait for the end of the incoming body, discarding what is unread, and return its trailers (empty when there are none)."""
+        """Wait for the end of the incoming body, discarding what is unread, and return its trailers (empty when there
+        are none).
+        """
         state = self._state
         deadline = self._read_deadline(timeout)
         self._before_reading()
@@ -284,14 +291,16 @@ class Stream(Observable):
     def write(self, data: ReadableBuffer, timeout: float | None = None) -> int:
         """Send `data` (bytes-like) and return its length; blocks until flow control has let all of it through.
 
-        The buffer is the caller's again when this returns or raises. Raises `TypeError` for a str, `InvalidState` after the end, `StreamReset`
-        and the session's errors, and `Timeout`: then what was not yet framed is withdrawn, `bytes_written` says how much went, and
-        the stream stays usable.
+        The buffer is the caller's again when this returns or raises. Raises `TypeError` for a str, `InvalidState`
+        after the end, `StreamReset` and the session's errors, and `Timeout`: then what was not yet framed is
+        withdrawn, `bytes_written` says how much went, and the stream stays usable.
         """
         return self._write(data, timeout, ends=False)
 
     def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
-        """Send `data`, if any, and end our side of the stream (END_STREAM). Blocks and raises as `write`; a second call does nothing."""
+        """Send `data`, if any, and end our side of the stream (END_STREAM). Blocks and raises as `write`; a second
+        call does nothing.
+        """
         self._write(data, timeout, ends=True)
 
     def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool) -> int:
@@ -347,10 +356,13 @@ class Stream(Observable):
         if state.unsent_length is not None:
             if length > state.unsent_length:
                 raise InvalidState(
-                    f"{length} bytes are {length - state.unsent_length} more than content-length allows", stream_id=state.id
+                    f"{length} bytes are {length - state.unsent_length} more than content-length allows",
+                    stream_id=state.id,
                 )
             if ends and length < state.unsent_length:
-                raise InvalidState(f"{state.unsent_length - length} bytes of content-length are missing", stream_id=state.id)
+                raise InvalidState(
+                    f"{state.unsent_length - length} bytes of content-length are missing", stream_id=state.id
+                )
         return True
 
     def _post_locked(self, posted: Posted, ends: bool) -> None:
@@ -384,7 +396,8 @@ class Stream(Observable):
     def send_trailers(self, headers: HeadersSource) -> None:
         """Send trailers behind the data and end our side; once, and only with `wait_for_trailers=True`.
 
-        Raises `InvalidArgument` for pseudo-header fields, and `InvalidState` before the headers, a second time, or without the option.
+        Raises `InvalidArgument` for pseudo-header fields, and `InvalidState` before the headers, a second time, or
+        without the option.
         """
         block = encode_trailers(headers)
         state = self._state
@@ -407,7 +420,9 @@ class Stream(Observable):
     # -- ending
 
     def close(self, code: int = 0) -> None:
-        """End the stream with RST_STREAM unless it has finished. With code 0 what was given to `end` goes out first; does not block."""
+        """End the stream with RST_STREAM unless it has finished. With code 0 what was given to `end` goes out first;
+        does not block.
+        """
         state = self._state
         with self._monitor, self._lock:
             if code == ErrorCode.NO_ERROR and state.end_posted and not state.local_ended and not state.closed:
@@ -452,8 +467,12 @@ class Stream(Observable):
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is left cancelled."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is
+        left cancelled.
+        """
         state = self._state
         if kind is None and state.remote_ended and not state.end_posted and not state.closed:
             self.end()
@@ -500,4 +519,3 @@ class Stream(Observable):
 
     def _before_writing(self, *, nothing_follows: bool) -> None:
         """What a role does before it writes; `nothing_follows` when the body ends here with no more bytes."""
-

@@ -1,7 +1,7 @@
 """What the session knows of one stream. Everything here is guarded by the session's lock.
 
-The user holds another object, the `Stream`; this one holds it weakly. So a stream that nobody can read any more is noticed, and reset,
-while the session goes on with the state it needs.
+The user holds another object, the `Stream`; this one holds it weakly. So a stream that nobody can read any more is
+noticed, and reset, while the session goes on with the state it needs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from ..errors import HTTP2Error
+from ..protocol.headers import EncodableFields
 from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow
 from .listeners import Listeners
 from .receive_buffer import ReceiveBuffer
@@ -19,25 +20,24 @@ from .scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT
 from .waiting import Monitor, WaitQueue
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from ..protocol.headers import Headers
     from .session import Session
     from .stream import Stream
-
-HeaderBlock = list[tuple[bytes, bytes]]
-"""Validated header fields as the protocol layer encodes them."""
 
 
 class Posted:
     """Data that a caller has given to a stream: `position` is how much of it has been framed.
 
-    `bytes` are framed by reference. Any other buffer belongs to its caller again as soon as the call returns, so its pieces are
-    copied when they are framed.
+    `bytes` are framed by reference. Any other buffer belongs to its caller again as soon as the call returns, so its
+    pieces are copied when they are framed.
     """
 
     __slots__ = ("copy", "position", "view")
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self.view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+    def __init__(self, data: ReadableBuffer) -> None:
+        self.view = memoryview(data).cast("B")
         self.copy = not isinstance(data, bytes)
         self.position = 0
 
@@ -61,7 +61,7 @@ class Trailers:
 
     __slots__ = ("block",)
 
-    def __init__(self, block: HeaderBlock) -> None:
+    def __init__(self, block: EncodableFields) -> None:
         self.block = block
 
 

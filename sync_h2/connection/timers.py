@@ -1,8 +1,9 @@
-"""The process's one timer thread: it calls sessions back when a deadline of theirs passes, and runs small jobs for finalizers.
+"""The process's one timer thread: it calls sessions back when a deadline of theirs passes, and runs small jobs for
+finalizers.
 
-Arming a timer, or leaving a job, is one `SimpleQueue.put`: it takes no lock, so it is allowed under a session's lock and while
-garbage is collected. The heap belongs to the timer thread alone. Sessions are held weakly, and each keeps its deadlines in its own
-fields: a call that comes too early or twice is harmless.
+Arming a timer, or leaving a job, is one `SimpleQueue.put`: it takes no lock, so it is allowed under a session's lock
+and while garbage is collected. The heap belongs to the timer thread alone. Sessions are held weakly, and each keeps
+its deadlines in its own fields: a call that comes too early or twice is harmless.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -74,7 +76,7 @@ class TimerThread:
             while heap and heap[0][0] <= now:
                 target = heappop(heap)[2]()
                 if target is not None:
-                    self._call(lambda target=target: target.on_timer(now))  # type: ignore[misc]  # mypy: lambda defaults
+                    self._call(partial(target.on_timer, now))
                 del target
 
     def _call(self, job: Callable[[], object]) -> None:

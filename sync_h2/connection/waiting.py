@@ -2,16 +2,17 @@
 
 Rules that every user of this module keeps (debug mode checks them):
 
-- One `Monitor` per session; its lock guards everything that the session and its streams hold. A critical section is always
-  written `with monitor, monitor.lock:`; the lock is released by C code, so that no interrupt can leak it.
+- One `Monitor` per session; its lock guards everything that the session and its streams hold. A critical section is
+  always written `with monitor, monitor.lock:`; the lock is released by C code, so that no interrupt can leak it.
 - A thread takes it once: a second time raises. No thread takes one monitor while it holds another.
-- Inside, nothing blocks and no foreign code runs. What has to happen then (waking threads, starting them, handing jobs to a
-  pool) is left with `after_unlock` and done by the thread that leaves, once the lock is free: a woken thread never runs into
-  the lock that its waker still holds.
+- Inside, nothing blocks and no foreign code runs. What has to happen then (waking threads, starting them, handing
+  jobs to a pool) is left with `after_unlock` and done by the thread that leaves, once the lock is free: a woken
+  thread never runs into the lock that its waker still holds.
 - An exception of ours (`HTTP2Error`) that leaves a critical section was raised before anything changed. Any other, a
   KeyboardInterrupt above all, may have struck in the middle of a change: `on_broken` then ends the session.
-- Waiting: a waiter is enlisted before the lock is released; whoever makes its condition true takes it off the list under the
-  lock and wakes it after. A woken thread takes the lock and looks again. One that times out looks once more before it gives up.
+- Waiting: a waiter is enlisted before the lock is released; whoever makes its condition true takes it off the list
+  under the lock and wakes it after. A woken thread takes the lock and looks again. One that times out looks once more
+  before it gives up.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _entered = threading.local()
 
 
 class Monitor:
-    """A session's lock with what waits for its release. `on_broken(error)` is called, unlocked, after a change was cut short."""
+    """A session's lock with what waits for its release. `on_broken(error)` is called, unlocked, after a change was
+    cut short.
+    """
 
     __slots__ = ("_after_unlock", "_owned", "lock", "on_broken")
 
@@ -55,7 +58,9 @@ class Monitor:
                 raise RuntimeError("a thread takes a second session's lock")
             _entered.monitor = self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if DEBUG:
             _entered.monitor = None
         while self._after_unlock:
@@ -76,7 +81,9 @@ class Monitor:
         """Have `action()` called by the thread that leaves the critical section, after it released the lock."""
         self._after_unlock.append(action)
 
-    def wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str, stream_id: int | None = None) -> T:
+    def wait(
+        self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str, stream_id: int | None = None
+    ) -> T:
         """Call `attempt` under the lock until it returns a result instead of the queue to wait in; blocks.
 
         Raises `Timeout` ("... while waiting for `what`") when `deadline` passes, and whatever `attempt` raises.
@@ -116,7 +123,8 @@ class Waiter:
         """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
         if timeout is None:
             return self._wake.acquire()
-        # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49 days elsewhere).
+        # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49 days
+        # elsewhere).
         return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
 
     @property

@@ -1,7 +1,7 @@
 """A session's deadlines: one place that knows what is awaited until when, and what happens if it does not come.
 
-The fields are guarded by the session's lock. `on_timer` is called by the timer thread; early and repeated calls are harmless, because
-it looks at the fields alone.
+The fields are guarded by the session's lock. `on_timer` is called by the timer thread; early and repeated calls are
+harmless, because it looks at the fields alone.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from ..constants import ErrorCode
 from ..errors import ConnectionLost, ProtocolError
-from .timers import timers
+from .timers import Timed, timers
 
 if TYPE_CHECKING:
     from .session import Session
 
 LINGER = 1.0
-"""How long, in seconds, a session that has ended waits for the peer's EOF before it shuts the connection down both ways."""
+"""How long, in seconds, a session that has ended waits for the peer's EOF before it shuts the connection down both
+ways.
+"""
 
 
 class Watchdog:
@@ -28,7 +30,7 @@ class Watchdog:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._limits = session._limits
-        self._weak_self = weakref.ref(self)
+        self._weak_self: weakref.ref[Timed] = weakref.ref(self)
         self._armed: float | None = None
         now = time.monotonic()
         self.handshake: float | None = now + self._limits.handshake_timeout if self._limits.handshake_timeout else None
@@ -107,7 +109,8 @@ class Watchdog:
         if self._limits.keepalive_interval is None:
             return None
         if self.keepalive_sent is not None:
-            return self.keepalive_sent + self._limits.keepalive_timeout
+            patience = self._limits.keepalive_timeout
+            return None if patience is None else self.keepalive_sent + patience
         return self.last_received + self._limits.keepalive_interval
 
     def _check_locked(self, now: float) -> None:
@@ -132,7 +135,8 @@ class Watchdog:
         elif self.header_block is not None and now >= self.header_block:
             self.header_block = None
             session._fail_locked(
-                ProtocolError("a header block did not end in time", code=ErrorCode.ENHANCE_YOUR_CALM), limit="header_timeout"
+                ProtocolError("a header block did not end in time", code=ErrorCode.ENHANCE_YOUR_CALM),
+                limit="header_timeout",
             )
         elif (due := self._keepalive_due_locked()) is not None and now >= due:
             if self.keepalive_sent is None:

@@ -18,6 +18,9 @@ from .header_rules import SINGLE_VALUE, MalformedHeaders, check_request, check_r
 WireFields = Sequence[tuple[bytes, bytes]]
 """A field list as HPACK takes and gives it: pairs of bytes; a NeverIndexedHeaderTuple is a sensitive one."""
 
+EncodableFields = Sequence[HeaderTuple]
+"""A checked field list, as `encode_request` and its siblings return it and as the connection sends it."""
+
 HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
 """What headers can be made of: a mapping (a list as value gives several fields) or pairs."""
 

@@ -1,4 +1,6 @@
-"""Making servers: the functions users call. Each runs on the caller's thread and returns with the socket bound, or the handshake done."""
+"""Making servers: the functions users call. Each runs on the caller's thread and returns with the socket bound, or
+the handshake done.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,10 @@ def create_server(
 ) -> ThreadingServer:
     """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
 
-    `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on `executor`), many at once. `host`
-    may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is a listening socket to use instead. `settings` is sent to
-    clients; `limits` are the options of the README's table. Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
+    `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on
+    `executor`), many at once. `host` may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is
+    a listening socket to use instead. `settings` is sent to clients; `limits` are the options of the README's table.
+    Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
     return ThreadingServer(
         sock or listen(host, port, reuse_port=reuse_port),
@@ -66,8 +69,8 @@ def create_secure_server(
 ) -> SecureThreadingServer:
     """As `create_server`, over TLS with ALPN `h2`.
 
-    `certfile` and `keyfile` are paths or PEM bytes; with `cafile` clients must show a certificate from one of its authorities. A `context`
-    replaces all three. Raises `TLSError` when the certificate can't be used.
+    `certfile` and `keyfile` are paths or PEM bytes; with `cafile` clients must show a certificate from one of its
+    authorities. A `context` replaces all three. Raises `TLSError` when the certificate can't be used.
     """
     if context is not None:
         if certfile is not None or cafile is not None:
@@ -144,10 +147,11 @@ def serve_socket(
     listeners: Mapping[str, Listener] | None = None,
     **limits: Any,
 ) -> ServerSession:
-    """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's `performServerHandshake`).
+    """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's
+    `performServerHandshake`).
 
-    With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises `TLSError`, `ALPNError`,
-    `Timeout`, `ConnectionLost`; the socket is closed then.
+    With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises
+    `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
     bounds, values = configuration(Limits.for_server(**limits), settings)
     try:

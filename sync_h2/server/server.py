@@ -1,12 +1,13 @@
 """The threading server: it accepts connections, gives each a thread of its own, and streams to the handler pool.
 
-Threads: the acceptor waits for connections and does nothing that could block. Each connection's thread makes the TLS handshake under a deadline
-and then becomes its session's reader. Handlers run on the pool. The server's monitor guards the set of sessions and its listeners;
-nobody takes it while holding a session's.
+Threads: the acceptor waits for connections and does nothing that could block. Each connection's thread makes the TLS
+handshake under a deadline and then becomes its session's reader. Handlers run on the pool. The server's monitor
+guards the set of sessions and its listeners; nobody takes it while holding a session's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import select
@@ -52,7 +53,8 @@ class Pool(Protocol):
 class ThreadingServer(Observable):
     """A server for HTTP/2 over cleartext; made by `create_server`, bound and listening from then on.
 
-    `with server:` starts it and closes it; or `start()` and `close()`; or `serve_forever()` and `shutdown()` from another thread.
+    `with server:` starts it and closes it; or `start()` and `close()`; or `serve_forever()` and `shutdown()` from
+    another thread.
     """
 
     def __init__(
@@ -112,7 +114,9 @@ class ThreadingServer(Observable):
     def serve_forever(self) -> None:
         """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
         self.start()
-        self._monitor.wait(lambda: self._changed if self._accepting else True, Deadline(None), "the server to shut down")
+        self._monitor.wait(
+            lambda: self._changed if self._accepting else True, Deadline(None), "the server to shut down"
+        )
 
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
@@ -125,12 +129,16 @@ class ThreadingServer(Observable):
             if acceptor is None:
                 self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
-            self._monitor.wait(lambda: self._changed if self._accepting else True, Deadline(None), "the acceptor to stop")
+            self._monitor.wait(
+                lambda: self._changed if self._accepting else True, Deadline(None), "the acceptor to stop"
+            )
 
     def close(self, timeout: float | None = None) -> None:
-        """Stop accepting, let the sessions finish for `timeout` seconds (None: `close_timeout`), then destroy what is left.
+        """Stop accepting, let the sessions finish for `timeout` seconds (None: `close_timeout`), then destroy what is
+        left.
 
-        Never raises for a session that does not finish. From one of its own handlers or listeners it only starts the closing.
+        Never raises for a session that does not finish. From one of its own handlers or listeners it only starts the
+        closing.
         """
         self.shutdown()
         sessions = self.sessions
@@ -162,21 +170,23 @@ class ThreadingServer(Observable):
     def _hang_up_on_handshakes(self) -> None:
         with self._monitor, self._lock:
             for sock in self._connecting:
-                try:
+                with contextlib.suppress(OSError):  # it may have gone already
                     sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # it has gone already
 
     def _wait_for_no_sessions(self, deadline: Deadline) -> None:
         self._monitor.wait(
-            lambda: self._changed if self._sessions or self._connecting else True, deadline, "the server's sessions to end"
+            lambda: self._changed if self._sessions or self._connecting else True,
+            deadline,
+            "the server's sessions to end",
         )
 
     def __enter__(self: Self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -186,7 +196,9 @@ class ThreadingServer(Observable):
     # -- settings of all sessions
 
     def set_timeout(self, seconds: float | None = 120.0, callback: Listener | None = None) -> None:
-        """How long a session may be idle: then `timeout(session)` fires, or, when nobody listens, it is closed gracefully."""
+        """How long a session may be idle: then `timeout(session)` fires, or, when nobody listens, it is closed
+        gracefully.
+        """
         if callback is not None:
             self.on("timeout", callback)
         self._idle_timeout = seconds or None
