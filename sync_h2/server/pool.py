@@ -14,7 +14,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for_futures
-from typing import Union
 
 from ..deadline import Deadline
 from ..errors import InvalidState
@@ -38,7 +37,7 @@ class _Account:
 
 
 _Assignment = tuple[_Account, Job]
-_Inbox = queue.SimpleQueue[Union[_Assignment, None]]
+_Inbox = queue.SimpleQueue[_Assignment | None]
 
 
 class HandlerPool:
@@ -56,8 +55,7 @@ class HandlerPool:
         self._lock = threading.Lock()
         # All below is guarded by the lock.
         self._accounts: dict[Hashable, _Account] = {}
-        # Accounts that have a waiting job and may run one more, the next one first. Not empty only while no worker is
-        # idle.
+        # Accounts that have a waiting job and may run one more, the next one first.
         self._turns: OrderedDict[Hashable, _Account] = OrderedDict()
         # The inboxes of idle workers. Who became idle last is served first, so that the others' time runs out.
         self._idle: list[_Inbox] = []
@@ -80,16 +78,17 @@ class HandlerPool:
             if account.running == self._share:
                 return
             self._turns[key] = account
-            inbox = self._idle.pop() if self._idle else None
-            if inbox:
+            if self._idle:
+                inbox = self._idle.pop()
                 assignment = self._next_locked()
+                worker = None
             elif len(self._workers) < self._max_workers:
                 self._workers_made += 1
                 worker = threading.Thread(target=self._work, name=f"{self._name}-{self._workers_made}", daemon=True)
                 self._workers.add(worker)
             else:
                 return
-        if inbox:
+        if worker is None:
             inbox.put(assignment)
         else:
             self._start(worker, account, job)
@@ -124,19 +123,18 @@ class HandlerPool:
 
     def _work(self) -> None:
         inbox: _Inbox = queue.SimpleQueue()
-        finished: _Account | None = None
-        while assignment := self._next(finished, inbox):
-            finished, job = assignment
+        while assignment := self._next(inbox):
+            account, job = assignment
             _run(job)
-            # A worker may be idle for long, and the job refers to a session.
-            del assignment, job
+            with self._lock:
+                account.running -= 1
+                self._settle_locked(account)
+            # The worker may be idle for long now, and these refer to a session.
+            del assignment, account, job
 
-    def _next(self, finished: _Account | None, inbox: _Inbox) -> _Assignment | None:
-        """What to do after a job of `finished`; None is to leave."""
+    def _next(self, inbox: _Inbox) -> _Assignment | None:
+        """Wait for something to do; None is to leave."""
         with self._lock:
-            if finished:
-                finished.running -= 1
-                self._settle_locked(finished)
             if assignment := self._next_locked():
                 return assignment
             if self._shut_down:
