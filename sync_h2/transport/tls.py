@@ -14,7 +14,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any, Union, cast
+from typing import Any, cast
 
 import certifi
 
@@ -43,7 +43,7 @@ _EXPLANATIONS = {
     "PEM lib": "it is not in PEM format",
 }
 
-PEM = Union[str, bytes, "os.PathLike[str]"]
+PEM = str | bytes | os.PathLike[str]
 """A certificate or key: a path, or the PEM text itself."""
 
 

@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import logging
+import queue
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sync_h2.errors import InvalidState
+from sync_h2.server import pool as pool_module
+from sync_h2.server.pool import ExecutorPool, HandlerPool
+
+TIMEOUT = 20.0
+
+MakePool = Callable[..., HandlerPool]
+
+
+class Jobs:
+    """Jobs that note that they started, in order, and stay until they are let go."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._free: set[str] = set()
+        self.started: list[str] = []
+        self.ended: list[str] = []
+        self.threads: set[threading.Thread] = set()
+
+    def job(self, name: str) -> Callable[[], None]:
+        def run() -> None:
+            with self._condition:
+                self.started.append(name)
+                self.threads.add(threading.current_thread())
+                self._condition.notify_all()
+                assert self._condition.wait_for(lambda: name in self._free, TIMEOUT)
+                self.ended.append(name)
+                self._condition.notify_all()
+
+        return run
+
+    def let_go(self, *names: str) -> None:
+        with self._condition:
+            self._free.update(names)
+            self._condition.notify_all()
+
+    def wait_started(self, *names: str) -> None:
+        with self._condition:
+            assert self._condition.wait_for(lambda: set(names) <= set(self.started), TIMEOUT), self.started
+
+    def wait_ended(self, *names: str) -> None:
+        with self._condition:
+            assert self._condition.wait_for(lambda: set(names) <= set(self.ended), TIMEOUT), self.ended
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+def make_pool() -> Iterator[MakePool]:
+    pools: list[HandlerPool] = []
+
+    def make_pool(max_workers: int, **options: Any) -> HandlerPool:
+        pools.append(HandlerPool(max_workers, name="pool under test", **options))
+        return pools[-1]
+
+    yield make_pool
+    for pool in pools:
+        assert pool.shutdown(timeout=TIMEOUT)
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pool under test")]
+
+
+def call(pool: HandlerPool | ExecutorPool, key: str = "caller") -> None:
+    """Run one job and wait for it."""
+    done = threading.Event()
+    pool.submit(key, done.set)
+    assert done.wait(TIMEOUT)
+
+
+# -- HandlerPool: how many jobs run, and which
+
+
+def test_workers_are_started_as_jobs_need_them_up_to_the_limit(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(3)
+    assert workers() == []
+    for name in "abcd":
+        pool.submit(name, jobs.job(name))
+    jobs.wait_started("a", "b", "c")
+    assert len(workers()) == 3
+    assert all(thread.daemon for thread in workers())
+    jobs.let_go("b")
+    jobs.wait_started("d")
+    assert len(workers()) == len(jobs.threads) == 3
+    jobs.let_go("a", "c", "d")
+
+
+def test_an_idle_worker_is_used_again(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(10)
+    for name in "abc":
+        jobs.let_go(name)
+        pool.submit("key", jobs.job(name))
+        jobs.wait_ended(name)
+        wait_until_idle(pool, 1)
+    assert len(jobs.threads) == 1
+
+
+def wait_until_idle(pool: HandlerPool, count: int) -> None:
+    """Wait until so many workers have gone back to waiting, which happens a moment after their job has ended."""
+    changed = threading.Event()
+    while len(pool._idle) < count:
+        changed.wait(0.001)
+
+
+def test_one_key_gets_a_quarter_of_the_workers(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(8)
+    for name in ("a1", "a2", "a3", "a4"):
+        pool.submit("a", jobs.job(name))
+    pool.submit("b", jobs.job("b1"))
+    jobs.wait_started("a1", "a2", "b1")
+    assert len(workers()) == 3
+    jobs.let_go("a1")
+    jobs.wait_started("a3")
+    jobs.let_go("b1")
+    jobs.wait_ended("b1")
+    # The worker that b's job had is free, and still a may not have it.
+    wait_until_idle(pool, 1)
+    assert sorted(jobs.started) == ["a1", "a2", "a3", "b1"]
+    jobs.let_go("a2", "a3", "a4")
+    jobs.wait_ended("a4")
+
+
+@pytest.mark.parametrize("max_workers", [1, 3])
+def test_the_smallest_share_is_one(make_pool: MakePool, jobs: Jobs, max_workers: int) -> None:
+    pool = make_pool(max_workers)
+    pool.submit("a", jobs.job("a1"))
+    pool.submit("a", jobs.job("a2"))
+    jobs.wait_started("a1")
+    assert jobs.started == ["a1"]
+    jobs.let_go("a1", "a2")
+    jobs.wait_ended("a1", "a2")
+
+
+def test_keys_take_turns(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(1)
+    pool.submit("first", jobs.job("first"))
+    jobs.wait_started("first")
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        pool.submit(name[0], jobs.job(name))
+    jobs.let_go("first", "a1", "a2", "a3", "b1", "b2", "c1")
+    jobs.wait_ended("a1", "a2", "a3", "b1", "b2", "c1")
+    assert jobs.started == ["first", "a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_many_submitters_lose_no_job(make_pool: MakePool) -> None:
+    pool = make_pool(16)
+    lock = threading.Lock()
+    runs = dict.fromkeys(range(8), 0)
+    running = dict.fromkeys(range(8), 0)
+    most = [0]
+    finished = threading.Event()
+
+    def job(key: int) -> None:
+        with lock:
+            running[key] += 1
+            most[0] = max(most[0], running[key])
+        with lock:
+            running[key] -= 1
+            runs[key] += 1
+            if sum(runs.values()) == 8 * 500:
+                finished.set()
+
+    def submit_all(key: int) -> None:
+        for _ in range(500):
+            pool.submit(key, lambda: job(key))
+
+    with ThreadPoolExecutor() as executor:
+        list(executor.map(submit_all, range(8)))
+    assert finished.wait(TIMEOUT)
+    assert set(runs.values()) == {500}
+    assert most[0] <= 4
+    assert pool.shutdown(timeout=TIMEOUT)
+    assert pool._accounts == {}
+    assert not pool._turns
+
+
+# -- The workers' lives
+
+
+def test_idle_workers_leave(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(8, idle_timeout=0.01)
+    for name in "abc":
+        pool.submit(name, jobs.job(name))
+    jobs.wait_started("a", "b", "c")
+    left = workers()
+    jobs.let_go("a", "b", "c")
+    for worker in left:
+        worker.join(TIMEOUT)
+        assert not worker.is_alive()
+    assert workers() == []
+    call(pool)
+
+
+def test_a_worker_that_is_chosen_as_its_time_runs_out_does_the_job(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+
+    class Inbox:
+        """Its first timeout comes true just after a job was given to the worker."""
+
+        timeouts = 0
+
+        def __init__(self) -> None:
+            self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            self.put = self._queue.put
+
+        def get(self, timeout: float | None = None) -> Any:
+            if timeout is not None:
+                Inbox.timeouts += 1
+                if Inbox.timeouts == 1:
+                    pool.submit("late", done.set)
+                    raise queue.Empty
+            return self._queue.get(timeout=timeout)
+
+    monkeypatch.setattr(pool_module, "queue", SimpleNamespace(SimpleQueue=Inbox, Empty=queue.Empty))
+    pool = make_pool(1)
+    call(pool)
+    assert done.wait(TIMEOUT)
+
+
+def test_a_job_that_raises_is_logged_and_the_worker_goes_on(
+    make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool(1)
+
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    pool.submit("key", fail)
+    pool.submit("key", sys.exit)
+    call(pool)
+    assert len(workers()) == 1
+    assert [(record.name, record.levelno) for record in caplog.records] == [("sync_h2.server", logging.ERROR)] * 2
+    assert "no such thing" in caplog.text
+    assert "in fail" in caplog.text
+    assert "SystemExit" in caplog.text
+
+
+class Session:
+    """One that can be held weakly."""
+
+
+def test_an_idle_worker_keeps_nothing_of_its_last_job(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    session = Session()
+    gone = weakref.ref(session)
+    done = threading.Event()
+    pool.submit(session, lambda session=session: done.set())  # type: ignore[misc]  # a default is how a lambda holds it
+    del session
+    assert done.wait(TIMEOUT)
+    wait_until_idle(pool, 1)
+    assert gone() is None
+
+
+def fail_to_start(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_thread_for_any_worker_the_submitter_is_told(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(4)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail_to_start)
+        with pytest.raises(InvalidState, match="no thread can be started") as caught:
+            pool.submit("key", pytest.fail)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    call(pool)
+    assert len(workers()) == 1
+
+
+def test_without_a_thread_for_one_more_worker_the_job_waits_for_another(
+    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool(4)
+    pool.submit("a", jobs.job("a"))
+    jobs.wait_started("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail_to_start)
+        pool.submit("b", jobs.job("b"))
+    assert "no thread can be started" in caplog.text
+    assert jobs.started == ["a"]
+    jobs.let_go("a", "b")
+    jobs.wait_ended("b")
+
+
+# -- forget and shutdown
+
+
+def test_a_forgotten_keys_waiting_jobs_are_dropped(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(1)
+    pool.submit("a", jobs.job("a1"))
+    jobs.wait_started("a1")
+    for name in ("a2", "a3", "b1"):
+        pool.submit(name[0], jobs.job(name))
+    pool.forget("a")
+    pool.forget("never seen")
+    pool.submit("a", jobs.job("a4"))
+    jobs.let_go("a1", "a2", "a3", "a4", "b1")
+    jobs.wait_ended("a4", "b1")
+    assert jobs.started == ["a1", "b1", "a4"]
+
+
+def test_a_forgotten_key_without_a_running_job_leaves_no_trace(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(1)
+    pool.submit("a", jobs.job("a"))
+    jobs.wait_started("a")
+    pool.submit("b", jobs.job("b"))
+    pool.forget("b")
+    assert set(pool._accounts) == {"a"}
+    jobs.let_go("a")
+    call(pool)
+    assert jobs.started == ["a"]
+
+
+def test_shutdown_runs_what_was_submitted_and_takes_no_more(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(2)
+    call(pool)
+    wait_until_idle(pool, 1)
+    for name in ("a1", "a2", "b1"):
+        pool.submit(name[0], jobs.job(name))
+    jobs.wait_started("a1", "b1")
+    assert not pool.shutdown(wait=False)
+    with pytest.raises(InvalidState, match="shut down"):
+        pool.submit("a", pytest.fail)
+    assert not pool.shutdown(timeout=0.01)
+    jobs.let_go("a1", "a2", "b1")
+    assert pool.shutdown(timeout=TIMEOUT)
+    assert sorted(jobs.ended) == ["a1", "a2", "b1"]
+
+
+def test_shutdown_wakes_idle_workers(make_pool: MakePool) -> None:
+    pool = make_pool(2, idle_timeout=1000.0)
+    call(pool)
+    wait_until_idle(pool, 1)
+    assert pool.shutdown(timeout=TIMEOUT)
+
+
+def test_a_worker_that_shuts_the_pool_down_does_not_wait_for_itself(make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    result: list[bool] = []
+    done = threading.Event()
+
+    def job() -> None:
+        result.append(pool.shutdown())
+        done.set()
+
+    pool.submit("key", job)
+    assert done.wait(TIMEOUT)
+    assert result == [True]
+
+
+def test_a_stuck_job_does_not_keep_the_interpreter_alive() -> None:
+    script = """
+import threading
+from sync_h2.server.pool import HandlerPool
+pool = HandlerPool(4, name="stuck")
+started = threading.Event()
+pool.submit("idle", int)
+pool.submit("stuck", lambda: (started.set(), threading.Event().wait()))
+started.wait()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=TIMEOUT)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+# -- ExecutorPool
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield executor
+
+
+def test_jobs_run_on_the_users_executor(executor: ThreadPoolExecutor, jobs: Jobs) -> None:
+    pool = ExecutorPool(executor)
+    pool.submit("a", jobs.job("a"))
+    jobs.wait_started("a")
+    assert {thread.name for thread in jobs.threads} <= {thread.name for thread in executor._threads}
+    assert not pool.shutdown(wait=False)
+    assert not pool.shutdown(timeout=0.01)
+    jobs.let_go("a")
+    assert pool.shutdown(timeout=TIMEOUT)
+    with pytest.raises(InvalidState, match="shut down"):
+        pool.submit("a", pytest.fail)
+    # It is the user's: it goes on.
+    assert executor.submit(lambda: "still there").result(TIMEOUT) == "still there"
+    assert pool._futures == {}
+
+
+def test_a_forgotten_keys_waiting_jobs_are_cancelled(executor: ThreadPoolExecutor, jobs: Jobs) -> None:
+    pool = ExecutorPool(executor)
+    pool.submit("a", jobs.job("a1"))
+    jobs.wait_started("a1")
+    pool.submit("a", jobs.job("a2"))
+    pool.submit("b", jobs.job("b1"))
+    pool.forget("a")
+    pool.forget("never seen")
+    jobs.let_go("a1", "a2", "b1")
+    jobs.wait_ended("b1")
+    assert jobs.started == ["a1", "b1"]
+
+
+def test_a_job_that_raises_on_the_executor_is_logged(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = ExecutorPool(executor)
+    pool.submit("key", lambda: 1 / 0)  # type: ignore[arg-type]  # it returns nothing
+    call(pool)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_executor_that_was_shut_down_is_an_invalid_state(executor: ThreadPoolExecutor) -> None:
+    executor.shutdown()
+    with pytest.raises(InvalidState, match="cannot schedule new futures") as caught:
+        ExecutorPool(executor).submit("key", pytest.fail)
+    assert isinstance(caught.value.__cause__, RuntimeError)
