@@ -1,8 +1,8 @@
 """HPACK coding that remembers: the same block again costs a look-up instead of a walk through its fields.
 
-What a block means, and how fields are encoded, depends on nothing but the dynamic table. So what was found out holds until
-that table next changes (RFC 7541 section 2.3.2), and a change empties the memo. Where requests and responses look alike, as
-most do, that saves two fifths of the time that a request takes here. Session's lock.
+What a block means, and how fields are encoded, depends on nothing but the dynamic table. So what was found out holds
+until that table next changes (RFC 7541 section 2.3.2), and a change empties the memo. Where requests and responses look
+alike, as most do, that saves two fifths of the time that a request takes here. Session's lock.
 """
 
 from __future__ import annotations
