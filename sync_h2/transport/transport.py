@@ -213,14 +213,16 @@ class TLSTransport(Transport):
         self.engine = engine
         # The reader thread:
         self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
+        self._leftover = engine.pending
 
     @property
     def alpn_protocol(self) -> str | None:
         return self.engine.alpn_protocol
 
     def receive(self, view: memoryview) -> int:
-        # The peer's first frames may have come with the end of the handshake; no other octets need follow them.
-        return self.engine.pending or super().receive(self._buffer)
+        # The peer's first frames may have come with the end of the handshake, and no other octets need follow them.
+        leftover, self._leftover = self._leftover, 0
+        return leftover or super().receive(self._buffer)
 
     def plaintext_locked(self, view: memoryview) -> int:
         received = self._received

@@ -306,8 +306,24 @@ def test_frames_that_came_with_the_handshakes_end_are_not_waited_for(
         relay.sendall(socket_pair[1].recv(10_000) + b"".join(client.outgoing()))
         handshake.result(TIMEOUT)
         transport = TLSTransport(server_socket, server)
-        assert receive(transport, 12) == b"first frames"
+        view = memoryview(bytearray(100))
+        assert transport.receive(view) > 0
+        assert transport.plaintext_locked(view) == 12
+        assert bytes(view[:12]) == b"first frames"
+        relay.shutdown(socket.SHUT_WR)
+        assert transport.receive(view) == 0
         transport.close()
+
+
+def test_received_octets_can_be_discarded_undecrypted_until_the_end(transports: Pair) -> None:
+    left, right = transports
+    for data in (b"some", b" more"):
+        right.wrap_locked([data])
+        assert right.send_some_locked()
+    right.shutdown_write()
+    view = memoryview(bytearray(10))
+    while left.receive(view):
+        pass
 
 
 def test_a_tls_failure_leaves_its_alert_to_be_sent(
