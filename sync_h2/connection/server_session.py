@@ -63,8 +63,9 @@ class ServerSession(Session):
     ) -> None:
         self._host = host
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
-        # Guarded by the lock. Jobs are counted until they return, not until their stream closes: otherwise a client
-        # that opens and resets could buy unlimited work.
+        # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the stream
+        # closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns alone: a
+        # client that sees END_STREAM may open the next stream before the handler's last line has run.)
         self._jobs = 0
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
@@ -91,6 +92,7 @@ class ServerSession(Session):
             self._reset_locked(state, ErrorCode.REFUSED_STREAM)
             return
         self._jobs += 1
+        state.has_job = True
         stream = ServerStream(self, state)
         self._monitor.after_unlock(partial(self._host.submit, self, partial(self._handle, stream, event.headers)))
 
@@ -125,9 +127,18 @@ class ServerSession(Session):
                 logger.exception("the handler of stream %s failed", state.id)
         finally:
             with self._monitor, self._lock:
-                self._jobs -= 1
+                self._job_done_locked(state)
                 self._handler_threads.discard(thread)
                 self._finish_locked(stream, failed)
+
+    def _job_done_locked(self, state: StreamState) -> None:
+        if state.has_job:
+            state.has_job = False
+            self._jobs -= 1
+
+    def _local_end_locked(self, state: StreamState) -> None:
+        self._job_done_locked(state)
+        super()._local_end_locked(state)
 
     def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
         """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body

@@ -129,6 +129,7 @@ class StreamState:
         "scheduled",
         "ticket",
         # server
+        "has_job",
         "detached",
         "opened_at",
         "sent_bytes",
@@ -184,6 +185,7 @@ class StreamState:
         self.scheduled = False
         self.ticket = 0
 
+        self.has_job = False  # its handler counts against MAX_CONCURRENT_STREAMS
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
         self.opened_at = 0.0
         self.sent_bytes = 0  # of body

@@ -79,7 +79,7 @@ def test_the_node_client_sees_a_push_and_a_goaway_of_the_node_server(node_origin
 
 
 def test_nghttp_and_h2load_work_with_nghttpd(nghttpd_origin):
-    assert nghttp(f"{nghttpd_origin}/style.css") == "style"
+    assert nghttp(f"{nghttpd_origin}/style.css") == b"style"
     summary = h2load(f"{nghttpd_origin}/1", requests=100, connections=2, streams=4)
     assert summary.succeeded == summary.status_2xx == 100
     assert summary.failed == summary.errored == summary.timeout == 0

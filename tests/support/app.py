@@ -87,8 +87,8 @@ def reset(stream: sync_h2.ServerStream, headers: sync_h2.Headers, code: str) -> 
 
 def goaway(stream: sync_h2.ServerStream, headers: sync_h2.Headers, code: str) -> None:
     stream.respond()
-    stream.end(b"goodbye")
     stream.session.goaway(int(code), stream.id, b"see you")
+    stream.end(b"goodbye")
 
 
 def ping_me(stream: sync_h2.ServerStream, headers: sync_h2.Headers, argument: str) -> None:

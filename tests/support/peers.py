@@ -107,12 +107,11 @@ def nghttpd(
 # -- clients
 
 
-def _run(command: list[str]) -> str:
-    finished = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_TIMEOUT_SECONDS, encoding="latin-1"
-    )
+def _run(command: list[str]) -> bytes:
+    finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_TIMEOUT_SECONDS)
     if finished.returncode:
-        pytest.fail(f"{command} ended with {finished.returncode}\n{finished.stdout[-5000:]}\n{finished.stderr[-5000:]}")
+        output = (finished.stdout[-5000:] + finished.stderr[-5000:]).decode("latin-1")
+        pytest.fail(f"{command} ended with {finished.returncode}\n{output}")
     return finished.stdout
 
 
@@ -145,13 +144,13 @@ def curl(url: str, *options: str, cafile: str) -> CurlResult:
             + (["--http2", "--cacert", cafile] if url.startswith("https:") else ["--http2-prior-knowledge"])
             + [*options, url]
         )
-        http_version, status = written.split()
+        http_version, status = written.decode().split()
         received = file_digest(body)
         text = body.read_text("latin-1") if received.length < 10_000 else None
         return CurlResult(http_version, int(status), headers.read_text("latin-1"), received, text)
 
 
-def nghttp(url: str, *options: str) -> str:
+def nghttp(url: str, *options: str) -> bytes:
     """Runs nghttp: gives the response's body, or with --verbose an account of all frames."""
     return _run([program("nghttp"), "--no-verify-peer", *options, url])
 
@@ -169,7 +168,7 @@ class LoadSummary:
 
 def h2load(url: str, *, requests: int, connections: int, streams: int) -> LoadSummary:
     """Runs h2load, `streams` requests at once on each of `connections`."""
-    output = _run([program("h2load"), f"-n{requests}", f"-c{connections}", f"-m{streams}", url])
+    output = _run([program("h2load"), f"-n{requests}", f"-c{connections}", f"-m{streams}", url]).decode()
     counts = re.search(
         r"requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
         output,

@@ -75,9 +75,9 @@ const routes = {
 
   goaway(stream, headers, code) {
     stream.respond();
-    stream.end('goodbye');
     const { session } = stream;
     session.goaway(Number(code), stream.id, Buffer.from('see you'));
+    stream.end('goodbye');
     stream.on('close', () => session.close()); // Node stops reading here, and would not see that the peer closed
   },
 
