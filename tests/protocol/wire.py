@@ -1,4 +1,4 @@
-"""Both ends of the wire for the tests of the pure protocol: frames built by hand, and a `Connection` whose output is kept."""
+"""Both ends of the wire for the protocol's tests: frames built by hand, and a `Connection` whose output is kept."""
 
 from __future__ import annotations
 

@@ -1,0 +1,89 @@
+"""The HPACK memo gives exactly what HPACK gives."""
+
+from __future__ import annotations
+
+from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_h2.protocol.h2_overrides import StreamTable
+from sync_h2.protocol.hpack_memo import RememberingDecoder, RememberingEncoder
+
+fields = st.builds(
+    lambda sensitive, name, value: (NeverIndexedHeaderTuple if sensitive else HeaderTuple)(name, value),
+    st.booleans(),
+    st.sampled_from([b":method", b"a", b"b", b"date"]),
+    st.sampled_from([b"GET", b"1", b"2", b"x" * 60]),
+)
+# Few different lists, so that they come again.
+field_lists = st.lists(st.lists(fields, max_size=4), min_size=1, max_size=4).flatmap(
+    lambda choices: st.lists(st.one_of(st.sampled_from(choices), st.integers(0, 200)), max_size=40)
+)
+
+
+@given(field_lists)
+def test_encoder_and_decoder_agree_with_plain_hpack(steps):
+    table, plain_table = StreamTable(client=True), StreamTable(client=True)
+    decoder, plain_decoder = Decoder(), Decoder()
+    remembering = RememberingDecoder(decoder)
+    for step in steps:
+        if isinstance(step, int):
+            table.limit_encoder_table(step)
+            plain_table.limit_encoder_table(step)
+            continue
+        block = table.encode(step)
+        assert block == plain_table.encoder.encode(step)
+        expected = plain_decoder.decode(block, raw=True)
+        decoded = remembering.decode(block)
+        assert decoded == tuple(expected) == tuple(step)
+        assert [field.indexable for field in decoded] == [field.indexable for field in expected]
+        assert decoder.header_table.dynamic_entries == plain_decoder.header_table.dynamic_entries
+
+
+def counting(method):
+    calls = []
+
+    def call(*arguments, **options):
+        calls.append(arguments)
+        return method(*arguments, **options)
+
+    return call, calls
+
+
+def test_a_block_that_comes_again_is_not_decoded_again():
+    decoder = Decoder()
+    decoder.decode, calls = counting(decoder.decode)
+    remembering = RememberingDecoder(decoder)
+    block = Encoder().encode([(b":method", b"GET")])
+    assert remembering.decode(block) == remembering.decode(block) == ((b":method", b"GET"),)
+    assert len(calls) == 1
+    remembering.limits_changed()
+    remembering.decode(block)
+    assert len(calls) == 2
+
+
+def test_a_list_that_comes_again_is_not_encoded_again():
+    encoder = Encoder()
+    encoder.encode, calls = counting(encoder.encode)
+    remembering = RememberingEncoder(encoder)
+    plain = [HeaderTuple(b"a", b"1")]
+    assert remembering.encode(plain) != remembering.encode(plain)  # the first adds to the table
+    remembering.encode(plain)
+    assert len(calls) == 2
+    assert remembering.encode([NeverIndexedHeaderTuple(b"a", b"1")])[0] & 0x10
+    assert len(calls) == 3
+
+
+def test_the_memo_is_bounded():
+    decoder = Decoder()
+    remembering = RememberingDecoder(decoder)
+    encoder = RememberingEncoder(Encoder())
+    for number in range(1000):
+        value = str(number).encode()
+        block = encoder.encode([NeverIndexedHeaderTuple(b"a", value)])
+        assert remembering.decode(block) == ((b"a", value),)
+    long_list = [NeverIndexedHeaderTuple(b"a", b"~" * 5000)]
+    remembering.decode(encoder.encode(long_list))
+    assert len(remembering._memo) <= 256
+    assert len(encoder._memo) <= 256
+    assert max(map(len, remembering._memo)) < 2048
