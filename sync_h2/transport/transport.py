@@ -91,7 +91,8 @@ class Transport:
     def wrap_locked(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Add frames to what is to be sent; memoryviews must be of octets.
 
-        Call `send_some_locked` before releasing the lock: after that, no buffer but `bytes` is referred to any more.
+        Call `send_some_locked` or `take_for_blocking_send_locked` before releasing the lock: after that, no buffer but
+        `bytes` is referred to any more.
         """
         if self._closed:
             return
@@ -126,10 +127,13 @@ class Transport:
             pass
         except OSError as error:
             raise _lost(error) from error
+        self._copy_borrowed()
+        return not self._unsent and self._writer_size == 0
+
+    def _copy_borrowed(self) -> None:
         if self._borrows:
             self._unsent = deque(map(_own, self._unsent))
             self._borrows = False
-        return not self._unsent and self._writer_size == 0
 
     def _send_without_blocking(self) -> None:
         unsent = self._unsent
@@ -150,6 +154,7 @@ class Transport:
         """Hand all that is unsent to the writer, which gives it to `send_blocking` and then calls
         `blocking_send_done_locked`.
         """
+        self._copy_borrowed()
         taken = self._unsent
         self._unsent = deque()
         self._writer_size = self._unsent_size

@@ -184,6 +184,17 @@ def test_a_buffer_is_copied_too_while_the_writer_is_sending(transports: Pair, ba
     assert received.result(TIMEOUT)[size:] == b"before"
 
 
+def test_what_the_writer_takes_does_not_change_with_the_callers_buffer(transports: Pair) -> None:
+    left, right = transports
+    buffer = bytearray(b"before")
+    with memoryview(buffer) as view:
+        left.wrap_locked([view])
+        taken = left.take_for_blocking_send_locked()
+    buffer[:] = b"CHANGED"
+    left.send_blocking(taken)
+    assert receive(right, 6) == b"before"
+
+
 class Buffer(bytearray):
     """One that can be held weakly."""
 
