@@ -96,12 +96,12 @@ class Dispatcher:
         self._monitor = monitor
         self._events: deque[tuple[Listeners, str, tuple[object, ...]]] = deque()
         self._posted = WaitQueue(monitor)
-        self._running = False
+        self._running = False  # its thread is there, or is being started
+        self._begun = False
         self._finishing = False
         self._dropped = 0
-        self.thread_id = (
-            0  # of the thread that calls listeners: a listener must not wait for the end of its own session
-        )
+        # Of the thread that calls listeners, or 0: a listener must not wait for the end of its own session.
+        self.thread_id = 0
 
     def post_locked(self, listeners: Listeners, name: str, arguments: tuple[object, ...]) -> None:
         if len(self._events) >= MOST_WAITING and name not in _KEPT_ONCE:
@@ -122,9 +122,18 @@ class Dispatcher:
         self._posted.wake_all_locked()
 
     def _start(self) -> None:
-        threading.Thread(target=self._run, name="sync_h2-listeners", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="sync_h2-listeners", daemon=True).start()
+        except RuntimeError:  # the process has too many; the next event tries again
+            logger.exception("no thread for listeners")
+            with self._monitor, self._monitor.lock:
+                self._running = False
 
     def _run(self) -> None:
+        with self._monitor, self._monitor.lock:
+            if self._begun or not self._running:
+                return  # started twice, because an interrupt fell into the start
+            self._begun = True
         self.thread_id = threading.get_ident()
         while True:
             batch: tuple[list[Listener], tuple[object, ...], str] | None = None
@@ -137,7 +146,8 @@ class Dispatcher:
                 else:
                     waiter = self._posted.enlist_locked()
                     if self._finishing:
-                        self._running = False
+                        self._running = self._begun = False
+                        self.thread_id = 0
                         return
             if batch is not None:
                 for function in batch[0]:
@@ -147,7 +157,8 @@ class Dispatcher:
                 with self._monitor, self._monitor.lock:
                     self._posted.withdraw_locked(waiter)
                     if not self._events:
-                        self._running = False
+                        self._running = self._begun = False
+                        self.thread_id = 0
                         return
 
 

@@ -53,7 +53,8 @@ class Sender:
         self._blocked: list[StreamState] = []  # they have stream window, but the connection's is used up
         self._work = WaitQueue(monitor)
         self.writer_left = WaitQueue(monitor)
-        self._writer_running = False
+        self._writer_running = False  # its thread is there, or is being started
+        self._writer_begun = False
         self._writer_active = False
         self._finishing = False
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
@@ -195,9 +196,18 @@ class Sender:
     # -- the writer thread
 
     def _start_writer(self) -> None:
-        threading.Thread(target=self._write, name="sync_h2-writer", daemon=True).start()
+        try:
+            threading.Thread(target=self._write, name="sync_h2-writer", daemon=True).start()
+        except RuntimeError as error:  # the process has too many
+            with self._monitor, self._monitor.lock:
+                self._leave_locked()
+            self._monitor.on_broken(error)
 
     def _write(self) -> None:
+        with self._monitor, self._monitor.lock:
+            if self._writer_begun or not self._writer_running:
+                return  # started twice, because an interrupt fell into the start
+            self._writer_begun = True
         while True:
             waiter = None
             with self._monitor, self._monitor.lock:
@@ -238,5 +248,5 @@ class Sender:
         return self._transport.take_for_blocking_send_locked()
 
     def _leave_locked(self) -> None:
-        self._writer_running = False
+        self._writer_running = self._writer_begun = False
         self.writer_left.wake_all_locked()

@@ -63,9 +63,9 @@ class ServerSession(Session):
     ) -> None:
         self._host = host
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
-        # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the stream
-        # closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns alone: a
-        # client that sees END_STREAM may open the next stream before the handler's last line has run.)
+        # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
+        # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
+        # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
         self._jobs = 0
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)

@@ -8,6 +8,7 @@ the order of their calls.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -19,7 +20,7 @@ from ..errors import HTTP2Error, InvalidState, StreamReset, Timeout
 from ..protocol.headers import Headers, HeadersSource, encode_trailers
 from .files import StreamReader, StreamWriter
 from .listeners import Dispatcher, Listener, Listeners, Observable
-from .stream_state import End, HandleReference, Posted, StreamState, Trailers
+from .stream_state import End, Posted, StreamState, Trailers
 from .timers import timers
 from .waiting import WaitQueue
 
@@ -59,9 +60,9 @@ def stream_listeners(dispatcher: Dispatcher) -> Listeners:
     return Listeners(dispatcher, _EVENTS, _KEPT_EVENTS)
 
 
-def _forgotten(reference: HandleReference) -> None:
+def _forgotten(session: Session, state: StreamState, reference: weakref.ref[Stream]) -> None:
     # Runs wherever the handle was collected, under any lock: one put and nothing else.
-    timers.run(partial(reference.session._forget, reference.state))
+    timers.run(partial(session._forget, state))
 
 
 class Stream(Observable):
@@ -77,9 +78,7 @@ class Stream(Observable):
         self._listeners = state.listeners
         self._rfile: StreamReader | None = None
         self._wfile: StreamWriter | None = None
-        state.handle = HandleReference(self, _forgotten)
-        state.handle.session = session
-        state.handle.state = state
+        state.handle = weakref.ref(self, partial(_forgotten, session, state))
 
     # -- attributes
 

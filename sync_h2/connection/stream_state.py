@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from ..protocol.headers import Headers
-    from .session import Session
     from .stream import Stream
 
 
@@ -63,15 +62,6 @@ class Trailers:
 
     def __init__(self, block: EncodableFields) -> None:
         self.block = block
-
-
-class HandleReference(weakref.ref["Stream"]):
-    """The weak reference to the user's object: knows, when that is gone, whose it was."""
-
-    __slots__ = ("session", "state")
-
-    session: Session
-    state: StreamState
 
 
 class StreamState:
@@ -137,7 +127,7 @@ class StreamState:
 
     def __init__(self, monitor: Monitor, listeners: Listeners, window_size: int) -> None:
         self.id: int | None = None
-        self.handle: HandleReference | None = None
+        self.handle: weakref.ref[Stream] | None = None
         self.request_method = "GET"
         self.request_headers: Headers | None = None
         self.is_push = False

@@ -17,23 +17,29 @@ Rules that every user of this module keeps (debug mode checks them):
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..deadline import Deadline
 from ..errors import HTTP2Error, Timeout
+from .timers import timers
 
 T = TypeVar("T")
 
 DEBUG = os.environ.get("SYNC_H2_DEBUG", "") not in ("", "0")
 """Check the rules above at run time. On in the tests."""
 
+logger = logging.getLogger("sync_h2.connection")
+
 _entered = threading.local()
+_main_thread = threading.main_thread().ident
 
 
 class Monitor:
@@ -54,23 +60,39 @@ class Monitor:
         if self._owned():
             raise RuntimeError("a thread takes its session's lock twice")
         if DEBUG:
-            if getattr(_entered, "monitor", None) is not None:
+            other = getattr(_entered, "monitor", None)
+            if other is not None and other.owned:
                 raise RuntimeError("a thread takes a second session's lock")
             _entered.monitor = self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and self._owned():
+            self.lock.release()  # the exception struck just before the lock's own release
         if DEBUG:
             _entered.monitor = None
-        while self._after_unlock:
-            try:
-                action = self._after_unlock.popleft()
-            except IndexError:  # another thread, leaving at the same time, was faster
-                break
-            action()
+        self._run_after_unlock()
         if error is not None and not isinstance(error, HTTP2Error):
             self.on_broken(error)
+
+    def _run_after_unlock(self) -> None:
+        # Several threads may do this at once: each action is taken by one of them. Taking it is a step of the
+        # iterator, in C, so that no interrupt falls between the deque and `action`; an action that is interrupted is
+        # put back, and may so run twice.
+        after_unlock = self._after_unlock
+        while after_unlock:
+            try:
+                for action in iter(after_unlock.popleft, None):
+                    try:
+                        action()
+                    except Exception:
+                        logger.exception("%r failed", action)
+                    except BaseException:
+                        after_unlock.appendleft(action)
+                        raise
+            except IndexError:
+                pass
 
     @property
     def owned(self) -> bool:
@@ -78,7 +100,13 @@ class Monitor:
         return self._owned()
 
     def after_unlock(self, action: Callable[[], object]) -> None:
-        """Have `action()` called by the thread that leaves the critical section, after it released the lock."""
+        """Have `action()` called by the thread that leaves the critical section, after it released the lock.
+
+        An interrupt may cause it to be called twice, or by another thread; it raises nothing.
+        """
+        if not self._after_unlock and get_ident() == _main_thread:
+            # The main thread is the one that a KeyboardInterrupt may stop on its way out: the timer thread makes sure.
+            timers.run(self._run_after_unlock)
         self._after_unlock.append(action)
 
     def wait(
@@ -127,9 +155,10 @@ class Waiter:
         # elsewhere).
         return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
 
-    @property
-    def wake(self) -> Callable[[], Any]:
-        return self._wake.release
+    def wake(self) -> None:
+        """Wake the thread; a second time does nothing."""
+        with contextlib.suppress(RuntimeError):  # "release unlocked lock"
+            self._wake.release()
 
 
 class WaitQueue:

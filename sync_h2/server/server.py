@@ -25,7 +25,7 @@ from ..deadline import Deadline
 from ..errors import HTTP2Error, Timeout
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
-from ..transport.sockets import format_address
+from ..transport.sockets import close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from ..transport.transport import TLSTransport, Transport
 
@@ -231,7 +231,7 @@ class ThreadingServer(Observable):
             self._stopped_accepting()
 
     def _stopped_accepting(self) -> None:
-        self._socket.close()
+        close_listener(self._socket)
         self._wake_receiver.close()
         with self._monitor, self._lock:
             self._accepting = False
