@@ -1,0 +1,366 @@
+"""The stream table: what it takes from h2, and for each override that plain h2 still needs it.
+
+The tests named `test_plain_h2_...` fail when h2 changes its mind; then the override that they belong to can go.
+"""
+
+from __future__ import annotations
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.exceptions
+import pytest
+from h2.settings import SettingCodes
+from hpack import Decoder, Encoder, HeaderTuple
+
+from protocol.wire import POST, REQUEST, RESPONSE, Endpoint, client, data, frame, goaway, server, settings
+from sync_h2.constants import PREFACE, FrameType
+from sync_h2.protocol.h2_overrides import StreamClosedBy, StreamInputs, StreamState, StreamTable
+
+
+def plain_server(**options) -> h2.connection.H2Connection:
+    connection = h2.connection.H2Connection(
+        h2.config.H2Configuration(client_side=False, header_encoding=None, **options)
+    )
+    connection.initiate_connection()
+    connection.receive_data(PREFACE + settings())
+    connection.data_to_send()
+    return connection
+
+
+def plain_client() -> h2.connection.H2Connection:
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+    connection.initiate_connection()
+    connection.receive_data(settings())
+    connection.data_to_send()
+    return connection
+
+
+def requested(table: StreamTable, stream_id: int, *inputs: StreamInputs):
+    stream = table.begin(stream_id)
+    table.apply(stream, StreamInputs.RECV_HEADERS, *inputs)
+    return stream
+
+
+# Stream counts and closed streams
+
+
+def test_open_streams_are_counted_by_their_transitions():
+    table = StreamTable(client=False)
+    first = requested(table, 1)
+    requested(table, 3, StreamInputs.RECV_END_STREAM)
+    assert table.open_inbound_streams == 2
+    table.apply(first, StreamInputs.RECV_RST_STREAM)
+    assert table.open_inbound_streams == 1
+    assert list(table.streams) == [3]
+    pushed = table.begin(2)
+    table.apply(table.streams[3], StreamInputs.SEND_PUSH_PROMISE)
+    table.apply(pushed, StreamInputs.SEND_PUSH_PROMISE)
+    assert pushed.state is StreamState.RESERVED_LOCAL
+    assert table.open_outbound_streams == 0
+    table.apply(pushed, StreamInputs.SEND_HEADERS)
+    assert table.open_outbound_streams == 1
+    table.apply(pushed, StreamInputs.SEND_END_STREAM)
+    assert table.open_outbound_streams == 0
+    reserved = table.begin(4)
+    table.apply(reserved, StreamInputs.SEND_PUSH_PROMISE)
+    table.apply(reserved, StreamInputs.SEND_RST_STREAM)
+    assert table.open_outbound_streams == 0
+
+
+def test_closed_streams_are_purged_at_once_and_remembered():
+    table = StreamTable(client=False)
+    table.apply(
+        requested(table, 1, StreamInputs.RECV_END_STREAM), StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM
+    )
+    table.apply(requested(table, 3), StreamInputs.RECV_RST_STREAM)
+    table.apply(requested(table, 5), StreamInputs.SEND_RST_STREAM)
+    table.skip(9)
+    assert not table.streams
+    assert [table.closed_by(stream_id) for stream_id in (1, 3, 5, 7, 9)] == [
+        StreamClosedBy.SEND_END_STREAM,
+        StreamClosedBy.RECV_RST_STREAM,
+        StreamClosedBy.SEND_RST_STREAM,
+        None,
+        StreamClosedBy.SEND_RST_STREAM,
+    ]
+    assert not table.is_idle(9)
+    assert table.is_idle(11)
+    assert table.is_idle(2)
+
+
+def test_the_memory_of_closed_streams_is_bounded():
+    table = StreamTable(client=False)
+    for stream_id in range(1, 20_001, 2):
+        table.apply(requested(table, stream_id), StreamInputs.RECV_RST_STREAM)
+    assert len(table._closed_streams) == StreamTable.MAX_CLOSED_STREAMS
+    assert table.closed_by(19_999) is StreamClosedBy.RECV_RST_STREAM
+    assert table.closed_by(1) is None
+
+
+def test_plain_h2_remembers_closed_streams_without_need():
+    assert h2.connection.H2Connection.MAX_CLOSED_STREAMS == 65_536
+
+
+def test_plain_h2_purges_closed_streams_only_when_it_counts():
+    connection = plain_server()
+    encoder = Encoder()
+    connection.receive_data(headers_frame(encoder, 1, REQUEST, end_stream=True))
+    connection.send_headers(1, RESPONSE, end_stream=True)
+    assert 1 in connection.streams
+    assert connection.open_inbound_streams == 0
+    assert 1 not in connection.streams
+
+
+def headers_frame(encoder: Encoder, stream_id: int, fields, *, end_stream: bool = False) -> bytes:
+    block = encoder.encode([HeaderTuple(*field) for field in fields])
+    return frame(FrameType.HEADERS, 4 | end_stream, stream_id, block)
+
+
+# Windows
+
+
+def test_new_streams_get_the_windows_that_are_in_force():
+    table = StreamTable(client=True)
+    table.initial_inbound_window, table.initial_outbound_window = 10, 20
+    stream = table.begin(1)
+    assert (stream.inbound_window, stream.outbound_flow_control_window) == (10, 20)
+    stream.inbound_window -= 15
+    assert stream.inbound_window == -5
+
+
+def test_plain_h2_applies_two_frames_at_one_ack():
+    connection = plain_server()
+    connection.receive_data(frame(FrameType.SETTINGS, 1, 0))  # for the first SETTINGS
+    connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    connection.update_settings({SettingCodes.MAX_FRAME_SIZE: 20_000})
+    connection.receive_data(frame(FrameType.SETTINGS, 1, 0))
+    assert connection.local_settings.initial_window_size == 10
+    assert connection.local_settings.max_frame_size == 20_000  # not acknowledged yet
+
+
+# HPACK table sizes
+
+
+def plain_changes(*sizes: int) -> Encoder:
+    encoder = Encoder()
+    encoder.encode([(b"a", b"1")])
+    for size in sizes:
+        encoder.header_table_size = size
+    return encoder
+
+
+@pytest.mark.parametrize("sizes", [(0,), (0, 0), (100, 4096), (4096,), (0, 4096, 50, 4096, 0, 60), (50, 60, 60)])
+def test_a_change_of_the_encoder_table_is_always_signalled_and_in_two_steps_at_most(sizes):
+    table = StreamTable(client=True)
+    decoder = Decoder()
+    decoder.decode(table.encode([HeaderTuple(b"a", b"1")]), raw=True)
+    for size in sizes:
+        table.limit_encoder_table(size)
+    assert len(table.encoder.table_size_changes) <= 2
+    decoder.max_allowed_table_size = max(sizes)
+    for _ in range(2):
+        decoder.decode(table.encode([HeaderTuple(b"b", b"2"), HeaderTuple(b"a", b"1")]), raw=True)
+        assert decoder.header_table.maxsize == sizes[-1]
+        assert decoder.header_table.dynamic_entries == table.encoder.header_table.dynamic_entries
+
+
+def test_plain_hpack_forgets_a_change_when_the_size_is_set_once_more():
+    assert plain_changes(0, 0).encode([(b":method", b"GET")])[0] & 0xE0 != 0x20
+
+
+def test_plain_hpack_signals_every_step():
+    assert len(plain_changes(*[0, 4096] * 100).table_size_changes) == 200
+
+
+# What is not h2's at all: its frame parser, its connection's state, its classification of errors
+
+
+def test_plain_h2_drops_the_events_of_good_frames_before_a_bad_one():
+    connection, encoder = plain_server(), Encoder()
+    good = headers_frame(encoder, 1, REQUEST)
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.receive_data(good + frame(FrameType.PING, 0, 1, bytes(8)))
+
+    ours = server()
+    assert [type(event).__name__ for event in ours.receive(ours.headers(1, REQUEST))] == ["RequestReceived"]
+
+
+def test_plain_h2_reads_a_frame_that_is_too_long_to_its_end():
+    connection = plain_server()
+    announced = frame(FrameType.DATA, 0, 1, bytes(1_000_000))
+    connection.receive_data(announced[:900_000])
+    assert len(connection.incoming_buffer._data) >= 900_000
+
+
+def test_plain_h2_does_not_ask_for_settings_first():
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    connection.initiate_connection()
+    assert connection.receive_data(PREFACE + headers_frame(Encoder(), 1, REQUEST))
+
+
+@pytest.mark.parametrize("received", [True, False])
+def test_plain_h2_closes_on_goaway(received):
+    connection = plain_client()
+    connection.send_headers(1, POST)
+    if received:
+        connection.receive_data(goaway(1))
+        assert connection.data_to_send() == b""  # the request went with it
+    else:
+        connection.close_connection()
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.send_data(1, b"rest")
+
+
+def plain_error(connection: h2.connection.H2Connection, octets: bytes) -> h2.exceptions.ProtocolError:
+    with pytest.raises(h2.exceptions.ProtocolError) as raised:
+        connection.receive_data(octets)
+    return raised.value
+
+
+def test_plain_h2_takes_malformed_headers_for_a_connection_error():
+    plain_error(plain_server(), headers_frame(Encoder(), 1, [*REQUEST, (b"Upper", b"x")]))
+    connection = plain_client()
+    connection.send_headers(1, REQUEST)
+    plain_error(connection, headers_frame(Encoder(), 1, [(b"no", b"status")]))
+
+
+def test_plain_h2_takes_a_content_length_mismatch_for_a_connection_error():
+    post = headers_frame(Encoder(), 1, [*POST, (b"content-length", b"5")])
+    plain_error(plain_server(), post + data(1, b"123", end_stream=True))
+
+
+def test_plain_h2_takes_a_zero_window_update_for_a_connection_error():
+    plain_error(plain_server(), headers_frame(Encoder(), 1, POST) + frame(FrameType.WINDOW_UPDATE, 0, 1, bytes(4)))
+
+
+def test_plain_h2_takes_a_stream_over_the_limit_for_a_connection_error():
+    connection, encoder = plain_server(), Encoder()
+    for stream_id in range(1, 201, 2):
+        connection.receive_data(headers_frame(encoder, stream_id, POST))
+    assert isinstance(plain_error(connection, headers_frame(encoder, 201, POST)), h2.exceptions.TooManyStreamsError)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(b":method", b""), *REQUEST[1:]],
+        [(b":method", b"G E T"), *REQUEST[1:]],
+        [(b":method", b"CONNECT"), (b":protocol", b"websocket"), *REQUEST[1:]],
+    ],
+)
+def test_plain_h2_accepts_requests_that_it_should_not(fields):
+    assert plain_server().receive_data(headers_frame(Encoder(), 1, fields))
+
+
+@pytest.mark.parametrize("status", [b"", b"abc", b"2000", b"101"])
+def test_plain_h2_accepts_statuses_that_do_not_exist(status):
+    connection = plain_client()
+    connection.send_headers(1, REQUEST)
+    assert connection.receive_data(headers_frame(Encoder(), 1, [(b":status", status)]))
+
+
+def test_plain_h2_has_a_broken_encoder_after_a_send_headers_that_raised():
+    connection = plain_client()
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.send_headers(1, [*REQUEST, (b"x-new", b"1"), (b":path", b"/")])
+    assert connection.encoder.header_table.dynamic_entries
+
+
+def test_plain_h2_closes_on_misuse():
+    connection = plain_client()
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.reset_stream(1)
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.send_headers(1, REQUEST)
+
+
+def test_plain_h2_takes_a_compression_error_for_a_protocol_error():
+    error = plain_error(plain_server(), frame(FrameType.HEADERS, 4, 1, b"\x80"))
+    assert error.error_code == h2.errors.ErrorCodes.PROTOCOL_ERROR
+
+
+def test_plain_h2_masks_custom_setting_ids():
+    connection = plain_client()
+    connection.update_settings({0x4243: 1})
+    assert connection.data_to_send().endswith(b"\x00\x43\x00\x00\x00\x01")
+
+
+def test_plain_h2_accepts_content_length_with_a_request_that_has_no_content():
+    post = headers_frame(Encoder(), 1, [*POST, (b"content-length", b"5")], end_stream=True)
+    assert plain_server().receive_data(post)
+
+
+def test_plain_h2_accepts_a_short_body_that_trailers_end():
+    encoder = Encoder()
+    octets = headers_frame(encoder, 1, [*POST, (b"content-length", b"5")]) + data(1, b"1")
+    assert plain_server().receive_data(octets + headers_frame(encoder, 1, [(b"a", b"b")], end_stream=True))
+
+
+def test_plain_h2_refuses_the_end_of_a_304_that_announces_a_length():
+    connection = plain_client()
+    connection.send_headers(1, REQUEST, end_stream=True)
+    not_modified = headers_frame(Encoder(), 1, [(b":status", b"304"), (b"content-length", b"5")])
+    plain_error(connection, not_modified + data(1, end_stream=True))
+
+
+def test_plain_h2_sends_extended_connect_unasked():
+    connection = plain_client()
+    connection.send_headers(1, [(b":method", b"CONNECT"), (b":protocol", b"websocket"), *REQUEST[1:]])
+
+
+def test_plain_h2_reorders_cookies():
+    connection = plain_server()
+    events = connection.receive_data(
+        headers_frame(Encoder(), 1, [*REQUEST, (b"cookie", b"a=1"), (b"accept", b"x"), (b"cookie", b"b=2")])
+    )
+    assert events[0].headers[-1] == (b"cookie", b"a=1; b=2")
+
+
+def test_plain_h2_lets_floods_pass():
+    connection, encoder = plain_server(), Encoder()
+    for stream_id in range(1, 4001, 2):
+        connection.receive_data(
+            headers_frame(encoder, stream_id, REQUEST) + frame(FrameType.RST_STREAM, 0, stream_id, bytes(4))
+        )
+    connection.receive_data(headers_frame(encoder, 4001, POST) + data(4001) * 2000)
+
+
+def test_plain_h2_raises_when_the_window_of_a_closed_stream_is_opened():
+    connection = plain_client()
+    connection.send_headers(1, REQUEST)
+    connection.reset_stream(1)
+    with pytest.raises(h2.exceptions.ProtocolError):
+        connection.increment_flow_control_window(5, 1)
+
+    ours = client()
+    ours.receive(b"")
+    assert ours.connection.open_window(1, 5) is None
+
+
+def test_the_connection_works_against_plain_h2_in_both_roles():
+    for ours_is_client in (True, False):
+        ours = Endpoint(client=ours_is_client, handshake=False)
+        theirs = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=not ours_is_client, header_encoding=None)
+        )
+        theirs.initiate_connection()
+        ours.connection.start()
+        exchange(ours, theirs)
+        assert ours.connection.settings_received
+        assert ours.connection.pending_settings == 0
+
+
+def exchange(ours: Endpoint, theirs: h2.connection.H2Connection) -> tuple[list, list]:
+    """Carry octets until neither side has any; the events of both."""
+    our_events, their_events = [], []
+    while True:
+        octets = b"".join(buffer for _, buffer in ours.emitted)
+        ours.emitted.clear()
+        if octets:
+            their_events += theirs.receive_data(octets)
+        answer = theirs.data_to_send()
+        if answer:
+            our_events += ours.receive(answer)
+        if not octets and not answer:
+            return our_events, their_events
