@@ -58,8 +58,6 @@ def connect(
             raise InvalidArgument("a context replaces cafile, certfile and keyfile")
         else:
             set_alpn(context)
-    elif context is not None or cafile is not None or certfile is not None:
-        raise InvalidArgument(f"{authority!r} is cleartext: TLS options need https://")
     if sock is None:
         sock = connect_unix(host, deadline) if scheme == "unix" else connect_tcp(host, port, deadline)
     try:

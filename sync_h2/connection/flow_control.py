@@ -9,6 +9,8 @@ from __future__ import annotations
 STREAM_WINDOW = 256 * 1024
 """A stream's first window: enough for 256 KiB per round trip, little enough to hold for each of 100 streams."""
 LARGEST_STREAM_WINDOW = 4 * 1024 * 1024
+LEAST_WINDOW = 16 * 1024
+"""What a waiting reader opens when SETTINGS give streams no window at all."""
 CONNECTION_WINDOW = 8 * 1024 * 1024
 
 
@@ -22,14 +24,15 @@ class ReceiveWindow:
         self.grows_to = grows_to
         self.owed = 0
 
-    def credit(self, count: int, *, grow: bool = False) -> int:
+    def credit(self, count: int, remaining: int, *, grow: bool = False) -> int:
         """Add `count` bytes of credit; return the increment to announce now, or 0.
 
-        With `grow`, the reader has kept up with a whole batch, so the window is what limits it: the batch brings a
-        larger one.
+        `remaining` is what the peer may still send. When it is less than what is owed, half of the window in force is
+        used up: that may be a smaller one than `size` when SETTINGS have shrunk it since. With `grow`, the reader has
+        kept up with a whole batch, so the window is what limits it: the batch brings a larger one.
         """
         self.owed += count
-        if self.owed * 2 < self.size or not self.owed:
+        if not self.owed or (self.owed * 2 < self.size and self.owed < remaining):
             return 0
         increment = self.owed
         self.owed = 0

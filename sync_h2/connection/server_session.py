@@ -110,17 +110,19 @@ class ServerSession(Session):
         """One stream's job, on a thread of the pool."""
         state = stream._state
         thread = threading.get_ident()
+        functions: list[Callable[..., object]] = list(self._host.handlers())
         with self._monitor, self._lock:
-            functions: list[Callable[..., object]] = []
-            if not state.closed:
-                functions = [*self._host.handlers(), *self._listeners.take_locked("stream")]
+            if state.closed:
+                functions = []
+            else:
+                functions += self._listeners.take_locked("stream")
             self._handler_threads.add(thread)
-        failed = False
+        failed = True
         try:
             for function in functions:
                 function(stream, headers)
+            failed = False
         except Exception as error:
-            failed = True
             if isinstance(error, HTTP2Error) and stream.closed:
                 logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
             else:
@@ -222,9 +224,12 @@ class ServerSession(Session):
         self._sender.send_locked()
 
     def _inactive_locked(self) -> None:
-        if not self._listeners.emit_locked("timeout") and not self._host.session_idle(self):
-            self._start_closing_locked()
-            self._sender.send_locked()
+        if not self._listeners.emit_locked("timeout"):
+            self._monitor.after_unlock(self._ask_host_about_idleness)
+
+    def _ask_host_about_idleness(self) -> None:
+        if not self._host.session_idle(self):
+            self.close(wait=False)
 
     def _session_gone(self) -> None:
         error = self._end_reason if self._failed else None

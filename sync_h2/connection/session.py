@@ -65,8 +65,9 @@ from ..protocol.connection import Connection
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import format_address
-from ..transport.transport import Transport
-from .flow_control import CONNECTION_WINDOW, STREAM_WINDOW, ReceiveWindow
+from ..transport.transport import TLSTransport, Transport
+from .arguments import check_error_code, check_timeout, type_name
+from .flow_control import CONNECTION_WINDOW, LEAST_WINDOW, STREAM_WINDOW, ReceiveWindow
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
 from .receiver import Receiver, read_forever
@@ -161,7 +162,8 @@ class Session(Observable):
         self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
         self._pings: deque[_Ping] = deque()
         self._sent_settings: deque[_SentSettings] = deque()
-        self._stream_window = settings.initial_window_size or STREAM_WINDOW
+        # What new streams count on; a value in SETTINGS that are not acknowledged yet counts already.
+        self._stream_window = STREAM_WINDOW if settings.initial_window_size is None else settings.initial_window_size
         self._connection_window = ReceiveWindow(min(CONNECTION_WINDOW, limits.max_session_memory // 2))
         self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
         self._unread = 0  # bytes in all streams' buffers that nobody has read
@@ -220,6 +222,16 @@ class Session(Observable):
         return self._transport.encrypted
 
     @property
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None without TLS or when it showed none."""
+        if not isinstance(self._transport, TLSTransport):
+            return None
+        with self._monitor, self._lock:
+            certificate = self._transport.engine.peer_certificate()
+        assert not isinstance(certificate, bytes)
+        return certificate or None
+
+    @property
     def connecting(self) -> bool:
         """True until the peer's SETTINGS have come."""
         with self._monitor, self._lock:
@@ -263,6 +275,8 @@ class Session(Observable):
         with self._monitor, self._lock:
             self._check_alive_locked()
             self._protocol.update_settings(changes)
+            if changes.initial_window_size is not None:
+                self._stream_window = changes.initial_window_size
             sent = _SentSettings(self._monitor)
             self._sent_settings.append(sent)
             self._watchdog.await_settings_locked()
@@ -307,8 +321,11 @@ class Session(Observable):
 
     def goaway(self, code: int = 0, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
         """Send GOAWAY without closing (RFC 9113 section 6.8). `last_stream_id` None is the last one the peer opened."""
+        check_error_code(code)
         if last_stream_id is not None and not 0 <= last_stream_id <= MAX_STREAM_ID:
             raise InvalidArgument(f"last_stream_id must be between 0 and {MAX_STREAM_ID}, not {last_stream_id}")
+        if not isinstance(opaque_data, bytes | bytearray | memoryview):
+            raise TypeError(f"opaque_data must be bytes, not {type_name(opaque_data)}")
         with self._monitor, self._lock:
             self._check_alive_locked()
             self._send_goaway_locked(code, last_stream_id, bytes(opaque_data))
@@ -318,6 +335,7 @@ class Session(Observable):
         """Fire `timeout` each time nothing was sent or received for so long; None or 0 switches it off. Closes
         nothing.
         """
+        check_timeout(seconds)
         if callback is not None:
             self.on("timeout", callback)
         with self._monitor, self._lock:
@@ -341,6 +359,8 @@ class Session(Observable):
         """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection
         goes.
         """
+        if code is not None:
+            check_error_code(code)
         with self._monitor, self._lock:
             if error is None:
                 reason = None
@@ -504,7 +524,7 @@ class Session(Observable):
     def _release_credit_locked(self) -> None:
         window = self._connection_window
         if self._withheld and self._unread + window.size <= self._limits.max_session_memory:
-            increment = window.credit(self._withheld)
+            increment = window.credit(self._withheld, self._protocol.inbound_window())
             self._withheld = 0
             if increment:
                 self._protocol.open_window(0, increment)
@@ -514,9 +534,19 @@ class Session(Observable):
         if count and not state.remote_ended and not state.closed:
             assert state.id is not None
             # Less than an eighth waiting: the reader keeps up, so the window is what limits it.
-            increment = state.window.credit(count, grow=state.unread * 8 <= state.window.size)
+            keeps_up = state.unread * 8 <= state.window.size
+            increment = state.window.credit(count, self._protocol.inbound_window(state.id), grow=keeps_up)
             if increment:
                 self._protocol.open_window(state.id, increment)
+
+    def _open_for_reader_locked(self, state: StreamState) -> None:
+        """Somebody waits for data. If SETTINGS of ours allow none at all, the reader opens the window."""
+        if state.id is None or state.closed or len(state.buffer):
+            return
+        remaining = self._protocol.inbound_window(state.id)
+        if remaining <= 0 and not state.window.owed:
+            self._protocol.open_window(state.id, LEAST_WINDOW - remaining)
+            self._sender.send_locked()
 
     def _was_read_locked(self, state: StreamState, count: int) -> None:
         """Somebody has taken `count` bytes from the front of a stream's buffer."""

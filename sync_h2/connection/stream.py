@@ -7,6 +7,7 @@ the order of their calls.
 
 from __future__ import annotations
 
+import operator
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidState, StreamReset, Timeout
 from ..protocol.headers import Headers, HeadersSource, encode_trailers
+from .arguments import check_error_code, check_timeout, type_name
 from .files import StreamReader, StreamWriter
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .stream_state import End, Posted, StreamState, Trailers
@@ -165,6 +167,7 @@ class Stream(Observable):
         """
         if n is None or n < 0:
             return self._read_all(timeout)
+        n = operator.index(n)
         state = self._state
         self._before_reading()
 
@@ -183,6 +186,8 @@ class Stream(Observable):
         """
         state = self._state
         target = memoryview(buffer).cast("B")
+        if target.readonly:
+            raise TypeError(f"readinto needs a writable buffer, not {type_name(buffer)}")
         self._before_reading()
 
         def attempt() -> int | WaitQueue:
@@ -199,7 +204,7 @@ class Stream(Observable):
         `read`.
         """
         state = self._state
-        most = -1 if limit is None else limit
+        most = -1 if limit is None else operator.index(limit)
         deadline = self._read_deadline(timeout)
         searched = 0
         self._before_reading()
@@ -248,6 +253,7 @@ class Stream(Observable):
             if len(state.buffer) > seen:
                 seen = len(state.buffer)
                 self._progress(deadline, timeout)
+            self._session._open_for_reader_locked(state)
             return state.arrived
 
         try:
@@ -264,6 +270,7 @@ class Stream(Observable):
         if self._state.remote_ended:
             return end
         self._raise_if_closed_locked()
+        self._session._open_for_reader_locked(self._state)
         return self._state.arrived
 
     def wait_trailers(self, timeout: float | None = None) -> Headers:
@@ -422,6 +429,7 @@ class Stream(Observable):
         """End the stream with RST_STREAM unless it has finished. With code 0 what was given to `end` goes out first;
         does not block.
         """
+        check_error_code(code)
         state = self._state
         with self._monitor, self._lock:
             if code == ErrorCode.NO_ERROR and state.end_posted and not state.local_ended and not state.closed:
@@ -455,6 +463,7 @@ class Stream(Observable):
 
     def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
         """Fire `timeout` each time nothing happened on the stream for so long; None or 0 switches it off."""
+        check_timeout(seconds)
         if callback is not None:
             self.on("timeout", callback)
         with self._monitor, self._lock:

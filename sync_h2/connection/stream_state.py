@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import HTTP2Error
 from ..protocol.headers import EncodableFields
-from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow
+from .flow_control import LARGEST_STREAM_WINDOW, STREAM_WINDOW, ReceiveWindow
 from .listeners import Listeners
 from .receive_buffer import ReceiveBuffer
 from .scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT
@@ -140,7 +140,8 @@ class StreamState:
         self.buffer = ReceiveBuffer()
         self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival
-        self.window = ReceiveWindow(window_size, LARGEST_STREAM_WINDOW)
+        # A size that the user chose is kept to.
+        self.window = ReceiveWindow(window_size, LARGEST_STREAM_WINDOW if window_size == STREAM_WINDOW else window_size)
         self.remote_ended = False
         self.ended_with_headers = False
 
