@@ -20,6 +20,7 @@ _SMALLEST_READ = 4 * 1024
 # The 24-bit length is read as 16 and 8 bits.
 _HEADER = struct.Struct(">HBBBL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
+_HTTP_1 = b"HTTP/1."
 
 
 class PrefaceError(ProtocolError):
@@ -98,6 +99,11 @@ class FrameReader:
         length_high, length_low, frame_type, flags, stream_id = _HEADER.unpack_from(self._buffer, start)
         length = length_high << 8 | length_low
         if length > self.max_frame_size:
+            if self._view[start : start + len(_HTTP_1)] == _HTTP_1:
+                raise ProtocolError(
+                    "the peer answers in HTTP/1: it does not take HTTP/2 without negotiating it over TLS",
+                    code=ErrorCode.HTTP_1_1_REQUIRED,
+                )
             raise ProtocolError(
                 f"a frame of type {frame_type} announces {length} octets; at most {self.max_frame_size} are allowed",
                 code=ErrorCode.FRAME_SIZE_ERROR,

@@ -6,6 +6,7 @@ Pure values and arithmetic on an injected clock; a counter is touched only under
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +54,22 @@ class Limits:
     @classmethod
     def for_server(cls, **options: Any) -> Limits:
         """A server's defaults, changed by `options`: dead peers must give its workers back."""
-        return cls(**{"read_timeout": 60.0, "write_timeout": 60.0, "idle_timeout": 120.0, **options})
+        return cls._made_of({"read_timeout": 60.0, "write_timeout": 60.0, "idle_timeout": 120.0, **options})
 
     @classmethod
     def for_client(cls, **options: Any) -> Limits:
         """A client's defaults, changed by `options`: it chose its peer, and waits as long as its caller wants."""
-        return cls(**{"max_session_memory": 64 * 1024 * 1024, **options})
+        return cls._made_of({"max_session_memory": 64 * 1024 * 1024, **options})
+
+    @classmethod
+    def _made_of(cls, options: dict[str, Any]) -> Limits:
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
+            if name not in names:
+                similar = difflib.get_close_matches(name, names, 1)
+                hint = f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(names)}"
+                raise TypeError(f"there is no option {name!r}{hint}")
+        return cls(**options)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
