@@ -102,7 +102,11 @@ class ClientSession(Session):
         stream._register_all(listeners)
         pending = _PendingRequest(state, block, end_stream, priority)
         with self._monitor, self._lock:
-            self._check_may_request_locked(state, block)
+            try:
+                self._check_may_request_locked(state, block)
+            except HTTP2Error:
+                state.closed = True  # nobody forgets a stream that never was
+                raise
             self._pending.append(pending)
             self._slots_changed_locked()
             self._sender.send_locked()

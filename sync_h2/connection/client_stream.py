@@ -14,6 +14,8 @@ class ClientStream(Stream):
 
     __slots__ = ()
 
+    _end_hint = " (GET, HEAD and DELETE end with their headers unless end_stream=False)"
+
     def wait_response(self, timeout: float | None = None) -> Headers:
         """Wait for the final response's headers (`:status` and fields). Raises `StreamReset`, the session's errors
         and `Timeout`.

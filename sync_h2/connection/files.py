@@ -25,6 +25,9 @@ class StreamReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def write(self, data: ReadableBuffer) -> int:
+        raise io.UnsupportedOperation("not writable: use the stream's wfile")
+
     def readinto(self, buffer: WriteableBuffer) -> int:
         self._checkClosed()
         return self._stream.readinto(buffer)
@@ -51,6 +54,9 @@ class StreamWriter(io.RawIOBase):
 
     def writable(self) -> bool:
         return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        raise io.UnsupportedOperation("not readable: use the stream's rfile")
 
     def write(self, data: ReadableBuffer) -> int:
         if self.closed:

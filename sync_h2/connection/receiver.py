@@ -159,7 +159,9 @@ class Receiver:
             return
         if session._streams:
             how = "was cut off" if self._transport.truncated else "was closed by the peer"
-            error = ConnectionLost(f"the connection {how} while {len(session._streams)} streams were open")
+            count = len(session._streams)
+            open_streams = "a stream was open" if count == 1 else f"{count} streams were open"
+            error = ConnectionLost(f"the connection {how} while {open_streams}")
             session._end_locked(error, None)
         else:
             reason = ConnectionLost("the peer has closed the connection", retryable=True)

@@ -70,6 +70,8 @@ def _forgotten(session: Session, state: StreamState, reference: weakref.ref[Stre
 class Stream(Observable):
     """One HTTP/2 stream. Use what `session.request` and the server's handlers give."""
 
+    _end_hint = ""
+
     __slots__ = ("__weakref__", "_listeners", "_lock", "_monitor", "_rfile", "_session", "_state", "_wfile")
 
     def __init__(self, session: Session, state: StreamState) -> None:
@@ -356,7 +358,8 @@ class Stream(Observable):
             return False
         if state.end_posted:
             if length or not ends:
-                raise InvalidState("our side of the stream has ended already", stream_id=state.id)
+                hint = self._end_hint if state.sent_bytes == 0 else ""
+                raise InvalidState(f"our side of the stream has ended already{hint}", stream_id=state.id)
             return False
         self._raise_if_closed_locked()
         if state.unsent_length is not None:

@@ -44,10 +44,8 @@ def create_server(
     a listening socket to use instead. `settings` is sent to clients; `limits` are the options of the README's table.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
-    return ThreadingServer(
-        sock or listen(host, port, reuse_port=reuse_port),
-        **_server_options(handler, settings, max_workers, executor, listeners, limits),
-    )
+    options = _server_options(handler, settings, max_workers, executor, listeners, limits)
+    return ThreadingServer(sock or _listen(host, port, reuse_port), **options)
 
 
 def create_secure_server(
@@ -80,11 +78,14 @@ def create_secure_server(
         raise InvalidArgument("a secure server needs certfile, or a context")
     else:
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
-    return SecureThreadingServer(
-        sock or listen(host, port, reuse_port=reuse_port),
-        context=context,
-        **_server_options(handler, settings, max_workers, executor, listeners, limits),
-    )
+    options = _server_options(handler, settings, max_workers, executor, listeners, limits)
+    return SecureThreadingServer(sock or _listen(host, port, reuse_port), context=context, **options)
+
+
+def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
+    if not isinstance(port, int) or not 0 <= port < 65536:
+        raise InvalidArgument(f"port must be a number from 0 (any free one) to 65535, not {port!r}")
+    return listen(host, port, reuse_port=reuse_port)
 
 
 def _server_options(

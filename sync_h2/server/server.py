@@ -22,10 +22,10 @@ from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, 
 from ..connection.server_session import Handler, ServerSession
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline
-from ..errors import HTTP2Error, Timeout
+from ..errors import HTTP2Error, InvalidState, Timeout
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
-from ..transport.sockets import close_listener, format_address
+from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from ..transport.transport import TLSTransport, Transport
 
@@ -57,6 +57,8 @@ class ThreadingServer(Observable):
     another thread.
     """
 
+    _scheme = "http"
+
     def __init__(
         self,
         listening_socket: socket.socket,
@@ -67,6 +69,7 @@ class ThreadingServer(Observable):
         listeners: Mapping[str, Listener] | None = None,
     ) -> None:
         self._socket = listening_socket
+        self._address = listening_socket.getsockname()
         self._pool = pool
         self._settings = settings
         self._limits = limits
@@ -90,8 +93,13 @@ class ThreadingServer(Observable):
     @property
     def address(self) -> Any:
         """Where it listens: `(host, port)`, or the path of a Unix socket."""
-        name = self._socket.getsockname()
-        return name[:2] if isinstance(name, tuple) else name
+        return self._address[:2] if isinstance(self._address, tuple) else self._address
+
+    @property
+    def url(self) -> str:
+        """What `connect` takes to reach this server: `http://127.0.0.1:8080`, `https://[::1]:8443`, `unix:/path`."""
+        address = format_address(self._address)
+        return address if address.startswith(UNIX_PREFIX) else f"{self._scheme}://{address}"
 
     @property
     def sessions(self) -> list[ServerSession]:
@@ -104,7 +112,9 @@ class ThreadingServer(Observable):
     def start(self) -> None:
         """Accept connections from now on, on a thread in the background. A second call does nothing."""
         with self._monitor, self._lock:
-            if self._acceptor is not None or self._stopping:
+            if self._stopping:
+                raise InvalidState("the server was shut down and can't be started again: make another")
+            if self._acceptor is not None:
                 return
             self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
             self._accepting = True
@@ -342,6 +352,8 @@ class ThreadingServer(Observable):
 
 class SecureThreadingServer(ThreadingServer):
     """A server for HTTP/2 over TLS; made by `create_secure_server`."""
+
+    _scheme = "https"
 
     def __init__(self, listening_socket: socket.socket, *, context: Any, **options: Any) -> None:
         super().__init__(listening_socket, **options)
