@@ -1,0 +1,60 @@
+"""Fixtures of the tests of sessions and streams: both ends of a connection in the test's hands."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.threads import PATIENCE, background
+
+from sync_h2 import ClientStream, Headers, ServerStream
+from sync_h2.testing import pair
+
+__all__ = ["background"]
+
+
+class Ends:
+    """A client's and a server's session over a socketpair. The server's handler hands its streams over to the test."""
+
+    def __init__(self, **options: Any) -> None:
+        self._accepted: queue.SimpleQueue[ServerStream] = queue.SimpleQueue()
+        self.client, self.server = pair(self._take_over, **options)
+
+    def _take_over(self, stream: ServerStream, headers: Headers) -> None:
+        stream.detach()
+        self._accepted.put(stream)
+
+    def accept(self) -> ServerStream:
+        """The server's end of the next stream."""
+        return self._accepted.get(timeout=PATIENCE)
+
+    def exchange(self, headers: dict[str, Any] | None = None, **options: Any) -> tuple[ClientStream, ServerStream]:
+        """Both ends of a new stream; a POST that has not ended, unless told otherwise."""
+        stream = self.client.request({":method": "POST"} if headers is None else headers, **options)
+        return stream, self.accept()
+
+    def destroy(self) -> None:
+        self.client.destroy()
+        self.server.destroy()
+
+
+@pytest.fixture
+def open_ends() -> Iterator[Callable[..., Ends]]:
+    """Opens `Ends` with options of `pair`; they are gone after the test."""
+    opened: list[Ends] = []
+
+    def make(**options: Any) -> Ends:
+        ends = Ends(**options)
+        opened.append(ends)
+        return ends
+
+    yield make
+    for ends in opened:
+        ends.destroy()
+
+
+@pytest.fixture
+def ends(open_ends: Callable[..., Ends]) -> Ends:
+    return open_ends()

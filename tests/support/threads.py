@@ -1,0 +1,58 @@
+"""For tests of what several threads do at once: calls on threads of their own, and waiting for what they bring about."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+PATIENCE = 10.0
+
+
+def eventually(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Wait until `condition()` holds: for what happens on another thread and leaves nothing to wait for."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about in {PATIENCE} s"
+        time.sleep(0.002)
+
+
+def waits(stream: Any) -> bool:
+    """Whether some thread is blocked in a call of `stream`."""
+    state = stream._state
+    return bool(state.arrived.waiting or state.progressed.waiting)
+
+
+Background = Callable[..., "Future[Any]"]
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    """`background(function, *arguments, **named)` calls it on a new thread and returns the Future of its result.
+
+    The threads have to end by themselves before the test's end is counted.
+    """
+    threads: list[threading.Thread] = []
+
+    def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*arguments, **named))
+            except BaseException as error:
+                future.set_exception(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        threads.append(thread)
+        thread.start()
+        return future
+
+    yield call
+    deadline = time.monotonic() + PATIENCE
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.0))
