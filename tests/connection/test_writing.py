@@ -106,7 +106,7 @@ def test_a_buffer_that_timed_out_is_not_referred_to() -> None:
 def test_bytes_that_a_full_kernel_holds_up_do_not_change(background: Any) -> None:
     """The peer reads nothing, so frames wait in the outbox after `write` has returned."""
     settings = {SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}
-    with client_and_raw_server(settings=settings) as (session, peer):
+    with client_and_raw_server(peer_settings=settings) as (session, peer):
         peer.open_window(0, 2**31 - 1 - DEFAULT_WINDOW_SIZE)
         peer.settled()
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -200,7 +200,7 @@ def test_a_negative_window_is_waited_out(background: Any) -> None:
 
 def test_the_connections_window_holds_all_streams_and_lets_them_all_go(background: Any) -> None:
     settings = {SettingId.INITIAL_WINDOW_SIZE: 1_000_000}
-    with client_and_raw_server(settings=settings) as (session, peer):
+    with client_and_raw_server(peer_settings=settings) as (session, peer):
         peer.settled()
         streams = [session.request({":method": "POST"}) for _ in range(4)]
         writing = [background(stream.end, b"x" * 50_000) for stream in streams]
@@ -221,7 +221,7 @@ def test_the_connections_window_holds_all_streams_and_lets_them_all_go(backgroun
 
 
 def test_a_peers_frame_size_is_kept() -> None:
-    with client_and_raw_server(settings={SettingId.MAX_FRAME_SIZE: 20_000}) as (session, peer):
+    with client_and_raw_server(peer_settings={SettingId.MAX_FRAME_SIZE: 20_000}) as (session, peer):
         peer.settled()
         stream = session.request({":method": "POST"})
         stream.end(b"x" * 50_000)

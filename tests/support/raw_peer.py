@@ -160,7 +160,7 @@ class RawPeer:
 
 @contextlib.contextmanager
 def client_and_raw_server(
-    *, settings: Mapping[int, int] | None = None, handshake: bool = True, **options: Any
+    *, peer_settings: Mapping[int, int] | None = None, handshake: bool = True, **options: Any
 ) -> Iterator[tuple[ClientSession, RawPeer]]:
     """A client's session and the server that the test plays; `options` are `connect`'s. Both are gone afterwards."""
     near, far = socket.socketpair()
@@ -168,7 +168,7 @@ def client_and_raw_server(
     peer = RawPeer(far, client=False)
     try:
         if handshake:
-            peer.handshake(settings)
+            peer.handshake(peer_settings)
         yield session, peer
     finally:
         session.destroy()
@@ -177,7 +177,7 @@ def client_and_raw_server(
 
 @contextlib.contextmanager
 def server_and_raw_client(
-    handler: Any = None, *, settings: Mapping[int, int] | None = None, handshake: bool = True, **options: Any
+    handler: Any = None, *, peer_settings: Mapping[int, int] | None = None, handshake: bool = True, **options: Any
 ) -> Iterator[tuple[ServerSession, RawPeer]]:
     """A server's session and the client that the test plays; `options` are `serve_socket`'s. Both are gone
     afterwards.
@@ -187,7 +187,7 @@ def server_and_raw_client(
     peer = RawPeer(far, client=True)
     try:
         if handshake:
-            peer.handshake(settings)
+            peer.handshake(peer_settings)
         yield session, peer
     finally:
         session.destroy()
