@@ -19,6 +19,6 @@ def show_hints(headers: sync_h2.Headers) -> None:
     hints_seen.set()
 
 
-with sync_h2.create_server(handler) as server, sync_h2.connect("http://{}:{}".format(*server.address)) as session:
+with sync_h2.create_server(handler) as server, sync_h2.connect(server.url) as session:
     stream = session.request(listeners={"headers": show_hints})
     print("final:", stream.wait_response()[":status"], stream.read().decode())

@@ -12,7 +12,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.end(b"goodbye\n")
 
 
-with sync_h2.create_server(handler) as server, sync_h2.connect("http://{}:{}".format(*server.address)) as session:
+with sync_h2.create_server(handler) as server, sync_h2.connect(server.url) as session:
     stream = session.request({":method": "POST"})
     for line in sys.argv[1:]:
         stream.write(f"{line}\n".encode())

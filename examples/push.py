@@ -12,7 +12,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.end(b"<link rel=stylesheet href=/style.css>")
 
 
-with sync_h2.create_server(handler) as server, sync_h2.connect("http://{}:{}".format(*server.address)) as session:
+with sync_h2.create_server(handler) as server, sync_h2.connect(server.url) as session:
     stream = session.request({":path": "/page.html"})
     for pushed in stream.pushes():
         print("pushed:", pushed.request_headers[":path"], pushed.read().decode())

@@ -121,20 +121,19 @@ def report(what: str, outcome: str) -> None:
 
 def main() -> None:
     authority = trustme.CA()
-    certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes()
-    with sync_h2.create_secure_server(serve, certfile=certificate) as server:
-        url = f"https://localhost:{server.address[1]}"
-        with sync_h2.connect(url, cafile=authority.cert_pem.bytes()) as session:
-            for show in (say_hello, ask_from_many_threads, transfer_both_ways, take_the_tour, measure_round_trip):
-                show(session)
-            close_gracefully(session, server)
+    certificate = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+    with (
+        sync_h2.create_secure_server(serve, certfile=certificate) as server,
+        sync_h2.connect(server.url, cafile=authority.cert_pem.bytes()) as session,
+    ):
+        for show in (say_hello, ask_from_many_threads, transfer_both_ways, take_the_tour, measure_round_trip):
+            show(session)
+        close_gracefully(session, server)
 
-    with sync_h2.create_server(serve) as server:
-        url = f"http://localhost:{server.address[1]}"
-        with sync_h2.connect(url) as session:
-            for show in (say_hello, transfer_both_ways, measure_round_trip):
-                show(session)
-            close_gracefully(session, server)
+    with sync_h2.create_server(serve) as server, sync_h2.connect(server.url) as session:
+        for show in (say_hello, transfer_both_ways, measure_round_trip):
+            show(session)
+        close_gracefully(session, server)
 
 
 if __name__ == "__main__":

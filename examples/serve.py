@@ -13,6 +13,6 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
 
 
 with sync_h2.create_server(handler, port=int(sys.argv[1]) if sys.argv[1:] else 0) as server:
-    print("http://{}:{}/".format(*server.address), flush=True)
+    print(server.url, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

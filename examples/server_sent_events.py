@@ -16,7 +16,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.end()
 
 
-with sync_h2.create_server(handler) as server, sync_h2.connect("http://{}:{}".format(*server.address)) as session:
+with sync_h2.create_server(handler) as server, sync_h2.connect(server.url) as session:
     stream = session.request({"accept": "text/event-stream"})
     lines = io.TextIOWrapper(stream.rfile, encoding="utf-8")
     for word in sys.argv[1:]:

@@ -16,7 +16,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
 certfile, keyfile = sys.argv[1:3]
 port = int(sys.argv[3]) if sys.argv[3:] else 0
 with sync_h2.create_secure_server(handler, port=port, certfile=certfile, keyfile=keyfile) as server:
-    print(f"https://localhost:{server.address[1]}/", flush=True)
+    print(server.url, flush=True)
     for _ in sys.stdin:  # until its end
         server.reload_certificate(certfile, keyfile)
         print("reloaded", flush=True)

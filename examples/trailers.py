@@ -18,7 +18,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.send_trailers({"x-sha256": checksum.hexdigest()})
 
 
-with sync_h2.create_server(handler) as server, sync_h2.connect("http://{}:{}".format(*server.address)) as session:
+with sync_h2.create_server(handler) as server, sync_h2.connect(server.url) as session:
     stream = session.request()
     body = stream.read()
     is_whole = stream.wait_trailers()["x-sha256"] == hashlib.sha256(body).hexdigest()
