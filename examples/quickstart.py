@@ -123,12 +123,12 @@ def main() -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
     with (
-        sync_h2.create_secure_server(serve, certfile=certificate) as server,
-        sync_h2.connect(server.url, cafile=authority.cert_pem.bytes()) as session,
+        sync_h2.create_secure_server(serve, certfile=certificate) as secure_server,
+        sync_h2.connect(secure_server.url, cafile=authority.cert_pem.bytes()) as session,
     ):
         for show in (say_hello, ask_from_many_threads, transfer_both_ways, take_the_tour, measure_round_trip):
             show(session)
-        close_gracefully(session, server)
+        close_gracefully(session, secure_server)
 
     with sync_h2.create_server(serve) as server, sync_h2.connect(server.url) as session:
         for show in (say_hello, transfer_both_ways, measure_round_trip):
