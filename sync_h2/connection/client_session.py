@@ -233,8 +233,7 @@ class ClientSession(Session):
             parent.pushes = deque()
         parent.pushes.append(stream)
         parent.arrived.wake_all_locked()
-        if self._listeners.has_locked("stream"):
-            self._listeners.emit_locked("stream", stream, event.headers)
+        self._listeners.emit_locked("stream", stream, event.headers)
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,8 +57,10 @@ class Listeners:
 
     def add_locked(self, name: str, function: Listener, once: bool = False) -> None:
         self._functions.setdefault(name, []).append((function, once))
-        for arguments in self._kept.pop(name, ()):
-            self._dispatcher.post_locked(self, name, arguments)
+        for kept in self._kept.pop(name, ()):
+            arguments = tuple(item() if isinstance(item, weakref.ref) else item for item in kept)
+            if not kept or arguments[0] is not None:
+                self._dispatcher.post_locked(self, name, arguments)
 
     def remove_locked(self, name: str, function: Listener) -> None:
         functions = self._functions.get(name, [])
@@ -65,9 +68,6 @@ class Listeners:
             if entry[0] == function:
                 functions.remove(entry)
                 break
-
-    def has_locked(self, name: str) -> bool:
-        return bool(self._functions.get(name))
 
     def emit_locked(self, name: str, *arguments: object) -> bool:
         """Queue the event; False when nobody listens for it (it may be kept)."""
@@ -77,7 +77,8 @@ class Listeners:
         if name in self._keeping:
             kept = self._kept.setdefault(name, [])
             if len(kept) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
-                kept.append(arguments)
+                # A stream that nobody holds is forgotten: the event does not hold it either.
+                kept.append((weakref.ref(arguments[0]), *arguments[1:]) if name == "stream" else arguments)
         return False
 
     def take_locked(self, name: str) -> list[Listener]:

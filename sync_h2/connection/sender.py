@@ -97,17 +97,16 @@ class Sender:
         assert state.id is not None
         protocol = self.protocol
         item = state.outgoing[0]
-        if isinstance(item, Posted) and len(item):
+        if isinstance(item, Posted) and item.remaining:
             window = protocol.send_window(state.id)
             if window <= 0:
                 if protocol.outbound_window() <= 0:
                     self._blocked.append(state)
                 return None
-            count = min(window, len(item), protocol.max_outbound_frame_size, LARGEST_FRAME)
-            piece = item.piece(count)
-            item.position += count
+            count = min(window, item.remaining, protocol.max_outbound_frame_size, LARGEST_FRAME)
+            piece = item.take(count)
             ends = False
-            if not len(item):
+            if not item.remaining:
                 state.outgoing.popleft()
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
                 state.progressed.wake_all_locked()

@@ -349,6 +349,8 @@ class Session(Observable):
         With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns.
         Raises `Timeout` after `timeout` seconds; the draining goes on.
         """
+        if self._monitor.refusal is not None:
+            return  # a forked child has let go of it already
         with self._monitor, self._lock:
             self._start_closing_locked()
             self._sender.send_locked()
@@ -361,6 +363,8 @@ class Session(Observable):
         """
         if code is not None:
             check_error_code(code)
+        if self._monitor.refusal is not None:
+            return
         with self._monitor, self._lock:
             if error is None:
                 reason = None
@@ -382,6 +386,8 @@ class Session(Observable):
         """Cancel streams that nobody reads or writes, close within `close_timeout`, then destroy; at once after an
         exception.
         """
+        if self._monitor.refusal is not None:
+            return
         if kind is not None:
             self.destroy()
             if not self._runs_callback():

@@ -316,7 +316,7 @@ class Stream(Observable):
             raise TypeError("a body is bytes: encode the str first")
         state = self._state
         posted = Posted(data)
-        length = len(posted)
+        length = posted.remaining
         deadline = self._write_deadline(timeout)
         started = False
         seen = 0
@@ -329,7 +329,7 @@ class Stream(Observable):
                     return length
                 self._post_locked(posted, ends)
                 started = True
-            if len(posted) == 0 and (not ends or state.local_ended or state.wait_for_trailers):
+            if not posted.remaining and (not ends or state.local_ended or state.wait_for_trailers):
                 return length
             if state.closed:
                 error = self._closed_error_locked()
@@ -350,6 +350,8 @@ class Stream(Observable):
             if isinstance(error, Timeout):
                 error.bytes_written = posted.position
             raise
+        finally:
+            posted.release()
 
     def _may_post_locked(self, length: int, ends: bool) -> bool:
         """Whether there is anything to do; raises if it is not allowed."""
@@ -377,11 +379,11 @@ class Stream(Observable):
     def _post_locked(self, posted: Posted, ends: bool) -> None:
         state = self._state
         if state.unsent_length is not None:
-            state.unsent_length -= len(posted)
+            state.unsent_length -= posted.remaining
         state.last_activity = time.monotonic()
         if ends:
             state.end_posted = True
-        items: list[Posted | End] = [posted] if len(posted) else []
+        items: list[Posted | End] = [posted] if posted.remaining else []
         if ends and not state.wait_for_trailers:
             items.append(End.END_STREAM)
         if items:
@@ -396,7 +398,7 @@ class Stream(Observable):
         if posted in state.outgoing:
             state.outgoing.remove(posted)
             if state.unsent_length is not None:
-                state.unsent_length += len(posted)
+                state.unsent_length += posted.remaining
         if ends and not state.local_ended and not state.closed:
             state.end_posted = False
             if End.END_STREAM in state.outgoing:

@@ -27,26 +27,30 @@ if TYPE_CHECKING:
 
 
 class Posted:
-    """Data that a caller has given to a stream: `position` is how much of it has been framed.
+    """Data that a caller has given to a stream: `position` bytes of it have been framed, `remaining` have not.
 
     `bytes` are framed by reference. Any other buffer belongs to its caller again as soon as the call returns, so its
     pieces are copied when they are framed.
     """
 
-    __slots__ = ("copy", "position", "view")
+    __slots__ = ("_copy", "_view", "position", "remaining")
 
     def __init__(self, data: ReadableBuffer) -> None:
-        self.view = memoryview(data).cast("B")
-        self.copy = not isinstance(data, bytes)
+        self._view = memoryview(data).cast("B")
+        self._copy = not isinstance(data, bytes)
         self.position = 0
+        self.remaining = len(self._view)
 
-    def __len__(self) -> int:
-        return len(self.view) - self.position
+    def take(self, count: int) -> bytes | memoryview:
+        """The next `count` bytes."""
+        piece = self._view[self.position : self.position + count]
+        self.position += count
+        self.remaining -= count
+        return bytes(piece) if self._copy else piece
 
-    def piece(self, count: int) -> bytes | memoryview:
-        """The next `count` bytes, without moving on."""
-        piece = self.view[self.position : self.position + count]
-        return bytes(piece) if self.copy else piece
+    def release(self) -> None:
+        """Refer to the caller's buffer no more."""
+        self._view.release()
 
 
 class End(Enum):

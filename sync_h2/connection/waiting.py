@@ -21,6 +21,7 @@ import contextlib
 import logging
 import os
 import threading
+import weakref
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from ..deadline import Deadline
-from ..errors import HTTP2Error, Timeout
+from ..errors import HTTP2Error, SessionClosed, Timeout
 from .timers import timers
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Monitor:
     cut short.
     """
 
-    __slots__ = ("_after_unlock", "_owned", "lock", "on_broken")
+    __slots__ = ("__weakref__", "_after_unlock", "_owned", "lock", "on_broken", "refusal")
 
     def __init__(self, on_broken: Callable[[BaseException], None]) -> None:
         # An RLock because CPython's records its owner in C; it is never taken recursively.
@@ -55,8 +56,13 @@ class Monitor:
         self._owned: Callable[[], bool] = getattr(self.lock, "_is_owned")  # noqa: B009 - missing in typeshed
         self._after_unlock: deque[Callable[[], object]] = deque()
         self.on_broken = on_broken
+        # What entering raises in a forked child: the lock may have been held by a thread that is not there.
+        self.refusal: HTTP2Error | None = None
+        _monitors.add(self)
 
     def __enter__(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal.again()
         if self._owned():
             raise RuntimeError("a thread takes its session's lock twice")
         if DEBUG:
@@ -136,6 +142,17 @@ class Monitor:
                     return last_outcome
                 if deadline.expired:  # an attempt that saw progress may have restarted it
                     raise Timeout(f"timed out while waiting for {what}", stream_id=stream_id)
+
+
+_monitors: weakref.WeakSet[Monitor] = weakref.WeakSet()
+
+
+def _refuse_in_child() -> None:
+    for monitor in list(_monitors):
+        monitor.refusal = SessionClosed("it belongs to the parent process: a forked child has no part in it")
+
+
+os.register_at_fork(after_in_child=_refuse_in_child)
 
 
 class Waiter:

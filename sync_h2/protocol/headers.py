@@ -176,6 +176,8 @@ def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -
     method = next(value for name, value in fields if name == b":method")
     if method not in (b"GET", b"HEAD"):
         raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {method.decode('latin-1')!r}")
+    if any(name == b"content-length" and int(value) for name, value in fields):
+        raise InvalidArgument("a promised request has no content: leave out content-length")
     return fields
 
 

@@ -170,8 +170,6 @@ class Sending(ConnectionState):
             if self.open_outbound_streams() >= self.peer_max_concurrent_streams:
                 message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
                 raise InvalidState(message, stream_id=stream_id)
-        elif stream.state not in _CAN_SEND:
-            raise self._cannot_send(stream_id, "a response")
         self._check_block_length(headers)
         self._send_block(stream, headers, end_stream)
 

@@ -25,6 +25,7 @@ from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidState, Timeout
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
+from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from ..transport.transport import TLSTransport, Transport
@@ -88,6 +89,8 @@ class ThreadingServer(Observable):
         self._idle_timeout = limits.idle_timeout
         # A byte in this pair wakes the acceptor: closing a listening socket does not wake `accept` everywhere.
         self._waker, self._wake_receiver = socket.socketpair()
+        close_in_forked_child(self._waker)
+        close_in_forked_child(self._wake_receiver)
         self._register_all(listeners)
 
     @property
@@ -150,6 +153,8 @@ class ThreadingServer(Observable):
         Never raises for a session that does not finish. From one of its own handlers or listeners it only starts the
         closing.
         """
+        if self._monitor.refusal is not None:
+            return  # a forked child has let go of it already
         self.shutdown()
         sessions = self.sessions
         if any(session._runs_callback() for session in sessions) or threading.get_ident() == self._dispatcher.thread_id:
