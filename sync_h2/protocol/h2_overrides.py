@@ -9,17 +9,22 @@ only, under the session's lock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, H2Connection
 from h2.stream import STREAM_OPEN, H2Stream, StreamClosedBy, StreamInputs, StreamState
-from hpack import HeaderTuple
+from hpack import Decoder, HeaderTuple, HPACKDecodingError
+from hpack.hpack import decode_integer
 
 from ..constants import DEFAULT_WINDOW_SIZE
 from .hpack_memo import RememberingEncoder
 
-__all__ = ["Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTable"]
+__all__ = ["HeaderDecoder", "Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTable"]
+
+_MOST_SIZE_UPDATES = 32
+# Shorter than this, a copy of the rest is cheaper than finding out where a literal ends.
+_SHORT_REST = 1024
 
 
 class Stream(H2Stream):
@@ -51,6 +56,39 @@ class Stream(H2Stream):
         self._inbound_window_manager.current_window_size = size
 
 
+class HeaderDecoder(Decoder):
+    """hpack's decoder, at a cost that grows with a block's length and not with its square."""
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        self._size_updates = 0
+        return super().decode(data, raw)
+
+    def _update_encoding_context(self, data: bytes | memoryview) -> int:
+        """hpack takes as many changes of the table's size as a block has octets; RFC 7541 section 4.2 knows two.
+
+        Its own encoder signals one for each SETTINGS that it has received, so a few more are let through.
+        """
+        self._size_updates += 1
+        if self._size_updates > _MOST_SIZE_UPDATES:
+            raise HPACKDecodingError("too many changes of the table size in a block")
+        return super()._update_encoding_context(data)
+
+    def _decode_literal(self, data: bytes | memoryview, should_index: bool) -> tuple[HeaderTuple, int]:
+        """hpack copies all that is left of a block for each literal in it: a second and more for one of 256 KiB."""
+        if len(data) > _SHORT_REST:
+            data = data[: _literal_length(data, 6 if should_index else 4)]
+        return super()._decode_literal(data, should_index)
+
+
+def _literal_length(data: bytes | memoryview, prefix_bits: int) -> int:
+    """The octets of the literal field that `data` begins with (RFC 7541 section 6.2)."""
+    index, end = decode_integer(data, prefix_bits)
+    for _ in range(1 if index else 2):  # the value, and the name before it unless the table has it
+        length, consumed = decode_integer(data[end:], 7)
+        end += consumed + length
+    return end
+
+
 class StreamTable(H2Connection):
     """The streams of one connection."""
 
@@ -74,6 +112,7 @@ class StreamTable(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
+        self.decoder = HeaderDecoder()
         self._remembering_encoder = RememberingEncoder(self.encoder)
         # h2 derives these from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section
         # 6.9.2).

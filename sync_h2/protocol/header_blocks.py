@@ -129,7 +129,10 @@ class HeaderBlockReader:
             ) from error
         # hpack promises HPACKError; h2 guards against the others, which older versions let through.
         except (HPACKError, IndexError, TypeError, ValueError) as error:
-            raise ProtocolError(f"HPACK decoding failed: {error}", code=ErrorCode.COMPRESSION_ERROR) from error
+            # Some of hpack's messages hold the whole block.
+            raise ProtocolError(
+                f"HPACK decoding failed: {str(error)[:100]}", code=ErrorCode.COMPRESSION_ERROR
+            ) from error
         size = sum([len(name) + len(value) for name, value in block.fields]) + 32 * len(block.fields)
         block.too_large = size > self._max_header_list_size or len(block.fields) > self._max_header_pairs
 

@@ -165,11 +165,13 @@ class Sending(ConnectionState):
         stream = self._table.streams.get(stream_id)
         if stream is None or stream.state_machine.headers_sent:
             raise self._cannot_send(stream_id, "a response")
-        if stream.state is StreamState.RESERVED_LOCAL:
-            # A pushed stream counts from its response on (RFC 9113 section 5.1.2).
-            if self.open_outbound_streams() >= self.peer_max_concurrent_streams:
-                message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
-                raise InvalidState(message, stream_id=stream_id)
+        # A pushed stream counts from its response on (RFC 9113 section 5.1.2).
+        if (
+            stream.state is StreamState.RESERVED_LOCAL
+            and self.open_outbound_streams() >= self.peer_max_concurrent_streams
+        ):
+            message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
+            raise InvalidState(message, stream_id=stream_id)
         self._check_block_length(headers)
         self._send_block(stream, headers, end_stream)
 

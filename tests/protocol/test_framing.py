@@ -58,6 +58,13 @@ def test_a_frame_that_is_too_long_is_refused_at_its_header():
     assert raised.value.code == ErrorCode.FRAME_SIZE_ERROR
 
 
+def test_an_answer_in_http_1_is_recognised():
+    reader = FrameReader(expect_preface=False, max_frame_size=16_384)
+    with pytest.raises(ProtocolError, match="HTTP/1") as raised:
+        feed(reader, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert raised.value.code == ErrorCode.HTTP_1_1_REQUIRED
+
+
 def test_max_frame_size_can_be_raised():
     reader = FrameReader(expect_preface=False, max_frame_size=16_384)
     reader.max_frame_size = 1_000_000

@@ -5,17 +5,22 @@ The tests named `test_plain_h2_...` fail when h2 changes its mind; then the over
 
 from __future__ import annotations
 
+import time
+
 import h2.config
 import h2.connection
 import h2.errors
 import h2.exceptions
 import pytest
 from h2.settings import SettingCodes
-from hpack import Decoder, Encoder, HeaderTuple
+from hpack import Decoder, Encoder, HeaderTuple, HPACKDecodingError, NeverIndexedHeaderTuple
+from hpack.hpack import encode_integer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol.wire import POST, REQUEST, RESPONSE, Endpoint, client, data, frame, goaway, server, settings
 from sync_h2.constants import PREFACE, FrameType
-from sync_h2.protocol.h2_overrides import StreamClosedBy, StreamInputs, StreamState, StreamTable
+from sync_h2.protocol.h2_overrides import HeaderDecoder, StreamClosedBy, StreamInputs, StreamState, StreamTable
 
 
 def plain_server(**options) -> h2.connection.H2Connection:
@@ -171,6 +176,52 @@ def test_plain_hpack_forgets_a_change_when_the_size_is_set_once_more():
 
 def test_plain_hpack_signals_every_step():
     assert len(plain_changes(*[0, 4096] * 100).table_size_changes) == 200
+
+
+def literals(rest: int) -> bytes:
+    """Small literals before a long one: for each of them plain hpack copies all that follows."""
+    return b"\x00\x01a\x00" * 3000 + b"\x00\x01a" + encode_integer(rest, 7) + b"x" * rest
+
+
+def decoding_time(decoder: Decoder, block: bytes) -> float:
+    decoder.max_header_list_size = 10**6
+    start = time.perf_counter()
+    assert len(decoder.decode(block, raw=True)) == 3001
+    return time.perf_counter() - start
+
+
+def test_decoding_takes_time_in_proportion_and_plain_hpack_does_not():
+    block = literals(500_000)
+    assert decoding_time(HeaderDecoder(), block) * 3 < decoding_time(Decoder(), block)
+
+
+def test_size_updates_in_a_block_are_bounded_and_in_plain_hpack_are_not():
+    block = b"\x20" * 1000 + b"\x3f\xe1\x1f\x82"
+    assert Decoder().decode(block, raw=True) == [(b":method", b"GET")]
+    with pytest.raises(HPACKDecodingError, match="table size"):
+        HeaderDecoder().decode(block, raw=True)
+    decoder = HeaderDecoder()
+    for _ in range(40):
+        assert decoder.decode(block[-8:], raw=True) == [(b":method", b"GET")]
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=600), st.booleans()), max_size=20),
+    st.booleans(),
+    st.integers(0, 5000),
+)
+def test_the_decoder_is_otherwise_hpacks(fields, huffman, cut):
+    marked = [(NeverIndexedHeaderTuple if never else HeaderTuple)(name, value) for name, value, never in fields]
+    block = Encoder().encode(marked, huffman=huffman)
+    assert outcome(HeaderDecoder(), block) == outcome(Decoder(), block)
+    assert outcome(HeaderDecoder(), block[:-cut]) == outcome(Decoder(), block[:-cut])
+
+
+def outcome(decoder: Decoder, block: bytes):
+    try:
+        return [(field, field.indexable) for field in decoder.decode(block, raw=True)]
+    except HPACKDecodingError:
+        return "error"
 
 
 # What is not h2's at all: its frame parser, its connection's state, its classification of errors

@@ -243,6 +243,8 @@ def test_pushed_requests_are_safe():
     assert encode_push({":method": "HEAD"}, **ORIGIN)[0] == (b":method", b"HEAD")
     with pytest.raises(InvalidArgument, match="POST"):
         encode_push({":method": "POST"}, **ORIGIN)
+    with pytest.raises(InvalidArgument, match="content-length"):
+        encode_push({"content-length": 1}, **ORIGIN)
 
 
 def test_secrets_are_never_indexed():

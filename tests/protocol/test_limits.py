@@ -27,8 +27,10 @@ def test_options_change_the_defaults():
 
 
 def test_an_unknown_option_is_a_type_error():
-    with pytest.raises(TypeError, match="max_stream"):
+    with pytest.raises(TypeError, match=r"'max_stream'.*'max_"):
         Limits.for_client(max_stream=1)
+    with pytest.raises(TypeError, match="'zzz'; there are max_sessions, "):
+        Limits.for_server(zzz=1)
 
 
 @pytest.mark.parametrize(
