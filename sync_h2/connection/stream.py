@@ -63,8 +63,9 @@ def stream_listeners(dispatcher: Dispatcher) -> Listeners:
 
 
 def _forgotten(session: Session, state: StreamState, reference: weakref.ref[Stream]) -> None:
-    # Runs wherever the handle was collected, under any lock: one put and nothing else.
-    timers.run(partial(session._forget, state))
+    # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
+    if not state.closed or len(state.buffer):
+        timers.run(partial(session._forget, state))
 
 
 class Stream(Observable):
