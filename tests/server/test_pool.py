@@ -248,7 +248,7 @@ def test_a_job_that_raises_is_logged_and_the_worker_goes_on(
 
     pool.submit("key", fail)
     pool.submit("key", sys.exit)
-    call(pool)
+    call(pool, "key")  # of the same key, so that it runs last
     assert len(workers()) == 1
     assert [(record.name, record.levelno) for record in caplog.records] == [("sync_h2.server", logging.ERROR)] * 2
     assert "no such thing" in caplog.text
