@@ -1,0 +1,14 @@
+"""What all tests of concurrency share: the lock's rules are watched in each."""
+
+from __future__ import annotations
+
+import pytest
+from support.lock_rules import LockRules, lock_rules
+from support.threads import background
+
+__all__ = ["background", "lock_rules"]
+
+
+@pytest.fixture(autouse=True)
+def _keep_lock_rules(lock_rules: LockRules) -> None:
+    """No blocking call and no foreign code under a session's lock, in any test of this folder."""
