@@ -6,9 +6,10 @@ from . import constants
 from .client.connect import connect
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
+from .connection.round_trips import Pong
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
-from .connection.session import Pong, Session
+from .connection.session import Session
 from .connection.stream import Stream
 from .constants import ErrorCode
 from .errors import (

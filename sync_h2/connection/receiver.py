@@ -192,26 +192,24 @@ class Receiver:
         session = self._session
         state = session._streams.get(event.stream_id)
         if state is None:
-            session._credit_connection_locked(event.flow_controlled_length)
+            session._inbound.arrived(event.flow_controlled_length)
             return
         size = len(event.data)
+        inbound = session._inbound
+        state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit
         if size:
             state.buffer.append(event.data)
-            if state.reading_all:
-                state.precredited += size
-            else:
-                session._unread += size
+            inbound.buffered(state, size)
+            if not state.reading_all:
                 state.arrived.wake_all_locked()
-        session._credit_connection_locked(event.flow_controlled_length)
+        inbound.arrived(event.flow_controlled_length)
         if event.end_stream:
             session._remote_end_locked(state)
         else:
-            session._credit_stream_locked(
-                state, event.flow_controlled_length if state.reading_all else event.flow_controlled_length - size
-            )
+            inbound.used_up(state, event.flow_controlled_length - size)
 
     def _discarded_locked(self, event: events.DataDiscarded) -> None:
-        self._session._credit_connection_locked(event.flow_controlled_length)
+        self._session._inbound.arrived(event.flow_controlled_length)
 
     def _trailers_locked(self, event: events.TrailersReceived) -> None:
         state = self._session._streams.get(event.stream_id)

@@ -205,10 +205,10 @@ class ServerSession(Session):
         """The first of two steps: a GOAWAY that refuses nothing. What the client had sent before it saw that is still
         served.
         """
-        if self._destroyed or self._draining or self._goaway_sent:
+        if self._destroyed or self._draining or self._said_goodbye:
             return
-        self._closing = self._draining = True
-        self._protocol.goaway(ErrorCode.NO_ERROR, MAX_STREAM_ID, b"")
+        self._closing = self._draining = self._said_goodbye = True
+        self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
         self._protocol.ping(DRAIN_PING)
         self._watchdog.drain = time.monotonic() + (self._limits.close_timeout or 0.0)
         self._watchdog.rearm_locked()

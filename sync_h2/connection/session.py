@@ -8,7 +8,7 @@ methods.
 Who may touch what:
 
 - under the lock (`with self._monitor, self._lock`), from any thread: the protocol's state, the outbox, the TLS
-  engine, every field of `_streams` and the StreamStates in it, `_pings`, `_sent_settings`, the windows, the flags
+  engine, every field of `_streams` and the StreamStates in it, `_pings`, `_settings_sent`, `_inbound`, the flags
   `_closing`, `_destroyed`, `_gone`, `_end_reason`, the listeners, the watchdog's deadlines. Methods that need the
   lock end in `_locked`.
 - set once by the constructor and only read afterwards, without the lock: `_monitor`, `_lock`, `_transport`,
@@ -39,21 +39,18 @@ import threading
 import time
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..constants import DEFAULT_WINDOW_SIZE, MAX_STREAM_ID, ErrorCode
+from ..constants import MAX_STREAM_ID, ErrorCode
 from ..deadline import Deadline
 from ..errors import (
     ConnectionLost,
     HTTP2Error,
     InvalidArgument,
     InvalidState,
-    PingLimit,
     ProtocolError,
     SessionClosed,
     StreamReset,
@@ -67,10 +64,13 @@ from ..protocol.settings import Settings
 from ..transport.sockets import format_address
 from ..transport.transport import TLSTransport, Transport
 from .arguments import check_error_code, check_timeout, type_name
-from .flow_control import CONNECTION_WINDOW, LEAST_WINDOW, STREAM_WINDOW, ReceiveWindow
+from .flow_control import STREAM_WINDOW
+from .inbound_flow import InboundFlow
+from .limit_log import log_limit
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
 from .receiver import Receiver, read_forever
+from .round_trips import Pings, Pong, SettingsSent
 from .sender import Sender
 from .stream_state import StreamState
 from .timers import timers
@@ -98,32 +98,6 @@ _EVENTS = frozenset(
     }
 )
 _KEPT_EVENTS = frozenset({"connect", "error", "close", "remote_settings", "origin", "altsvc", "goaway", "stream"})
-
-
-@dataclass(frozen=True)
-class Pong:
-    """The answer to a PING: `duration` in seconds, and the eight bytes of `payload`."""
-
-    duration: float
-    payload: bytes
-
-
-class _Ping:
-    __slots__ = ("answered", "duration", "payload", "started")
-
-    def __init__(self, payload: bytes, monitor: Monitor) -> None:
-        self.payload = payload
-        self.started = time.monotonic()
-        self.duration: float | None = None
-        self.answered = WaitQueue(monitor)
-
-
-class _SentSettings:
-    __slots__ = ("acknowledged", "applied")
-
-    def __init__(self, monitor: Monitor) -> None:
-        self.acknowledged = False
-        self.applied = WaitQueue(monitor)
 
 
 DRAIN_PING = b"draining"
@@ -160,17 +134,15 @@ class Session(Observable):
         self._watchdog = Watchdog(self)
 
         self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
-        self._pings: deque[_Ping] = deque()
-        self._sent_settings: deque[_SentSettings] = deque()
+        self._pings = Pings(self._monitor, limits.max_outstanding_pings)
+        self._settings_sent = SettingsSent(self._monitor)
+        self._inbound = InboundFlow(self._protocol, self._outbox, self._sender, limits.max_session_memory)
         # What new streams count on; a value in SETTINGS that are not acknowledged yet counts already.
         self._stream_window = STREAM_WINDOW if settings.initial_window_size is None else settings.initial_window_size
-        self._connection_window = ReceiveWindow(min(CONNECTION_WINDOW, limits.max_session_memory // 2))
-        self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
-        self._unread = 0  # bytes in all streams' buffers that nobody has read
 
         self._closing = False  # no new streams
         self._draining = False  # a server between its two GOAWAYs
-        self._goaway_sent = False
+        self._said_goodbye = False  # the GOAWAY of a graceful close has been sent
         self._destroyed = False  # nothing works any more; `_end_reason` says why
         self._gone = False  # the descriptor is closed
         self._failed = False  # it ended with an error
@@ -188,10 +160,9 @@ class Session(Observable):
         with self._monitor, self._lock:
             self._protocol.start()
             self._sender.send_locked()  # now, because the WINDOW_UPDATE is urgent and would overtake the preface
-            self._sent_settings.append(_SentSettings(self._monitor))
+            self._settings_sent.add()
             self._watchdog.await_settings_locked()
-            if self._connection_window.size > DEFAULT_WINDOW_SIZE:
-                self._protocol.open_window(0, self._connection_window.size - DEFAULT_WINDOW_SIZE)
+            self._inbound.start()
             self._watchdog.rearm_locked()
             self._sender.send_locked()
 
@@ -262,7 +233,7 @@ class Session(Observable):
     @property
     def pending_settings_ack(self) -> bool:
         with self._monitor, self._lock:
-            return bool(self._sent_settings)
+            return bool(self._settings_sent)
 
     # -- calls
 
@@ -277,8 +248,7 @@ class Session(Observable):
             self._protocol.update_settings(changes)
             if changes.initial_window_size is not None:
                 self._stream_window = changes.initial_window_size
-            sent = _SentSettings(self._monitor)
-            self._sent_settings.append(sent)
+            sent = self._settings_sent.add()
             self._watchdog.await_settings_locked()
             self._sender.send_locked()
         if wait:
@@ -302,20 +272,17 @@ class Session(Observable):
             payload = struct.pack("<Q", time.time_ns() // 1_000_000)
         elif not isinstance(payload, bytes | bytearray | memoryview) or len(payload) != 8:
             raise InvalidArgument("a ping's payload must be 8 bytes")
-        ping = _Ping(bytes(payload), self._monitor)
         with self._monitor, self._lock:
             self._check_alive_locked()
-            if len(self._pings) >= self._limits.max_outstanding_pings:
-                raise PingLimit(f"{len(self._pings)} pings are unanswered, no more are allowed (max_outstanding_pings)")
-            self._pings.append(ping)
+            ping = self._pings.add(bytes(payload))
             self._protocol.ping(ping.payload)
             self._sender.send_locked()
 
         def answered() -> Pong | WaitQueue:
-            if ping.duration is None:
+            if ping.pong is None:
                 self._check_alive_locked()
                 return ping.answered
-            return Pong(ping.duration, ping.payload)
+            return ping.pong
 
         return self._monitor.wait(answered, Deadline(timeout), "the answer to a PING")
 
@@ -480,7 +447,7 @@ class Session(Observable):
         if error is None:
             error = StreamReset("this side reset the stream", stream_id=state.id, code=code)
         self._close_stream_locked(state, code, error)
-        self._discard_unread_locked(state)
+        self._inbound.discard(state)
         self._sender.send_locked()
 
     def _close_stream_locked(self, state: StreamState, code: int, error: HTTP2Error | None) -> None:
@@ -509,7 +476,7 @@ class Session(Observable):
         """Nobody holds the stream any more. Runs on the timer thread."""
         with self._monitor, self._lock:
             unfinished = not state.closed and self._forgotten_locked(state)
-            self._discard_unread_locked(state)
+            self._inbound.discard(state)
             self._sender.send_locked()
         if unfinished:
             warnings.warn(f"stream {state.id} was dropped unfinished and is reset", ResourceWarning, stacklevel=1)
@@ -518,77 +485,17 @@ class Session(Observable):
         """What becomes of an open stream that nobody holds; True when somebody should hear of it."""
         raise NotImplementedError
 
-    # -- credit
-
-    def _credit_connection_locked(self, count: int) -> None:
-        """`count` bytes have arrived. Their credit goes back at once, unless so much is unread that memory is at
-        stake.
-        """
-        self._withheld += count
-        self._release_credit_locked()
-
-    def _release_credit_locked(self) -> None:
-        window = self._connection_window
-        if self._withheld and self._unread + window.size <= self._limits.max_session_memory:
-            increment = window.credit(self._withheld, self._protocol.inbound_window())
-            self._withheld = 0
-            if increment:
-                self._protocol.open_window(0, increment)
-
-    def _credit_stream_locked(self, state: StreamState, count: int) -> None:
-        """`count` bytes of a stream's window have been used up for good: they were read, or were padding."""
-        if count and not state.remote_ended and not state.closed:
-            assert state.id is not None
-            # Less than an eighth waiting: the reader keeps up, so the window is what limits it.
-            keeps_up = state.unread * 8 <= state.window.size
-            increment = state.window.credit(count, self._protocol.inbound_window(state.id), grow=keeps_up)
-            if increment:
-                self._protocol.open_window(state.id, increment)
-
-    def _open_for_reader_locked(self, state: StreamState) -> None:
-        """Somebody waits for data. If SETTINGS of ours allow none at all, the reader opens the window."""
-        if state.id is None or state.closed or len(state.buffer):
-            return
-        remaining = self._protocol.inbound_window(state.id)
-        if remaining <= 0 and not state.window.owed:
-            self._protocol.open_window(state.id, LEAST_WINDOW - remaining)
-            self._sender.send_locked()
-
-    def _was_read_locked(self, state: StreamState, count: int) -> None:
-        """Somebody has taken `count` bytes from the front of a stream's buffer."""
-        already = min(count, state.precredited)
-        state.precredited -= already
-        self._unread -= count - already
-        self._credit_stream_locked(state, count - already)
-        self._release_credit_locked()
-        if self._outbox.size:
-            self._sender.send_locked()
-
-    def _credit_ahead_locked(self, state: StreamState) -> None:
-        """Somebody collects everything: return the credit for what is in the buffer, although it stays there."""
-        count = len(state.buffer) - state.precredited
-        if count:
-            state.precredited += count
-            self._unread -= count
-            self._credit_stream_locked(state, count)
-            self._release_credit_locked()
-            if self._outbox.size:
-                self._sender.send_locked()
-
-    def _discard_unread_locked(self, state: StreamState) -> None:
-        self._was_read_locked(state, state.buffer.clear())
-
     # -- closing and ending
 
     def _send_goaway_locked(self, code: int, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
         if last_stream_id is None:
             last_stream_id = self._protocol.last_inbound_stream_id
         self._protocol.goaway(code, last_stream_id, opaque_data)
-        self._goaway_sent = True
 
     def _start_closing_locked(self) -> None:
         """A client says GOAWAY at once: only pushed streams could be in flight (a server needs two steps)."""
-        if not self._destroyed and not self._goaway_sent:
+        if not self._destroyed and not self._said_goodbye:
+            self._said_goodbye = True
             self._send_goaway_locked(ErrorCode.NO_ERROR)
         self._refuse_new_locked()
 
@@ -604,12 +511,12 @@ class Session(Observable):
 
     def _maybe_finish_locked(self) -> None:
         if self._closing and not self._streams and not self._draining and not self._destroyed:
-            self._end_locked(self._goaway_error, None if self._goaway_sent else ErrorCode.NO_ERROR, abrupt=False)
+            self._end_locked(self._goaway_error, None if self._said_goodbye else ErrorCode.NO_ERROR, abrupt=False)
 
     def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
         """The peer broke the protocol, or a limit: GOAWAY with the error's code, then the end."""
         if limit is not None:
-            log_limit(self, limit, error)
+            self._monitor.after_unlock(partial(log_limit, self, limit, error))
         self._end_locked(error, error.code or ErrorCode.PROTOCOL_ERROR, opaque_data=(limit or "").encode())
 
     def _end_locked(
@@ -638,10 +545,8 @@ class Session(Observable):
         for state in list(self._streams.values()):
             self._close_stream_locked(state, stream_code, self._end_reason)
         self._fail_pending_locked(self._end_reason)
-        for ping in self._pings:
-            ping.answered.wake_all_locked()
-        for sent in self._sent_settings:
-            sent.applied.wake_all_locked()
+        self._pings.wake_all()
+        self._settings_sent.wake_all()
         if error is not None and not self._listeners.emit_locked("error", error):
             level = logging.INFO if isinstance(error, ConnectionLost) else logging.WARNING
             self._monitor.after_unlock(lambda: logger.log(level, "%r ended: %s", self, error))
@@ -675,19 +580,11 @@ class Session(Observable):
         if payload == DRAIN_PING and self._draining:
             self._drained_locked()
             return
-        for ping in self._pings:
-            if ping.payload == payload:
-                ping.duration = time.monotonic() - ping.started
-                self._pings.remove(ping)
-                ping.answered.wake_all_locked()
-                return
+        self._pings.answered(payload)
 
     def _settings_acknowledged_locked(self) -> None:
         self._watchdog.settings_acknowledged_locked()
-        if self._sent_settings:
-            sent = self._sent_settings.popleft()
-            sent.acknowledged = True
-            sent.applied.wake_all_locked()
+        self._settings_sent.acknowledged()
         self._listeners.emit_locked("local_settings", self._protocol.local_settings)
 
     def _goaway_received_locked(self, code: int, last_stream_id: int, data: bytes) -> None:
@@ -713,21 +610,3 @@ def peer_address(sock: socket.socket) -> Any:
         return sock.getpeername()
     except OSError:
         return ""
-
-
-_limit_log_lock = threading.Lock()
-_limit_logged: dict[str, float] = {}
-
-
-def log_limit(session: Session, limit: str, error: HTTP2Error) -> None:
-    """One warning per limit and ten seconds, after the lock is free: a flood must not become a flood of log lines."""
-
-    def log() -> None:
-        now = time.monotonic()
-        with _limit_log_lock:
-            if now - _limit_logged.get(limit, -60.0) < 10.0:
-                return
-            _limit_logged[limit] = now
-        logger.warning("%r ended by the limit %s: %s", session, limit, error)
-
-    session._monitor.after_unlock(log)

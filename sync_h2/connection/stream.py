@@ -177,7 +177,7 @@ class Stream(Observable):
         def attempt() -> bytes | WaitQueue:
             data = state.buffer.read(n)
             if data or not n:
-                self._session._was_read_locked(state, len(data))
+                self._session._inbound.was_read(state, len(data))
                 return data
             return self._end_or_queue_locked(b"")
 
@@ -196,7 +196,7 @@ class Stream(Observable):
         def attempt() -> int | WaitQueue:
             count = state.buffer.readinto(target)
             if count or not len(target):
-                self._session._was_read_locked(state, count)
+                self._session._inbound.was_read(state, count)
                 return count
             return self._end_or_queue_locked(0)
 
@@ -219,14 +219,14 @@ class Stream(Observable):
                 length = len(state.buffer)
             if length >= 0:
                 line = state.buffer.read(length)
-                self._session._was_read_locked(state, length)
+                self._session._inbound.was_read(state, length)
                 return line
             self._raise_if_closed_locked()
             if len(state.buffer) > searched:
                 searched = len(state.buffer)
                 self._progress(deadline, timeout)
                 # The line may be longer than the window: take what is there as read.
-                self._session._credit_ahead_locked(state)
+                self._session._inbound.take_ahead(state)
             return state.arrived
 
         return self._wait(attempt, deadline, "a line")
@@ -252,11 +252,11 @@ class Stream(Observable):
                 raise error
             # From here on credit returns as data arrives, and nobody is woken before the end.
             state.reading_all = True
-            self._session._credit_ahead_locked(state)
+            self._session._inbound.take_ahead(state)
             if len(state.buffer) > seen:
                 seen = len(state.buffer)
                 self._progress(deadline, timeout)
-            self._session._open_for_reader_locked(state)
+            self._session._inbound.wait_for(state)
             return state.arrived
 
         try:
@@ -266,14 +266,14 @@ class Stream(Observable):
 
     def _take_all_locked(self) -> bytes:
         data = self._state.buffer.read(-1)
-        self._session._was_read_locked(self._state, len(data))
+        self._session._inbound.was_read(self._state, len(data))
         return data
 
     def _end_or_queue_locked(self, end: T) -> T | WaitQueue:
         if self._state.remote_ended:
             return end
         self._raise_if_closed_locked()
-        self._session._open_for_reader_locked(self._state)
+        self._session._inbound.wait_for(self._state)
         return self._state.arrived
 
     def wait_trailers(self, timeout: float | None = None) -> Headers:
@@ -287,7 +287,7 @@ class Stream(Observable):
         def attempt() -> Headers | WaitQueue:
             if len(state.buffer):
                 self._progress(deadline, timeout)
-                self._session._discard_unread_locked(state)
+                self._session._inbound.discard(state)
             if state.remote_ended:
                 return state.trailers if state.trailers is not None else Headers()
             self._raise_if_closed_locked()
@@ -492,7 +492,7 @@ class Stream(Observable):
             self.end()
         with self._monitor, self._lock:
             if kind is None and state.end_posted and state.remote_ended:
-                self._session._discard_unread_locked(state)
+                self._session._inbound.discard(state)
             else:
                 self._session._reset_locked(state, ErrorCode.CANCEL)
 

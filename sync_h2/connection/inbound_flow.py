@@ -1,0 +1,107 @@
+"""A session's receiving side of flow control: which credit goes back to the peer, and when (RFC 9113 section 6.9).
+
+A stream's credit returns when its data is read. The connection's returns when data arrives, so that a slow reader
+stops only itself; when more is unread than memory allows, it is held back until something is read. Every method needs
+the session's lock.
+"""
+
+from __future__ import annotations
+
+from ..constants import DEFAULT_WINDOW_SIZE
+from ..protocol.connection import Connection
+from .flow_control import CONNECTION_WINDOW, LEAST_WINDOW, ReceiveWindow
+from .outbox import Outbox
+from .sender import Sender
+from .stream_state import StreamState
+
+
+class InboundFlow:
+    """The credit of one session and its streams."""
+
+    def __init__(self, protocol: Connection, outbox: Outbox, sender: Sender, max_memory: int) -> None:
+        self._protocol = protocol
+        self._outbox = outbox
+        self._sender = sender
+        self._max_memory = max_memory
+        self._connection = ReceiveWindow(min(CONNECTION_WINDOW, max_memory // 2))
+        self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
+        self.unread = 0  # bytes in all streams' buffers that nobody has read
+
+    def start(self) -> None:
+        """Open the connection's window, which starts at 65,535 whatever SETTINGS say (RFC 9113 section 6.9.2)."""
+        if self._connection.size > DEFAULT_WINDOW_SIZE:
+            self._protocol.open_window(0, self._connection.size - DEFAULT_WINDOW_SIZE)
+
+    def resize(self, size: int) -> None:
+        """Have the connection's window be `size` from now on; a smaller one comes about as data arrives."""
+        growth = size - self._connection.size
+        self._connection.size = size
+        if growth > 0:
+            self._protocol.open_window(0, growth)
+        else:
+            self._connection.owed += growth
+
+    def arrived(self, count: int) -> None:
+        """`count` bytes of the connection's window have been used up."""
+        self._withheld += count
+        self._release()
+
+    def buffered(self, state: StreamState, size: int) -> None:
+        """`size` bytes of those have gone into a stream's buffer."""
+        if state.reading_all:
+            state.precredited += size
+            self.used_up(state, size)
+        else:
+            self.unread += size
+
+    def used_up(self, state: StreamState, count: int) -> None:
+        """`count` bytes of a stream's window are used up for good: they were read, or were padding."""
+        if count and not state.remote_ended and not state.closed:
+            assert state.id is not None
+            # Less than an eighth waiting: the reader keeps up, so the window is what limits it.
+            keeps_up = state.unread * 8 <= state.window.size
+            increment = state.window.credit(count, self._protocol.inbound_window(state.id), grow=keeps_up)
+            if increment:
+                self._protocol.open_window(state.id, increment)
+
+    def was_read(self, state: StreamState, count: int) -> None:
+        """Somebody has taken `count` bytes from the front of a stream's buffer."""
+        already = min(count, state.precredited)
+        state.precredited -= already
+        self._returned(state, count - already)
+
+    def take_ahead(self, state: StreamState) -> None:
+        """Somebody collects everything: return the credit for what is in the buffer, although it stays there."""
+        count = state.unread
+        state.precredited += count
+        self._returned(state, count)
+
+    def discard(self, state: StreamState) -> None:
+        """Nobody will read what is in the buffer."""
+        self.was_read(state, state.buffer.clear())
+
+    def wait_for(self, state: StreamState) -> None:
+        """Somebody waits for data. If SETTINGS of ours allow none at all, the reader opens the window."""
+        if state.id is None or state.closed or len(state.buffer):
+            return
+        remaining = self._protocol.inbound_window(state.id)
+        if remaining <= 0 and not state.window.owed:
+            self._protocol.open_window(state.id, LEAST_WINDOW - remaining)
+            self._sender.send_locked()
+
+    def _returned(self, state: StreamState, count: int) -> None:
+        if not count:
+            return
+        self.unread -= count
+        self.used_up(state, count)
+        self._release()
+        if self._outbox.size:
+            self._sender.send_locked()
+
+    def _release(self) -> None:
+        window = self._connection
+        if self._withheld and self.unread + window.size <= self._max_memory:
+            increment = window.credit(self._withheld, self._protocol.inbound_window())
+            self._withheld = 0
+            if increment:
+                self._protocol.open_window(0, increment)
