@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
-from support.raw_peer import REQUEST, RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
+from support.raw_peer import RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
 
 from sync_h2 import ConnectionLost, ErrorCode, StreamReset, Timeout
-from sync_h2.constants import SettingId
+from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
 WINDOW = 256 * 1024
 FRAME = 16_384
@@ -122,7 +122,7 @@ def test_data_for_a_stream_that_is_gone_returns_its_connection_credit() -> None:
 def test_unread_data_of_a_closed_stream_returns_its_connection_credit() -> None:
     """Far more than `max_session_memory` goes over in streams that are reset with their bodies unread."""
     with client_and_raw_server(max_session_memory=1024 * 1024) as (session, peer):
-        window = 512 * 1024
+        window = DEFAULT_WINDOW_SIZE
         for number in range(20):
             stream_id = 2 * number + 1
             stream = session.request()
@@ -142,7 +142,7 @@ def test_too_much_unread_holds_the_connections_credit_back_until_it_is_read(back
     with client_and_raw_server(**options) as (session, peer):
         stream = session.request()
         peer.headers(1, RESPONSE)
-        sent, window = 0, 512 * 1024
+        sent, window = 0, DEFAULT_WINDOW_SIZE + credit(peer, 0)
         while window >= FRAME:
             peer.data(1, b"x" * FRAME)
             sent += FRAME
@@ -220,7 +220,7 @@ def test_window_overflow_by_the_peer_ends_the_stream_or_the_session() -> None:
         peer.open_window(1, 2**31 - 1)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.FLOW_CONTROL_ERROR
         peer.open_window(0, 2**31 - 1)
-        last = peer.until_end()[-1]
+        last = peer.farewell()
         assert last.error_code == ErrorCode.FLOW_CONTROL_ERROR
         assert session.destroyed
 
@@ -232,7 +232,7 @@ def test_a_peer_that_sends_beyond_the_connections_window_is_ended() -> None:
         peer.headers(1, RESPONSE)
         for _ in range(100):
             peer.data(1, b"x" * FRAME)
-        last = peer.until_end()[-1]
+        last = peer.farewell()
         assert last.error_code == ErrorCode.FLOW_CONTROL_ERROR
         with pytest.raises(Exception, match="window") as raised:
             while stream.read(FRAME):
@@ -258,7 +258,6 @@ def test_upload_credit_reaches_a_client_that_waits(background: Any) -> None:
             window -= FRAME
             sent += FRAME
         peer.data(1, b"", end_stream=True)
-        peer.headers(3, REQUEST, end_stream=True)
         eventually(lambda: received)
     assert received[0] == 4 * WINDOW
 
@@ -266,5 +265,5 @@ def test_upload_credit_reaches_a_client_that_waits(background: Any) -> None:
 def test_settings_with_a_window_beyond_the_largest_are_an_error() -> None:
     with client_and_raw_server() as (session, peer):
         peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: 2**31}))
-        assert peer.until_end()[-1].error_code == ErrorCode.FLOW_CONTROL_ERROR
+        assert peer.farewell().error_code == ErrorCode.FLOW_CONTROL_ERROR
         assert session.destroyed

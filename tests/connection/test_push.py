@@ -156,7 +156,7 @@ def test_a_promise_that_was_not_allowed_is_an_error() -> None:
         peer.acknowledge_settings()
         stream = session.request()
         peer.promise(1, 2, REQUEST)
-        last = peer.until_end()[-1]
+        last = peer.farewell()
         assert last.error_code == ErrorCode.PROTOCOL_ERROR
         with pytest.raises(ProtocolError):
             stream.read()

@@ -33,6 +33,9 @@ FrameKind = TypeVar("FrameKind", bound=Frame)
 
 PATIENCE = 10.0
 
+DATA_ON_STREAM_0 = bytes.fromhex("000001 00 00 00000000 78")
+"""What nobody may send."""
+
 REQUEST = ((":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/"))
 UPLOAD = ((":method", "POST"), *REQUEST[1:])
 RESPONSE = ((":status", "200"),)
@@ -40,12 +43,13 @@ RESPONSE = ((":status", "200"),)
 
 class RawPeer:
     """One end of a connection. `client` says which; `fields` of a received HEADERS or PUSH_PROMISE frame is its decoded
-    block.
+    block. PINGs are answered only when `answers_pings` is set, and then while something is awaited.
     """
 
     def __init__(self, sock: socket.socket, *, client: bool) -> None:
         sock.settimeout(PATIENCE)
         self.sock = sock
+        self.answers_pings = False
         self._client = client
         self._encoder = Encoder()
         self._decoder = Decoder()
@@ -56,12 +60,16 @@ class RawPeer:
         if self._client:
             self.sock.sendall(PREFACE)
         self.send(SettingsFrame(0, settings=dict(settings or {})))
-        if not self._client:
-            preface = self._read(len(PREFACE))
-            assert preface == PREFACE, preface
+        self.receive_preface()
         theirs = self.expect(SettingsFrame)
         self.acknowledge_settings()
         return theirs
+
+    def receive_preface(self) -> None:
+        """Of a client: `handshake` does it; to be called by what does not make one."""
+        if not self._client:
+            preface = self._read(len(PREFACE))
+            assert preface == PREFACE, preface
 
     # -- sending
 
@@ -114,17 +122,24 @@ class RawPeer:
         raise AssertionError(f"the connection ended without {kind.__name__}; before that came {skipped}")
 
     def settled(self) -> list[Frame]:
-        """All that the session had sent until it answered a PING, except that answer."""
-        self.send(PingFrame(0, b"settled?"))
+        """All that the session has to say to what it got so far."""
         frames = []
-        while not (isinstance(frame := self.receive(), PingFrame) and frame.opaque_data == b"settled?"):
-            assert frame is not None, f"the connection ended after {frames}"
-            frames.append(frame)
+        for question in (b"settled?", b"really? "):  # twice, because the answer to a PING overtakes what was there first
+            self.send(PingFrame(0, question))
+            while not (isinstance(frame := self.receive(), PingFrame) and frame.opaque_data == question):
+                assert frame is not None, f"the connection ended after {frames}"
+                frames.append(frame)
         return frames
 
     def until_end(self) -> list[Frame]:
         """All frames up to the end of the connection."""
         return list(iter(self.receive, None))
+
+    def farewell(self) -> GoAwayFrame:
+        """The last GOAWAY before the end of the connection, for which this waits."""
+        goaways = [frame for frame in self.until_end() if isinstance(frame, GoAwayFrame)]
+        assert goaways, "the connection ended without GOAWAY"
+        return goaways[-1]
 
     def receive(self) -> Any:
         """The next frame, whatever it is; None at the end of the connection."""
@@ -134,6 +149,8 @@ class RawPeer:
             return None
         frame, length = Frame.parse_frame_header(memoryview(header))
         frame.parse_body(memoryview(self._read(length)))
+        if self.answers_pings and isinstance(frame, PingFrame) and "ACK" not in frame.flags:
+            self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
         if isinstance(frame, HeadersFrame | PushPromiseFrame):
             block = frame.data
             while "END_HEADERS" not in frame.flags:
