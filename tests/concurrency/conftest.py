@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.lock_rules import LockRules, lock_rules
 from support.threads import background
 
