@@ -58,7 +58,7 @@ class HTTP2Error(Exception):
             details.append("safe to retry")
         return f"{self.message} [{', '.join(details)}]" if details else self.message
 
-    def again(self, stream_id: int | None = None) -> HTTP2Error:
+    def again(self, stream_id: int | None = None, *, retryable: bool | None = None) -> HTTP2Error:
         """A new instance that says the same, chained from this one; of `stream_id`, if it named none.
 
         Several callers may be woken by one failure; each raises an instance of its own, because a traceback belongs
@@ -69,6 +69,8 @@ class HTTP2Error(Exception):
         copy.args = self.args
         if copy.stream_id is None:
             copy.stream_id = stream_id
+        if retryable is not None:
+            copy.retryable = retryable
         copy.__cause__ = self
         return copy
 

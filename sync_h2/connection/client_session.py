@@ -131,7 +131,8 @@ class ClientSession(Session):
             raise
 
     def _check_may_request_locked(self, state: StreamState, block: EncodableFields) -> None:
-        self._check_alive_locked()
+        if self._end_reason is not None:
+            raise self._end_reason.again(retryable=True)
         if self._protocol.next_outbound_stream_id > MAX_STREAM_ID:
             self._start_closing_locked()
             raise StreamIDsExhausted("this connection has used up its stream ids; open another", retryable=True)
@@ -173,9 +174,8 @@ class ClientSession(Session):
     def _fail_pending_locked(self, error: HTTP2Error) -> None:
         while self._pending:
             state = self._pending.popleft().state
-            unprocessed = error.again()
-            unprocessed.retryable = True  # nothing of it was ever sent
-            self._close_stream_locked(state, ErrorCode.CANCEL, unprocessed)
+            # Nothing of it was ever sent.
+            self._close_stream_locked(state, ErrorCode.CANCEL, error.again(retryable=True))
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         if state.id is None:

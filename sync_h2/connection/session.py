@@ -534,6 +534,8 @@ class Session(Observable):
         """
         if self._destroyed:
             return
+        if isinstance(error, ConnectionLost) and self._goaway_error is not None:
+            error.__cause__ = self._goaway_error  # the peer had said why before it hung up
         self._destroyed = self._closing = True
         self._failed = error is not None
         self._end_reason = error or reason or SessionClosed("the session is closed")

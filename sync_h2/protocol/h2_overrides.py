@@ -9,6 +9,7 @@ only, under the session's lock.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from h2.config import H2Configuration
@@ -19,6 +20,11 @@ from hpack.hpack import decode_integer
 
 from ..constants import DEFAULT_WINDOW_SIZE
 from .hpack_memo import RememberingEncoder
+
+# hpack logs every field that it codes at DEBUG, which is slow, and runs the user's logging handlers under the session's
+# lock. Who wants to see that sets the level of the logger "hpack".
+if logging.getLogger("hpack").level == logging.NOTSET:
+    logging.getLogger("hpack").setLevel(logging.INFO)
 
 __all__ = ["HeaderDecoder", "Stream", "StreamClosedBy", "StreamInputs", "StreamState", "StreamTable"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import SettingsFrame
+
 from support.raw_peer import client_and_raw_server, server_and_raw_client
 from support.threads import eventually
-
-from sync_h2 import ConnectionLost, ErrorCode, HTTP2Error, InvalidArgument, Settings, Timeout
+from sync_h2 import ConnectionLost, ErrorCode, HTTP2Error, InvalidArgument, Settings, Timeout, default_settings
 from sync_h2.constants import SettingId
 
 
@@ -116,9 +116,9 @@ def test_values_out_of_range_are_refused(ends: Any, values: Any) -> None:
     assert not ends.client.destroyed
 
 
-def test_what_each_role_may_not_say(ends: Any) -> None:
-    with pytest.raises(HTTP2Error):
-        ends.server.settings({"enable_push": True})
+def test_what_a_server_may_not_say_is_left_out(ends: Any) -> None:
+    """RFC 9113 section 6.5.2: no ENABLE_PUSH of 1 from a server; `default_settings()` contains it."""
+    ends.server.settings(default_settings(), wait=True, timeout=5)
     ends.client.ping()
     assert not ends.server.destroyed
     assert not ends.client.destroyed
