@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.certificates import Certificate
 from support.threads import PATIENCE, background
 
 from sync_h2 import ClientStream, Headers, ServerStream
@@ -58,3 +60,12 @@ def open_ends() -> Iterator[Callable[..., Ends]]:
 @pytest.fixture
 def ends(open_ends: Callable[..., Ends]) -> Ends:
     return open_ends()
+
+
+@pytest.fixture
+def tls_contexts(certificate: Certificate) -> dict[str, Any]:
+    """The options of `pair` for TLS."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate.certfile, certificate.keyfile)
+    client = ssl.create_default_context(cafile=str(certificate.cafile))
+    return {"tls": True, "client_context": client, "server_context": server}

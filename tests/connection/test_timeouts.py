@@ -1,0 +1,150 @@
+"""What happens by itself after some time: `set_timeout` of sessions and streams, idle servers, header blocks."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import Any
+
+import pytest
+from hyperframe.frame import GoAwayFrame
+from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
+from support.threads import eventually
+
+from sync_h2 import ErrorCode, Timeout
+
+
+def test_a_silent_session_fires_timeout_and_goes_on() -> None:
+    with client_and_raw_server() as (session, peer):
+        fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        peer.settled()
+        session.set_timeout(0.1, lambda: fired.put(time.monotonic()))
+        first, second = fired.get(timeout=5), fired.get(timeout=5)
+        assert second - first >= 0.05  # once for each such time
+        assert not session.closed
+        session.set_timeout(None)
+        while not fired.empty():
+            fired.get()
+        with pytest.raises(Timeout):
+            session.request().wait_response(timeout=0.3)
+        assert fired.empty()
+
+
+def test_what_arrives_is_activity() -> None:
+    with client_and_raw_server() as (session, peer):
+        fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        peer.settled()
+        session.set_timeout(0.5, lambda: fired.put(time.monotonic()))
+        pause = threading.Event()
+        for _ in range(10):
+            peer.settled()
+            pause.wait(0.1)
+        assert fired.empty()
+        assert fired.get(timeout=5)
+
+
+def test_what_is_sent_is_activity() -> None:
+    """A server that sends events, to which a client has nothing to say, is not idle."""
+    with client_and_raw_server() as (session, peer):
+        fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        stream = session.request({":method": "POST"})
+        peer.settled()
+        session.set_timeout(0.5, lambda: fired.put(time.monotonic()))
+        pause = threading.Event()
+        for _ in range(10):
+            stream.write(b"event")
+            pause.wait(0.1)
+        assert fired.empty()
+
+
+def test_a_silent_stream_fires_timeout() -> None:
+    with client_and_raw_server() as (session, peer):
+        fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        peer.settled()
+        stream = session.request({":method": "POST"})
+        stream.set_timeout(0.1, lambda: fired.put(time.monotonic()))
+        assert fired.get(timeout=5)
+        assert fired.get(timeout=5)
+        stream.set_timeout(0)
+        assert not stream.closed
+        stream.close(ErrorCode.CANCEL)
+
+
+def test_a_stream_that_receives_is_not_silent() -> None:
+    with client_and_raw_server() as (session, peer):
+        fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        stream = session.request()
+        peer.headers(1, [(":status", "200")])
+        peer.settled()
+        stream.set_timeout(0.5, lambda: fired.put(time.monotonic()))
+        pause = threading.Event()
+        for _ in range(10):
+            peer.data(1, b"event")
+            pause.wait(0.1)
+        assert fired.empty()
+        assert fired.get(timeout=5)
+
+
+@pytest.mark.parametrize("seconds", ["1", -1])
+def test_a_time_that_is_none(ends: Any, seconds: Any) -> None:
+    stream, _ = ends.exchange()
+    for target in (stream, ends.client):
+        with pytest.raises((TypeError, ValueError)):
+            target.set_timeout(seconds)
+    assert ends.client.ping()
+
+
+def test_an_idle_servers_session_is_closed_gracefully() -> None:
+    with server_and_raw_client(lambda stream, headers: stream.end(), idle_timeout=0.2) as (_, peer):
+        peer.answers_pings = True
+        goaways = [frame for frame in peer.until_end() if isinstance(frame, GoAwayFrame)]
+        assert {frame.error_code for frame in goaways} == {ErrorCode.NO_ERROR}
+        assert goaways[-1].last_stream_id == 0
+
+
+def test_a_timeout_listener_decides_instead() -> None:
+    fired = threading.Event()
+    options = {"idle_timeout": 0.1, "listeners": {"timeout": fired.set}}
+    with server_and_raw_client(lambda stream, headers: stream.end(), **options) as (session, peer):
+        assert fired.wait(5)
+        peer.settled()
+        assert not session.closed
+
+
+def test_an_idle_session_with_an_open_stream_finishes_it() -> None:
+    with server_and_raw_client(lambda stream, headers: stream.end(stream.read()), idle_timeout=0.2) as (_, peer):
+        peer.headers(1, UPLOAD)
+        peer.answers_pings = True
+        assert peer.expect(GoAwayFrame)
+        peer.data(1, b"late", end_stream=True)
+        frames = peer.until_end()
+        assert b"late" in [getattr(frame, "data", None) for frame in frames]
+
+
+def test_a_header_block_that_does_not_end_in_time_ends_the_session() -> None:
+    with server_and_raw_client(header_timeout=0.2) as (session, peer):
+        peer.settled()
+        peer.sock.sendall(bytes.fromhex("000010 01 00 00000001") + b"\x82")  # HEADERS, one octet of sixteen
+        goaway = peer.farewell()
+        assert goaway.error_code == ErrorCode.ENHANCE_YOUR_CALM
+        assert goaway.additional_data == b"header_timeout"
+        eventually(lambda: session.destroyed)
+
+
+def test_read_timeout_gives_the_handler_back() -> None:
+    """A client that sends headers and then nothing must not keep a worker for ever."""
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        try:
+            stream.read()
+        except Timeout as error:
+            outcome.put(error)
+            raise
+
+    with server_and_raw_client(handler, read_timeout=0.2) as (_, peer):
+        peer.headers(1, UPLOAD)
+        assert outcome.get(timeout=5).stream_id == 1
+        peer.headers(3, REQUEST, end_stream=True)
+        peer.settled()
