@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from support.connections import connections, plain_connections, tls_connections, tls_contexts
 from support.lock_rules import LockRules, lock_rules
 from support.threads import background
 
-__all__ = ["background", "lock_rules"]
+__all__ = ["background", "connections", "lock_rules", "plain_connections", "tls_connections", "tls_contexts"]
 
 
 @pytest.fixture(autouse=True)
