@@ -196,6 +196,7 @@ class ClientSession(Session):
         state = self._streams.get(event.stream_id)
         if state is None:
             return
+        state.touch()
         state.response_headers = event.headers
         state.arrived.wake_all_locked()
         state.listeners.emit_locked("push" if state.is_push else "response", event.headers)
@@ -207,6 +208,7 @@ class ClientSession(Session):
         state = self._streams.get(event.stream_id)
         if state is None:
             return
+        state.touch()
         state.informational.append(event.headers)
         if event.headers[":status"] == "100":
             state.continued = True

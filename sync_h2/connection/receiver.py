@@ -194,6 +194,7 @@ class Receiver:
         if state is None:
             session._inbound.arrived(event.flow_controlled_length)
             return
+        state.touch()
         size = len(event.data)
         inbound = session._inbound
         state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit
@@ -214,6 +215,7 @@ class Receiver:
     def _trailers_locked(self, event: events.TrailersReceived) -> None:
         state = self._session._streams.get(event.stream_id)
         if state is not None:
+            state.touch()
             state.trailers = event.headers
             state.listeners.emit_locked("trailers", event.headers)
             self._session._remote_end_locked(state)

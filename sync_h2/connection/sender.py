@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -57,6 +58,7 @@ class Sender:
         self._writer_begun = False
         self._writer_active = False
         self._finishing = False
+        self.last_sent = time.monotonic()
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
         self.protocol: Connection  # set by the session, whose protocol in turn emits into the outbox
 
@@ -112,6 +114,7 @@ class Sender:
                 state.progressed.wake_all_locked()
             protocol.send_data(state.id, piece, ends)
             state.sent_bytes += count
+            state.touch()
             if ends:
                 self._ended_locked(state)
             return count
@@ -142,8 +145,7 @@ class Sender:
             self._outbox.clear()
             return
         self._pump_locked()
-        if self._outbox.size:
-            self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
+        self._wrap_locked()
         if self._transport.unsent_locked:
             try:
                 drained = self._transport.send_some_locked()
@@ -157,6 +159,11 @@ class Sender:
                 return
         if self._finishing:
             self._finish_now_locked()
+
+    def _wrap_locked(self) -> None:
+        if self._outbox.size:
+            self.last_sent = time.monotonic()
+            self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
 
     def finish_locked(self) -> None:
         """Shut our side of the connection down once all that is queued has gone out; nothing may be queued after."""
@@ -242,8 +249,7 @@ class Sender:
         if self.finished:
             return deque()
         self._pump_locked()
-        if self._outbox.size:
-            self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
+        self._wrap_locked()
         return self._transport.take_for_blocking_send_locked()
 
     def _leave_locked(self) -> None:

@@ -381,7 +381,7 @@ class Stream(Observable):
         state = self._state
         if state.unsent_length is not None:
             state.unsent_length -= posted.remaining
-        state.last_activity = time.monotonic()
+        state.touch()
         if ends:
             state.end_posted = True
         items: list[Posted | End] = [posted] if posted.remaining else []
@@ -514,7 +514,7 @@ class Stream(Observable):
 
     def _progress(self, deadline: Deadline, timeout: float | None) -> None:
         """The session's default is a time without progress; a timeout of the caller's is for the whole call."""
-        self._state.last_activity = time.monotonic()
+        self._state.touch()
         if timeout is None:
             deadline.restart()
 

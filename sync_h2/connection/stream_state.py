@@ -6,6 +6,7 @@ noticed, and reset, while the session goes on with the state it needs.
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections import deque
 from enum import Enum
@@ -184,6 +185,11 @@ class StreamState:
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
         self.opened_at = 0.0
         self.sent_bytes = 0  # of body
+
+    def touch(self) -> None:
+        """Something happened on the stream: `set_timeout` starts anew."""
+        if self.inactivity:
+            self.last_activity = time.monotonic()
 
     @property
     def unread(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -17,7 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 logger = logging.getLogger("sync_h2.timers")
 
@@ -82,8 +84,21 @@ class TimerThread:
     def _call(self, job: Callable[[], object]) -> None:
         try:
             job()
+        except Warning as warning:
+            # A warning that filters made an error, on a thread that nobody joins: reported as those of finalizers are.
+            _report_unraisable(warning, job)
         except Exception:
             logger.exception("a timer's callback failed")
+
+
+def _report_unraisable(error: BaseException, where: object) -> None:
+    """Report `error` as the interpreter does for finalizers, whose own argument type only it can make."""
+    hook: Any = sys.unraisablehook
+    hook(
+        SimpleNamespace(
+            exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, err_msg=None, object=where
+        )
+    )
 
 
 timers = TimerThread()

@@ -98,12 +98,15 @@ class Watchdog:
         if self.settings:
             moments.append(self.settings[0])
         if self.inactivity:
-            moments.append(self.last_activity + self.inactivity)
+            moments.append(self._last_activity_locked() + self.inactivity)
         if self.stream_timeouts:
             moments += [
                 state.last_activity + state.inactivity for state in self._session._streams.values() if state.inactivity
             ]
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def _last_activity_locked(self) -> float:
+        return max(self.last_activity, self._session._sender.last_sent)
 
     def _keepalive_due_locked(self) -> float | None:
         if self._limits.keepalive_interval is None:
@@ -148,7 +151,7 @@ class Watchdog:
         else:
             if self.drain is not None and now >= self.drain:
                 session._drained_locked()
-            if self.inactivity and now >= self.last_activity + self.inactivity:
+            if self.inactivity and now >= self._last_activity_locked() + self.inactivity:
                 self.last_activity = now
                 session._inactive_locked()
             if self.stream_timeouts:

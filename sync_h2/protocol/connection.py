@@ -221,6 +221,8 @@ class Connection(MessageReceiving):
             values = settings_from_items(_SETTINGS_ENTRY.iter_unpack(payload))
         except InvalidArgument as error:
             raise ProtocolError(str(error.message), code=error.code) from error
+        if self.client and values.enable_push:
+            raise protocol_error("a server's SETTINGS enable push (RFC 9113 section 6.5.2)")
         self._apply_remote_settings(values)
         self._emit(False, (frame_header(0, FrameType.SETTINGS, _ACK, 0),))
         return [SettingsReceived(values)]
