@@ -102,11 +102,7 @@ class ClientSession(Session):
         stream._register_all(listeners)
         pending = _PendingRequest(state, block, end_stream, priority)
         with self._monitor, self._lock:
-            try:
-                self._check_may_request_locked(state, block)
-            except HTTP2Error:
-                state.closed = True  # nobody forgets a stream that never was
-                raise
+            self._check_may_request_locked(state, block)
             self._pending.append(pending)
             self._slots_changed_locked()
             self._sender.send_locked()
@@ -184,8 +180,9 @@ class ClientSession(Session):
             self._slots_changed_locked()
 
     def _forgotten_locked(self, state: StreamState) -> bool:
+        never_was = state.id is None and all(request.state is not state for request in self._pending)
         self._reset_locked(state, ErrorCode.CANCEL)
-        return not state.is_push
+        return not (state.is_push or never_was)
 
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 1
