@@ -24,9 +24,12 @@ from .raw_peer import PATIENCE, RawPeer
 
 
 class Ends:
-    """Both sessions of a connection. The server's handler hands its streams over to the test."""
+    """Both sessions of a connection. The server's handler hands its streams over to the test. They are held until the
+    test is over, so that none is forgotten.
+    """
 
     def __init__(self, connections: Connections, **options: Any) -> None:
+        self._held: list[tuple[ClientStream, ServerStream]] = []
         self._accepted: queue.SimpleQueue[ServerStream] = queue.SimpleQueue()
         self.client, self.server = connections.pair(self._take_over, **options)
 
@@ -41,7 +44,8 @@ class Ends:
     def exchange(self, headers: Mapping[str, Any] | None = None, **options: Any) -> tuple[ClientStream, ServerStream]:
         """Both ends of a new stream; a POST that has not ended, unless told otherwise."""
         stream = self.client.request({":method": "POST"} if headers is None else headers, **options)
-        return stream, self.accept()
+        self._held.append((stream, self.accept()))
+        return self._held[-1]
 
 
 class Connections:
@@ -50,6 +54,7 @@ class Connections:
     def __init__(self, contexts: tuple[ssl.SSLContext, ssl.SSLContext] | None) -> None:
         self._contexts = contexts  # a client's and a server's; None: no TLS
         self._closing: list[Callable[[], None]] = []
+        self._ends: list[Ends] = []
 
     @property
     def tls(self) -> bool:
@@ -64,7 +69,8 @@ class Connections:
         return client, server
 
     def ends(self, **options: Any) -> Ends:
-        return Ends(self, **options)
+        self._ends.append(Ends(self, **options))
+        return self._ends[-1]
 
     def raw_server(
         self, *, peer_settings: Mapping[int, int] | None = None, receive_buffer: int | None = None, **options: Any
@@ -102,6 +108,7 @@ class Connections:
     def close(self) -> None:
         for close in self._closing:
             close()
+        self._ends.clear()
 
     def _open(
         self, open_session: Callable[[], Any], sock: socket.socket, *, server_side: bool
