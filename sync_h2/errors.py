@@ -96,6 +96,8 @@ class PingLimit(HTTP2Error):
 class StreamIDsExhausted(HTTP2Error):
     """This connection has used its last stream id; open another (RFC 9113 section 5.1.1)."""
 
+    retryable = True
+
 
 class SocketManipulationError(HTTP2Error):
     """`session.socket` refuses what would take bytes or control away from the session."""

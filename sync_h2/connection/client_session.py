@@ -129,9 +129,9 @@ class ClientSession(Session):
     def _check_may_request_locked(self, state: StreamState, block: EncodableFields) -> None:
         if self._end_reason is not None:
             raise self._end_reason.again(retryable=True)
-        if self._protocol.next_outbound_stream_id > MAX_STREAM_ID:
+        if not self._protocol.has_stream_ids:
             self._start_closing_locked()
-            raise StreamIDsExhausted("this connection has used up its stream ids; open another", retryable=True)
+            raise StreamIDsExhausted("this connection has used its last stream id; open another")
         if self._closing:
             raise SessionClosed("the session is closing and takes no new requests", retryable=True)
         is_extended_connect = state.sent_headers is not None and ":protocol" in state.sent_headers
@@ -148,10 +148,8 @@ class ClientSession(Session):
 
     def _slots_changed_locked(self) -> None:
         while self._pending and self._protocol.open_outbound_streams() < self._protocol.peer_max_concurrent_streams:
-            if self._protocol.next_outbound_stream_id > MAX_STREAM_ID:
-                self._fail_pending_locked(
-                    StreamIDsExhausted("this connection has used up its stream ids", retryable=True)
-                )
+            if not self._protocol.has_stream_ids:
+                self._fail_pending_locked(StreamIDsExhausted("this connection has used its last stream id"))
                 self._start_closing_locked()
                 return
             self._open_locked(self._pending.popleft())

@@ -65,11 +65,15 @@ class ConnectionState:
     @property
     def next_outbound_stream_id(self) -> int:
         """The next stream id of this side; StreamIDsExhausted when there is none (RFC 9113 section 5.1.1)."""
-        highest = self._table.highest_outbound_stream_id
-        next_id = highest + 2 if highest else 1 if self.client else 2
-        if next_id > MAX_STREAM_ID:
+        if not self.has_stream_ids:
             raise StreamIDsExhausted("this connection has used its last stream id; open another")
-        return next_id
+        highest = self._table.highest_outbound_stream_id
+        return highest + 2 if highest else 1 if self.client else 2
+
+    @property
+    def has_stream_ids(self) -> bool:
+        """Whether this side can open another stream."""
+        return self._table.highest_outbound_stream_id + 2 <= MAX_STREAM_ID
 
     @property
     def last_inbound_stream_id(self) -> int:
