@@ -45,8 +45,9 @@ def test_what_nobody_will_read_returns_its_credit(finished: bool) -> None:
             if finished:
                 peer.data(stream_id, b"", end_stream=True)
                 stream.wait_closed()
-            else:
-                peer.settled()
+            for frame in peer.settled():
+                if isinstance(frame, WindowUpdateFrame) and not frame.stream_id:
+                    window += frame.window_increment
             del stream
             gc.collect()
 

@@ -1,0 +1,221 @@
+"""Servers over TLS."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.threads import eventually
+
+from sync_h2 import ALPNError, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
+from sync_h2.testing import pair
+
+
+def echo(stream: Any, headers: Any) -> None:
+    stream.end(stream.read())
+
+
+def url(server: Any, host: str = "localhost") -> str:
+    return f"https://{host}:{server.address[1]}"
+
+
+def ask(session: Any, body: bytes = b"question") -> bytes:
+    stream = session.request({":method": "POST"})
+    stream.end(body)
+    return bytes(stream.read(timeout=10))
+
+
+@pytest.fixture
+def errors() -> queue.SimpleQueue[Any]:
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def server(certificate: Any, errors: Any) -> Iterator[Any]:
+    with create_secure_server(
+        echo, certfile=certificate.certfile, keyfile=certificate.keyfile, listeners={"error": errors.put}
+    ) as server:
+        yield server
+
+
+def test_a_request_over_tls(server: Any, ca_file: str) -> None:
+    with connect(url(server), cafile=ca_file) as session:
+        assert session.encrypted
+        assert session.alpn_protocol == "h2"
+        assert ask(session, b"x" * 3_000_000) == b"x" * 3_000_000
+        stream = session.request()
+        assert stream.sent_headers[":scheme"] == "https"
+        assert stream.sent_headers[":authority"] == f"localhost:{server.address[1]}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_names_and_addresses_of_the_certificate(server: Any, ca_file: str, host: str) -> None:
+    with connect(url(server, host), cafile=ca_file) as session:
+        assert ask(session) == b"question"
+
+
+def test_pem_bytes(certificate: Any) -> None:
+    with create_secure_server(echo, certfile=certificate.certificate_pem, keyfile=certificate.key_pem) as server:
+        with connect(url(server), cafile=certificate.authority_pem) as session:
+            assert ask(session) == b"question"
+
+
+def test_an_unknown_authority_is_refused_and_both_ends_are_told(server: Any, errors: Any, caplog: Any) -> None:
+    with pytest.raises(TLSError, match="certificate"):
+        connect(url(server), timeout=5)
+    error = errors.get(timeout=5)
+    assert isinstance(error, HTTP2Error)
+    assert server.sessions == []
+    with connect(url(server), verify=False) as session:
+        assert ask(session) == b"question"
+
+
+def test_a_wrong_name_is_refused(server: Any, ca_file: str) -> None:
+    sock = socket.create_connection(server.address)
+    with pytest.raises(TLSError):
+        connect("https://example.com", sock=sock, cafile=ca_file, timeout=5)
+    assert sock.fileno() == -1
+
+
+def test_a_client_without_alpn_is_turned_away(server: Any, ca_file: str, errors: Any) -> None:
+    context = ssl.create_default_context(cafile=ca_file)
+    with socket.create_connection(server.address) as raw:
+        with pytest.raises((OSError, ssl.SSLError)) as raised, context.wrap_socket(raw, server_hostname="localhost") as sock:
+            sock.settimeout(5)
+            if not sock.recv(1000):
+                raise ConnectionError("closed")
+        assert raised.value is not None
+    assert isinstance(errors.get(timeout=5), ALPNError)
+
+
+def test_a_server_that_does_not_choose_h2(certificate: Any) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certfile, certificate.keyfile)
+    context.set_alpn_protocols(["http/1.1"])
+    listener = socket.create_server(("127.0.0.1", 0))
+    import threading
+
+    def accept() -> None:
+        sock, _ = listener.accept()
+        with sock:
+            try:
+                with context.wrap_socket(sock, server_side=True) as secure:
+                    secure.recv(1)
+            except OSError:
+                pass
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    with listener, pytest.raises(ALPNError):
+        connect(f"https://localhost:{listener.getsockname()[1]}", cafile=certificate.cafile, timeout=5)
+    accepting.join()
+
+
+def test_a_connection_that_is_no_tls_is_reported(server: Any, errors: Any, ca_file: str) -> None:
+    with socket.create_connection(server.address) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert isinstance(errors.get(timeout=5), TLSError)
+    with connect(url(server), cafile=ca_file) as session:
+        assert ask(session) == b"question"
+
+
+def test_a_silent_handshake_is_ended_and_holds_up_nobody(certificate: Any, errors: Any) -> None:
+    with (
+        create_secure_server(
+            echo,
+            certfile=certificate.certfile,
+            keyfile=certificate.keyfile,
+            handshake_timeout=0.3,
+            listeners={"error": errors.put},
+        ) as server,
+        socket.create_connection(server.address) as silent,
+    ):
+        with connect(url(server), cafile=certificate.cafile) as session:
+            assert ask(session) == b"question"
+        silent.settimeout(5)
+        assert silent.recv(100) == b""
+        assert isinstance(errors.get(timeout=5), HTTP2Error)
+
+
+def test_a_silent_handshake_does_not_hold_up_the_close(certificate: Any) -> None:
+    server = create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile)
+    server.start()
+    with socket.create_connection(server.address):
+        eventually(lambda: server._connecting)
+        server.close(timeout=1)
+
+
+def test_client_certificates(certificate: Any, certificate_authority: Any) -> None:
+    issued = certificate_authority.issue_cert("client@example.com")
+    chain, key = b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()
+    with create_secure_server(
+        echo, certfile=certificate.certfile, keyfile=certificate.keyfile, cafile=certificate.cafile
+    ) as server:
+        with connect(url(server), cafile=certificate.cafile, certfile=chain, keyfile=key) as session:
+            assert ask(session) == b"question"
+        with pytest.raises(HTTP2Error):  # with TLS 1.3 it hears of it after its own handshake
+            session = connect(url(server), cafile=certificate.cafile)
+            try:
+                ask(session)
+            finally:
+                session.destroy()
+
+
+def test_a_context_of_ones_own(certificate: Any) -> None:
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(certificate.certfile, certificate.keyfile)
+    client_context = ssl.create_default_context(cafile=str(certificate.cafile))
+    with create_secure_server(echo, context=server_context) as server:
+        with connect(url(server), context=client_context) as session:
+            assert ask(session) == b"question"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"certfile": "/does/not/exist.pem"},
+        {"certfile": b"no certificate"},
+        {"certfile": "both", "context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)},
+    ],
+)
+def test_bad_certificates_and_options(options: Any) -> None:
+    with pytest.raises((InvalidArgument, TLSError, OSError)):
+        create_secure_server(echo, **options)
+
+
+def test_another_certificate_for_new_sessions(certificate: Any, certificate_authority: Any) -> None:
+    import trustme
+
+    other = trustme.CA()
+    issued = other.issue_cert("localhost")
+    with create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server:
+        with connect(url(server), cafile=certificate.cafile) as first:
+            server.reload_certificate(
+                b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()
+            )
+            with pytest.raises(TLSError):
+                connect(url(server), cafile=certificate.cafile, timeout=5)
+            with connect(url(server), cafile=other.cert_pem.bytes()) as second:
+                assert ask(second) == b"question"
+            assert ask(first) == b"question"
+            with pytest.raises((TLSError, OSError)):
+                server.reload_certificate(b"nonsense", b"nonsense")
+            with connect(url(server), cafile=other.cert_pem.bytes()) as third:
+                assert ask(third) == b"question"
+
+
+def test_a_pair_over_tls(certificate: Any) -> None:
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(certificate.certfile, certificate.keyfile)
+    client_context = ssl.create_default_context(cafile=str(certificate.cafile))
+    client, server = pair(echo, tls=True, client_context=client_context, server_context=server_context)
+    with client:
+        assert client.encrypted
+        assert server.encrypted
+        assert ask(client, b"x" * 1_000_000) == b"x" * 1_000_000
+    server.close(timeout=5)
