@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import SettingsFrame
-from support.raw_peer import RESPONSE, RawPeer
 
+from support.raw_peer import RESPONSE, RawPeer
 from sync_h2 import (
     ClientSession,
     ConnectionLost,
@@ -115,9 +115,8 @@ def test_an_authority_that_is_no_string() -> None:
     ],
 )
 def test_bad_options_leave_nothing_behind(options: Any) -> None:
-    with create_server(echo) as server:
-        with pytest.raises((InvalidArgument, TypeError)):
-            connect(f"http://127.0.0.1:{server.address[1]}", **options)
+    with create_server(echo) as server, pytest.raises((InvalidArgument, TypeError)):
+        connect(f"http://127.0.0.1:{server.address[1]}", **options)
 
 
 @pytest.mark.parametrize("options", [{"no_such_option": 1}, {"listeners": {"bogus": print}}, {"settings": {"x": 1}}])

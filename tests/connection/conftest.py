@@ -8,19 +8,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from support.certificates import Certificate
 from support.threads import PATIENCE, background
-
-from sync_h2 import ClientStream, Headers, ServerStream
+from sync_h2 import ClientStream, Headers, ServerStream, Stream
 from sync_h2.testing import pair
 
 __all__ = ["background"]
 
 
 class Ends:
-    """A client's and a server's session over a socketpair. The server's handler hands its streams over to the test."""
+    """A client's and a server's session over a socketpair. The server's handler hands its streams over to the test.
+
+    Streams are held until the sessions have ended, so that a test may leave them unfinished; one that wants them to be
+    forgotten clears `held`.
+    """
 
     def __init__(self, **options: Any) -> None:
+        self.held: list[Stream] = []
         self._accepted: queue.SimpleQueue[ServerStream] = queue.SimpleQueue()
         self.client, self.server = pair(self._take_over, **options)
 
@@ -30,11 +35,14 @@ class Ends:
 
     def accept(self) -> ServerStream:
         """The server's end of the next stream."""
-        return self._accepted.get(timeout=PATIENCE)
+        stream = self._accepted.get(timeout=PATIENCE)
+        self.held.append(stream)
+        return stream
 
     def exchange(self, headers: dict[str, Any] | None = None, **options: Any) -> tuple[ClientStream, ServerStream]:
         """Both ends of a new stream; a POST that has not ended, unless told otherwise."""
         stream = self.client.request({":method": "POST"} if headers is None else headers, **options)
+        self.held.append(stream)
         return stream, self.accept()
 
     def destroy(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.threads import eventually
 
+from support.threads import eventually
 from sync_h2 import ErrorCode, StreamReset
 
 
@@ -137,7 +137,9 @@ def test_wfile_collected_does_not_end_the_body(ends: Any) -> None:
     assert served.read() == b"half and half"
 
 
-@pytest.mark.parametrize("wrap", [io.BufferedWriter, io.TextIOWrapper, lambda raw: io.TextIOWrapper(io.BufferedWriter(raw))])
+@pytest.mark.parametrize(
+    "wrap", [io.BufferedWriter, io.TextIOWrapper, lambda raw: io.TextIOWrapper(io.BufferedWriter(raw))]
+)
 def test_a_dropped_writer_around_wfile_does_not_make_the_body_look_whole(ends: Any, wrap: Any) -> None:
     stream, served = ends.exchange()
     stream.write(b"half")
@@ -165,6 +167,7 @@ def test_files_keep_their_stream(ends: Any) -> None:
     stream, served = ends.exchange()
     rfile, wfile = served.rfile, served.wfile
     del served
+    ends.held.clear()
     gc.collect()
     stream.end(b"question")
     assert rfile.read() == b"question"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+
 from support.raw_peer import RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
-
 from sync_h2 import ConnectionLost, ErrorCode, StreamReset, Timeout
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
@@ -34,16 +34,15 @@ def test_the_windows_at_the_start() -> None:
 
 def test_stream_credit_returns_when_read_and_connection_credit_on_arrival() -> None:
     with client_and_raw_server() as (session, peer):
-        session.request()
         stream = session.request()
         peer.settled()
-        peer.headers(3, RESPONSE)
+        peer.headers(1, RESPONSE)
         for _ in range(WINDOW // FRAME):
-            peer.data(3, b"x" * FRAME)
-        assert credit(peer, 3) == 0
+            peer.data(1, b"x" * FRAME)
+        assert credit(peer, 1) == 0
         total = 0
         # Half of the connection's window has to arrive before there is a batch.
-        for stream_id in range(5, 5 + 2 * 16, 2):
+        for stream_id in range(3, 3 + 2 * 16, 2):
             other = session.request()
             peer.headers(stream_id, RESPONSE)
             for _ in range(WINDOW // FRAME):
@@ -54,7 +53,7 @@ def test_stream_credit_returns_when_read_and_connection_credit_on_arrival() -> N
         read = 0
         while read < WINDOW:
             read += len(stream.read(FRAME))
-        assert credit(peer, 3) >= WINDOW // 2
+        assert credit(peer, 1) >= WINDOW // 2
 
 
 def test_a_stream_beyond_its_window_is_reset_and_the_connection_goes_on() -> None:

@@ -6,8 +6,8 @@ import queue
 from typing import Any
 
 import pytest
-from support.raw_peer import client_and_raw_server
 
+from support.raw_peer import client_and_raw_server
 from sync_h2 import HTTP2Error, InvalidArgument, InvalidState
 
 

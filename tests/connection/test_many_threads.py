@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 import pytest
-from support.threads import eventually, waits
 
+from support.threads import eventually, waits
 from sync_h2 import ErrorCode, HTTP2Error, Timeout
 from sync_h2.testing import pair
 
@@ -110,6 +110,7 @@ def test_one_stream_stays_unread_while_99_others_finish(background: Any) -> None
 @pytest.mark.timeout(60)
 def test_threads_that_do_everything_at_once(background: Any) -> None:
     """Requests, resets, timeouts, pings, settings and pushes on one session, and it still works afterwards."""
+
     def handler(stream: Any, headers: Any) -> None:
         kind = headers[":path"]
         if kind == "/echo":

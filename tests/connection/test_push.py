@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import RstStreamFrame
+
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server
 from support.threads import eventually
-
 from sync_h2 import ErrorCode, InvalidArgument, InvalidState, ProtocolError, StreamReset
 
 
@@ -147,6 +147,7 @@ def test_a_push_that_nobody_takes_is_cancelled_with_its_parent(ends: Any) -> Non
     served.end(b"page")
     assert stream.read() == b"page"
     del stream
+    ends.held.clear()
     assert pushed.wait_closed(timeout=5) == ErrorCode.CANCEL
 
 

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from support.threads import eventually, waits
 
+from support.threads import eventually, waits
 from sync_h2 import ErrorCode, InvalidState, StreamReset, Timeout
 
 

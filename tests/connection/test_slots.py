@@ -7,18 +7,26 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFrame
+
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
-
 from sync_h2 import ErrorCode, HTTP2Error, SessionClosed, StreamIDsExhausted, StreamReset, StreamUnprocessed, Timeout
 from sync_h2.constants import MAX_STREAM_ID, SettingId
 
 
 @pytest.fixture
-def one_at_a_time() -> Any:
+def one_at_a_time(monkeypatch: Any) -> Any:
     """A client whose server takes one stream at a time, and the server."""
     with client_and_raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: 1}) as (session, peer):
         peer.settled()
+        held = []  # until the session has ended, so that a test may leave streams unfinished
+        request = session.request
+
+        def keep(*arguments: Any, **options: Any) -> Any:
+            held.append(request(*arguments, **options))
+            return held[-1]
+
+        monkeypatch.setattr(session, "request", keep)
         yield session, peer
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import GoAwayFrame
+
 from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
-
 from sync_h2 import ErrorCode, Timeout
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
+
 from support.raw_peer import RESPONSE, client_and_raw_server
 from support.threads import eventually
-
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, StreamReset
 
 

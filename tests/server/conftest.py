@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.threads import background
 
+from support.threads import background
 from sync_h2 import ClientSession, ThreadingServer, connect, create_server
 
 __all__ = ["background"]

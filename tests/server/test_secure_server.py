@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.threads import eventually
 
+from support.threads import eventually
 from sync_h2 import ALPNError, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
 from sync_h2.testing import pair
 
@@ -84,7 +84,10 @@ def test_a_wrong_name_is_refused(server: Any, ca_file: str) -> None:
 def test_a_client_without_alpn_is_turned_away(server: Any, ca_file: str, errors: Any) -> None:
     context = ssl.create_default_context(cafile=ca_file)
     with socket.create_connection(server.address) as raw:
-        with pytest.raises((OSError, ssl.SSLError)) as raised, context.wrap_socket(raw, server_hostname="localhost") as sock:
+        with (
+            pytest.raises((OSError, ssl.SSLError)) as raised,
+            context.wrap_socket(raw, server_hostname="localhost") as sock,
+        ):
             sock.settimeout(5)
             if not sock.recv(1000):
                 raise ConnectionError("closed")

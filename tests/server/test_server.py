@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.threads import eventually, waits
 
+from support.threads import eventually, waits
 from sync_h2 import (
     ConnectionLost,
     ErrorCode,

@@ -124,7 +124,10 @@ class RawPeer:
     def settled(self) -> list[Frame]:
         """All that the session has to say to what it got so far."""
         frames = []
-        for question in (b"settled?", b"really? "):  # twice, because the answer to a PING overtakes what was there first
+        for question in (
+            b"settled?",
+            b"really? ",
+        ):  # twice, because the answer to a PING overtakes what was there first
             self.send(PingFrame(0, question))
             while not (isinstance(frame := self.receive(), PingFrame) and frame.opaque_data == question):
                 assert frame is not None, f"the connection ended after {frames}"
