@@ -8,12 +8,13 @@ from collections import deque
 class ReceiveBuffer:
     """A queue of byte chunks, read from the front; `len()` is the number of bytes."""
 
-    __slots__ = ("_chunks", "_position", "_size")
+    __slots__ = ("_chunks", "_position", "_size", "consumed")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._position = 0  # how much of the first chunk has been read
         self._size = 0
+        self.consumed = 0  # bytes that were ever read or dropped: where the front is in the whole body
 
     def __len__(self) -> int:
         return self._size
@@ -54,6 +55,7 @@ class ReceiveBuffer:
                 self._chunks.popleft()
                 self._position = 0
         self._size -= filled
+        self.consumed += filled
         return filled
 
     def find_line_end(self, limit: int, searched: int = 0) -> int:
@@ -78,6 +80,7 @@ class ReceiveBuffer:
     def clear(self) -> int:
         """Drop everything; returns how many bytes that was."""
         dropped = self._size
+        self.consumed += dropped
         self._chunks.clear()
         self._position = self._size = 0
         return dropped

@@ -209,12 +209,13 @@ class Stream(Observable):
         state = self._state
         most = -1 if limit is None else operator.index(limit)
         deadline = self._read_deadline(timeout)
-        searched = 0
+        searched_to = 0  # a place in the whole body, because another thread may read the buffer's front meanwhile
         self._before_reading()
 
         def attempt() -> bytes | WaitQueue:
-            nonlocal searched
-            length = state.buffer.find_line_end(most, searched)
+            nonlocal searched_to
+            buffer = state.buffer
+            length = buffer.find_line_end(most, searched_to - buffer.consumed)
             if length < 0 and state.remote_ended:
                 length = len(state.buffer)
             if length >= 0:
@@ -222,8 +223,8 @@ class Stream(Observable):
                 self._session._inbound.was_read(state, length)
                 return line
             self._raise_if_closed_locked()
-            if len(state.buffer) > searched:
-                searched = len(state.buffer)
+            if buffer.consumed + len(buffer) > searched_to:
+                searched_to = buffer.consumed + len(buffer)
                 self._progress(deadline, timeout)
                 # The line may be longer than the window: take what is there as read.
                 self._session._inbound.take_ahead(state)

@@ -48,13 +48,14 @@ class Monitor:
     cut short.
     """
 
-    __slots__ = ("__weakref__", "_after_unlock", "_owned", "lock", "on_broken", "refusal")
+    __slots__ = ("__weakref__", "_after_unlock", "_owned", "_standing_by", "lock", "on_broken", "refusal")
 
     def __init__(self, on_broken: Callable[[BaseException], None]) -> None:
         # An RLock because CPython's records its owner in C; it is never taken recursively.
         self.lock = threading.RLock()
         self._owned: Callable[[], bool] = getattr(self.lock, "_is_owned")  # noqa: B009 - missing in typeshed
         self._after_unlock: deque[Callable[[], object]] = deque()
+        self._standing_by = False
         self.on_broken = on_broken
         # What entering raises in a forked child: the lock may have been held by a thread that is not there.
         self.refusal: HTTP2Error | None = None
@@ -83,22 +84,27 @@ class Monitor:
             self.on_broken(error)
 
     def _run_after_unlock(self) -> None:
-        # Several threads may do this at once: each action is taken by one of them. Taking it is a step of the
-        # iterator, in C, so that no interrupt falls between the deque and `action`; an action that is interrupted is
-        # put back, and may so run twice.
-        after_unlock = self._after_unlock
-        while after_unlock:
-            try:
-                for action in iter(after_unlock.popleft, None):
-                    try:
-                        action()
-                    except Exception:
-                        logger.exception("%r failed", action)
-                    except BaseException:
-                        after_unlock.appendleft(action)
-                        raise
-            except IndexError:
-                pass
+        # Several threads may do this at once: each action is taken by one of them. Taking it is a step of the iterator,
+        # in C, so that no interrupt falls between the deque and `action`; an action that is interrupted is put back,
+        # and may so run twice.
+        action: Callable[[], object] | None = None
+        try:
+            for action in iter(self._after_unlock.popleft, None):
+                _run(action)
+                action = None
+        except IndexError:
+            pass  # the deque is empty
+        except BaseException:
+            if action is not None:
+                self._after_unlock.appendleft(action)
+            raise
+
+    def _stand_by(self) -> None:
+        """Leave a critical section in place of a main thread that was interrupted on its way out. On the timer
+        thread.
+        """
+        with self, self.lock:
+            self._standing_by = False
 
     @property
     def owned(self) -> bool:
@@ -108,12 +114,13 @@ class Monitor:
     def after_unlock(self, action: Callable[[], object]) -> None:
         """Have `action()` called by the thread that leaves the critical section, after it released the lock.
 
-        An interrupt may cause it to be called twice, or by another thread; it raises nothing.
+        An interrupt may cause it to be called twice, or by another thread.
         """
-        if not self._after_unlock and get_ident() == _main_thread:
-            # The main thread is the one that a KeyboardInterrupt may stop on its way out: the timer thread makes sure.
-            timers.run(self._run_after_unlock)
         self._after_unlock.append(action)
+        # The main thread is the one that a KeyboardInterrupt may stop on its way out, before it has run the actions.
+        if get_ident() == _main_thread and not self._standing_by:
+            self._standing_by = True
+            timers.run(self._stand_by)
 
     def wait(
         self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str, stream_id: int | None = None
@@ -142,6 +149,13 @@ class Monitor:
                     return last_outcome
                 if deadline.expired:  # an attempt that saw progress may have restarted it
                     raise Timeout(f"timed out while waiting for {what}", stream_id=stream_id)
+
+
+def _run(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except Exception:
+        logger.exception("%r failed", action)
 
 
 _monitors: weakref.WeakSet[Monitor] = weakref.WeakSet()

@@ -16,6 +16,7 @@ from ..errors import InvalidArgument, ProtocolError
 
 PADDING_STRATEGIES = ("none", "max", "aligned")
 _FORGIVENESS_SECONDS = 60.0
+_LATE_FRAMES = 3  # headers, trailers, an empty DATA that ends the stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,11 @@ class FloodGuard:
         self._invalid_frames = RateLimit(limits.max_session_invalid_frames, per_second, clock)
         self._max_rejected_streams = limits.max_session_rejected_streams
         self._rejected_streams = 0
+        self._late_frames = 0
+
+    def expect_late_frames(self) -> None:
+        """This side resets a stream: what an honest peer had sent on it by then is no flood."""
+        self._late_frames += _LATE_FRAMES
 
     def count_reset(self, stream_id: int) -> None:
         """A stream that the peer opened and reset, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""
@@ -139,7 +145,9 @@ class FloodGuard:
 
     def count_invalid_frame(self, stream_id: int) -> None:
         """A frame that does nothing: empty DATA (CVE-2019-9518), HEADERS for a stream that is gone."""
-        if not self._invalid_frames.take():
+        if self._late_frames:
+            self._late_frames -= 1
+        elif not self._invalid_frames.take():
             raise LimitReached("max_session_invalid_frames", "too many frames without a purpose", stream_id=stream_id)
 
     def count_rejected_stream(self, stream_id: int) -> None:

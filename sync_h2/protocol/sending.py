@@ -290,6 +290,7 @@ class Sending(ConnectionState):
         if stream is None:
             return False
         self._table.apply(stream, StreamInputs.SEND_RST_STREAM)
+        self._flood_guard.expect_late_frames()
         self._emit_reset(stream_id, code)
         return True
 
