@@ -14,7 +14,6 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
 
 from support.raw_peer import RESPONSE, client_and_raw_server
 from support.threads import PATIENCE, Background, eventually
+from support.tracing import Tracer
 from sync_h2 import ErrorCode, StreamReset, StreamUnprocessed, Timeout
 from sync_h2.connection import waiting
 from sync_h2.connection.waiting import Monitor, Waiter, WaitQueue
@@ -389,58 +389,35 @@ def test_an_error_in_the_section_loses_no_wake(box: Box, background: Background)
 # -- a wake that an interrupt would lose
 
 
-class InterruptAt:
-    """A trace function that raises KeyboardInterrupt at the n-th line run in waiting.py."""
-
-    def __init__(self, line: int) -> None:
-        self.lines_left = line
-        self.where = ""
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if frame.f_code.co_filename != waiting.__file__:
-            return None
-        if event == "line" and not self.where:
-            self.lines_left -= 1
-            if self.lines_left == 0:
-                self.where = f"{frame.f_code.co_name}:{frame.f_lineno}"
-                raise KeyboardInterrupt
-        return self
-
-
-def interrupt_a_put(box: Box, line: int) -> str:
-    """Put an item from the main thread, and interrupt that at a line of waiting.py; where that was, "" at the end."""
-    tracer = InterruptAt(line)
-    previous = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        box.put("item")
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(previous)
-    return tracer.where
+def interrupted_put(box: Box, tracer: Tracer) -> Tracer:
+    with contextlib.suppress(KeyboardInterrupt):
+        tracer.run(lambda: box.put("item"))
+    return tracer
 
 
 def assert_no_wake_is_lost_at_any_line(background: Background) -> None:
+    lines = interrupted_put(Box(), Tracer(within=waiting.__file__)).lines
+    box = Box()
+    with box.monitor, box.monitor.lock:
+        box.filled.enlist_locked()
+    lines |= interrupted_put(box, Tracer(within=waiting.__file__)).lines
+    assert len(lines) > 15
+
     lost = []
-    for line in range(1, 200):
-        box = Box()
-        taking = background(box.take, 2.0)
-        eventually(lambda box=box: box.waiting == 1)  # type: ignore[misc]  # called at once
-        where = interrupt_a_put(box, line)
-        assert not box.monitor.owned, where
-        chosen = not box.filled._waiters
-        if not chosen:  # it struck before anything had changed
-            box.put("item")
-        try:
-            assert taking.result(1) == "item", where
-        except concurrent.futures.TimeoutError:
-            lost.append(where)
-        if not where:
-            assert line > 10  # the tracer did interrupt
-            assert lost == []
-            return
-    raise AssertionError("the end was not reached")
+    for line in sorted(lines):
+        for occurrence in range(1, lines[line] + 1):
+            box = Box()
+            taking = background(box.take, 2.0)
+            eventually(lambda box=box: box.waiting == 1)
+            tracer = interrupted_put(box, Tracer(line, occurrence, within=waiting.__file__))
+            assert not box.monitor.owned, line
+            if box.filled._waiters:  # it struck before anything had changed
+                box.put("item")
+            try:
+                assert taking.result(1) == "item", line
+            except concurrent.futures.TimeoutError:
+                lost.append(tracer.struck)
+    assert lost == []
 
 
 def test_no_wake_is_lost_when_an_interrupt_strikes_at_any_line(background: Background) -> None:

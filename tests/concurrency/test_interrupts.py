@@ -1,0 +1,454 @@
+"""An exception at every line: KeyboardInterrupt in the calls of the main thread, MemoryError in the reader.
+
+A trace function raises at one line of the package, the n-th time that line is run. Afterwards the session either goes
+on rightly, which an exchange from another thread shows, or has ended with a clear error; nothing hangs, and no thread
+and no descriptor is left. With SYNC_H2_STRESS=1 every line is struck several times, otherwise a sample once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import sys
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from support.threads import PATIENCE, eventually
+from support.tracing import Line, Tracer, name_of
+from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
+from sync_h2.connection import session as session_module
+from sync_h2.testing import pair
+
+STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
+SAMPLE = 80
+"""How many of the lines of one call are struck without SYNC_H2_STRESS."""
+MOST_FAILURES = 5
+BOUND = 4.0
+"""Seconds for what takes milliseconds: what takes longer hangs."""
+
+
+def strikes(lines: Counter[Line]) -> Iterator[tuple[Line, int]]:
+    """The lines to strike, with the occurrence: of all of them, or of a sample that depends on the lines alone."""
+    ordered = sorted(lines)
+    if STRESS:
+        for line in ordered:
+            for occurrence in sorted({1, 2, lines[line] // 2, lines[line]} - {0}):
+                if occurrence <= lines[line]:
+                    yield line, occurrence
+        return
+    step = -(-len(ordered) // SAMPLE)
+    for index in range(len(ordered) % step, len(ordered), step):
+        line = ordered[index]
+        yield line, 1 + index % lines[line]
+
+
+def outcome(function: Callable[[], object]) -> object:
+    """What the call returns or the error of ours that it raises, on a thread of its own; "it hangs" if it does not end,
+    and any other exception as text.
+    """
+    outcomes: list[object] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(function())
+        except HTTP2Error as error:
+            outcomes.append(error)
+        except BaseException as error:
+            outcomes.append(f"it raises {error!r}")
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(BOUND)
+    return outcomes[0] if outcomes else "it hangs"
+
+
+def count_body(stream: Any, headers: Any) -> None:
+    stream.end(b"%d\n" % len(stream.read()))
+
+
+def exchange(client: Any) -> bytes:
+    stream = client.request({":method": "POST"}, timeout=BOUND)
+    stream.write(b"x" * 300_000, timeout=BOUND)
+    stream.end(timeout=BOUND)
+    body = stream.read(timeout=BOUND)
+    client.ping(timeout=BOUND)
+    return bytes(body)
+
+
+def what_is_wrong(client: Any, server: Any, threads_before: set[threading.Thread]) -> list[str]:
+    """What the session shows after the strike, in words; it is gone afterwards."""
+    wrong = []
+    after = outcome(partial(exchange, client))
+    if not (after == b"300000\n" or (isinstance(after, HTTP2Error) and not isinstance(after, TimeoutError))):
+        wrong.append(f"the exchange that follows: {after!r}")
+    for session in (client, server):
+        if (ended := outcome(session.destroy)) is not None:
+            wrong.append(f"{session.type}'s destroy: {ended!r}")
+        if (ended := outcome(partial(session._wait_gone, BOUND))) is not True and ended is not None:
+            wrong.append(f"{session.type}'s end: {ended!r}")
+    wrong += threads_left(threads_before)
+    return wrong
+
+
+def threads_left(threads_before: set[threading.Thread]) -> list[str]:
+    left = []
+    for thread in set(threading.enumerate()) - threads_before:
+        thread.join(BOUND)
+        if thread.is_alive():
+            left.append(f"thread {thread.name} is left")
+    return left
+
+
+class Failures:
+    """What went wrong at which line; raises when there is enough of it."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def add(self, line: Line, occurrence: int, wrong: Iterable[str]) -> None:
+        place = f"{name_of(line)}, run {occurrence} times"
+        self._found += [f"{place}: {what}" for what in wrong]
+        if len(self._found) >= MOST_FAILURES:
+            self.check()
+
+    def check(self) -> None:
+        assert not self._found, "\n".join(self._found)
+
+
+@pytest.fixture(autouse=True)
+def _drops_are_expected() -> Iterator[None]:
+    """What a call had begun when it was struck is dropped, and warned of; that is not what these tests look at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+# -- calls of the main thread
+
+
+Call = Callable[[], object]
+
+
+def post(client: Any) -> Any:
+    return client.request({":method": "POST"})
+
+
+def answered(client: Any) -> Any:
+    stream = client.request()
+    stream.wait_response(timeout=PATIENCE)
+    return stream
+
+
+def request(client: Any) -> Call:
+    return lambda: client.request({":method": "POST", "x-name": "value"}, weight=20, listeners={"close": print})
+
+
+def write(client: Any) -> Call:
+    return partial(post(client).write, b"x" * 300_000)
+
+
+def write_to_a_file(client: Any) -> Call:
+    return partial(post(client).wfile.write, bytearray(b"x" * 1000))
+
+
+def end(client: Any) -> Call:
+    return partial(post(client).end, b"x" * 100_000)
+
+
+def read(client: Any) -> Call:
+    stream = post(client)
+    return lambda: (stream.end(b"x"), stream.read())
+
+
+def read_a_little(client: Any) -> Call:
+    stream = answered(client)
+    return lambda: (stream.read(1), stream.readinto(bytearray(1)), stream.readline(), stream.read(1))
+
+
+def wait_for_the_response(client: Any) -> Call:
+    stream = client.request()
+    return lambda: (stream.wait_response(), stream.wait_trailers(), stream.wait_closed())
+
+
+def ping(client: Any) -> Call:
+    return client.ping
+
+
+def settings(client: Any) -> Call:
+    return partial(client.settings, {"initial_window_size": 70_000}, wait=True)
+
+
+def reset(client: Any) -> Call:
+    return partial(post(client).close, ErrorCode.CANCEL)
+
+
+def leave_a_stream(client: Any) -> Call:
+    stream = answered(client)
+
+    def with_block() -> None:
+        with stream:
+            stream.read()
+
+    return with_block
+
+
+def close(client: Any) -> Call:
+    answered(client)
+    return partial(client.close, BOUND)
+
+
+def leave_a_session(client: Any) -> Call:
+    def with_block() -> None:
+        with client:
+            answered(client)
+
+    return with_block
+
+
+def destroy(client: Any) -> Call:
+    post(client)
+    return lambda: (client.destroy(), client._wait_gone(BOUND))
+
+
+CALLS = [
+    request,
+    write,
+    write_to_a_file,
+    end,
+    read,
+    read_a_little,
+    wait_for_the_response,
+    ping,
+    settings,
+    reset,
+    leave_a_stream,
+    close,
+    leave_a_session,
+    destroy,
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("call", CALLS)
+def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> None:
+    client, server = pair(count_body)
+    counting = Tracer()
+    counting.run(call(client))
+    client.destroy()
+    server.destroy()
+    eventually(lambda: client._gone and server._gone)
+
+    failures = Failures()
+    struck = 0
+    for line, occurrence in strikes(counting.lines):
+        threads_before = set(threading.enumerate())
+        client, server = pair(count_body)
+        operation = call(client)
+        tracer = Tracer(line, occurrence)
+        wrong = []
+        try:
+            tracer.run(operation)
+        except KeyboardInterrupt:
+            pass
+        except BaseException as error:
+            wrong.append(f"the interrupt became {error!r}")
+        struck += tracer.struck is not None
+        del operation
+        failures.add(line, occurrence, wrong + what_is_wrong(client, server, threads_before))
+    failures.check()
+    assert struck > 10
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_at_every_line_of_connect() -> None:
+    """Until the caller has the session, `connect` closes the descriptor: it is not left to the garbage collector."""
+
+    def strike(tracer: Tracer, url: str) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                session: Any = tracer.run(partial(connect, url, timeout=BOUND))
+            except KeyboardInterrupt:
+                gc.collect()  # a session that runs and that nobody holds
+            else:
+                session.destroy()
+                session._wait_gone(BOUND)
+        return [str(warning.message) for warning in caught if "unclosed" in str(warning.message)]
+
+    with create_server(count_body) as server:
+        counting = Tracer()
+        assert strike(counting, server.url) == []
+        failures = Failures()
+        for line, occurrence in strikes(counting.lines):
+            failures.add(line, occurrence, strike(Tracer(line, occurrence), server.url))
+        eventually(lambda: not server.sessions)  # each connection has been closed
+        failures.check()
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_at_every_line_of_serve_socket() -> None:
+    """Nothing goes on with a socket whose caller never got the session."""
+
+    def strike(tracer: Tracer) -> list[str]:
+        threads_before = set(threading.enumerate())
+        near, far = socket.socketpair()
+        with near, far:
+            try:
+                session: Any = tracer.run(partial(serve_socket, near, count_body))
+            except KeyboardInterrupt:
+                gc.collect()  # a session that runs and that nobody holds
+            else:
+                far.close()
+                session.destroy()
+                session._wait_gone(BOUND)
+            return threads_left(threads_before)
+
+    counting = Tracer()
+    assert strike(counting) == []
+    failures = Failures()
+    for line, occurrence in strikes(counting.lines):
+        failures.add(line, occurrence, strike(Tracer(line, occurrence)))
+    failures.check()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("call", ["start", "close", "with"])
+def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
+    """A server can be closed from another thread whatever was interrupted."""
+
+    def strike(tracer: Tracer) -> list[str]:
+        threads_before = set(threading.enumerate())
+        server = create_server(count_body, close_timeout=BOUND / 2)
+        if call == "close":
+            server.start()
+            client = connect(server.url)
+            client.ping()
+
+        def with_block() -> None:
+            with server:
+                pass
+
+        operation: Call = with_block if call == "with" else getattr(server, call)
+        with contextlib.suppress(KeyboardInterrupt):
+            tracer.run(operation)
+        wrong = []
+        if (closed := outcome(server.close)) is not None:
+            wrong.append(f"close: {closed!r}")
+        if call == "close":
+            client.destroy()
+            client._wait_gone(BOUND)
+        if server._socket.fileno() != -1:
+            wrong.append("the listening socket is open")
+            server._socket.close()
+        return wrong + threads_left(threads_before)
+
+    counting = Tracer()
+    assert strike(counting) == []
+    failures = Failures()
+    for line, occurrence in strikes(counting.lines):
+        failures.add(line, occurrence, strike(Tracer(line, occurrence)))
+    failures.check()
+
+
+# -- the reader
+
+
+class TracedReader:
+    """Runs the reader of one side of a pair under a tracer; `escaped` is what came out of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, is_traced: Callable[[Any], bool]) -> None:
+        self.tracer = Tracer()
+        self.escaped: list[BaseException] = []
+        read_forever = session_module.read_forever
+
+        def traced(reference: Any, transport: Any, frames: Any) -> None:
+            if not is_traced(reference()):
+                read_forever(reference, transport, frames)
+                return
+            try:
+                self.tracer.run(partial(read_forever, reference, transport, frames))
+            except BaseException as error:
+                self.escaped.append(error)
+
+        monkeypatch.setattr(session_module, "read_forever", traced)
+
+
+def answer_with_everything(stream: Any, headers: Any) -> None:
+    body = stream.read()
+    trailers = stream.wait_trailers()
+    stream.additional_headers({":status": 103})
+    pushed = stream.push_stream({":path": "/pushed"})
+    stream.respond({}, wait_for_trailers=True)
+    stream.write(b"%d\n" % len(body))
+    stream.send_trailers(trailers)
+    pushed.end(b"pushed")
+
+
+def exchange_everything(client: Any) -> object:
+    """All that a reader can get to read, on either side; ends the session."""
+    client.settings({"initial_window_size": 80_000}, wait=True, timeout=BOUND)
+    stream = client.request({":method": "POST"}, wait_for_trailers=True, timeout=BOUND)
+    stream.write(b"x" * 200_000, timeout=BOUND)
+    stream.send_trailers({"x-end": "yes"})
+    body = stream.read(timeout=BOUND)
+    stream.wait_trailers(timeout=BOUND)
+    for pushed in stream.pushes():
+        pushed.read(timeout=BOUND)
+    client.request({":method": "POST"}).close(ErrorCode.CANCEL)
+    client.ping(timeout=BOUND)
+    client.close(timeout=BOUND)
+    return bytes(body)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = TracedReader(monkeypatch, lambda session: session.type == side)
+    client, server = pair(answer_with_everything)
+    assert outcome(partial(exchange_everything, client)) == b"200000\n"
+    client._wait_gone(BOUND)
+    server._wait_gone(BOUND)
+    lines = reader.tracer.lines.copy()
+    assert len(lines) > 200
+
+    failures = Failures()
+    struck = 0
+    for line, occurrence in strikes(lines):
+        threads_before = set(threading.enumerate())
+        reader.tracer = Tracer(line, occurrence, MemoryError)
+        reader.escaped.clear()
+        client, server = pair(answer_with_everything)
+        wrong = []
+        during = outcome(partial(exchange_everything, client))
+        if not (during == b"200000\n" or (isinstance(during, HTTP2Error) and not isinstance(during, TimeoutError))):
+            wrong.append(f"the exchange: {during!r}")
+        wrong += what_is_wrong(client, server, threads_before)
+        wrong += [f"the reader thread was ended by {error!r}" for error in reader.escaped]
+        struck += reader.tracer.struck is not None
+        failures.add(line, occurrence, wrong)
+    failures.check()
+    assert struck > 10
+
+
+def test_a_listener_that_exits_ends_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """`sys.exit` in a listener ends neither the thread that calls listeners nor the process."""
+    heard: list[str] = []
+    client, _server = pair(count_body)
+
+    def leave(headers: object) -> None:
+        sys.exit(3)
+
+    stream = client.request(listeners={"response": leave, "close": lambda code: heard.append("stream")})
+    assert stream.read(timeout=PATIENCE) == b"0\n"
+    client.on("close", lambda: heard.append("session"))
+    client.close(timeout=PATIENCE)
+    eventually(lambda: heard == ["stream", "session"])
