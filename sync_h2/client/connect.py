@@ -73,8 +73,7 @@ def connect(
     except BaseException:
         sock.close()
         raise
-    session._start()
-    session._start_reader()
+    session._begin()
     return session
 
 
@@ -91,8 +90,14 @@ def _transport(
 def _parse(authority: str) -> tuple[str, str, int, str]:
     """Scheme, host or path, port, and the `:authority` that requests carry."""
     if authority.startswith(UNIX_PREFIX):
-        return "unix", authority[len(UNIX_PREFIX) :], 0, "localhost"
-    parts = urlsplit(authority)
+        path = authority[len(UNIX_PREFIX) :]
+        if not path:
+            raise InvalidArgument("unix: needs the path of a socket")
+        return "unix", path, 0, "localhost"
+    try:
+        parts = urlsplit(authority)
+    except ValueError as error:
+        raise InvalidArgument(f"{authority!r} is no URL: {error}") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise InvalidArgument(f"{authority!r} is no https://host[:port], http://host[:port] or unix:/path")
     if parts.username is not None or parts.password is not None:

@@ -165,6 +165,9 @@ class ClientSession(Session):
         state.listeners.emit_locked("ready")
         self._sender.schedule_locked(state)  # a body may have been posted meanwhile
 
+    def _pending_states_locked(self) -> list[StreamState]:
+        return [request.state for request in self._pending]
+
     def _fail_pending_locked(self, error: HTTP2Error) -> None:
         while self._pending:
             state = self._pending.popleft().state

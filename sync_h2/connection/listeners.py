@@ -167,7 +167,7 @@ def call_listener(function: Listener, name: str, arguments: tuple[Any, ...]) -> 
     """Call a listener; one that raises is logged, the others go on."""
     try:
         function(*arguments)
-    except Exception:
+    except BaseException:  # SystemExit too: a listener that calls `sys.exit` ends itself, not the listening
         logger.exception("a %r listener failed", name)
 
 

@@ -64,6 +64,7 @@ class ReceiveBuffer:
         `limit` bytes (negative: any number) always count as a line. The first `searched` bytes are known to hold no
         line feed.
         """
+        searched = max(searched, 0)
         passed = -self._position
         for chunk in self._chunks:
             end = passed + len(chunk)

@@ -18,7 +18,6 @@ from ..deadline import Deadline
 from ..errors import (
     ConnectionLost,
     HTTP2Error,
-    InvalidState,
     ProtocolError,
     SessionGoaway,
     StreamUnprocessed,
@@ -40,6 +39,24 @@ _HEADER_BLOCK_FRAMES = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 
 def read_forever(session_reference: ref[Session], transport: Transport, frames: FrameReader) -> None:
     """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
+    try:
+        _read_until_end(session_reference, transport, frames)
+    except BaseException as error:
+        logger.exception("the reader failed")
+        session = session_reference()
+        if session is not None:
+            session._interrupted(error)
+        transport.shutdown_both()
+    session = session_reference()
+    if session is not None:
+        session._receiver.close_down()
+    else:
+        transport.close()
+        # Said here and not in a finalizer, which could run anywhere.
+        warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
+
+
+def _read_until_end(session_reference: ref[Session], transport: Transport, frames: FrameReader) -> None:
     while True:
         view = frames.writable()
         lost: HTTP2Error | None = None
@@ -48,21 +65,7 @@ def read_forever(session_reference: ref[Session], transport: Transport, frames: 
         except ConnectionLost as error:
             lost = error
         session = session_reference()
-        if session is None:
-            transport.close()
-            # Said here and not in a finalizer, which could run anywhere.
-            warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
-            return
-        try:
-            goes_on = session._receiver.received(view, lost)
-        except BaseException as error:
-            logger.exception("the reader of %r failed", session)
-            broken = InvalidState("the session's reader failed")
-            broken.__cause__ = error
-            session.destroy(broken)
-            goes_on = False
-        if not goes_on:
-            session._receiver.close_down()
+        if session is None or not session._receiver.received(view, lost):
             return
         del session, view
 
@@ -171,20 +174,26 @@ class Receiver:
         """The end of the reader: wait for the writer to leave, close the descriptor, tell everybody."""
         session = self._session
         sender = self._sender
-        # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
-        session._monitor.wait(
-            lambda: sender.writer_left if sender.writer_running_locked else True, Deadline(None), "the writer to leave"
-        )
-        with session._monitor, session._lock:
-            sender.finished = True
-            self._transport.mark_closed_locked()
-        self._transport.close()
-        with session._monitor, session._lock:
-            session._gone = True
-            session._listeners.emit_locked("close")
-            session._dispatcher.finish_locked()
-            session._ended.wake_all_locked()
-        session._session_gone()
+        try:
+            # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
+            session._monitor.wait(
+                lambda: sender.writer_left if sender.writer_running_locked else True,
+                Deadline(None),
+                "the writer to leave",
+            )
+        finally:
+            try:
+                with session._monitor, session._lock:
+                    sender.finished = True
+                    self._transport.mark_closed_locked()
+                self._transport.close()
+            finally:
+                with session._monitor, session._lock:
+                    session._gone = True
+                    session._ended.wake_all_locked()
+                    session._listeners.emit_locked("close")
+                    session._dispatcher.finish_locked()
+                session._session_gone()
 
     # -- streams
 

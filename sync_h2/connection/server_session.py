@@ -4,10 +4,11 @@ session.py.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -29,6 +30,15 @@ logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
 
 Handler = Callable[[ServerStream, Headers], object]
+
+
+def _printable(text: str) -> str:
+    """`text` as it can stand between quotes in one line of a log."""
+    if text.isprintable() and '"' not in text:
+        return text
+    return "".join(
+        character if character.isprintable() and character != '"' else f"\\x{ord(character):02x}" for character in text
+    )
 
 
 class Host(Protocol):
@@ -176,7 +186,7 @@ class ServerSession(Session):
             '%s "%s %s HTTP/2" %s %d %.3fs%s',
             self._peer_name,
             state.request_method,
-            "" if request is None else request.get(":path", request.get(":authority", "")),
+            "" if request is None else _printable(request.get(":path", request.get(":authority", ""))),
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
             time.monotonic() - state.opened_at,
@@ -195,6 +205,22 @@ class ServerSession(Session):
 
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 0
+
+    @contextlib.contextmanager
+    def _as_callback(self) -> Iterator[None]:
+        """The calling thread, which will read, runs listeners first: they must not wait for anything that has to be
+        read.
+        """
+        thread = threading.get_ident()
+        with self._monitor, self._lock:
+            self._handler_threads.add(thread)
+            self._monitor.may_not_wait = thread
+        try:
+            yield
+        finally:
+            with self._monitor, self._lock:
+                self._handler_threads.discard(thread)
+                self._monitor.may_not_wait = 0
 
     # -- closing
 

@@ -166,8 +166,19 @@ class Session(Observable):
             self._watchdog.rearm_locked()
             self._sender.send_locked()
 
-    def _start_reader(self) -> None:
-        threading.Thread(target=self._reader_target(), name="sync_h2-reader", daemon=True).start()
+    def _begin(self) -> None:
+        """Start, with a reader of its own. Whatever goes wrong, the connection does not stay open."""
+        reader: threading.Thread | None = None
+        try:
+            self._start()
+            reader = threading.Thread(target=self._reader_target(), name="sync_h2-reader", daemon=True)
+            reader.start()
+        except BaseException:
+            self.destroy()
+            self._transport.shutdown_both()
+            if reader is None or reader.ident is None:
+                self._receiver.close_down()  # there is no reader that would
+            raise
 
     def _reader_target(self) -> Callable[[], None]:
         """What the reader thread runs. It holds the session weakly while it waits for bytes."""
@@ -407,8 +418,9 @@ class Session(Observable):
     def _fail_pending_locked(self, error: HTTP2Error) -> None:
         """Requests that wait for a slot will not get one."""
 
-    def _session_ended_locked(self) -> None:
-        """The session has been marked dead."""
+    def _pending_states_locked(self) -> list[StreamState]:
+        """The streams that wait for a slot."""
+        return []
 
     def _session_gone(self) -> None:
         """The descriptor is closed; called on the reader thread with no lock held."""
@@ -458,12 +470,13 @@ class Session(Observable):
         state.rst_code = int(code)
         state.error = error
         state.aborted = not state.local_ended
+        # Before it leaves the table, where `_interrupted` would find those who still wait.
+        state.arrived.wake_all_locked()
+        state.progressed.wake_all_locked()
         state.outgoing.clear()
         self._sender.unschedule_locked(state)
         if state.id is not None:
             self._streams.pop(state.id, None)
-        state.arrived.wake_all_locked()
-        state.progressed.wake_all_locked()
         if state.aborted:
             state.listeners.emit_locked("aborted")
         if code not in (ErrorCode.NO_ERROR, ErrorCode.CANCEL) and error is not None:
@@ -552,7 +565,6 @@ class Session(Observable):
         if error is not None and not self._listeners.emit_locked("error", error):
             level = logging.INFO if isinstance(error, ConnectionLost) else logging.WARNING
             self._monitor.after_unlock(lambda: logger.log(level, "%r ended: %s", self, error))
-        self._session_ended_locked()
         self._watchdog.linger_locked()
         self._sender.finish_locked()
 
@@ -563,11 +575,37 @@ class Session(Observable):
 
     def _interrupted(self, error: BaseException) -> None:
         """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with
-        it.
+        it. That section may have been the end of the session itself, so each step of the end is made again.
         """
         reason = InvalidState("an exception struck while the session's state was being changed; it can't go on")
         reason.__cause__ = error
-        self.destroy(reason)
+        for step in (
+            partial(self._end_locked, reason, ErrorCode.INTERNAL_ERROR),
+            partial(self._wake_everybody_locked, reason),
+            self._watchdog.linger_locked,
+        ):
+            with self._monitor, self._lock:
+                try:
+                    step()
+                except Exception:
+                    self._monitor.after_unlock(partial(logger.exception, "%r: a step of its end failed", self))
+        # Without the GOAWAY, if the outbox is among what is broken; the watchdog has the connection shut down soon.
+        self._transport.shutdown_write()
+
+    def _wake_everybody_locked(self, reason: HTTP2Error) -> None:
+        self._destroyed = self._closing = True
+        if self._end_reason is None:
+            self._end_reason = reason
+        for state in [*self._streams.values(), *self._pending_states_locked()]:
+            state.closed = True
+            if state.error is None:
+                state.error = self._end_reason
+            if state.rst_code is None:
+                state.rst_code = int(ErrorCode.INTERNAL_ERROR)
+            state.arrived.wake_all_locked()
+            state.progressed.wake_all_locked()
+        self._pings.wake_all()
+        self._settings_sent.wake_all()
 
     def _wait_gone(self, timeout: float | None) -> None:
         self._monitor.wait(lambda: True if self._gone else self._ended, Deadline(timeout), "the session to close")

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from ..deadline import Deadline
-from ..errors import HTTP2Error, SessionClosed, Timeout
+from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
 from .timers import timers
 
 T = TypeVar("T")
@@ -48,7 +48,16 @@ class Monitor:
     cut short.
     """
 
-    __slots__ = ("__weakref__", "_after_unlock", "_owned", "_standing_by", "lock", "on_broken", "refusal")
+    __slots__ = (
+        "__weakref__",
+        "_after_unlock",
+        "_owned",
+        "_standing_by",
+        "lock",
+        "may_not_wait",
+        "on_broken",
+        "refusal",
+    )
 
     def __init__(self, on_broken: Callable[[BaseException], None]) -> None:
         # An RLock because CPython's records its owner in C; it is never taken recursively.
@@ -57,6 +66,8 @@ class Monitor:
         self._after_unlock: deque[Callable[[], object]] = deque()
         self._standing_by = False
         self.on_broken = on_broken
+        # A thread whose waiting nobody could end: the one that will read, while it still runs listeners.
+        self.may_not_wait = 0
         # What entering raises in a forked child: the lock may have been held by a thread that is not there.
         self.refusal: HTTP2Error | None = None
         _monitors.add(self)
@@ -134,6 +145,10 @@ class Monitor:
                 outcome = attempt()
                 if not isinstance(outcome, WaitQueue):
                     return outcome
+                if get_ident() == self.may_not_wait:
+                    raise InvalidState(
+                        f"waiting for {what} here would be for ever: nothing is read before this returns"
+                    )
                 waiter = outcome.enlist_locked()
             try:
                 woken = waiter.block(deadline.remaining())

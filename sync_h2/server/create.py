@@ -4,9 +4,10 @@ the handshake done.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
-from ..transport.sockets import listen
+from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 from .pool import ExecutorPool, HandlerPool
@@ -45,7 +46,8 @@ def create_server(
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
     options = _server_options(handler, settings, max_workers, executor, listeners, limits)
-    return ThreadingServer(sock or _listen(host, port, reuse_port), **options)
+    with _listening(sock, host, port, reuse_port) as listener:
+        return ThreadingServer(listener, **options)
 
 
 def create_secure_server(
@@ -79,13 +81,24 @@ def create_secure_server(
     else:
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
     options = _server_options(handler, settings, max_workers, executor, listeners, limits)
-    return SecureThreadingServer(sock or _listen(host, port, reuse_port), context=context, **options)
+    with _listening(sock, host, port, reuse_port) as listener:
+        return SecureThreadingServer(listener, context=context, **options)
 
 
-def _listen(host: str, port: int, reuse_port: bool) -> socket.socket:
+@contextlib.contextmanager
+def _listening(sock: socket.socket | None, host: str, port: int, reuse_port: bool) -> Iterator[socket.socket]:
+    """The caller's socket, or one that is closed again if no server comes of it."""
+    if sock is not None:
+        yield sock
+        return
     if not isinstance(port, int) or not 0 <= port < 65536:
         raise InvalidArgument(f"port must be a number from 0 (any free one) to 65535, not {port!r}")
-    return listen(host, port, reuse_port=reuse_port)
+    listener = listen(host, port, reuse_port=reuse_port)
+    try:
+        yield listener
+    except BaseException:
+        close_listener(listener)
+        raise
 
 
 def _server_options(
@@ -113,6 +126,8 @@ def _server_options(
 
 
 def make_pool(max_workers: int, executor: Executor | None) -> Pool:
+    if not isinstance(max_workers, int) or max_workers < 1:
+        raise InvalidArgument(f"max_workers must be a number of at least 1, not {max_workers!r}")
     return HandlerPool(max_workers, name="sync_h2-handler") if executor is None else ExecutorPool(executor)
 
 
@@ -168,6 +183,5 @@ def serve_socket(
         raise
     host = _SocketHost(handler, make_pool(max_workers, executor))
     session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners)
-    session._start()
-    session._start_reader()
+    session._begin()
     return session

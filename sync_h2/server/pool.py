@@ -112,10 +112,9 @@ class HandlerPool:
         myself = {threading.current_thread()}
         with self._lock:
             self._shut_down = True
-            idle, self._idle = self._idle, []
-        for inbox in idle:
-            inbox.put(None)
-        with self._lock:
+            for inbox in self._idle:
+                inbox.put(None)  # never blocks, so it may stand under the lock; one that gets two leaves at the first
+            self._idle.clear()
             remaining = Deadline(timeout).remaining() if wait else 0
             return self._worker_left.wait_for(lambda: self._workers <= myself, remaining)
 

@@ -87,11 +87,12 @@ class ThreadingServer(Observable):
         self._accepting = False
         self._closed = False
         self._idle_timeout = limits.idle_timeout
-        # A byte in this pair wakes the acceptor: closing a listening socket does not wake `accept` everywhere.
+        self._register_all(listeners)
+        # The acceptor wakes when one end of this pair is closed: closing a listening socket does not wake it
+        # everywhere.
         self._waker, self._wake_receiver = socket.socketpair()
         close_in_forked_child(self._waker)
         close_in_forked_child(self._wake_receiver)
-        self._register_all(listeners)
 
     @property
     def address(self) -> Any:
@@ -119,10 +120,15 @@ class ThreadingServer(Observable):
                 raise InvalidState("the server was shut down and can't be started again: make another")
             if self._acceptor is not None:
                 return
-            self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
             self._accepting = True
-            self._monitor.after_unlock(self._acceptor.start)
+            self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
+            self._monitor.after_unlock(self._start_acceptor)
             self._listeners.emit_locked("listening")
+
+    def _start_acceptor(self) -> None:
+        assert self._acceptor is not None
+        if self._acceptor.ident is None:  # an interrupt may have this called twice
+            self._acceptor.start()
 
     def serve_forever(self) -> None:
         """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
@@ -134,13 +140,12 @@ class ThreadingServer(Observable):
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
         with self._monitor, self._lock:
-            first = not self._stopping
             self._stopping = True
             acceptor = self._acceptor
-        if first:
-            self._waker.close()
-            if acceptor is None:
-                self._stopped_accepting()
+        # Each step again in every call: an earlier one may have been interrupted.
+        self._waker.close()
+        if acceptor is None:
+            self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
             self._monitor.wait(
                 lambda: self._changed if self._accepting else True, Deadline(None), "the acceptor to stop"
@@ -304,9 +309,10 @@ class ThreadingServer(Observable):
             self._sessions.add(session)
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
-        for function in functions:
-            call_listener(function, "session", (session,))
         session._start()
+        with session._as_callback():
+            for function in functions:
+                call_listener(function, "session", (session,))
         if stopping:
             session.close(wait=False)
         # The reader refers to its session weakly; while it runs, `_sessions` holds it.
