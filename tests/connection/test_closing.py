@@ -14,7 +14,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame
 
 from support.raw_peer import DATA_ON_STREAM_0, REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually, waits
-from sync_h2 import ConnectionLost, ErrorCode, HTTP2Error, SessionClosed, Timeout
+from sync_h2 import ClientSession, ConnectionLost, ErrorCode, HTTP2Error, SessionClosed, Timeout
 from sync_h2.connection import session as session_module
 from sync_h2.constants import SettingId
 from sync_h2.testing import pair
@@ -132,33 +132,26 @@ def test_a_client_that_does_not_answer_the_ping_does_not_hold_the_server_for_eve
         peer.until_end()
 
 
-def test_closing_under_load_loses_no_request() -> None:
+def test_closing_under_load_loses_no_request(background: Any) -> None:
     """Threads request for as long as they may; every request that was accepted is answered in full."""
+
+    def load(client: ClientSession, answered: list[int | None]) -> HTTP2Error:
+        while True:
+            try:
+                stream = client.request({":method": "POST"})
+                stream.end(b"x" * 1000)
+                assert stream.read() == b"x" * 1000
+            except HTTP2Error as error:
+                return error
+            answered.append(stream.id)
+
     for _ in range(10):
         client, server = pair(echo)
-        answered: list[int] = []
-        refused: list[HTTP2Error] = []
-
-        def load(client: Any = client, answered: Any = answered, refused: Any = refused) -> None:
-            while True:
-                try:
-                    stream = client.request({":method": "POST"})
-                    stream.end(b"x" * 1000)
-                    assert stream.read() == b"x" * 1000
-                except HTTP2Error as error:
-                    refused.append(error)
-                    return
-                answered.append(stream.id)
-
-        threads = [threading.Thread(target=load) for _ in range(8)]
-        for thread in threads:
-            thread.start()
+        answered: list[int | None] = []
+        loads = [background(load, client, answered) for _ in range(8)]
         eventually(lambda answered=answered: len(answered) >= 50)
         server.close(timeout=10)
-        for thread in threads:
-            thread.join(10)
-            assert not thread.is_alive()
-        assert len(refused) == 8
+        refused = [call.result(10) for call in loads]
         assert [error for error in refused if not error.retryable] == []
         client.close(timeout=5)
 
@@ -202,7 +195,7 @@ def test_destroy_with_an_error_tells_everybody(ends: Any, background: Any) -> No
     while chain[-1] is not None:
         chain.append(chain[-1].__cause__)
     assert cause in chain
-    name, error = heard.get(timeout=5)
+    name, _error = heard.get(timeout=5)
     assert name == "error"
     assert heard.get(timeout=5) == ("close",)
     assert served.wait_closed(timeout=5) is not None
@@ -366,7 +359,7 @@ def test_a_with_block_destroys_after_close_timeout(background: Any, caplog: Any)
         peer.headers(1, UPLOAD)
         peer.settled()
         with caplog.at_level(logging.WARNING, "sync_h2"), session:
-            eventually(lambda: any(map(lambda state: state.arrived.waiting, session._streams.values())))
+            eventually(lambda: any(state.arrived.waiting for state in session._streams.values()))
         assert session.destroyed
     assert "close" in caplog.text
 

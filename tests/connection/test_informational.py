@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.raw_peer import client_and_raw_server
+from support.threads import eventually, waits
 from sync_h2 import HTTP2Error, InvalidArgument, InvalidState
 
 
@@ -62,12 +63,14 @@ def test_no_100_when_the_answer_comes_without_reading(ends: Any) -> None:
     assert stream.informational == []
 
 
-def test_a_100_sent_by_hand_is_sent_once(ends: Any) -> None:
+def test_a_100_sent_by_hand_is_sent_once(ends: Any, background: Any) -> None:
     stream, served = ends.exchange({":method": "POST", "expect": "100-continue"})
     served.additional_headers({":status": 100})
     assert stream.wait_continue(timeout=5)
+    reading = background(served.read)
+    eventually(lambda: waits(served))
     stream.end(b"body")
-    assert served.read() == b"body"
+    assert reading.result(5) == b"body"
     served.end()
     stream.wait_response()
     assert [headers[":status"] for headers in stream.informational] == ["100"]

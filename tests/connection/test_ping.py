@@ -43,7 +43,7 @@ def test_the_peer_hears_it(open_ends: Any) -> None:
 def test_more_than_the_limit_are_refused(background: Any) -> None:
     with client_and_raw_server(max_outstanding_pings=3) as (session, peer):
         pings = [background(session.ping, bytes([number]) * 8) for number in range(3)]
-        for number in range(3):
+        for _ in range(3):
             peer.expect(PingFrame)
         with pytest.raises(PingLimit):
             session.ping()

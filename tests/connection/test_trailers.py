@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 from support.raw_peer import RESPONSE, client_and_raw_server
 from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, StreamReset
+from sync_h2.testing import pair
 
 
 def test_a_servers_trailers_end_its_side(ends: Any) -> None:
@@ -72,14 +74,12 @@ def test_without_trailers_they_are_empty(ends: Any) -> None:
     assert stream.trailers is None
 
 
-def test_the_server_can_end_without_sending_the_trailers_it_announced(open_ends: Any) -> None:
-    from sync_h2.testing import pair
-
+def test_the_server_can_end_without_sending_the_trailers_it_announced() -> None:
     def handler(stream: Any, headers: Any) -> None:
         stream.respond(wait_for_trailers=True)
         stream.write(b"body")
 
-    client, server = pair(handler)
+    client, _ = pair(handler)
     with client:
         stream = client.request()
         assert stream.read() == b"body"
@@ -161,8 +161,6 @@ def test_a_reset_wakes_wait_trailers(ends: Any, background: Any) -> None:
 
 
 def test_the_listeners(ends: Any, background: Any) -> None:
-    import queue
-
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stream, served = ends.exchange({":method": "POST"}, wait_for_trailers=True)
     stream.on("want_trailers", lambda: stream.send_trailers({"x": "wanted"}))

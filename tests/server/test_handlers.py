@@ -1,9 +1,11 @@
-"""What becomes of a stream when its handler has returned or failed: never silence, never a cut body that looks whole."""
+"""What becomes of a stream when its handler has returned or failed: no silence, no cut body that looks whole."""
 
 from __future__ import annotations
 
 import logging
 import queue
+import socket
+import ssl
 import threading
 from typing import Any
 
@@ -253,9 +255,6 @@ def test_a_second_answer_in_a_handler_is_an_invalid_state(serving: Any) -> None:
 
 
 def test_serve_socket_closes_what_it_cant_use() -> None:
-    import socket
-    import ssl
-
     near, far = socket.socketpair()
     far.sendall(b"no TLS at all")
     far.shutdown(socket.SHUT_WR)
@@ -267,8 +266,6 @@ def test_serve_socket_closes_what_it_cant_use() -> None:
 
 
 def test_serve_socket_closes_the_socket_after_bad_options() -> None:
-    import socket
-
     near, far = socket.socketpair()
     with pytest.raises((TypeError, ValueError)):
         serve_socket(near, lambda stream, headers: None, no_such_option=1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import trustme
 
 from support.threads import eventually
 from sync_h2 import ALPNError, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
@@ -100,7 +102,6 @@ def test_a_server_that_does_not_choose_h2(certificate: Any) -> None:
     context.load_cert_chain(certificate.certfile, certificate.keyfile)
     context.set_alpn_protocols(["http/1.1"])
     listener = socket.create_server(("127.0.0.1", 0))
-    import threading
 
     def accept() -> None:
         sock, _ = listener.accept()
@@ -192,8 +193,6 @@ def test_bad_certificates_and_options(options: Any) -> None:
 
 
 def test_another_certificate_for_new_sessions(certificate: Any, certificate_authority: Any) -> None:
-    import trustme
-
     other = trustme.CA()
     issued = other.issue_cert("localhost")
     with create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server:

@@ -537,7 +537,7 @@ def test_the_access_log_has_a_line_per_stream(serve: Any, visit: Any, caplog: An
 
 
 def test_the_access_log_cant_be_forged(serve: Any, visit: Any, caplog: Any) -> None:
-    """A path may hold C1 control characters (latin-1), among them one that ends a line and one that starts escape codes."""
+    """A path may hold C1 control characters (latin-1): one ends a line, one starts escape codes."""
     with caplog.at_level(logging.INFO, "sync_h2.access"):
         visit(serve(echo)).request({":path": '/a\x85\x9b"b'}).wait_closed(timeout=5)
         eventually(lambda: [record for record in caplog.records if record.name == "sync_h2.access"])

@@ -1,4 +1,4 @@
-"""For tests of what several threads do at once: calls on threads of their own, and waiting for what they bring about."""
+"""For tests of what several threads do at once: calls on threads of their own, and waiting for what they do."""
 
 from __future__ import annotations
 
