@@ -160,9 +160,9 @@ def test_threads_that_do_everything_at_once(background: Any) -> None:
                             stream.end(b"z" * 1_000_000, timeout=20)
                         assert stream.read() == b"early"
                 else:
-                    with client.request({":method": "POST", ":path": "/echo"}) as stream:
-                        with contextlib.suppress(Timeout):
-                            stream.read(timeout=0.001)
+                    stream = client.request({":method": "POST", ":path": "/echo"})
+                    with stream, contextlib.suppress(Timeout):
+                        stream.read(timeout=0.001)
             except BaseException as error:
                 failures.put(error)
                 raise

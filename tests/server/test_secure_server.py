@@ -61,9 +61,11 @@ def test_names_and_addresses_of_the_certificate(server: Any, ca_file: str, host:
 
 
 def test_pem_bytes(certificate: Any) -> None:
-    with create_secure_server(echo, certfile=certificate.certificate_pem, keyfile=certificate.key_pem) as server:
-        with connect(url(server), cafile=certificate.authority_pem) as session:
-            assert ask(session) == b"question"
+    with (
+        create_secure_server(echo, certfile=certificate.certificate_pem, keyfile=certificate.key_pem) as server,
+        connect(url(server), cafile=certificate.authority_pem) as session,
+    ):
+        assert ask(session) == b"question"
 
 
 def test_an_unknown_authority_is_refused_and_both_ends_are_told(server: Any, errors: Any, caplog: Any) -> None:
@@ -173,9 +175,11 @@ def test_a_context_of_ones_own(certificate: Any) -> None:
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificate.certfile, certificate.keyfile)
     client_context = ssl.create_default_context(cafile=str(certificate.cafile))
-    with create_secure_server(echo, context=server_context) as server:
-        with connect(url(server), context=client_context) as session:
-            assert ask(session) == b"question"
+    with (
+        create_secure_server(echo, context=server_context) as server,
+        connect(url(server), context=client_context) as session,
+    ):
+        assert ask(session) == b"question"
 
 
 @pytest.mark.parametrize(
@@ -195,20 +199,22 @@ def test_bad_certificates_and_options(options: Any) -> None:
 def test_another_certificate_for_new_sessions(certificate: Any, certificate_authority: Any) -> None:
     other = trustme.CA()
     issued = other.issue_cert("localhost")
-    with create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server:
-        with connect(url(server), cafile=certificate.cafile) as first:
-            server.reload_certificate(
-                b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()
-            )
-            with pytest.raises(TLSError):
-                connect(url(server), cafile=certificate.cafile, timeout=5)
-            with connect(url(server), cafile=other.cert_pem.bytes()) as second:
-                assert ask(second) == b"question"
-            assert ask(first) == b"question"
-            with pytest.raises((TLSError, OSError)):
-                server.reload_certificate(b"nonsense", b"nonsense")
-            with connect(url(server), cafile=other.cert_pem.bytes()) as third:
-                assert ask(third) == b"question"
+    with (
+        create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server,
+        connect(url(server), cafile=certificate.cafile) as first,
+    ):
+        server.reload_certificate(
+            b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()
+        )
+        with pytest.raises(TLSError):
+            connect(url(server), cafile=certificate.cafile, timeout=5)
+        with connect(url(server), cafile=other.cert_pem.bytes()) as second:
+            assert ask(second) == b"question"
+        assert ask(first) == b"question"
+        with pytest.raises((TLSError, OSError)):
+            server.reload_certificate(b"nonsense", b"nonsense")
+        with connect(url(server), cafile=other.cert_pem.bytes()) as third:
+            assert ask(third) == b"question"
 
 
 def test_a_pair_over_tls(certificate: Any) -> None:

@@ -400,9 +400,12 @@ def test_a_listening_socket_can_be_given() -> None:
 
 
 def test_two_servers_share_a_port() -> None:
-    with create_server(echo, reuse_port=True) as first:
-        with create_server(echo, port=first.address[1], reuse_port=True), connect(url(first)) as session:
-            assert ask(session) == b"question"
+    with (
+        create_server(echo, reuse_port=True) as first,
+        create_server(echo, port=first.address[1], reuse_port=True),
+        connect(url(first)) as session,
+    ):
+        assert ask(session) == b"question"
 
 
 def test_a_port_in_use_is_an_os_error() -> None:
