@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from support.blocking import blocked
 from support.connections import connections, plain_connections, tls_connections, tls_contexts
 from support.lock_rules import LockRules, lock_rules
 from support.threads import background
 
-__all__ = ["background", "connections", "lock_rules", "plain_connections", "tls_connections", "tls_contexts"]
+__all__ = ["background", "blocked", "connections", "lock_rules", "plain_connections", "tls_connections", "tls_contexts"]
 
 
 @pytest.fixture(autouse=True)

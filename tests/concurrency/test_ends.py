@@ -32,7 +32,6 @@ from sync_h2 import (
     connect,
     create_server,
 )
-from sync_h2.connection import waiting
 from sync_h2.constants import SettingId
 from sync_h2.transport.transport import Transport
 
@@ -42,25 +41,6 @@ WITHIN = 1.0
 """Seconds in which whoever waits hears of the end."""
 KEEPALIVE = {"keepalive_interval": 0.1, "keepalive_timeout": 0.1}
 BOOM = RuntimeError("boom")
-
-
-@pytest.fixture
-def blocked(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """The threads, none of the engine's own, that are blocked in a waiter at this moment."""
-    threads: set[int] = set()
-    block = waiting.Waiter.block
-
-    def watched(self: waiting.Waiter, timeout: float | None) -> bool:
-        if threading.current_thread().name.startswith("sync_h2") and "handler" not in threading.current_thread().name:
-            return block(self, timeout)
-        threads.add(threading.get_ident())
-        try:
-            return block(self, timeout)
-        finally:
-            threads.discard(threading.get_ident())
-
-    monkeypatch.setattr(waiting.Waiter, "block", watched)
-    return threads
 
 
 # -- the table
