@@ -77,6 +77,14 @@ class Sender:
     def unschedule_locked(self, state: StreamState) -> None:
         self._scheduler.remove(state)
 
+    def withdraw_locked(self, state: StreamState, *items: Posted | End) -> None:
+        """Take back what was posted and has not been framed."""
+        for item in items:
+            if item in state.outgoing:
+                state.outgoing.remove(item)
+        if not state.outgoing:
+            self._scheduler.remove(state)
+
     def connection_window_opened_locked(self) -> None:
         blocked, self._blocked = self._blocked, []
         for state in blocked:
@@ -214,6 +222,15 @@ class Sender:
             if self._writer_begun or not self._writer_running:
                 return  # started twice, because an interrupt fell into the start
             self._writer_begun = True
+        try:
+            self._write_until_done()
+        except BaseException:
+            logger.exception("the writer failed")
+            with self._monitor, self._monitor.lock:
+                self._broken_locked(ConnectionLost("the session's writer failed"))
+                self._leave_locked()
+
+    def _write_until_done(self) -> None:
         while True:
             waiter = None
             with self._monitor, self._monitor.lock:
@@ -238,8 +255,6 @@ class Sender:
                 self._transport.send_blocking(buffers)
             except ConnectionLost as error:
                 with self._monitor, self._monitor.lock:
-                    self._transport.blocking_send_done_locked()
-                    self._writer_active = False
                     self._broken_locked(error)
                     self._leave_locked()
                 return
@@ -253,5 +268,7 @@ class Sender:
         return self._transport.take_for_blocking_send_locked()
 
     def _leave_locked(self) -> None:
-        self._writer_running = self._writer_begun = False
+        # In the critical section that decided it: from here on another thread may be started.
+        self._transport.blocking_send_done_locked()
+        self._writer_active = self._writer_running = self._writer_begun = False
         self.writer_left.wake_all_locked()

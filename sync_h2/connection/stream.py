@@ -397,14 +397,13 @@ class Stream(Observable):
     def _withdraw_locked(self, posted: Posted, ends: bool) -> None:
         """Take back what was not framed: the caller has given up, and its buffer is its own again."""
         state = self._state
-        if posted in state.outgoing:
-            state.outgoing.remove(posted)
-            if state.unsent_length is not None:
-                state.unsent_length += posted.remaining
-        if ends and not state.local_ended and not state.closed:
+        if state.closed or state.local_ended:
+            return
+        if posted in state.outgoing and state.unsent_length is not None:
+            state.unsent_length += posted.remaining
+        if ends:
             state.end_posted = False
-            if End.END_STREAM in state.outgoing:
-                state.outgoing.remove(End.END_STREAM)
+        self._session._sender.withdraw_locked(state, posted, *([End.END_STREAM] if ends else ()))
 
     def send_trailers(self, headers: HeadersSource) -> None:
         """Send trailers behind the data and end our side; once, and only with `wait_for_trailers=True`.

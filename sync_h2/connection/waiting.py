@@ -108,6 +108,7 @@ class Monitor:
         except BaseException:
             if action is not None:
                 self._after_unlock.appendleft(action)
+                timers.run(self._stand_by)
             raise
 
     def _stand_by(self) -> None:

@@ -84,7 +84,7 @@ class ThreadingServer(Observable):
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
         self._stopping = False
-        self._accepting = False
+        self._stopped = False  # the listening socket is closed
         self._closed = False
         self._idle_timeout = limits.idle_timeout
         self._register_all(listeners)
@@ -120,7 +120,6 @@ class ThreadingServer(Observable):
                 raise InvalidState("the server was shut down and can't be started again: make another")
             if self._acceptor is not None:
                 return
-            self._accepting = True
             self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
             self._monitor.after_unlock(self._start_acceptor)
             self._listeners.emit_locked("listening")
@@ -133,9 +132,7 @@ class ThreadingServer(Observable):
     def serve_forever(self) -> None:
         """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
         self.start()
-        self._monitor.wait(
-            lambda: self._changed if self._accepting else True, Deadline(None), "the server to shut down"
-        )
+        self._monitor.wait(lambda: True if self._stopped else self._changed, Deadline(None), "the server to shut down")
 
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
@@ -144,12 +141,10 @@ class ThreadingServer(Observable):
             acceptor = self._acceptor
         # Each step again in every call: an earlier one may have been interrupted.
         self._waker.close()
-        if acceptor is None:
+        if acceptor is None or acceptor.ident is None:
             self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
-            self._monitor.wait(
-                lambda: self._changed if self._accepting else True, Deadline(None), "the acceptor to stop"
-            )
+            self._monitor.wait(lambda: True if self._stopped else self._changed, Deadline(None), "the acceptor to stop")
 
     def close(self, timeout: float | None = None) -> None:
         """Stop accepting, let the sessions finish for `timeout` seconds (None: `close_timeout`), then destroy what is
@@ -239,6 +234,8 @@ class ThreadingServer(Observable):
 
     def _accept(self) -> None:
         try:
+            if self._stopping:  # started late, by whoever stood in for an interrupted `start`
+                return
             with selectors.DefaultSelector() as selector:
                 self._socket.setblocking(False)
                 selector.register(self._socket, selectors.EVENT_READ)
@@ -254,7 +251,7 @@ class ThreadingServer(Observable):
         close_listener(self._socket)
         self._wake_receiver.close()
         with self._monitor, self._lock:
-            self._accepting = False
+            self._stopped = True
             self._changed.wake_all_locked()
 
     def _accept_one(self) -> None:
