@@ -289,7 +289,7 @@ def test_an_end_between_streams_is_no_error(tls_connections: Connections, close_
     if close_notify:
         peer.sock.unwrap()
     peer.close()
-    session.close(timeout=5)
+    eventually(lambda: session.destroyed)
     assert stream.read() == b"whole"
     assert errors == []
     with pytest.raises(ConnectionLost) as raised:
