@@ -156,7 +156,7 @@ client.close(wait=False)
 SERVING = """
 server = sync_h2.create_server(echo)
 in_background(server.serve_forever)
-eventually(lambda: server._accepting)
+eventually(lambda: server._acceptor)
 silent = socket.create_connection(server.address)
 eventually(lambda: server._connecting or server.sessions)
 """

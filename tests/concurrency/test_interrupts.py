@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +22,11 @@ from typing import Any
 
 import pytest
 
+from support.leaks import open_descriptors
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
-from sync_h2.connection import session as session_module
+from sync_h2.connection.session import Session
 from sync_h2.testing import pair
 
 STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
@@ -99,12 +101,14 @@ def what_is_wrong(client: Any, server: Any, threads_before: set[threading.Thread
 
 
 def threads_left(threads_before: set[threading.Thread]) -> list[str]:
-    left = []
-    for thread in set(threading.enumerate()) - threads_before:
-        thread.join(BOUND)
-        if thread.is_alive():
-            left.append(f"thread {thread.name} is left")
-    return left
+    deadline = time.monotonic() + BOUND
+    while left := set(threading.enumerate()) - threads_before:
+        if time.monotonic() > deadline:
+            break
+        for thread in left:
+            if thread.is_alive():  # and not one that another thread is just starting
+                thread.join(BOUND / 100)
+    return [f"thread {thread.name} is left" for thread in left]
 
 
 class Failures:
@@ -268,56 +272,46 @@ def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> No
     assert struck > 10
 
 
-@pytest.mark.timeout(120)
-def test_an_interrupt_at_every_line_of_connect() -> None:
-    """Until the caller has the session, `connect` closes the descriptor: it is not left to the garbage collector."""
-
-    def strike(tracer: Tracer, url: str) -> list[str]:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                session: Any = tracer.run(partial(connect, url, timeout=BOUND))
-            except KeyboardInterrupt:
-                gc.collect()  # a session that runs and that nobody holds
-            else:
-                session.destroy()
-                session._wait_gone(BOUND)
-        return [str(warning.message) for warning in caught if "unclosed" in str(warning.message)]
-
-    with create_server(count_body) as server:
-        counting = Tracer()
-        assert strike(counting, server.url) == []
-        failures = Failures()
-        for line, occurrence in strikes(counting.lines):
-            failures.add(line, occurrence, strike(Tracer(line, occurrence), server.url))
-        eventually(lambda: not server.sessions)  # each connection has been closed
-        failures.check()
+def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[threading.Thread]) -> list[str]:
+    """Make a session under the tracer and end it, or, when it was struck, let it go; what is left of it then."""
+    descriptors_before = open_descriptors()
+    session: Any = None
+    with contextlib.suppress(KeyboardInterrupt):
+        session = tracer.run(make)
+    if session is not None:
+        session.destroy()
+        del session
+    gc.collect()  # a session that runs and that nobody holds
+    wrong = threads_left(threads_before)
+    gc.collect()
+    if left := set(open_descriptors().items()) - set(descriptors_before.items()):
+        wrong.append(f"descriptors are left: {left}")
+    return wrong
 
 
 @pytest.mark.timeout(120)
-def test_an_interrupt_at_every_line_of_serve_socket() -> None:
-    """Nothing goes on with a socket whose caller never got the session."""
+@pytest.mark.parametrize("make", ["connect", "serve_socket"])
+def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> None:
+    """Nothing goes on with a connection whose caller never got the session."""
+    server = create_server(count_body)
+    server.start()
 
     def strike(tracer: Tracer) -> list[str]:
         threads_before = set(threading.enumerate())
+        if make == "connect":
+            return sessions_left(partial(connect, server.url, timeout=BOUND), tracer, threads_before)
         near, far = socket.socketpair()
         with near, far:
-            try:
-                session: Any = tracer.run(partial(serve_socket, near, count_body))
-            except KeyboardInterrupt:
-                gc.collect()  # a session that runs and that nobody holds
-            else:
-                far.close()
-                session.destroy()
-                session._wait_gone(BOUND)
-            return threads_left(threads_before)
+            far.shutdown(socket.SHUT_WR)
+            return sessions_left(partial(serve_socket, near, count_body), tracer, threads_before)
 
-    counting = Tracer()
-    assert strike(counting) == []
-    failures = Failures()
-    for line, occurrence in strikes(counting.lines):
-        failures.add(line, occurrence, strike(Tracer(line, occurrence)))
-    failures.check()
+    with server:
+        counting = Tracer()
+        assert strike(counting) == []
+        failures = Failures()
+        for line, occurrence in strikes(counting.lines):
+            failures.add(line, occurrence, strike(Tracer(line, occurrence)))
+        failures.check()
 
 
 @pytest.mark.timeout(120)
@@ -365,21 +359,22 @@ def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
 class TracedReader:
     """Runs the reader of one side of a pair under a tracer; `escaped` is what came out of it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, is_traced: Callable[[Any], bool]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
         self.tracer = Tracer()
         self.escaped: list[BaseException] = []
-        read_forever = session_module.read_forever
+        reader_target = Session._reader_target
 
-        def traced(reference: Any, transport: Any, frames: Any) -> None:
-            if not is_traced(reference()):
-                read_forever(reference, transport, frames)
-                return
-            try:
-                self.tracer.run(partial(read_forever, reference, transport, frames))
-            except BaseException as error:
-                self.escaped.append(error)
+        def traced(session: Session) -> Callable[[], None]:
+            target = reader_target(session)
+            return partial(self._run, target) if session.type == side else target
 
-        monkeypatch.setattr(session_module, "read_forever", traced)
+        monkeypatch.setattr(Session, "_reader_target", traced)
+
+    def _run(self, read: Callable[[], None]) -> None:
+        try:
+            self.tracer.run(read)
+        except BaseException as error:
+            self.escaped.append(error)
 
 
 def answer_with_everything(stream: Any, headers: Any) -> None:
@@ -412,7 +407,7 @@ def exchange_everything(client: Any) -> object:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = TracedReader(monkeypatch, lambda session: session.type == side)
+    reader = TracedReader(monkeypatch, side)
     client, server = pair(answer_with_everything)
     assert outcome(partial(exchange_everything, client)) == b"200000\n"
     client._wait_gone(BOUND)

@@ -17,6 +17,7 @@ PACKAGE = str(Path(sync_h2.__file__).parent)
 
 Line = tuple[str, int]
 
+_FINALIZERS = ("_forgotten", "__del__", "_dealloc_warn")
 _NOTHING = ("NOP", "POP_BLOCK", "SETUP_FINALLY", "SETUP_WITH")
 _EXIT_CALLS = (
     ["LOAD_CONST", "LOAD_CONST", "LOAD_CONST", "CALL"],
@@ -37,15 +38,23 @@ def _operations(code: CodeType) -> dict[int, list[str]]:
 
 def _can_be_struck(frame: FrameType) -> bool:
     """CPython delivers interrupts after calls and at jumps back, never at what does nothing, nor between a with block's
-    last statement and the call of its `__exit__`: a tracer could, and nobody can write code that survives that.
+    last statement and the call of its `__exit__`: a tracer could, and nobody can write code that survives that. One
+    that strikes in a finalizer reaches nobody: it is printed and forgotten.
     """
     operations = _operations(frame.f_code).get(frame.f_lasti, [])
-    return bool(operations) and operations[0] not in _NOTHING and operations not in _EXIT_CALLS
+    if not operations or operations[0] in _NOTHING or operations in _EXIT_CALLS:
+        return False
+    caller: FrameType | None = frame
+    while caller is not None and caller.f_code.co_filename.startswith(PACKAGE):
+        if caller.f_code.co_name in _FINALIZERS:
+            return False
+        caller = caller.f_back
+    return True
 
 
 class Tracer:
-    """Counts the lines of the package that a thread runs, and raises `error` at the `occurrence`-th run of `line`, or at
-    the first line after it where an interrupt can strike.
+    """Counts the lines of the package that a thread runs, and raises `error` at the `occurrence`-th run of `line`, or
+    at the first line after it where an interrupt can strike.
     """
 
     def __init__(
