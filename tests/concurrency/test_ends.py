@@ -628,5 +628,6 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
     how.act(session, peer, stream)
     assert isinstance(writing.exception(PATIENCE), how.stream_error)
     assert time.monotonic() - began < WITHIN
+    peer.close()
     eventually(lambda: reused.taken(1), "the descriptor's end")
     session.close(timeout=5)
