@@ -147,12 +147,16 @@ class ClientSession(Session):
     # -- slots
 
     def _slots_changed_locked(self) -> None:
-        while self._pending and self._protocol.open_outbound_streams() < self._protocol.peer_max_concurrent_streams:
-            if not self._protocol.has_stream_ids:
+        protocol = self._protocol
+        while self._pending and not self._closing:
+            if protocol.open_outbound_streams() >= protocol.peer_max_concurrent_streams:
+                return
+            if not protocol.has_stream_ids:
                 self._fail_pending_locked(StreamIDsExhausted("this connection has used its last stream id"))
                 self._start_closing_locked()
                 return
-            self._open_locked(self._pending.popleft())
+            self._open_locked(self._pending[0])
+            self._pending.popleft()
 
     def _open_locked(self, request: _PendingRequest) -> None:
         state = request.state

@@ -82,7 +82,8 @@ class StreamWriter(io.RawIOBase):
         self.close()
 
     def __del__(self) -> None:
-        """Do nothing: IOBase's own would call close(), and so end the body with whatever was written so far."""
+        """In place of IOBase's own, which would call close(), and so end the body with whatever was written so far."""
+        self._collected = True  # for a buffer around this file, collected with it, which may call close() yet
 
     def _dealloc_warn(self, source: object) -> None:
         # How BufferedWriter and TextIOWrapper say that the close() that follows is a finalizer's.

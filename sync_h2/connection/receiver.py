@@ -37,21 +37,39 @@ logger = logging.getLogger("sync_h2.connection")
 _HEADER_BLOCK_FRAMES = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 
 
-def read_forever(session_reference: ref[Session], transport: Transport, frames: FrameReader) -> None:
+class Fate:
+    """What the reader has to know of its session when that was garbage collected."""
+
+    __slots__ = ("ended", "on_dropped")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.on_dropped: Callable[[], None] | None = None
+
+
+def read_forever(session_reference: ref[Session], transport: Transport, frames: FrameReader, fate: Fate) -> None:
     """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
     try:
         _read_until_end(session_reference, transport, frames)
-    except BaseException as error:
+        _leave(session_reference, transport, fate)
+    except BaseException as error:  # a MemoryError, say: whatever it is, nobody may wait for a reader that is gone
         logger.exception("the reader failed")
         session = session_reference()
         if session is not None:
             session._interrupted(error)
         transport.shutdown_both()
+        _leave(session_reference, transport, fate)
+
+
+def _leave(session_reference: ref[Session], transport: Transport, fate: Fate) -> None:
     session = session_reference()
     if session is not None:
         session._receiver.close_down()
-    else:
-        transport.close()
+        return
+    transport.close()
+    if fate.on_dropped is not None:
+        fate.on_dropped()
+    if not fate.ended:
         # Said here and not in a finalizer, which could run anywhere.
         warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
 
@@ -174,26 +192,21 @@ class Receiver:
         """The end of the reader: wait for the writer to leave, close the descriptor, tell everybody."""
         session = self._session
         sender = self._sender
-        try:
-            # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
-            session._monitor.wait(
-                lambda: sender.writer_left if sender.writer_running_locked else True,
-                Deadline(None),
-                "the writer to leave",
-            )
-        finally:
-            try:
-                with session._monitor, session._lock:
-                    sender.finished = True
-                    self._transport.mark_closed_locked()
-                self._transport.close()
-            finally:
-                with session._monitor, session._lock:
-                    session._gone = True
-                    session._ended.wake_all_locked()
-                    session._listeners.emit_locked("close")
-                    session._dispatcher.finish_locked()
-                session._session_gone()
+        # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
+        session._monitor.wait(
+            lambda: sender.writer_left if sender.writer_running_locked else True, Deadline(None), "the writer to leave"
+        )
+        with session._monitor, session._lock:
+            sender.finished = True
+            self._transport.mark_closed_locked()
+        self._transport.close()
+        with session._monitor, session._lock:
+            session._ended.wake_all_locked()
+            if not session._gone:
+                session._gone = True
+                session._listeners.emit_locked("close")
+            session._dispatcher.finish_locked()
+        session._session_gone()
 
     # -- streams
 

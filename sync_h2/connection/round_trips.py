@@ -56,8 +56,8 @@ class Pings:
         """An answer has come; one that nobody awaits is ignored."""
         for ping in self._outstanding:
             if ping.payload == payload:
+                ping.answer()  # before it leaves the table, in which those who wait are found when the session ends
                 self._outstanding.remove(ping)
-                ping.answer()
                 return
 
     def wake_all(self) -> None:
@@ -92,9 +92,10 @@ class SettingsSent:
 
     def acknowledged(self) -> None:
         if self._outstanding:
-            sent = self._outstanding.popleft()
+            sent = self._outstanding[0]
             sent.acknowledged = True
             sent.applied.wake_all_locked()
+            self._outstanding.popleft()
 
     def wake_all(self) -> None:
         for sent in self._outstanding:

@@ -56,6 +56,9 @@ class Host(Protocol):
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         """The session is gone."""
 
+    def session_dropped(self) -> None:
+        """A session was garbage collected before its end."""
+
 
 class ServerSession(Session):
     """The server's end of a connection."""
@@ -80,6 +83,7 @@ class ServerSession(Session):
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
         self._watchdog.inactivity = limits.idle_timeout
+        self._fate.on_dropped = host.session_dropped
 
     # -- requests
 
@@ -104,7 +108,16 @@ class ServerSession(Session):
         self._jobs += 1
         state.has_job = True
         stream = ServerStream(self, state)
-        self._monitor.after_unlock(partial(self._host.submit, self, partial(self._handle, stream, event.headers)))
+        self._monitor.after_unlock(partial(self._submit, stream, event.headers))
+
+    def _submit(self, stream: ServerStream, headers: Headers) -> None:
+        try:
+            self._host.submit(self, partial(self._handle, stream, headers))
+        except Exception:
+            logger.exception("no handler can be run for stream %s", stream.id)
+            with self._monitor, self._lock:
+                self._job_done_locked(stream._state)
+                self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         state = self._new_stream_locked(event.stream_id, None)

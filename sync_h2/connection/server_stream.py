@@ -112,7 +112,10 @@ class ServerStream(Stream):
             raise InvalidState("an informational response comes before the final one", stream_id=state.id)
         assert state.id is not None
         self._session._protocol.send_informational(state.id, block)
-        state.sent_info_headers.append(Headers.from_wire(block))
+        fields = Headers.from_wire(block)
+        state.sent_info_headers.append(fields)
+        if fields[":status"] == "100":
+            state.continued = True
         self._session._sender.send_locked()
 
     def push_stream(self, headers: HeadersSource | None = None) -> ServerStream:
@@ -165,7 +168,6 @@ class ServerStream(Stream):
             with self._monitor, self._lock:
                 state = self._state
                 if state.sent_headers is None and not state.continued and not state.closed:
-                    state.continued = True
                     self._inform_locked(encode_informational({":status": 100}))
 
     def _before_writing(self, *, nothing_follows: bool) -> None:

@@ -69,7 +69,7 @@ from .inbound_flow import InboundFlow
 from .limit_log import log_limit
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
-from .receiver import Receiver, read_forever
+from .receiver import Fate, Receiver, read_forever
 from .round_trips import Pings, Pong, SettingsSent
 from .sender import Sender
 from .stream_state import StreamState
@@ -151,6 +151,7 @@ class Session(Observable):
         self._ended = WaitQueue(self._monitor)
 
         self._receiver = Receiver(self)
+        self._fate = Fate()
         self._register_all(listeners)
 
     # -- start
@@ -186,7 +187,7 @@ class Session(Observable):
         # When the session is collected unclosed, its connection is shut down, and so the reader woken, by the timer
         # thread: a finalizer may run anywhere, under any lock.
         session = weakref.ref(self, lambda _: timers.run(transport.shutdown_both))
-        return partial(read_forever, session, transport, self._protocol.frames)
+        return partial(read_forever, session, transport, self._protocol.frames, self._fate)
 
     # -- attributes
 
@@ -487,6 +488,8 @@ class Session(Observable):
 
     def _forget(self, state: StreamState) -> None:
         """Nobody holds the stream any more. Runs on the timer thread."""
+        if self._monitor.refusal is not None:
+            return  # a forked child
         with self._monitor, self._lock:
             unfinished = not state.closed and self._forgotten_locked(state)
             self._inbound.discard(state)
@@ -550,6 +553,7 @@ class Session(Observable):
         if isinstance(error, ConnectionLost) and self._goaway_error is not None:
             error.__cause__ = self._goaway_error  # the peer had said why before it hung up
         self._destroyed = self._closing = True
+        self._fate.ended = True
         self._failed = error is not None
         self._end_reason = error or reason or SessionClosed("the session is closed")
         if abrupt:
@@ -629,6 +633,8 @@ class Session(Observable):
 
     def _goaway_received_locked(self, code: int, last_stream_id: int, data: bytes) -> None:
         self._listeners.emit_locked("goaway", code, last_stream_id, data)
+        self._closing = True  # first, or a stream that ends here would give its slot away
+        self._fail_pending_locked(StreamUnprocessed("the peer is going away", code=ErrorCode.REFUSED_STREAM))
         for stream_id, state in list(self._streams.items()):
             if stream_id > last_stream_id and self._opened_here(stream_id):
                 error = StreamUnprocessed(
@@ -638,7 +644,6 @@ class Session(Observable):
                 )
                 self._protocol.reset(stream_id, ErrorCode.CANCEL)
                 self._close_stream_locked(state, ErrorCode.REFUSED_STREAM, error)
-        self._fail_pending_locked(StreamUnprocessed("the peer is going away", code=ErrorCode.REFUSED_STREAM))
 
     def _opened_here(self, stream_id: int) -> bool:
         raise NotImplementedError

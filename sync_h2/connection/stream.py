@@ -453,7 +453,8 @@ class Stream(Observable):
             self._session._reset_locked(self._state, code, reason)
 
     def _cancel(self) -> None:
-        self.close(ErrorCode.CANCEL)
+        if self._monitor.refusal is None:  # not in a forked child
+            self.close(ErrorCode.CANCEL)
 
     def wait_closed(self, timeout: float | None = None) -> int:
         """Wait until the stream is closed, and return its `rst_code`; raises nothing but `Timeout`."""

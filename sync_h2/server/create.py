@@ -149,6 +149,9 @@ class _SocketHost:
 
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
+        self.session_dropped()
+
+    def session_dropped(self) -> None:
         self._pool.shutdown(wait=False)
 
 

@@ -349,6 +349,9 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
 
+    def session_dropped(self) -> None:
+        """Never: `_sessions` holds them."""
+
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
         with self._monitor, self._lock:
