@@ -27,6 +27,7 @@ from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
 from sync_h2.connection.session import Session
+from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 
 STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
@@ -130,6 +131,7 @@ class Failures:
 @pytest.fixture(autouse=True)
 def _drops_are_expected() -> Iterator[None]:
     """What a call had begun when it was struck is dropped, and warned of; that is not what these tests look at."""
+    timers.ensure_running()  # it stays, and is nobody's
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
