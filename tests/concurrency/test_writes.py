@@ -1,8 +1,9 @@
-"""Writing and reading one stream from several threads, and calls that time out: no octet is lost, doubled or changed."""
+"""Writing and reading one stream from several threads, and calls that time out: no octet is lost, doubled, changed."""
 
 from __future__ import annotations
 
 import random
+import socket
 import statistics
 import threading
 import time
@@ -131,6 +132,39 @@ def test_a_buffer_changed_right_after_write_while_the_writer_is_blocked(
 
     writing = background(write)
     eventually(lambda: session._sender._writer_active and waits(stream), "a write that has to wait for the kernel")
+    received = bytearray()
+    while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
+        received += frame.data
+    received += frame.data
+    writing.result(5)
+    assert received == expected
+    session.destroy()
+
+
+def test_a_buffer_changed_right_after_write_while_frames_wait_in_the_outbox(
+    connections: Connections, background: Any
+) -> None:
+    """The kernel takes a whole outbox at once, and what is framed after that waits for the writer: `write` returns
+    before any octet of it was given to the transport.
+    """
+    session, peer = connections.raw_server(peer_settings={SettingId.INITIAL_WINDOW_SIZE: HUGE})
+    open_all_windows(peer)
+    near = session._transport.sock
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_000_000)
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, HUGE)
+    stream = session.request(UPLOAD)
+    expected = bytearray()
+
+    def write() -> None:
+        for number in range(40):
+            piece = BODY[number : number + 400_000]
+            buffer = bytearray(piece)
+            expected.extend(piece)
+            stream.write(buffer)
+            buffer[:] = b"!" * len(buffer)
+        stream.end()
+
+    writing = background(write)
     received = bytearray()
     while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
         received += frame.data
