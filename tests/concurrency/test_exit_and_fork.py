@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -66,9 +65,6 @@ class Process:
         line = self._process.stdout.readline()
         assert line, self._process.communicate()[1]
         return line.rstrip("\n")
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
 
     def end(self, timeout: float = 20.0) -> tuple[int, str, str]:
         """Exit status, the rest of the output, and stderr."""
@@ -226,14 +222,30 @@ def test_an_exit_status_and_atexit_functions_are_kept(start: Any) -> None:
     assert seconds < LONGEST_EXIT
 
 
+INTERRUPT = """
+def interrupt():
+    main = threading.main_thread().ident
+    eventually(lambda: sys._current_frames()[main].f_code.co_name == "block")
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
 def test_an_interrupt_ends_a_server(start: Any) -> None:
     """Ctrl-C in `serve_forever`: the `with` block closes the server, then the interrupt goes on as anywhere."""
     process = start(
-        IDLE + "say('serving')\ntry:\n    with server:\n        server.serve_forever()\nexcept KeyboardInterrupt:\n"
-        "    say('interrupted')\nassert session.closed or session.destroyed or not server.sessions\n"
+        INTERRUPT
+        + IDLE
+        + """
+in_background(interrupt)
+try:
+    with server:
+        server.serve_forever()
+except KeyboardInterrupt:
+    assert not server.sessions
+    say("interrupted")
+"""
     )
-    assert process.line() == "serving"
-    process.interrupt()
+    assert process.line() == "interrupted"
     seconds, status, errors = process.seconds_to_exit()
     assert (status, errors) == (0, "")
     assert seconds < LONGEST_EXIT
@@ -253,19 +265,20 @@ def test_an_interrupt_ends_a_server(start: Any) -> None:
 def test_an_interrupt_reaches_every_blocking_call(start: Any, call: str) -> None:
     """SIGINT, as Ctrl-C sends it, to a main thread that is blocked; the session goes on or ends clearly."""
     process = start(
-        "client, server_session = pair(lambda stream, headers: (stream.detach(), kept.append(stream)))\nkept = []\n"
-        "kept.append(client.request())\n"
-        "def interrupt():\n"
-        "    main = threading.main_thread().ident\n"
-        "    def blocked():\n"
-        "        frame = sys._current_frames()[main]\n"
-        "        return frame.f_code.co_name == 'block'\n"
-        "    eventually(blocked)\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "in_background(interrupt)\n"
-        f"try:\n    {call}\n"
-        "except KeyboardInterrupt:\n    say('interrupted')\n"
-        "client.destroy()\nclient._wait_gone(10)\nsay('end')\n"
+        INTERRUPT
+        + f"""
+kept = []
+client, server_session = pair(lambda stream, headers: (stream.detach(), kept.append(stream)))
+kept.append(client.request())
+in_background(interrupt)
+try:
+    {call}
+except KeyboardInterrupt:
+    say("interrupted")
+client.destroy()
+client._wait_gone(10)
+say("end")
+"""
     )
     assert process.line() == "interrupted"
     assert process.line() == "end"

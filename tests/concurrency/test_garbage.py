@@ -41,6 +41,7 @@ _OTHER_LOCKS = (f"{PACKAGE}/server/pool.py", f"{PACKAGE}/connection/timers.py")
 @pytest.fixture(autouse=True)
 def _small_heap() -> Iterator[None]:
     """A collection looks at what the test made, not at all of pytest."""
+    timers.ensure_running()  # it stays, and is nobody's
     gc.collect()
     gc.freeze()
     yield
@@ -159,6 +160,7 @@ def exchange(client: Any) -> bytes:
 @pytest.mark.parametrize("where", ["caller", "client's reader", "server's reader", "handler"])
 def test_a_collection_under_the_lock(where: str, dropped: Dropped, monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams of this very session and another session are collected while this session's lock is held."""
+    threads_before = set(threading.enumerate())
     kept: list[Any] = []
     collector: Collector | None = None
     reader_target = Session._reader_target
@@ -204,6 +206,7 @@ def test_a_collection_under_the_lock(where: str, dropped: Dropped, monkeypatch: 
     client.close(timeout=PATIENCE)
     server.close(timeout=PATIENCE)
     timers_are_through()
+    eventually(lambda: set(threading.enumerate()) <= threads_before)
     assert dropped.count("stream") >= VICTIMS
 
 

@@ -24,6 +24,7 @@ from support.threads import PATIENCE, Background, eventually
 from support.tracing import Tracer
 from sync_h2 import ErrorCode, StreamReset, StreamUnprocessed, Timeout
 from sync_h2.connection import waiting
+from sync_h2.connection.timers import timers
 from sync_h2.connection.waiting import Monitor, Waiter, WaitQueue
 from sync_h2.deadline import Deadline
 from sync_h2.testing import pair
@@ -344,21 +345,34 @@ def test_the_wake_comes_when_the_lock_is_free(box: Box, background: Background, 
     assert wakes == [True, True, True]
 
 
-def test_the_main_threads_wakes_come_when_the_lock_is_free(box: Box, background: Background, wakes: list[bool]) -> None:
+def test_the_main_threads_wakes_come_when_it_has_left(
+    box: Box, background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The timer thread, which stands by in case an interrupt stops the main thread, is not faster than the unlock."""
     assert threading.current_thread() is threading.main_thread()
-    waiting.timers.ensure_running()
+    early: list[bool] = []
+    inside = False
+    wake = Waiter.wake
+
+    def observed(waiter: Waiter) -> None:
+        early.append(inside)
+        wake(waiter)
+
+    timers.ensure_running()
     taking = background(box.take)
     eventually(lambda: box.waiting == 1)
+    monkeypatch.setattr(Waiter, "wake", observed)
     timer_was_here: queue.SimpleQueue[None] = queue.SimpleQueue()
     with box.monitor, box.monitor.lock:
+        inside = True
         box.items.append("item")
         box.filled.wake_all_locked()
-        waiting.timers.run(lambda: timer_was_here.put(None))
+        timers.run(lambda: timer_was_here.put(None))
         with contextlib.suppress(queue.Empty):  # it may as well wait for us
             timer_was_here.get(timeout=0.1)
+        inside = False
     assert taking.result(PATIENCE) == "item"
-    assert wakes == [True]
+    assert early == [False]
 
 
 def test_an_action_that_fails_keeps_no_other_from_running(box: Box, caplog: pytest.LogCaptureFixture) -> None:
@@ -421,7 +435,7 @@ def assert_no_wake_is_lost_at_any_line(background: Background) -> None:
 
 
 def test_no_wake_is_lost_when_an_interrupt_strikes_at_any_line(background: Background) -> None:
-    waiting.timers.ensure_running()
+    timers.ensure_running()
     assert_no_wake_is_lost_at_any_line(background)
 
 
@@ -429,7 +443,7 @@ def test_no_wake_is_lost_when_the_timer_thread_looks_too_early(
     background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The timer thread may run what it is given at that very moment, before the main thread takes another step."""
-    run = waiting.timers.run
+    run = timers.run
 
     def run_and_let_it_be_first(job: Callable[[], object]) -> None:
         done: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -438,8 +452,8 @@ def test_no_wake_is_lost_when_the_timer_thread_looks_too_early(
         with contextlib.suppress(queue.Empty):  # a job that waits for the lock is not early
             done.get(timeout=0.05)
 
-    waiting.timers.ensure_running()
-    monkeypatch.setattr(waiting.timers, "run", run_and_let_it_be_first)
+    timers.ensure_running()
+    monkeypatch.setattr(timers, "run", run_and_let_it_be_first)
     assert_no_wake_is_lost_at_any_line(background)
 
 
