@@ -5,7 +5,9 @@ They hold their stream. They block as the stream's own calls do, with the sessio
 
 from __future__ import annotations
 
+import gc
 import io
+import threading
 from typing import TYPE_CHECKING
 
 from .timers import timers
@@ -14,6 +16,17 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
     from .stream import Stream
+
+
+# Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else.
+_collection = threading.local()
+
+
+def _follow_collections(phase: str, info: dict[str, int]) -> None:
+    _collection.under_way = phase == "start"
+
+
+gc.callbacks.append(_follow_collections)
 
 
 class StreamReader(io.RawIOBase):
@@ -61,7 +74,7 @@ class StreamWriter(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         if self.closed:
             raise ValueError("write to a closed file")
-        if self._collected:  # a buffer around this file flushes in its finalizer, where nothing may block
+        if self._is_finalized():  # a buffer around this file flushes in its finalizer, where nothing may block
             return memoryview(data).nbytes
         return self._stream.write(data)
 
@@ -69,7 +82,7 @@ class StreamWriter(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        if self._collected:
+        if self._is_finalized():
             timers.run(self._stream._cancel)
         else:
             self._stream.end()
@@ -84,6 +97,9 @@ class StreamWriter(io.RawIOBase):
     def __del__(self) -> None:
         """In place of IOBase's own, which would call close(), and so end the body with whatever was written so far."""
         self._collected = True  # for a buffer around this file, collected with it, which may call close() yet
+
+    def _is_finalized(self) -> bool:
+        return self._collected or getattr(_collection, "under_way", False)
 
     def _dealloc_warn(self, source: object) -> None:
         # How BufferedWriter and TextIOWrapper say that the close() that follows is a finalizer's.

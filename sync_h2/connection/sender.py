@@ -11,7 +11,6 @@ Methods ending in `_locked` need the session's lock.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -58,6 +57,7 @@ class Sender:
         self._writer_begun = False
         self._writer_active = False
         self._finishing = False
+        self._said_goodbye = False
         self.last_sent = time.monotonic()
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
         self.protocol: Connection  # set by the session, whose protocol in turn emits into the outbox
@@ -169,7 +169,9 @@ class Sender:
             self._finish_now_locked()
 
     def _wrap_locked(self) -> None:
-        if self._outbox.size:
+        if self._said_goodbye:
+            self._outbox.clear()  # nothing may follow it
+        elif self._outbox.size:
             self.last_sent = time.monotonic()
             self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
 
@@ -179,14 +181,22 @@ class Sender:
         self.send_locked()
 
     def _finish_now_locked(self) -> None:
-        if not self.finished:
-            self.finished = True
+        """Everything queued has gone out: say TLS's goodbye, and shut our side down when that has gone out too."""
+        if self.finished:
+            return
+        if not self._said_goodbye:
+            self._said_goodbye = True
             self._transport.close_notify_locked()
-            if self._transport.unsent_locked:
-                with contextlib.suppress(ConnectionLost):  # the peer may have gone first
-                    self._transport.send_some_locked()
-            self._transport.shutdown_write()
-            self._work.wake_all_locked()
+            try:
+                drained = self._transport.send_some_locked()
+            except ConnectionLost:  # the peer has gone first
+                drained = True
+            if not drained:
+                self._wake_writer_locked()
+                return
+        self.finished = True
+        self._transport.shutdown_write()
+        self._work.wake_all_locked()
 
     def _broken_locked(self, error: ConnectionLost) -> None:
         self.finished = True
@@ -242,6 +252,8 @@ class Sender:
                     if self.finished:
                         self._leave_locked()
                         return
+                    if self._writer_active:  # by the goodbye just now
+                        continue
                     waiter = self._work.enlist_locked()
             if waiter is not None:
                 if not waiter.block(_LINGER):

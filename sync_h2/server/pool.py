@@ -79,8 +79,8 @@ class HandlerPool:
                 return
             self._turns[key] = account
             if self._idle:
-                inbox = self._idle.pop()
                 assignment = self._next_locked()
+                inbox = self._idle.pop()
                 worker = None
             elif len(self._workers) < self._max_workers:
                 self._workers_made += 1
