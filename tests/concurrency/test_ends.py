@@ -480,17 +480,23 @@ def test_closing_the_server_in_a_handler(background: Any) -> None:
 
 @pytest.mark.parametrize("end", ["protocol error", "session.destroy", "limit"])
 def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, background: Any, end: str) -> None:
-    """Its data is unread when the session ends. Closing the descriptor then would send a TCP reset, which destroys the
-    GOAWAY on the peer's side.
+    """Its data is unread when the session ends, and the GOAWAY stands behind an upload that the peer has not read.
+    Closing the descriptor then would send a TCP reset, and what stands in the kernel would be lost.
     """
     expected = {
         "protocol error": ErrorCode.PROTOCOL_ERROR,
         "session.destroy": ErrorCode.INTERNAL_ERROR,
         "limit": ErrorCode.ENHANCE_YOUR_CALM,
     }[end]
-    session, peer = connections.raw_server(max_settings=1)
-    stream = session.request()
-    peer.expect(HeadersFrame)
+    session, peer = connections.raw_server(
+        max_settings=1, peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=8_192
+    )
+    peer.open_window(0, 2**31 - 1 - 65_535)
+    peer.settled()
+    stream = session.request(UPLOAD)
+    writing = background(stream.end, LARGE)
+    peer.expect(DataFrame)
+    eventually(lambda: session._sender._writer_active, "a writer that is blocked")
     peer.headers(1, RESPONSE)
     if end == "protocol error":
         peer.sock.sendall(DATA_ON_STREAM_0)
@@ -507,7 +513,7 @@ def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, b
         assert goaway.additional_data == b"max_settings"
     peer.close()
     session.close(timeout=5)
-    assert stream.closed
+    assert isinstance(writing.exception(5), HTTP2Error)
 
 
 # -- descriptors
