@@ -9,7 +9,7 @@ from .connection.client_stream import ClientStream
 from .connection.round_trips import Pong
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
-from .connection.session import Session
+from .connection.session_calls import Session
 from .connection.stream import Stream
 from .constants import ErrorCode
 from .errors import (

@@ -16,7 +16,7 @@ from ..protocol.settings import Settings
 from ..transport.transport import Transport
 from .client_stream import ClientStream
 from .listeners import Listener
-from .session import Session
+from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
 from .waiting import WaitQueue

@@ -30,7 +30,7 @@ from ..transport.transport import END, Transport
 from .scheduler import parse_priority
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .session import SessionCore
 
 logger = logging.getLogger("sync_h2.connection")
 
@@ -47,7 +47,7 @@ class Fate:
         self.on_dropped: Callable[[], None] | None = None
 
 
-def read_forever(session_reference: ref[Session], transport: Transport, frames: FrameReader, fate: Fate) -> None:
+def read_forever(session_reference: ref[SessionCore], transport: Transport, frames: FrameReader, fate: Fate) -> None:
     """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
     try:
         _read_until_end(session_reference, transport, frames)
@@ -61,7 +61,7 @@ def read_forever(session_reference: ref[Session], transport: Transport, frames: 
         _leave(session_reference, transport, fate)
 
 
-def _leave(session_reference: ref[Session], transport: Transport, fate: Fate) -> None:
+def _leave(session_reference: ref[SessionCore], transport: Transport, fate: Fate) -> None:
     session = session_reference()
     if session is not None:
         session._receiver.close_down()
@@ -74,7 +74,7 @@ def _leave(session_reference: ref[Session], transport: Transport, fate: Fate) ->
         warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
 
 
-def _read_until_end(session_reference: ref[Session], transport: Transport, frames: FrameReader) -> None:
+def _read_until_end(session_reference: ref[SessionCore], transport: Transport, frames: FrameReader) -> None:
     while True:
         view = frames.writable()
         lost: HTTP2Error | None = None
@@ -91,7 +91,7 @@ def _read_until_end(session_reference: ref[Session], transport: Transport, frame
 class Receiver:
     """What the reader does with one session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionCore) -> None:
         self._session = session
         self._protocol = session._protocol
         self._frames = session._protocol.frames

@@ -22,7 +22,8 @@ from ..transport.transport import Transport
 from .listeners import Listener
 from .scheduler import parse_priority
 from .server_stream import ServerStream
-from .session import DRAIN_PING, Session
+from .session import DRAIN_PING
+from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import End, StreamState
 

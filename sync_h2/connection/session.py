@@ -7,13 +7,15 @@ methods.
 
 Who may touch what:
 
-- under the lock (`with self._monitor, self._lock`), from any thread: the protocol's state, the outbox, the TLS
-  engine, every field of `_streams` and the StreamStates in it, `_pings`, `_settings_sent`, `_inbound`, the flags
-  `_closing`, `_destroyed`, `_gone`, `_end_reason`, the listeners, the watchdog's deadlines. Methods that need the
-  lock end in `_locked`.
-- set once by the constructor and only read afterwards, without the lock: `_monitor`, `_lock`, `_transport`,
-  `_limits`, `_protocol`, `_sender`, `_dispatcher`, `_listeners`, `_watchdog`.
-- the transport's receiving side belongs to the reader alone; its blocking send to the writer alone.
+- under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
+  in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
+  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_pings`, `_settings_sent`, `_listeners`, `_dispatcher`, `_watchdog`,
+  `_ended` and of the TLS engine. Methods that need the lock end in `_locked`; those classes say so of all their
+  methods.
+- set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
+  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`.
+- of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
+  writer alone. `_fate` is written under the lock, and read by the reader when nobody is left who could write.
 
 The rules of the lock itself stand in waiting.py. Three that decide how this module is written:
 
@@ -31,46 +33,39 @@ and nobody else, closes the descriptor, after the writer has left.
 
 from __future__ import annotations
 
-import builtins
 import logging
 import socket
-import struct
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-from ..constants import MAX_STREAM_ID, ErrorCode
+from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import (
     ConnectionLost,
     HTTP2Error,
-    InvalidArgument,
     InvalidState,
     ProtocolError,
     SessionClosed,
     StreamReset,
     StreamUnprocessed,
-    Timeout,
 )
 from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import format_address
-from ..transport.transport import TLSTransport, Transport
-from .arguments import check_error_code, check_timeout, type_name
+from ..transport.transport import Transport
 from .flow_control import STREAM_WINDOW
 from .inbound_flow import InboundFlow
 from .limit_log import log_limit
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
 from .receiver import Fate, Receiver, read_forever
-from .round_trips import Pings, Pong, SettingsSent
+from .round_trips import Pings, SettingsSent
 from .sender import Sender
 from .stream_state import StreamState
 from .timers import timers
@@ -78,8 +73,6 @@ from .waiting import Monitor, WaitQueue
 from .watchdog import Watchdog
 
 logger = logging.getLogger("sync_h2.connection")
-
-Self = TypeVar("Self", bound="Session")
 
 _EVENTS = frozenset(
     {
@@ -104,8 +97,8 @@ DRAIN_PING = b"draining"
 _KEEPALIVE_PING = b"keepaliv"
 
 
-class Session(Observable):
-    """An HTTP/2 connection. Use `ClientSession` and `ServerSession`; every method may be called from any thread."""
+class SessionCore(Observable):
+    """The state of a session and all that changes it; `Session` (session_calls.py) adds what users call."""
 
     type: str
 
@@ -174,8 +167,8 @@ class Session(Observable):
             self._start()
             reader = threading.Thread(target=self._reader_target(), name="sync_h2-reader", daemon=True)
             reader.start()
-        except BaseException:
-            self.destroy()
+        except BaseException as error:
+            self._interrupted(error)
             self._transport.shutdown_both()
             if reader is None or reader.ident is None:
                 self._receiver.close_down()  # there is no reader that would
@@ -189,199 +182,9 @@ class Session(Observable):
         session = weakref.ref(self, lambda _: timers.run(transport.shutdown_both))
         return partial(read_forever, session, transport, self._protocol.frames, self._fate)
 
-    # -- attributes
-
     @property
     def _peer_name(self) -> str:
         return format_address(self._peer_address) if self._peer_address else "a local peer"
-
-    @property
-    def alpn_protocol(self) -> str | None:
-        """`"h2"` over TLS, `"h2c"` over cleartext."""
-        return self._transport.alpn_protocol
-
-    @property
-    def encrypted(self) -> bool:
-        return self._transport.encrypted
-
-    @property
-    def peer_certificate(self) -> dict[str, Any] | None:
-        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None without TLS or when it showed none."""
-        if not isinstance(self._transport, TLSTransport):
-            return None
-        with self._monitor, self._lock:
-            certificate = self._transport.engine.peer_certificate()
-        assert not isinstance(certificate, bytes)
-        return certificate or None
-
-    @property
-    def connecting(self) -> bool:
-        """True until the peer's SETTINGS have come."""
-        with self._monitor, self._lock:
-            return not self._protocol.settings_received and not self._destroyed
-
-    @property
-    def closed(self) -> bool:
-        """True as soon as closing starts: no new streams."""
-        with self._monitor, self._lock:
-            return self._closing
-
-    @property
-    def destroyed(self) -> bool:
-        with self._monitor, self._lock:
-            return self._destroyed
-
-    @property
-    def local_settings(self) -> Settings:
-        """Our settings, as far as the peer has acknowledged them."""
-        with self._monitor, self._lock:
-            return self._protocol.local_settings
-
-    @property
-    def remote_settings(self) -> Settings:
-        with self._monitor, self._lock:
-            return self._protocol.remote_settings
-
-    @property
-    def pending_settings_ack(self) -> bool:
-        with self._monitor, self._lock:
-            return bool(self._settings_sent)
-
-    # -- calls
-
-    def settings(self, values: Settings | Mapping[str, Any], timeout: float | None = None, wait: bool = False) -> None:
-        """Send SETTINGS; with `wait`, block until the peer has acknowledged them.
-
-        Raises `InvalidArgument` for a value out of range, `Timeout`, and the session's error if it has ended.
-        """
-        changes = values if isinstance(values, Settings) else Settings(**values)
-        with self._monitor, self._lock:
-            self._check_alive_locked()
-            self._protocol.update_settings(changes)
-            if changes.initial_window_size is not None:
-                self._stream_window = changes.initial_window_size
-            sent = self._settings_sent.add()
-            self._watchdog.await_settings_locked()
-            self._sender.send_locked()
-        if wait:
-
-            def acknowledged() -> bool | WaitQueue:
-                if not sent.acknowledged:
-                    self._check_alive_locked()
-                    return sent.applied
-                return True
-
-            self._monitor.wait(acknowledged, Deadline(timeout), "the peer to acknowledge SETTINGS")
-
-    def ping(self, payload: bytes | None = None, timeout: float | None = None) -> Pong:
-        """Send a PING and wait for its answer (RFC 9113 section 6.7).
-
-        `payload` is 8 bytes, by default the start time as a 64-bit little-endian integer. Raises `InvalidArgument`,
-        `PingLimit` when `max_outstanding_pings` are unanswered, `Timeout`, and the session's error when it ends
-        meanwhile.
-        """
-        if payload is None:
-            payload = struct.pack("<Q", time.time_ns() // 1_000_000)
-        elif not isinstance(payload, bytes | bytearray | memoryview) or len(payload) != 8:
-            raise InvalidArgument("a ping's payload must be 8 bytes")
-        with self._monitor, self._lock:
-            self._check_alive_locked()
-            ping = self._pings.add(bytes(payload))
-            self._protocol.ping(ping.payload)
-            self._sender.send_locked()
-
-        def answered() -> Pong | WaitQueue:
-            if ping.pong is None:
-                self._check_alive_locked()
-                return ping.answered
-            return ping.pong
-
-        return self._monitor.wait(answered, Deadline(timeout), "the answer to a PING")
-
-    def goaway(self, code: int = 0, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
-        """Send GOAWAY without closing (RFC 9113 section 6.8). `last_stream_id` None is the last one the peer opened."""
-        check_error_code(code)
-        if last_stream_id is not None and not 0 <= last_stream_id <= MAX_STREAM_ID:
-            raise InvalidArgument(f"last_stream_id must be between 0 and {MAX_STREAM_ID}, not {last_stream_id}")
-        if not isinstance(opaque_data, bytes | bytearray | memoryview):
-            raise TypeError(f"opaque_data must be bytes, not {type_name(opaque_data)}")
-        with self._monitor, self._lock:
-            self._check_alive_locked()
-            self._send_goaway_locked(code, last_stream_id, bytes(opaque_data))
-            self._sender.send_locked()
-
-    def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
-        """Fire `timeout` each time nothing was sent or received for so long; None or 0 switches it off. Closes
-        nothing.
-        """
-        check_timeout(seconds)
-        if callback is not None:
-            self.on("timeout", callback)
-        with self._monitor, self._lock:
-            self._watchdog.inactivity = seconds or None
-            self._watchdog.last_activity = time.monotonic()
-            self._watchdog.rearm_locked()
-
-    def close(self, timeout: float | None = None, *, wait: bool = True) -> None:
-        """Start no new streams, let the open ones finish, then end the connection; waits for that.
-
-        With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns.
-        Raises `Timeout` after `timeout` seconds; the draining goes on.
-        """
-        if self._monitor.refusal is not None:
-            return  # a forked child has let go of it already
-        with self._monitor, self._lock:
-            self._start_closing_locked()
-            self._sender.send_locked()
-        if wait and not self._runs_callback():
-            self._wait_gone(timeout)
-
-    def destroy(self, error: BaseException | None = None, code: int | None = None) -> None:
-        """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection
-        goes.
-        """
-        if code is not None:
-            check_error_code(code)
-        if self._monitor.refusal is not None:
-            return
-        with self._monitor, self._lock:
-            if error is None:
-                reason = None
-            elif isinstance(error, HTTP2Error):
-                reason = error
-            else:
-                reason = SessionClosed(f"the session was destroyed: {error!r}")
-                reason.__cause__ = error
-            if code is None:
-                code = ErrorCode.NO_ERROR if error is None else ErrorCode.INTERNAL_ERROR
-            self._end_locked(reason, code)
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Cancel streams that nobody reads or writes, close within `close_timeout`, then destroy; at once after an
-        exception.
-        """
-        if self._monitor.refusal is not None:
-            return
-        if kind is not None:
-            self.destroy()
-            if not self._runs_callback():
-                self._wait_gone(None)
-            return
-        with self._monitor, self._lock:
-            for state in list(self._streams.values()):
-                if not (state.arrived.waiting or state.progressed.waiting):
-                    self._reset_locked(state, ErrorCode.CANCEL)
-        try:
-            self.close(self._limits.close_timeout)
-        except Timeout:
-            logger.warning("%r did not close within %s s and is destroyed", self, self._limits.close_timeout)
-            self.destroy()
-            self._wait_gone(None)
 
     def __repr__(self) -> str:
         state = "gone" if self._gone else "destroyed" if self._destroyed else "closing" if self._closing else "open"

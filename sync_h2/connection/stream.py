@@ -29,7 +29,7 @@ from .waiting import WaitQueue
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from .session import Session
+    from .session_calls import Session
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Stream")

@@ -16,7 +16,7 @@ from ..errors import ConnectionLost, ProtocolError
 from .timers import Timed, timers
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .session import SessionCore
 
 LINGER = 1.0
 """How long, in seconds, a session that has ended waits for the peer's EOF before it shuts the connection down both
@@ -27,7 +27,7 @@ ways.
 class Watchdog:
     """The deadlines of one session; each is a moment of `time.monotonic()`, or None."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionCore) -> None:
         self._session = session
         self._limits = session._limits
         self._weak_self: weakref.ref[Timed] = weakref.ref(self)

@@ -25,8 +25,7 @@ import pytest
 from support.leaks import open_descriptors
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
-from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
-from sync_h2.connection.session import Session
+from sync_h2 import ErrorCode, HTTP2Error, Session, connect, create_server, serve_socket
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 

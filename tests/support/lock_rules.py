@@ -96,7 +96,7 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         (listeners, "call_listener"),
         (server, "call_listener"),
         (server_session.ServerSession, "_handle"),
-        (session.Session, "_session_gone"),
+        (session.SessionCore, "_session_gone"),
         (server.ThreadingServer, "handlers"),
         (server.ThreadingServer, "session_idle"),
         (server.ThreadingServer, "session_ended"),
