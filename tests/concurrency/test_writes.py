@@ -54,7 +54,8 @@ def test_writes_that_time_out_leave_siblings_and_framing_intact(connections: Con
     """Windows open by little, the kernel holds little, calls time out all the time: each body arrives as it was."""
     session, peer = connections.raw_server(peer_settings={SettingId.INITIAL_WINDOW_SIZE: 10_000}, receive_buffer=8_192)
     peer.settled()
-    streams = [session.request(UPLOAD) for _ in range(6)]
+    # With content-length too: what a call withdrew may be written again.
+    streams = [session.request({**UPLOAD, **length}) for length in ({}, {"content-length": 600_000}) for _ in range(3)]
     bodies = {stream.id: BODY[number : number + 600_000] for number, stream in enumerate(streams)}
     timed_out: list[int] = []
 
