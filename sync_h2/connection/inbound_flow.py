@@ -32,15 +32,6 @@ class InboundFlow:
         if self._connection.size > DEFAULT_WINDOW_SIZE:
             self._protocol.open_window(0, self._connection.size - DEFAULT_WINDOW_SIZE)
 
-    def resize(self, size: int) -> None:
-        """Have the connection's window be `size` from now on; a smaller one comes about as data arrives."""
-        growth = size - self._connection.size
-        self._connection.size = size
-        if growth > 0:
-            self._protocol.open_window(0, growth)
-        else:
-            self._connection.owed += growth
-
     def arrived(self, count: int) -> None:
         """`count` bytes of the connection's window have been used up."""
         self._withheld += count

@@ -333,11 +333,7 @@ class Stream(Observable):
                 started = True
             if not posted.remaining and (not ends or state.local_ended or state.wait_for_trailers):
                 return length
-            if state.closed:
-                error = self._closed_error_locked()
-                if isinstance(error, Timeout):
-                    error.bytes_written = posted.position
-                raise error
+            self._raise_if_closed_locked()
             if posted.position > seen:
                 seen = posted.position
                 self._progress(deadline, timeout)

@@ -132,7 +132,7 @@ class StreamState:
 
     def __init__(self, monitor: Monitor, listeners: Listeners, window_size: int) -> None:
         self.id: int | None = None
-        self.handle: weakref.ref[Stream] | None = None
+        self.handle: weakref.ref[Stream] | None = None  # kept for its callback
         self.request_method = "GET"
         self.request_headers: Headers | None = None
         self.is_push = False
@@ -195,6 +195,3 @@ class StreamState:
     def unread(self) -> int:
         """Bytes that hold memory because nobody has read them."""
         return len(self.buffer) - self.precredited
-
-    def handle_or_none(self) -> Stream | None:
-        return self.handle() if self.handle is not None else None
