@@ -214,7 +214,8 @@ def test_the_interpreter_ends_at_once_and_silently(start: Any, open_things: str)
 
 def test_an_exit_status_and_atexit_functions_are_kept(start: Any) -> None:
     process = start(
-        BLOCKED_HANDLERS + "import atexit\natexit.register(exchange, pair(echo)[0])\nsay('end')\nsys.exit(7)"
+        BLOCKED_HANDLERS
+        + "import atexit\nmine = pair(echo)\natexit.register(exchange, mine[0])\nsay('end')\nsys.exit(7)"
     )
     assert process.line() == "end"
     seconds, status, errors = process.seconds_to_exit()
@@ -583,7 +584,13 @@ def test_forks_under_traffic(start: Any) -> None:
         start,
         """
 import logging
-logging.basicConfig(level=logging.INFO, stream=open(os.devnull, "w"))
+nowhere = os.open(os.devnull, os.O_WRONLY)
+
+class Handler(logging.Handler):  # a file object's own lock does not survive a fork
+    def emit(self, record):
+        os.write(nowhere, self.format(record).encode())
+
+logging.basicConfig(level=logging.INFO, handlers=[Handler()])
 server = sync_h2.create_server(echo)
 server.start()
 stop = threading.Event()

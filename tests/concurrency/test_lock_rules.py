@@ -182,26 +182,26 @@ def test_a_callers_mistake_does_not_end_the_session() -> None:
     stream = client.request({":method": "POST"})
     mistakes: list[Callable[[], object]] = [
         lambda: client.ping(b"short"),
-        lambda: client.ping("8 letter"),  # type: ignore[arg-type]  # the mistake
-        lambda: client.request([("name", object())]),  # type: ignore[list-item]  # the mistake
+        lambda: client.ping("8 letter"),
+        lambda: client.request([("name", object())]),
         lambda: client.request({"bad name": "x"}),
-        lambda: client.request(weight="heavy"),  # type: ignore[arg-type]  # the mistake
+        lambda: client.request(weight="heavy"),
         lambda: client.settings({"initial_window_size": "x"}),
         lambda: client.settings({"max_frame_size": 1}),
-        lambda: client.goaway(opaque_data="x"),  # type: ignore[arg-type]  # the mistake
-        lambda: client.goaway(last_stream_id="x"),  # type: ignore[arg-type]  # the mistake
-        lambda: client.destroy(code="x"),  # type: ignore[arg-type]  # the mistake
-        lambda: client.set_timeout("x"),  # type: ignore[arg-type]  # the mistake
+        lambda: client.goaway(opaque_data="x"),
+        lambda: client.goaway(last_stream_id="x"),
+        lambda: client.destroy(code="x"),
+        lambda: client.set_timeout("x"),
         lambda: client.on("response_", print),
-        lambda: stream.write("text"),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.write(3),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.read(1.5),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.readinto(b"read-only"),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.readline("x"),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.close("x"),  # type: ignore[arg-type]  # the mistake
-        lambda: stream.set_timeout("x"),  # type: ignore[arg-type]  # the mistake
+        lambda: stream.write("text"),
+        lambda: stream.write(3),
+        lambda: stream.read(1.5),
+        lambda: stream.readinto(b"read-only"),
+        lambda: stream.readline("x"),
+        lambda: stream.close("x"),
+        lambda: stream.set_timeout("x"),
         lambda: stream.send_trailers({"x": "y"}),
-        lambda: stream.write(b"x", timeout="soon"),  # type: ignore[arg-type]  # the mistake
+        lambda: stream.write(b"x", timeout="soon"),
     ]
     for mistake in mistakes:
         with pytest.raises((TypeError, InvalidArgument, InvalidState)):
@@ -302,7 +302,7 @@ def test_ends_with_an_error_keep_the_rules(caplog: pytest.LogCaptureFixture) -> 
             far.shutdown(socket.SHUT_WR)
             with pytest.raises(HTTP2Error):
                 stream.read(timeout=10)
-            eventually(lambda session=session: session.destroyed)  # type: ignore[misc]  # bound at once
+            eventually(lambda session=session: session.destroyed)
         session._wait_gone(10)
 
 
