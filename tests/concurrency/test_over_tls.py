@@ -340,6 +340,8 @@ def test_octets_that_are_no_record_end_everything_with_a_tls_error(
         below.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     for call in calls:
         assert isinstance(call.exception(5), TLSError)
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert"):  # the peer is told why
+        peer.until_end()
     peer.close()
     session.close(timeout=5)
 

@@ -32,6 +32,7 @@ class Gate:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._open = False
+        self._free: set[str] = set()
         self.running: list[str] = []
         self.most_running = 0
 
@@ -40,7 +41,7 @@ class Gate:
             self.running.append(name)
             self.most_running = max(self.most_running, len(self.running))
             self._condition.notify_all()
-            assert self._condition.wait_for(lambda: self._open, PATIENCE)
+            assert self._condition.wait_for(lambda: self._open or name in self._free, PATIENCE)
             self.running.remove(name)
             self._condition.notify_all()
 
@@ -49,7 +50,13 @@ class Gate:
         with self._condition:
             assert self._condition.wait_for(lambda: len(self.running) == count, PATIENCE), self.running
 
+    def let_go(self, name: str) -> None:
+        with self._condition:
+            self._free.add(name)
+            self._condition.notify_all()
+
     def open(self) -> None:
+        """Let everybody go, and those who come."""
         with self._condition:
             self._open = True
             self._condition.notify_all()
@@ -120,10 +127,15 @@ def test_handlers_of_streams_that_were_reset_count_until_they_return(connections
         peer.headers(stream_id, REQUEST, end_stream=True)
         assert peer.expect(RstStreamFrame, stream_id).error_code == ErrorCode.REFUSED_STREAM
     assert len(gate.running) == 3
-    gate.open()
-    eventually(lambda: session._jobs == 0)
+    gate.let_go("/0")
+    eventually(lambda: session._jobs == 2)
     peer.headers(13, REQUEST, end_stream=True)
+    gate.wait_for(3)
+    peer.headers(15, REQUEST, end_stream=True)
+    assert peer.expect(RstStreamFrame, 15).error_code == ErrorCode.REFUSED_STREAM
+    gate.open()
     assert peer.expect(HeadersFrame, 13)
+    eventually(lambda: session._jobs == 0)
 
 
 # -- what handlers do
