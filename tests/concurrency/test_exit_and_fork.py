@@ -19,6 +19,9 @@ import gc, os, queue, signal, socket, sys, threading, time, warnings
 import sync_h2
 from sync_h2.testing import pair
 
+if os.environ.get("SYNC_H2_STRESS") == "1":
+    sys.setswitchinterval(1e-6)
+
 def echo(stream, headers):
     stream.end(stream.read())
 

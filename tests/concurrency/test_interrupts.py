@@ -242,6 +242,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> None:
@@ -290,6 +291,7 @@ def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[t
             return [f"{target} is left" for _, target in left] + threads_left(threads_before)
 
 
+@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", ["connect", "serve_socket"])
 def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> None:
@@ -315,6 +317,7 @@ def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> Non
         failures.check()
 
 
+@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", ["start", "close", "with"])
 def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
@@ -402,6 +405,7 @@ def exchange_everything(client: Any) -> object:
     return bytes(body)
 
 
+@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
