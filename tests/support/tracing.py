@@ -28,10 +28,10 @@ _EXIT_CALLS = (
 
 @functools.cache
 def _operations(code: CodeType) -> dict[int, list[str]]:
-    """By offset: the names of the instruction there and of the three that follow."""
+    """By offset: the names of the instruction there and of the four that follow."""
     instructions = list(dis.get_instructions(code))
     return {
-        instruction.offset: [following.opname for following in instructions[index : index + 4]]
+        instruction.offset: [following.opname for following in instructions[index : index + 5]]
         for index, instruction in enumerate(instructions)
     }
 
@@ -42,7 +42,10 @@ def _can_be_struck(frame: FrameType) -> bool:
     that strikes in a finalizer reaches nobody: it is printed and forgotten.
     """
     operations = _operations(frame.f_code).get(frame.f_lasti, [])
-    if not operations or operations[0] in _NOTHING or operations in _EXIT_CALLS:
+    if not operations or operations[0] in _NOTHING:
+        return False
+    keeps_a_result = operations[0] in ("SWAP", "ROT_TWO")
+    if operations[keeps_a_result : keeps_a_result + 4] in _EXIT_CALLS:
         return False
     caller: FrameType | None = frame
     while caller is not None and caller.f_code.co_filename.startswith(PACKAGE):
