@@ -2,7 +2,8 @@
 
 A trace function raises at one line of the package, the n-th time that line is run. Afterwards the session either goes
 on rightly, which an exchange from another thread shows, or has ended with a clear error; nothing hangs, and no thread
-and no descriptor is left. With SYNC_H2_STRESS=1 every line is struck several times, otherwise a sample once.
+and no descriptor is left. With SYNC_H2_STRESS=1 every line is struck, the first and the last time it is run; otherwise
+a sample.
 """
 
 from __future__ import annotations
@@ -42,9 +43,8 @@ def strikes(lines: Counter[Line]) -> Iterator[tuple[Line, int]]:
     ordered = sorted(lines)
     if STRESS:
         for line in ordered:
-            for occurrence in sorted({1, 2, lines[line] // 2, lines[line]} - {0}):
-                if occurrence <= lines[line]:
-                    yield line, occurrence
+            for occurrence in sorted({1, lines[line]}):
+                yield line, occurrence
         return
     step = -(-len(ordered) // SAMPLE)
     for index in range(len(ordered) % step, len(ordered), step):
