@@ -106,6 +106,7 @@ def test_streams_that_died_while_their_handlers_waited_are_skipped(connections: 
     first = client.request({":path": "/first"})
     gate.wait_for(1)
     waiting = [client.request({":path": f"/{number}"}) for number in range(10)]
+    eventually(lambda: len(server._streams) == 11)
     for stream in waiting[:9]:
         stream.close(ErrorCode.CANCEL)
     eventually(lambda: len(server._streams) == 2)
