@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import time
 
+from .errors import InvalidArgument
+
 # poll(2), which waits for sockets, counts milliseconds in a C int: 24 days. Whoever asks for more means for ever.
 LONGEST_TIMEOUT = 2_000_000.0
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise TypeError or InvalidArgument unless `timeout` is a time in seconds, or None."""
+    if timeout is None:
+        return
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
+        raise TypeError(f"a timeout must be a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0:  # written so that NaN is refused too
+        raise InvalidArgument(f"a timeout must not be negative, not {timeout}")
 
 
 class Deadline:
@@ -14,6 +26,7 @@ class Deadline:
     __slots__ = ("_moment", "timeout")
 
     def __init__(self, timeout: float | None) -> None:
+        check_timeout(timeout)
         self.timeout = None if timeout is None or timeout > LONGEST_TIMEOUT else timeout
         self.restart()
 

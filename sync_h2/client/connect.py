@@ -89,6 +89,8 @@ def _transport(
 
 def _parse(authority: str) -> tuple[str, str, int, str]:
     """Scheme, host or path, port, and the `:authority` that requests carry."""
+    if not isinstance(authority, str):
+        raise TypeError(f"an authority is a str, not {type(authority).__name__}")
     if authority.startswith(UNIX_PREFIX):
         path = authority[len(UNIX_PREFIX) :]
         if not path:
@@ -100,6 +102,8 @@ def _parse(authority: str) -> tuple[str, str, int, str]:
         raise InvalidArgument(f"{authority!r} is no URL: {error}") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise InvalidArgument(f"{authority!r} is no https://host[:port], http://host[:port] or unix:/path")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise InvalidArgument(f"{authority!r} names more than a server: a path belongs into request()")
     if parts.username is not None or parts.password is not None:
         raise InvalidArgument("an authority takes no user name or password: send an authorization header")
     try:

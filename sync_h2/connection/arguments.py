@@ -4,8 +4,6 @@ session.
 
 from __future__ import annotations
 
-import math
-
 from ..errors import InvalidArgument
 
 
@@ -19,13 +17,3 @@ def check_error_code(code: object) -> None:
         raise TypeError(f"an error code must be an int, not {type_name(code)}")
     if not 0 <= code < 2**32:
         raise InvalidArgument(f"an error code must be between 0 and 2**32 - 1, not {code}")
-
-
-def check_timeout(seconds: object) -> None:
-    """A time in seconds, or None."""
-    if seconds is None:
-        return
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-        raise TypeError(f"a timeout must be a number of seconds or None, not {type_name(seconds)}")
-    if math.isnan(seconds) or seconds < 0:
-        raise InvalidArgument(f"a timeout must not be negative, not {seconds}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+_SMALL = 1024  # bytes; pieces below are joined
+_TAIL = 16 * 1024  # bytes up to which
+
 
 class ReceiveBuffer:
     """A queue of byte chunks, read from the front; `len()` is the number of bytes."""
@@ -11,7 +14,7 @@ class ReceiveBuffer:
     __slots__ = ("_chunks", "_position", "_size", "consumed")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes | bytearray] = deque()
         self._position = 0  # how much of the first chunk has been read
         self._size = 0
         self.consumed = 0  # bytes that were ever read or dropped: where the front is in the whole body
@@ -20,9 +23,19 @@ class ReceiveBuffer:
         return self._size
 
     def append(self, data: bytes) -> None:
-        if data:
-            self._chunks.append(data)
-            self._size += len(data)
+        if not data:
+            return
+        self._size += len(data)
+        chunks = self._chunks
+        if len(data) >= _SMALL or not chunks:
+            chunks.append(data)
+            return
+        # An object for each of many small pieces would take many times their size.
+        last = chunks[-1]
+        if isinstance(last, bytearray) and len(last) < _TAIL:
+            last += data
+        else:
+            chunks.append(bytearray(data))
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes from the front; all there are when `count` is negative."""
@@ -30,7 +43,7 @@ class ReceiveBuffer:
             return b""
         if count < 0 or count >= self._size:
             if len(self._chunks) == 1 and not self._position:
-                data = self._chunks[0]
+                data = bytes(self._chunks[0])
             else:
                 first = self._chunks[0]
                 self._chunks[0] = first[self._position :]
@@ -47,10 +60,12 @@ class ReceiveBuffer:
         room = len(target)
         while self._chunks and filled < room:
             chunk = self._chunks[0]
-            piece = memoryview(chunk)[self._position : self._position + room - filled]
-            target[filled : filled + len(piece)] = piece
-            filled += len(piece)
-            self._position += len(piece)
+            # Released at once: a bytearray that somebody looks at can't grow.
+            with memoryview(chunk)[self._position : self._position + room - filled] as piece:
+                length = len(piece)
+                target[filled : filled + length] = piece
+            filled += length
+            self._position += length
             if self._position == len(chunk):
                 self._chunks.popleft()
                 self._position = 0

@@ -40,11 +40,10 @@ _HEADER_BLOCK_FRAMES = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 class Fate:
     """What the reader has to know of its session when that was garbage collected."""
 
-    __slots__ = ("ended", "on_dropped")
+    __slots__ = ("ended",)
 
     def __init__(self) -> None:
         self.ended = False
-        self.on_dropped: Callable[[], None] | None = None
 
 
 def read_forever(session_reference: ref[SessionCore], transport: Transport, frames: FrameReader, fate: Fate) -> None:
@@ -67,8 +66,6 @@ def _leave(session_reference: ref[SessionCore], transport: Transport, fate: Fate
         session._receiver.close_down()
         return
     transport.close()
-    if fate.on_dropped is not None:
-        fate.on_dropped()
     if not fate.ended:
         # Said here and not in a finalizer, which could run anywhere.
         warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
@@ -272,7 +269,9 @@ class Receiver:
 
     def _priority_update_locked(self, event: events.PriorityUpdateReceived) -> None:
         state = self._session._streams.get(event.prioritized_stream_id)
-        if state is not None:
+        if state is None:
+            self._session._early_priority_locked(event.prioritized_stream_id, event.value)
+        else:
             self._sender.unschedule_locked(state)
             state.urgency, state.sequential = parse_priority(event.value)
             self._sender.schedule_locked(state)

@@ -50,7 +50,9 @@ class Sender:
         self._scheduler = Scheduler()
         self._on_local_end_locked = on_local_end_locked
         self._on_broken_locked = on_broken_locked
-        self._blocked: list[StreamState] = []  # they have stream window, but the connection's is used up
+        self._blocked: dict[
+            StreamState, None
+        ] = {}  # in the order in which they came; they have stream window, but the connection's is used up
         self._work = WaitQueue(monitor)
         self.writer_left = WaitQueue(monitor)
         self._writer_running = False  # its thread is there, or is being started
@@ -72,10 +74,12 @@ class Sender:
     def schedule_locked(self, state: StreamState) -> None:
         """Let a stream take part if it has something to send: after posting, and after its window or state changed."""
         if state.outgoing and state.id is not None and not state.closed:
+            self._blocked.pop(state, None)
             self._scheduler.add(state)
 
     def unschedule_locked(self, state: StreamState) -> None:
         self._scheduler.remove(state)
+        self._blocked.pop(state, None)
 
     def withdraw_locked(self, state: StreamState, *items: Posted | End) -> None:
         """Take back what was posted and has not been framed."""
@@ -86,7 +90,7 @@ class Sender:
             self._scheduler.remove(state)
 
     def connection_window_opened_locked(self) -> None:
-        blocked, self._blocked = self._blocked, []
+        blocked, self._blocked = self._blocked, {}
         for state in blocked:
             self.schedule_locked(state)
 
@@ -111,7 +115,7 @@ class Sender:
             window = protocol.send_window(state.id)
             if window <= 0:
                 if protocol.outbound_window() <= 0:
-                    self._blocked.append(state)
+                    self._blocked[state] = None
                 return None
             count = min(window, item.remaining, protocol.max_outbound_frame_size, LARGEST_FRAME)
             piece = item.take(count)

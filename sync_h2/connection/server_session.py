@@ -57,9 +57,6 @@ class Host(Protocol):
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         """The session is gone."""
 
-    def session_dropped(self) -> None:
-        """A session was garbage collected before its end."""
-
 
 class ServerSession(Session):
     """The server's end of a connection."""
@@ -81,10 +78,10 @@ class ServerSession(Session):
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
         # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
         self._jobs = 0
+        self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
         self._watchdog.inactivity = limits.idle_timeout
-        self._fate.on_dropped = host.session_dropped
 
     # -- requests
 
@@ -95,17 +92,27 @@ class ServerSession(Session):
         if headers is not None:
             state.request_headers = headers
             state.request_method = headers[":method"]
-            if "priority" in headers:
-                state.urgency, state.sequential = parse_priority(headers["priority"])
+            signal = self._early_priorities.pop(stream_id, None) or headers.get("priority")
+            if signal is not None:
+                state.urgency, state.sequential = parse_priority(signal)
         self._streams[stream_id] = state
         return state
 
+    def _early_priority_locked(self, stream_id: int, value: str) -> None:
+        """RFC 9218 section 7.1: what comes before its request is kept, the latest of it; within bounds."""
+        last_stream_id = self._protocol.last_inbound_stream_id
+        self._early_priorities = {
+            early: kept for early, kept in self._early_priorities.items() if early > last_stream_id
+        }
+        if stream_id > last_stream_id and len(self._early_priorities) < self._limits.max_concurrent_streams:
+            self._early_priorities[stream_id] = value
+
     def _request_received_locked(self, event: events.RequestReceived) -> None:
+        if self._jobs >= self._limits.max_concurrent_streams:
+            self._protocol.refuse(event.stream_id)
+            return
         state = self._new_stream_locked(event.stream_id, event.headers)
         state.remote_ended = state.ended_with_headers = event.end_stream
-        if self._jobs >= self._limits.max_concurrent_streams:
-            self._reset_locked(state, ErrorCode.REFUSED_STREAM)
-            return
         self._jobs += 1
         state.has_job = True
         stream = ServerStream(self, state)
@@ -210,9 +217,7 @@ class ServerSession(Session):
     def _forgotten_locked(self, state: StreamState) -> bool:
         if state.end_posted:
             # The answer is complete and on its way; only what the peer still sends is of no interest.
-            state.reset_after_end = ErrorCode.NO_ERROR
-            if state.local_ended:
-                self._reset_locked(state, ErrorCode.NO_ERROR)
+            self._decline_rest_locked(state)
             return False
         self._reset_locked(state, ErrorCode.CANCEL)
         return True

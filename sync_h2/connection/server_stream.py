@@ -28,6 +28,8 @@ class ServerStream(Stream):
 
     __slots__ = ()
 
+    _answers = True
+
     _session: ServerSession
 
     @property

@@ -198,6 +198,9 @@ class SessionCore(Observable):
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         raise NotImplementedError("only a server's protocol gives this event")
 
+    def _early_priority_locked(self, stream_id: int, value: str) -> None:
+        raise NotImplementedError("only a server's protocol gives this event")
+
     def _response_received_locked(self, event: events.ResponseReceived) -> None:
         raise NotImplementedError("only a client's protocol gives this event")
 
@@ -246,6 +249,12 @@ class SessionCore(Observable):
             self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
         elif state.reset_after_end is not None:
             self._reset_locked(state, state.reset_after_end)
+
+    def _decline_rest_locked(self, state: StreamState) -> None:
+        """Our side is whole; what the peer still has to send is of no use: RST_STREAM(NO_ERROR) once ours is out."""
+        state.reset_after_end = ErrorCode.NO_ERROR
+        if state.local_ended:
+            self._reset_locked(state, ErrorCode.NO_ERROR)
 
     def _remote_end_locked(self, state: StreamState) -> None:
         """The peer's END_STREAM has arrived."""
@@ -334,9 +343,13 @@ class SessionCore(Observable):
 
     def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
         """The peer broke the protocol, or a limit: GOAWAY with the error's code, then the end."""
-        if limit is not None:
-            self._monitor.after_unlock(partial(log_limit, self, limit, error))
-        self._end_locked(error, error.code or ErrorCode.PROTOCOL_ERROR, opaque_data=(limit or "").encode())
+        log = self._log_end if limit is None else partial(log_limit, self, limit)
+        self._end_locked(error, error.code or ErrorCode.PROTOCOL_ERROR, opaque_data=(limit or "").encode(), log=log)
+
+    def _log_end(self, error: HTTP2Error) -> None:
+        # What a server's peers do wrong is no concern of its operator's.
+        ours = self.type == "client" and not isinstance(error, ConnectionLost)
+        logger.log(logging.WARNING if ours else logging.INFO, "%r ended: %s", self, error)
 
     def _end_locked(
         self,
@@ -346,6 +359,7 @@ class SessionCore(Observable):
         reason: HTTP2Error | None = None,
         opaque_data: bytes = b"",
         abrupt: bool = True,
+        log: Callable[[HTTP2Error], None] | None = None,
     ) -> None:
         """The end of everything; `goaway_code` None sends no GOAWAY. When not `abrupt`, what is queued still goes out.
 
@@ -370,8 +384,7 @@ class SessionCore(Observable):
         self._pings.wake_all()
         self._settings_sent.wake_all()
         if error is not None and not self._listeners.emit_locked("error", error):
-            level = logging.INFO if isinstance(error, ConnectionLost) else logging.WARNING
-            self._monitor.after_unlock(lambda: logger.log(level, "%r ended: %s", self, error))
+            self._monitor.after_unlock(partial(log or self._log_end, error))
         self._watchdog.linger_locked()
         self._sender.finish_locked()
 

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..constants import MAX_STREAM_ID, ErrorCode
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, SessionClosed, Timeout
 from ..protocol.settings import Settings
 from ..transport.transport import TLSTransport
-from .arguments import check_error_code, check_timeout, type_name
+from .arguments import check_error_code, type_name
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from ..constants import ErrorCode
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidState, StreamReset, Timeout
 from ..protocol.headers import Headers, HeadersSource, encode_trailers
-from .arguments import check_error_code, check_timeout, type_name
+from .arguments import check_error_code, type_name
 from .files import StreamReader, StreamWriter
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .stream_state import End, Posted, StreamState, Trailers
@@ -72,6 +72,7 @@ class Stream(Observable):
     """One HTTP/2 stream. Use what `session.request` and the server's handlers give."""
 
     _end_hint = ""
+    _answers = False  # whether our side is the answer: a server's stream
 
     __slots__ = ("__weakref__", "_listeners", "_lock", "_monitor", "_rfile", "_session", "_state", "_wfile")
 
@@ -263,7 +264,9 @@ class Stream(Observable):
         try:
             return self._wait(attempt, deadline, "the end of the body")
         finally:
-            state.reading_all = False  # an assignment is atomic; the reader looks at it under the lock
+            with self._monitor, self._lock:
+                state.reading_all = False
+                state.arrived.wake_all_locked()  # nobody else was woken by what came meanwhile
 
     def _take_all_locked(self) -> bytes:
         data = self._state.buffer.read(-1)
@@ -482,16 +485,18 @@ class Stream(Observable):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is
-        left cancelled.
+        left cancelled. A server's side is ended in any case, and what the client still sends is declined (NO_ERROR).
         """
         state = self._state
-        if kind is None and state.remote_ended and not state.end_posted and not state.closed:
+        if kind is None and (state.remote_ended or self._answers) and not state.end_posted and not state.closed:
             self.end()
         with self._monitor, self._lock:
-            if kind is None and state.end_posted and state.remote_ended:
-                self._session._inbound.discard(state)
-            else:
+            if kind is not None or not state.end_posted or not (state.remote_ended or self._answers):
                 self._session._reset_locked(state, ErrorCode.CANCEL)
+                return
+            self._session._inbound.discard(state)
+            if not state.remote_ended:
+                self._session._decline_rest_locked(state)
 
     def __repr__(self) -> str:
         state = self._state

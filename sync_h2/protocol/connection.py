@@ -43,11 +43,6 @@ _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
 
-# An application has use for a few 1xx responses to a request; each is kept until it asks.
-_MOST_INFORMATIONAL = 64
-_STATUS_WITHOUT_CONTENT = frozenset({b"204", b"304"})  # RFC 9110 section 6.4.1
-_SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})  # RFC 9110 section 9.2.1
-
 
 class Connection(MessageReceiving):
     """Both directions of one connection."""
@@ -221,8 +216,6 @@ class Connection(MessageReceiving):
             values = settings_from_items(_SETTINGS_ENTRY.iter_unpack(payload))
         except InvalidArgument as error:
             raise ProtocolError(str(error.message), code=error.code) from error
-        if self.client and values.enable_push:
-            raise protocol_error("a server's SETTINGS enable push (RFC 9113 section 6.5.2)")
         self._apply_remote_settings(values)
         self._emit(False, (frame_header(0, FrameType.SETTINGS, _ACK, 0),))
         return [SettingsReceived(values)]

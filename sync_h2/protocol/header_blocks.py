@@ -131,7 +131,9 @@ class HeaderBlockReader:
         except (HPACKError, IndexError, TypeError, ValueError) as error:
             # Some of hpack's messages hold the whole block.
             raise ProtocolError(
-                f"HPACK decoding failed: {str(error)[:100]}", code=ErrorCode.COMPRESSION_ERROR
+                # Some of hpack's messages end with the octets as a Python object.
+                f"HPACK decoding failed: {str(error).partition(': <')[0][:100]}",
+                code=ErrorCode.COMPRESSION_ERROR,
             ) from error
         size = sum([len(name) + len(value) for name, value in block.fields]) + 32 * len(block.fields)
         block.too_large = size > self._max_header_list_size or len(block.fields) > self._max_header_pairs

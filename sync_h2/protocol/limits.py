@@ -17,6 +17,7 @@ from ..errors import InvalidArgument, ProtocolError
 PADDING_STRATEGIES = ("none", "max", "aligned")
 _FORGIVENESS_SECONDS = 60.0
 _LATE_FRAMES = 3  # headers, trailers, an empty DATA that ends the stream
+_MOST_RESETS_UNDER_WAY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +134,11 @@ class FloodGuard:
         self._max_rejected_streams = limits.max_session_rejected_streams
         self._rejected_streams = 0
         self._late_frames = 0
+        self._most_late_frames = _LATE_FRAMES * _MOST_RESETS_UNDER_WAY
 
     def expect_late_frames(self) -> None:
         """This side resets a stream: what an honest peer had sent on it by then is no flood."""
-        self._late_frames += _LATE_FRAMES
+        self._late_frames = min(self._late_frames + _LATE_FRAMES, self._most_late_frames)
 
     def count_reset(self, stream_id: int) -> None:
         """A stream that the peer opened and reset, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from hpack import HeaderTuple
 
-from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, PREFACE, FrameFlag, FrameType
+from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, PREFACE, ErrorCode, FrameFlag, FrameType
 from ..errors import InvalidArgument, InvalidState
 from .extension_frames import build_altsvc, build_origin, build_priority_update
 from .framing import frame_header
@@ -293,6 +293,16 @@ class Sending(ConnectionState):
         self._flood_guard.expect_late_frames()
         self._emit_reset(stream_id, code)
         return True
+
+    def refuse(self, stream_id: int) -> None:
+        """Reset a stream that the peer has just opened: there is no room for its work (REFUSED_STREAM).
+
+        Counted as a reset that the peer made us send: what it opens faster than it is served must end somewhere.
+        """
+        stream = self._table.streams[stream_id]
+        self._table.apply(stream, StreamInputs.SEND_RST_STREAM)
+        self._emit_reset(stream_id, ErrorCode.REFUSED_STREAM)
+        self._flood_guard.count_reset(stream_id)
 
     def _emit_reset(self, stream_id: int, code: int) -> None:
         self._emit(False, (frame_header(4, FrameType.RST_STREAM, 0, stream_id) + _UNSIGNED_32.pack(code),))

@@ -131,6 +131,11 @@ def make_pool(max_workers: int, executor: Executor | None) -> Pool:
     return HandlerPool(max_workers, name="sync_h2-handler") if executor is None else ExecutorPool(executor)
 
 
+# A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody
+# holds it.
+_serving: set[ServerSession] = set()
+
+
 class _SocketHost:
     """What a session of `serve_socket` belongs to: one handler, one pool."""
 
@@ -149,10 +154,8 @@ class _SocketHost:
 
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
-        self.session_dropped()
-
-    def session_dropped(self) -> None:
         self._pool.shutdown(wait=False)
+        _serving.discard(session)
 
 
 def serve_socket(
@@ -186,5 +189,10 @@ def serve_socket(
         raise
     host = _SocketHost(handler, make_pool(max_workers, executor))
     session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners)
-    session._begin()
+    _serving.add(session)
+    try:
+        session._begin()
+    except BaseException:
+        _serving.discard(session)
+        raise
     return session

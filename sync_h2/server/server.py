@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from ..connection.limit_log import log_limit
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline
-from ..errors import HTTP2Error, InvalidState, Timeout
+from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.fork import close_in_forked_child
@@ -80,7 +81,8 @@ class ThreadingServer(Observable):
         self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
         # Guarded by the lock:
         self._sessions: set[ServerSession] = set()
-        self._connecting: set[socket.socket] = set()  # connections whose thread is not a session yet
+        # Connections whose thread is not a session yet, with their address.
+        self._connecting: dict[socket.socket, Any] = {}
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
         self._stopping = False
@@ -267,12 +269,11 @@ class ThreadingServer(Observable):
             return
         name = format_address(address) if address else "a local peer"
         with self._monitor, self._lock:
-            count = len(self._sessions) + len(self._connecting)
-            refused = count >= self._limits.max_sessions or self._address_is_full_locked(address)
-            if not refused:
-                self._connecting.add(sock)
-        if refused:
-            logger.warning("a connection from %s is refused: %d are open (max_sessions)", name, count)
+            refused = self._full_limit_locked(address)
+            if refused is None:
+                self._connecting[sock] = address
+        if refused is not None:
+            log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
             sock.close()
             return
         try:
@@ -282,11 +283,16 @@ class ThreadingServer(Observable):
             sock.close()
             self._report(error)
 
-    def _address_is_full_locked(self, address: object) -> bool:
+    def _full_limit_locked(self, address: Any) -> str | None:
+        """The limit that one more connection from `address` would break."""
+        if len(self._sessions) + len(self._connecting) >= self._limits.max_sessions:
+            return "max_sessions"
         most = self._limits.max_sessions_per_address
-        if most is None or not isinstance(address, tuple):
-            return False
-        return sum(1 for session in self._sessions if session._peer_address[0] == address[0]) >= most
+        if most is not None and isinstance(address, tuple):
+            addresses = [session._peer_address for session in self._sessions] + list(self._connecting.values())
+            if sum(1 for other in addresses if other[:1] == address[:1]) >= most:
+                return "max_sessions_per_address"
+        return None
 
     # -- a connection's own thread
 
@@ -302,7 +308,7 @@ class ThreadingServer(Observable):
         session = self._new_session(transport)
         reader = session._reader_target()
         with self._monitor, self._lock:
-            self._connecting.discard(sock)
+            self._connecting.pop(sock, None)
             self._sessions.add(session)
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
@@ -326,7 +332,7 @@ class ThreadingServer(Observable):
 
     def _forget(self, sock: socket.socket) -> None:
         with self._monitor, self._lock:
-            self._connecting.discard(sock)
+            self._connecting.pop(sock, None)
             self._changed.wake_all_locked()
 
     def _report(self, error: BaseException) -> None:
@@ -348,9 +354,6 @@ class ThreadingServer(Observable):
     def session_idle(self, session: ServerSession) -> bool:
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
-
-    def session_dropped(self) -> None:
-        """Never: `_sessions` holds them."""
 
     def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)

@@ -40,7 +40,7 @@ _EXPLANATIONS = {
     "HTTP_REQUEST": "the peer sent a plain HTTP request to a TLS port",
     "NO_SHARED_CIPHER": "no cipher suite in common; HTTP/2 needs TLS 1.3, or 1.2 with ECDHE and an AEAD cipher",
     "UNSUPPORTED_PROTOCOL": "no TLS version in common; HTTP/2 needs 1.2 or later",
-    "PEM lib": "it is not in PEM format",
+    "PEM lib": "it is not in PEM format, or the private key is missing",
 }
 
 PEM = str | bytes | os.PathLike[str]
