@@ -54,7 +54,7 @@ class ClientSession(Session):
     ) -> None:
         self._scheme = scheme
         self._authority = authority
-        self._pending: deque[_PendingRequest] = deque()  # guarded by the lock
+        self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
         super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
 
     def request(
@@ -103,7 +103,7 @@ class ClientSession(Session):
         pending = _PendingRequest(state, block, end_stream, priority)
         with self._monitor, self._lock:
             self._check_may_request_locked(state, block)
-            self._pending.append(pending)
+            self._pending[state] = pending
             self._slots_changed_locked()
             self._sender.send_locked()
         if wait and state.id is None:
@@ -137,12 +137,7 @@ class ClientSession(Session):
         is_extended_connect = state.sent_headers is not None and ":protocol" in state.sent_headers
         if is_extended_connect and not self._protocol.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (RFC 8441 section 3)")
-        length = sum(len(name) + len(value) + 32 for name, value in block)
-        if length > self._limits.max_send_header_block_length:
-            raise InvalidArgument(
-                f"{length} bytes of headers are more than max_send_header_block_length allows "
-                f"({self._limits.max_send_header_block_length})"
-            )
+        self._protocol.check_block_length(block)
 
     # -- slots
 
@@ -155,8 +150,9 @@ class ClientSession(Session):
                 self._fail_pending_locked(StreamIDsExhausted("this connection has used its last stream id"))
                 self._start_closing_locked()
                 return
-            self._open_locked(self._pending[0])
-            self._pending.popleft()
+            state, request = next(iter(self._pending.items()))
+            self._open_locked(request)
+            del self._pending[state]
 
     def _open_locked(self, request: _PendingRequest) -> None:
         state = request.state
@@ -170,22 +166,21 @@ class ClientSession(Session):
         self._sender.schedule_locked(state)  # a body may have been posted meanwhile
 
     def _pending_states_locked(self) -> list[StreamState]:
-        return [request.state for request in self._pending]
+        return list(self._pending)
 
     def _fail_pending_locked(self, error: HTTP2Error) -> None:
-        while self._pending:
-            state = self._pending.popleft().state
+        for state in list(self._pending):
             # Nothing of it was ever sent.
             self._close_stream_locked(state, ErrorCode.CANCEL, error.again(retryable=True))
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         if state.id is None:
-            self._pending = deque(request for request in self._pending if request.state is not state)
+            self._pending.pop(state, None)
         elif not self._destroyed:
             self._slots_changed_locked()
 
     def _forgotten_locked(self, state: StreamState) -> bool:
-        never_was = state.id is None and all(request.state is not state for request in self._pending)
+        never_was = state.id is None and state not in self._pending
         self._reset_locked(state, ErrorCode.CANCEL)
         return not (state.is_push or never_was)
 
@@ -224,6 +219,10 @@ class ClientSession(Session):
         if parent is None or self._closing or promised >= self._limits.max_concurrent_streams:
             self._protocol.reset(event.promised_stream_id, ErrorCode.REFUSED_STREAM)
             return
+        if not self._speaks_for(event.headers, parent):
+            # RFC 9113 section 8.4: a server pushes for what it is authoritative for.
+            self._protocol.reset(event.promised_stream_id, ErrorCode.PROTOCOL_ERROR)
+            return
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
         state.id = event.promised_stream_id
         state.is_push = True
@@ -238,6 +237,13 @@ class ClientSession(Session):
         parent.pushes.append(stream)
         parent.arrived.wake_all_locked()
         self._listeners.emit_locked("stream", stream, event.headers)
+
+    def _speaks_for(self, promised: Headers, parent: StreamState) -> bool:
+        """Whether the server answers for the origin of a promised request: this connection's, or that of its parent."""
+        origin = (promised.get(":scheme"), promised.get(":authority", promised.get("host", "")).lower())
+        assert parent.sent_headers is not None
+        asked = parent.sent_headers.get(":authority", parent.sent_headers.get("host", ""))
+        return origin in ((self._scheme, self._authority.lower()), (self._scheme, asked.lower()))
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:

@@ -114,8 +114,8 @@ class Dispatcher:
         if self._running:
             self._posted.wake_all_locked()
         else:
-            self._running = True
             self._monitor.after_unlock(self._start)
+            self._running = True
 
     def finish_locked(self) -> None:
         """The session has ended: the thread goes as soon as the last event is delivered."""

@@ -25,17 +25,17 @@ class ReceiveBuffer:
     def append(self, data: bytes) -> None:
         if not data:
             return
-        self._size += len(data)
         chunks = self._chunks
         if len(data) >= _SMALL or not chunks:
             chunks.append(data)
-            return
-        # An object for each of many small pieces would take many times their size.
-        last = chunks[-1]
-        if isinstance(last, bytearray) and len(last) < _TAIL:
-            last += data
         else:
-            chunks.append(bytearray(data))
+            # An object for each of many small pieces would take many times their size.
+            last = chunks[-1]
+            if isinstance(last, bytearray) and len(last) < _TAIL:
+                last += data
+            else:
+                chunks.append(bytearray(data))
+        self._size += len(data)
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes from the front; all there are when `count` is negative."""

@@ -213,8 +213,10 @@ class Sender:
         if self._writer_running:
             self._work.wake_all_locked()
         else:
-            self._writer_running = True
+            # In this order: a start that was posted and not noted does nothing, one that was noted and not posted
+            # would be waited for.
             self._monitor.after_unlock(self._start_writer)
+            self._writer_running = True
 
     @property
     def writer_running_locked(self) -> bool:

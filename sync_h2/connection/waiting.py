@@ -99,9 +99,10 @@ class Monitor:
         # in C, so that no interrupt falls between the deque and `action`; an action that is interrupted is put back,
         # and may so run twice.
         action: Callable[[], object] | None = None
+        failure: Exception | None = None
         try:
             for action in iter(self._after_unlock.popleft, None):
-                _run(action)
+                failure = _run(action) or failure
                 action = None
         except IndexError:
             pass  # the deque is empty
@@ -110,6 +111,8 @@ class Monitor:
                 self._after_unlock.appendleft(action)
                 timers.run(self._stand_by)
             raise
+        if failure is not None:
+            self.on_broken(failure)  # somebody may wait for what was not done
 
     def _stand_by(self) -> None:
         """Leave a critical section in place of a main thread that was interrupted on its way out. On the timer
@@ -167,11 +170,13 @@ class Monitor:
                     raise Timeout(f"timed out while waiting for {what}", stream_id=stream_id)
 
 
-def _run(action: Callable[[], object]) -> None:
+def _run(action: Callable[[], object]) -> Exception | None:
     try:
         action()
-    except Exception:
+    except Exception as error:
         logger.exception("%r failed", action)
+        return error
+    return None
 
 
 _monitors: weakref.WeakSet[Monitor] = weakref.WeakSet()

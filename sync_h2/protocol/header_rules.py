@@ -123,6 +123,8 @@ def _check_fields(
             if name == b"content-length":
                 content_length = _checked_content_length(value, content_length)
             elif name == b"host":
+                if host is not None:
+                    raise MalformedHeaders("host twice")
                 host = value
             elif name in CONNECTION_SPECIFIC:
                 raise MalformedHeaders(f"{_shown(name)} is a connection-specific field, which HTTP/2 forbids")

@@ -140,7 +140,7 @@ class Sending(ConnectionState):
         pseudo = dict(field for field in headers if field[0].startswith(b":"))
         if b":protocol" in pseudo and not self.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL)")
-        self._check_block_length(headers)
+        self.check_block_length(headers)
         flags, prefix = 0, b""
         if priority is not None:
             flags, prefix = _PRIORITY, _checked_priority(stream_id, *priority)
@@ -155,7 +155,7 @@ class Sending(ConnectionState):
         stream = self._table.streams.get(stream_id)
         if stream is None or stream.state not in _CAN_SEND or stream.state_machine.headers_sent:
             raise self._cannot_send(stream_id, "an informational response")
-        self._check_block_length(headers)
+        self.check_block_length(headers)
         # Changes no state: the final response is still to come.
         self._emit_block(FrameType.HEADERS, 0, stream_id, self._table.encode(headers))
 
@@ -172,13 +172,13 @@ class Sending(ConnectionState):
         ):
             message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
             raise InvalidState(message, stream_id=stream_id)
-        self._check_block_length(headers)
+        self.check_block_length(headers)
         self._send_block(stream, headers, end_stream)
 
     def send_trailers(self, stream_id: int, headers: Sequence[HeaderTuple]) -> None:
         """Send trailers: they end our side of the stream."""
         stream = self._sendable(stream_id, "trailers")
-        self._check_block_length(headers)
+        self.check_block_length(headers)
         self._send_block(stream, headers, True)
 
     def push(self, stream_id: int, headers: Sequence[HeaderTuple]) -> int:
@@ -194,7 +194,7 @@ class Sending(ConnectionState):
         if self._goaway_received_last_id is not None:
             raise InvalidState("the peer takes no more streams (GOAWAY)", stream_id=stream_id)
         promised_stream_id = self.next_outbound_stream_id
-        self._check_block_length(headers)
+        self.check_block_length(headers)
         promised = self._table.begin(promised_stream_id)
         self._table.apply(stream, StreamInputs.SEND_PUSH_PROMISE)
         self._table.apply(promised, StreamInputs.SEND_PUSH_PROMISE)
@@ -202,7 +202,8 @@ class Sending(ConnectionState):
         self._emit_block(FrameType.PUSH_PROMISE, 0, stream_id, self._table.encode(headers), prefix)
         return promised_stream_id
 
-    def _check_block_length(self, headers: Sequence[HeaderTuple]) -> None:
+    def check_block_length(self, headers: Sequence[HeaderTuple]) -> None:
+        """Raise InvalidArgument for more octets of fields than `max_send_header_block_length`."""
         # Before compression: once it is known how long the block became, the encoder has moved and the block must be
         # sent.
         length = sum([len(name) + len(value) for name, value in headers])
