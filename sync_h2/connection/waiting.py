@@ -171,12 +171,17 @@ class Monitor:
 
 
 def _run(action: Callable[[], object]) -> Exception | None:
-    try:
-        action()
-    except Exception as error:
-        logger.exception("%r failed", action)
-        return error
-    return None
+    """Run an action; again if it fails, because what it is to wake stands in no queue any more."""
+    failure: Exception | None = None
+    for _ in range(2):
+        try:
+            action()
+        except Exception as error:
+            logger.exception("%r failed", action)
+            failure = error
+        else:
+            break
+    return failure
 
 
 _monitors: weakref.WeakSet[Monitor] = weakref.WeakSet()
