@@ -282,6 +282,14 @@ class Account:
         elif isinstance(frame, RstStreamFrame):
             self.reset.append(frame.stream_id)
 
+    def settle(self, session: ClientSession) -> None:
+        """At the end of all streams: the engine and the peer count the same, and nothing is missing."""
+        eventually(lambda: all_credit_has_returned(session), "the return of all credit")
+        for frame in self.peer.settled():
+            self.take(frame)
+        window = session._inbound._connection
+        assert self.window + window.owed == window.size
+
     def use(self, count: int) -> None:
         """Take `count` bytes of the window, waiting for as much."""
         while self.window < count:
@@ -341,14 +349,7 @@ def test_ten_thousand_abandoned_downloads_and_the_next_still_flows(
         del stream
     serving.result(60)
     gc.collect()
-
-    def settle() -> bool:
-        for frame in peer.settled():
-            account.take(frame)
-        return all_credit_has_returned(session) and not session._streams
-
-    eventually(settle, "the return of all credit")
-    assert account.window + session._inbound._connection.owed == session._inbound._connection.size
+    account.settle(session)
     last = session.request()
     reading = background(last.read, timeout=10)
     while not account.opened:
@@ -407,14 +408,7 @@ def test_what_is_unread_stays_within_max_session_memory_whatever_the_peer_sends(
             peer.data(stream_id, b"", end_stream=True)
         for stream in streams.values():
             assert len(stream.read(timeout=5)) in (sent // FRAME // 50 * FRAME, (sent // FRAME // 50 + 1) * FRAME)
-
-    def settle() -> bool:
-        for frame in peer.settled():
-            account.take(frame)
-        return all_credit_has_returned(session)
-
-    eventually(settle, "the return of all credit")
-    assert account.window + session._inbound._connection.owed == session._inbound._connection.size
+    account.settle(session)
 
 
 def test_readers_resets_and_a_greedy_peer_leave_the_account_balanced(connections: Connections, background: Any) -> None:
@@ -470,11 +464,4 @@ def test_readers_resets_and_a_greedy_peer_leave_the_account_balanced(connections
         assert session._inbound.unread <= memory
     for call in threads:
         call.result(20)
-
-    def settle() -> bool:
-        for frame in peer.settled():
-            account.take(frame)
-        return all_credit_has_returned(session) and not session._streams
-
-    eventually(settle, "the return of all credit")
-    assert account.window + session._inbound._connection.owed == session._inbound._connection.size
+    account.settle(session)
