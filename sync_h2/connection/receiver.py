@@ -160,6 +160,8 @@ class Receiver:
                 for event in self._protocol.receive_frame(*frame):
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
+                    self._sender.send_locked()  # all of this may have come at once, from a peer that does read
+                if outbox.replies > session._limits.max_queued_control_frames:
                     raise ProtocolError(
                         "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
                     )

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from hyperframe.frame import ContinuationFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
+from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 
 from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import Background, eventually
@@ -23,7 +23,7 @@ def test_streams_opened_and_reset_end_the_session_also_when_no_handler_is_free(h
         released.wait(20)
 
     options = {"max_concurrent_streams": 5, "stream_reset_burst": 20, "stream_reset_rate": 0.0}
-    with server_and_raw_client(handler, **options) as (session, peer):
+    with server_and_raw_client(handler, **options) as (_, peer):
         try:
             for number in range(60):
                 stream_id = 2 * number + 1
@@ -125,6 +125,14 @@ def test_a_handler_that_leaves_its_stream_early_declines_the_rest(ends_by_itself
             if ends_by_itself:
                 stream.end(b"enough")
 
-    with server_and_raw_client(handler) as (session, peer):
+    with server_and_raw_client(handler) as (_, peer):
         peer.headers(1, UPLOAD)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
+
+
+def test_many_pings_at_once_are_answered_to_a_peer_that_reads() -> None:
+    with server_and_raw_client(max_queued_control_frames=100) as (session, peer):
+        peer.send(*[PingFrame(0, number.to_bytes(8, "big")) for number in range(2000)])
+        for number in range(2000):
+            assert peer.expect(PingFrame).opaque_data == number.to_bytes(8, "big")
+        assert not session.destroyed
