@@ -50,9 +50,8 @@ class Sender:
         self._scheduler = Scheduler()
         self._on_local_end_locked = on_local_end_locked
         self._on_broken_locked = on_broken_locked
-        self._blocked: dict[
-            StreamState, None
-        ] = {}  # in the order in which they came; they have stream window, but the connection's is used up
+        # In the order in which they came: they have stream window, but the connection's is used up.
+        self._blocked: dict[StreamState, None] = {}
         self._work = WaitQueue(monitor)
         self.writer_left = WaitQueue(monitor)
         self._writer_running = False  # its thread is there, or is being started
