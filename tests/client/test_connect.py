@@ -257,3 +257,20 @@ def test_its_name_in_messages() -> None:
     with create_server(echo) as server, connect(f"http://127.0.0.1:{server.address[1]}") as session:
         assert f"127.0.0.1:{server.address[1]}" in repr(session)
         assert "ClientSession" in repr(session)
+
+
+@pytest.mark.parametrize("authority", ["http://localhost/path", "http://localhost?query", "unix:"])
+def test_an_authority_names_a_server_and_nothing_more(authority: str) -> None:
+    with pytest.raises(InvalidArgument):
+        connect(authority)
+
+
+def test_an_authority_is_a_str() -> None:
+    with pytest.raises(TypeError, match="str"):
+        connect(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_a_timeout_is_a_time(timeout: float) -> None:
+    with pytest.raises(InvalidArgument, match="timeout"):
+        connect("http://127.0.0.1:1", timeout=timeout)

@@ -183,3 +183,15 @@ def test_promises_beyond_our_limit_are_refused() -> None:
         assert peer.expect(RstStreamFrame).stream_id == 6
         eventually(lambda: len(stream._state.pushes) == 2)
         assert not session.destroyed
+
+
+@pytest.mark.parametrize("field", [(":authority", "evil.example"), (":scheme", "https")])
+def test_a_promise_for_an_origin_the_server_does_not_speak_for_is_refused(field: tuple[str, str]) -> None:
+    """RFC 9113 section 8.4: a stream error of type PROTOCOL_ERROR; the connection goes on."""
+    with client_and_raw_server() as (session, peer):
+        stream = session.request()
+        peer.promise(1, 2, tuple({**dict(REQUEST), field[0]: field[1]}.items()))
+        assert peer.expect(RstStreamFrame, 2).error_code == ErrorCode.PROTOCOL_ERROR
+        peer.headers(1, RESPONSE, end_stream=True)
+        assert stream.wait_push(timeout=5) is None
+        assert not session.destroyed

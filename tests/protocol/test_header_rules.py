@@ -122,3 +122,10 @@ def test_what_is_shown_of_a_value_is_bounded_and_printable():
     assert str(raised.value).isprintable()
     assert str(raised.value).isascii()
     assert len(str(raised.value)) < 1000
+
+
+def test_a_request_with_two_hosts_is_malformed():
+    fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")]
+    check_request([*fields, (b"host", b"x")], extended_connect=False)
+    with pytest.raises(MalformedHeaders, match="host twice"):
+        check_request([*fields, (b"host", b"evil"), (b"host", b"x")], extended_connect=False)
