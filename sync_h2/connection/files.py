@@ -5,9 +5,11 @@ They hold their stream. They block as the stream's own calls do, with the sessio
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .timers import timers
@@ -18,15 +20,21 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 
-# Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else.
-_collection = threading.local()
+# Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else. The
+# collector calls these with its phase and a dict that is not empty; all are C's, for an interrupt that strikes a
+# callback in Python would be lost.
+_phases = OrderedDict.fromkeys(("start", "stop"))  # the last one is the latest
+_latest: dict[str, dict[str, int]] = {}
+_own = threading.local()
+gc.callbacks += [
+    _phases.move_to_end,  # type: ignore[list-item]  # the dict, being true, says "last"
+    _latest.__setitem__,
+    functools.partial(setattr, _own),
+]
 
 
-def _follow_collections(phase: str, info: dict[str, int]) -> None:
-    _collection.under_way = phase == "start"
-
-
-gc.callbacks.append(_follow_collections)
+def _collecting() -> bool:
+    return next(reversed(_phases)) == "start" and getattr(_own, "start", None) is _latest["start"]
 
 
 class StreamReader(io.RawIOBase):
@@ -99,7 +107,7 @@ class StreamWriter(io.RawIOBase):
         self._collected = True  # for a buffer around this file, collected with it, which may call close() yet
 
     def _is_finalized(self) -> bool:
-        return self._collected or getattr(_collection, "under_way", False)
+        return self._collected or _collecting()
 
     def _dealloc_warn(self, source: object) -> None:
         # How BufferedWriter and TextIOWrapper say that the close() that follows is a finalizer's.
