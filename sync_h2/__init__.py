@@ -6,6 +6,7 @@ from . import constants
 from .client.connect import connect
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
+from .connection.file_responses import FileRange
 from .connection.round_trips import Pong
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
@@ -40,6 +41,7 @@ __all__ = [
     "ClientStream",
     "ConnectionLost",
     "ErrorCode",
+    "FileRange",
     "HTTP2Error",
     "Headers",
     "InvalidArgument",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import sync_h2
 from support.certificates import Certificate
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -136,3 +137,27 @@ def test_echo():
 
 def test_server_sent_events():
     assert run("server_sent_events.py", "one", "two").splitlines() == ["data: one", "data: two", "the end"]
+
+
+def test_files(tmp_path: Path):
+    (tmp_path / "page.html").write_text("<h1>Hello</h1>")
+    (tmp_path / "folder").mkdir()
+    with running("files.py", tmp_path) as (process, url), sync_h2.connect(url) as session:
+
+        def get(path: str, **headers: str) -> tuple[sync_h2.Headers, bytes]:
+            stream = session.request({":path": path} | {name.replace("_", "-"): headers[name] for name in headers})
+            return stream.wait_response(), stream.read()
+
+        whole, body = get("/page.html")
+        assert (whole[":status"], whole["content-type"], body) == ("200", "text/html", b"<h1>Hello</h1>")
+        for wanted, start, end in (("4-8", 4, 8), ("4-", 4, 13), ("-5", 9, 13), ("9-99", 9, 13)):
+            answer, body = get("/page.html", range=f"bytes={wanted}")
+            assert (answer[":status"], answer["content-range"]) == ("206", f"bytes {start}-{end}/14")
+            assert body == b"<h1>Hello</h1>"[start : end + 1]
+        assert get("/page.html", range="bytes=99-")[0][":status"] == "416"
+        assert get("/page.html", if_modified_since=whole["last-modified"])[0][":status"] == "304"
+        for path in ("/missing", "/folder", "/", "/../etc/passwd", "/%2e%2e/etc/passwd"):
+            assert get(path)[0][":status"] == "404"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")

@@ -182,7 +182,9 @@ class ServerSession(Session):
             return
         if not state.remote_ended:
             state.reset_after_end = ErrorCode.NO_ERROR
-        if state.sent_headers is None:
+        if state.sent_headers is None and state.fails_unanswered:
+            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+        elif state.sent_headers is None:
             if not failed:
                 self._monitor.after_unlock(
                     lambda: logger.error("no handler answered stream %s: %r", state.id, state.request_headers)

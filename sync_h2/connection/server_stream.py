@@ -6,6 +6,7 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from ..constants import ErrorCode
 from ..errors import InvalidArgument, InvalidState
 from ..protocol.headers import (
     EncodableFields,
@@ -15,9 +16,14 @@ from ..protocol.headers import (
     encode_push,
     encode_response,
 )
+from .file_responses import FileRange, StatCheck, respond_with_fd, respond_with_file
 from .stream import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import FileDescriptorLike, StrOrBytesPath
+
     from .server_session import ServerSession
 
 _STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
@@ -79,9 +85,7 @@ class ServerStream(Stream):
 
     def _respond_locked(self, block: EncodableFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
-        self._raise_if_closed_locked()
-        if state.sent_headers is not None:
-            raise InvalidState("the response's headers have been sent already", stream_id=state.id)
+        self._check_unanswered_locked()
         assert state.id is not None
         fields = Headers.from_wire(block)
         no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
@@ -100,6 +104,66 @@ class ServerStream(Stream):
         if ends:
             state.end_posted = state.local_ended = True
             self._session._local_end_locked(state)
+
+    def respond_with_fd(
+        self,
+        fd: FileDescriptorLike,
+        headers: HeadersSource | None = None,
+        *,
+        stat_check: StatCheck | None = None,
+        offset: int = 0,
+        length: int = -1,
+        wait_for_trailers: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Respond with `length` bytes (-1: all) of an open file from `offset` on, and end our side; blocks until the
+        last of them is queued, as `write`.
+
+        `fd` is a descriptor or a file object. It is read by position, so that several streams may share it, and not
+        closed. `stat_check(stat, headers, range)` may change the headers and the range's `offset` and `length`, or
+        return False to send nothing. On HEAD only the headers go. A read error, or an end before `length` bytes, resets
+        the stream with INTERNAL_ERROR and raises. Raises as `respond` and `write`.
+        """
+        respond_with_fd(self, fd, headers, stat_check, FileRange(offset, length), wait_for_trailers, timeout)
+
+    def respond_with_file(
+        self,
+        path: StrOrBytesPath,
+        headers: HeadersSource | None = None,
+        *,
+        stat_check: StatCheck | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        offset: int = 0,
+        length: int = -1,
+        wait_for_trailers: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Respond with a regular file, or `length` bytes of it from `offset` on; blocks as `respond_with_fd`.
+
+        `content-length` is set, and the file is closed on every path. `stat_check` is as in `respond_with_fd`, and may
+        answer by itself (304) before it returns False. `on_error(error)` gets what fails before the headers have gone
+        out, and may answer. Without it the call raises, and the stream is reset with INTERNAL_ERROR unless the handler
+        answers otherwise.
+        """
+        span = FileRange(offset, length)
+        respond_with_file(self, path, headers, stat_check, on_error, span, wait_for_trailers, timeout)
+
+    def _check_unanswered(self) -> None:
+        with self._monitor, self._lock:
+            self._check_unanswered_locked()
+
+    def _check_unanswered_locked(self) -> None:
+        self._raise_if_closed_locked()
+        if self._state.sent_headers is not None:
+            raise InvalidState("the response's headers have been sent already", stream_id=self._state.id)
+
+    def _fail_unless_answered(self) -> None:
+        """Reset the stream with INTERNAL_ERROR when its handler returns without an answer; now, if it has returned."""
+        with self._monitor, self._lock:
+            if self._state.detached or not self._state.has_job:
+                self._session._reset_locked(self._state, ErrorCode.INTERNAL_ERROR)
+            else:
+                self._state.fails_unanswered = True
 
     def additional_headers(self, headers: HeadersSource) -> None:
         """Send a 1xx response (not 101) before the final one; does not block. Raises as `respond`."""

@@ -126,6 +126,7 @@ class StreamState:
         # server
         "has_job",
         "detached",
+        "fails_unanswered",
         "opened_at",
         "sent_bytes",
     )
@@ -183,6 +184,7 @@ class StreamState:
 
         self.has_job = False  # its handler counts against MAX_CONCURRENT_STREAMS
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
+        self.fails_unanswered = False  # without an answer the stream is reset, where it would get a 500
         self.opened_at = 0.0
         self.sent_bytes = 0  # of body
 

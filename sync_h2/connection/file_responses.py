@@ -1,0 +1,163 @@
+"""Responses whose body is a file: `respond_with_fd` and `respond_with_file`. Everything runs on the caller's thread.
+
+The file is read by position, a piece at a time, each when flow control has let the one before through; so its size
+costs no memory, and one descriptor can serve several streams.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..deadline import Deadline
+from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
+from ..protocol.headers import Headers, HeadersSource
+from .arguments import type_name
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike, StrOrBytesPath
+
+    from .server_stream import ServerStream
+
+PIECE = 256 * 1024
+"""How much of a file is in memory at a time, in bytes."""
+
+_DONT_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+@dataclass
+class FileRange:
+    """Which bytes of the file are the body: `length` of them from `offset` on, -1 for all that follow."""
+
+    offset: int = 0
+    length: int = -1
+
+    def check(self) -> None:
+        for name, value, least in (("offset", self.offset, 0), ("length", self.length, -1)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an int, not {type_name(value)}")
+            if value < least:
+                raise InvalidArgument(f"{name} must not be less than {least}, but is {value}")
+
+
+StatCheck = Callable[[os.stat_result, Headers, FileRange], object]
+
+
+def respond_with_file(
+    stream: ServerStream,
+    path: StrOrBytesPath,
+    headers: HeadersSource | None,
+    stat_check: StatCheck | None,
+    on_error: Callable[[Exception], object] | None,
+    span: FileRange,
+    wait_for_trailers: bool,
+    timeout: float | None,
+) -> None:
+    path = os.fspath(path)
+    fields = Headers(headers)
+    span.check()
+    stream._check_unanswered()
+    try:
+        # Unbuffered, so that it holds nothing but the descriptor.
+        file = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - closed below, whatever happens
+    except Exception as error:
+        if isinstance(error, IsADirectoryError):
+            error = InvalidArgument(f"path {path!r} is a directory, not a regular file")
+        _not_sent(stream, error, on_error)
+        return
+    with file:
+        try:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidArgument(f"path {path!r} is not a regular file")
+            if stat_check is not None:
+                if stat_check(status, fields, span) is False:
+                    return
+                span.check()
+            left = max(status.st_size - span.offset, 0)
+            length = left if span.length < 0 else min(span.length, left)
+            if fields.get(":status") != "204":  # RFC 9110 section 8.6
+                fields["content-length"] = length
+            stream.respond(fields, end_stream=not length and not wait_for_trailers, wait_for_trailers=wait_for_trailers)
+        except Exception as error:
+            _not_sent(stream, error, on_error)
+        else:
+            _send(stream, file.fileno(), FileRange(span.offset, length), timeout)
+
+
+def respond_with_fd(
+    stream: ServerStream,
+    fd: FileDescriptorLike,
+    headers: HeadersSource | None,
+    stat_check: StatCheck | None,
+    span: FileRange,
+    wait_for_trailers: bool,
+    timeout: float | None,
+) -> None:
+    descriptor = _descriptor(fd)
+    fields = Headers(headers)
+    span.check()
+    stream._check_unanswered()
+    if stat_check is not None:
+        try:
+            if stat_check(os.fstat(descriptor), fields, span) is False:
+                return
+            span.check()
+        except Exception as error:
+            _not_sent(stream, error, None)
+            return
+    stream.respond(fields, wait_for_trailers=wait_for_trailers)
+    _send(stream, descriptor, span, timeout)
+
+
+def _descriptor(fd: FileDescriptorLike) -> int:
+    if isinstance(fd, int):
+        return fd
+    try:
+        return fd.fileno()
+    except (AttributeError, OSError) as error:
+        raise TypeError(f"fd must be a file descriptor or a file that has one, not {type_name(fd)}") from error
+
+
+def _open(path: str, flags: int) -> int:
+    # A FIFO that nobody writes would block the opening; reading a regular file is not changed by this.
+    return os.open(path, flags | _DONT_BLOCK)
+
+
+def _not_sent(stream: ServerStream, error: Exception, on_error: Callable[[Exception], object] | None) -> None:
+    """A failure before the headers went out: `on_error`'s, or the caller's."""
+    if isinstance(error, HTTP2Error) and not isinstance(error, InvalidArgument):
+        raise error  # the stream can't be answered at all
+    if on_error is None:
+        stream._fail_unless_answered()
+        raise error
+    on_error(error)
+
+
+def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float | None) -> None:
+    """Send the body and end our side. What the file can't give resets the stream with INTERNAL_ERROR."""
+    if stream._state.no_body or stream._state.local_ended:
+        return
+    deadline = Deadline(timeout)
+    sent = 0
+    try:
+        while True:
+            wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)
+            piece = os.pread(descriptor, wanted, span.offset + sent) if wanted else b""
+            if len(piece) < wanted and not piece and span.length >= 0:
+                raise InvalidState(f"the file ended {span.length - sent} bytes too early", stream_id=stream.id)
+            ends = not piece or sent + len(piece) == span.length
+            stream._write(piece, None if timeout is None else deadline.remaining(), ends=ends)
+            sent += len(piece)
+            if ends:
+                return
+    except Timeout as error:
+        error.bytes_written += sent
+        raise
+    except (OSError, InvalidState) as error:
+        if isinstance(error, InvalidState) or not isinstance(error, HTTP2Error):
+            stream.destroy(error)
+        raise
