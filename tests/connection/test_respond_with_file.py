@@ -441,10 +441,10 @@ def test_a_descriptor_that_is_closed() -> None:
 
 
 def test_a_file_that_shrinks(path: Path) -> None:
-    with serving(lambda stream: stream.respond_with_file(path)) as (client, errors):
+    window = {"settings": {"initial_window_size": 50_000}}
+    with serving(lambda stream: stream.respond_with_file(path), client=window) as (client, errors):
         stream = client.request()
-        stream.wait_response()
-        eventually(lambda: len(stream._state.buffer))
+        eventually(lambda: len(stream._state.buffer) == 50_000)  # now the server waits, and reads nothing
         os.truncate(path, 300_000)
         with pytest.raises(StreamReset) as caught:
             stream.read()
