@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from support.blocking import blocked
 from support.connections import connections, plain_connections, tls_connections, tls_contexts
-from support.lock_rules import LockRules, lock_rules
+from support.lock_rules import keep_lock_rules, lock_rules
 from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
 from support.threads import background
 
@@ -14,6 +12,7 @@ __all__ = [
     "background",
     "blocked",
     "connections",
+    "keep_lock_rules",
     "lock_rules",
     "plain_connections",
     "pytest_collection_modifyitems",
@@ -23,8 +22,3 @@ __all__ = [
     "tls_connections",
     "tls_contexts",
 ]
-
-
-@pytest.fixture(autouse=True)
-def _keep_lock_rules(lock_rules: LockRules) -> None:
-    """No blocking call and no foreign code under a session's lock, in any test of this folder."""

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from support.certificates import Certificate
+from support.lock_rules import keep_lock_rules, lock_rules
 from support.threads import PATIENCE, background
 from sync_h2 import ClientStream, Headers, ServerStream, Stream
 from sync_h2.testing import pair
 
-__all__ = ["background"]
+__all__ = ["background", "keep_lock_rules", "lock_rules"]
 
 
 class Ends:

@@ -18,6 +18,8 @@ from support.threads import eventually
 from sync_h2.connection.waiting import Waiter
 from sync_h2.constants import SettingId
 
+_BLOCK = Waiter.block.__code__  # taken here: the tests watch the lock's rules through a wrapper
+
 
 @pytest.fixture
 def interrupt(background: Any) -> Callable[[], None]:
@@ -26,7 +28,7 @@ def interrupt(background: Any) -> Callable[[], None]:
     assert main is not None
 
     def wait_and_interrupt() -> None:
-        eventually(lambda: sys._current_frames()[main].f_code is Waiter.block.__code__, "a blocking call")
+        eventually(lambda: sys._current_frames()[main].f_code is _BLOCK, "a blocking call")
         signal.pthread_kill(main, signal.SIGINT)
 
     return lambda: background(wait_and_interrupt)

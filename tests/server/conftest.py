@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from support.lock_rules import keep_lock_rules, lock_rules
 from support.threads import background
 from sync_h2 import ClientSession, ThreadingServer, connect, create_server
 
-__all__ = ["background"]
+__all__ = ["background", "keep_lock_rules", "lock_rules"]
 
 
 def url(server: ThreadingServer, scheme: str = "http") -> str:

@@ -104,3 +104,8 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         rules.watch(monkeypatch, owner, name)
     yield rules
     assert not rules.violations, "\n".join(rules.violations)
+
+
+@pytest.fixture(autouse=True)
+def keep_lock_rules(lock_rules: LockRules) -> None:
+    """For a conftest.py: no blocking call and no foreign code under a session's lock, in any test of its folder."""
