@@ -29,12 +29,15 @@ Priority = tuple[bool, int, int]
 
 @dataclass
 class _PendingRequest:
-    """A request without a stream yet: the peer's MAX_CONCURRENT_STREAMS is used up."""
+    """A request without a stream yet: the peer's MAX_CONCURRENT_STREAMS is used up, or it is an extended CONNECT and
+    the peer's SETTINGS, which allow it or not, have not come.
+    """
 
     state: StreamState
     block: EncodableFields
     end_stream: bool
     priority: Priority | None
+    is_extended_connect: bool
 
 
 class ClientSession(Session):
@@ -77,8 +80,13 @@ class ClientSession(Session):
         first served; with `wait=False` it returns a `pending` stream instead. `wait_for_trailers` makes room for
         `send_trailers`.
 
-        Raises `InvalidArgument` for headers HTTP/2 forbids, `Timeout`, `StreamIDsExhausted` when the connection has
-        no ids left, and the session's error when it is closing (`retryable`) or has ended.
+        CONNECT asks for a tunnel to `:authority` (RFC 9113 section 8.5), with `:protocol` for another protocol on this
+        stream (RFC 8441): after a 2xx response what is written and read are its bytes. The latter waits for the peer's
+        first SETTINGS, which say whether it may be sent at all.
+
+        Raises `InvalidArgument` for headers HTTP/2 forbids, `InvalidState` for `:protocol` when the peer has not
+        enabled it, `Timeout`, `StreamIDsExhausted` when the connection has no ids left, and the session's error when
+        it is closing (`retryable`) or has ended.
         """
         block = encode_request(headers, scheme=self._scheme, authority=self._authority)
         request_headers = Headers.from_wire(block)
@@ -87,6 +95,8 @@ class ClientSession(Session):
             end_stream = method in _METHODS_WITHOUT_BODY and not wait_for_trailers
         if end_stream and wait_for_trailers:
             raise InvalidArgument("wait_for_trailers and end_stream exclude each other")
+        if wait_for_trailers and method == "CONNECT":
+            raise InvalidArgument("a tunnel has no trailers (RFC 9113 section 8.5): leave out wait_for_trailers")
         priority = check_priority(exclusive, parent, weight)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
@@ -100,17 +110,21 @@ class ClientSession(Session):
             raise InvalidArgument(f"content-length {state.unsent_length} on a request that ends with its headers")
         stream = ClientStream(self, state)
         stream._register_all(listeners)
-        pending = _PendingRequest(state, block, end_stream, priority)
+        is_extended_connect = method == "CONNECT" and ":protocol" in request_headers
+        pending = _PendingRequest(state, block, end_stream, priority, is_extended_connect)
         with self._monitor, self._lock:
-            self._check_may_request_locked(state, block)
+            self._check_may_request_locked(pending)
             self._pending[state] = pending
             self._slots_changed_locked()
             self._sender.send_locked()
         if wait and state.id is None:
-            self._wait_for_slot(stream, timeout)
+            what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
+            if pending.is_extended_connect:
+                what = f"the peer's SETTINGS, which say whether it takes extended CONNECT, or {what}"
+            self._wait_for_slot(stream, timeout, what)
         return stream
 
-    def _wait_for_slot(self, stream: ClientStream, timeout: float | None) -> None:
+    def _wait_for_slot(self, stream: ClientStream, timeout: float | None, what: str) -> None:
         state = stream._state
 
         def attempt() -> bool | WaitQueue:
@@ -121,12 +135,12 @@ class ClientSession(Session):
             return state.progressed
 
         try:
-            self._monitor.wait(attempt, Deadline(timeout), "a stream slot (the peer's MAX_CONCURRENT_STREAMS)")
+            self._monitor.wait(attempt, Deadline(timeout), what)
         except BaseException:
             stream._cancel()
             raise
 
-    def _check_may_request_locked(self, state: StreamState, block: EncodableFields) -> None:
+    def _check_may_request_locked(self, request: _PendingRequest) -> None:
         if self._end_reason is not None:
             raise self._end_reason.again(retryable=True)
         if not self._protocol.has_stream_ids:
@@ -134,25 +148,36 @@ class ClientSession(Session):
             raise StreamIDsExhausted("this connection has used its last stream id; open another")
         if self._closing:
             raise SessionClosed("the session is closing and takes no new requests", retryable=True)
-        is_extended_connect = state.sent_headers is not None and ":protocol" in state.sent_headers
-        if is_extended_connect and not self._protocol.remote_settings.enable_connect_protocol:
-            raise InvalidState("the peer has not enabled extended CONNECT (RFC 8441 section 3)")
-        self._protocol.check_block_length(block)
+        protocol = self._protocol
+        if (
+            request.is_extended_connect
+            and protocol.settings_received
+            and not protocol.remote_settings.enable_connect_protocol
+        ):
+            raise _extended_connect_refused()
+        protocol.check_block_length(request.block)
 
     # -- slots
 
     def _slots_changed_locked(self) -> None:
         protocol = self._protocol
         while self._pending and not self._closing:
+            # An extended CONNECT holds up nobody while it is not known whether it may be sent.
+            known = protocol.settings_received
+            request = next((next_ for next_ in self._pending.values() if known or not next_.is_extended_connect), None)
+            if request is None:
+                return
+            if request.is_extended_connect and not protocol.remote_settings.enable_connect_protocol:
+                self._close_stream_locked(request.state, ErrorCode.CANCEL, _extended_connect_refused())
+                continue
             if protocol.open_outbound_streams() >= protocol.peer_max_concurrent_streams:
                 return
             if not protocol.has_stream_ids:
                 self._fail_pending_locked(StreamIDsExhausted("this connection has used its last stream id"))
                 self._start_closing_locked()
                 return
-            state, request = next(iter(self._pending.items()))
             self._open_locked(request)
-            del self._pending[state]
+            del self._pending[request.state]
 
     def _open_locked(self, request: _PendingRequest) -> None:
         state = request.state
@@ -244,6 +269,10 @@ class ClientSession(Session):
         assert parent.sent_headers is not None
         asked = parent.sent_headers.get(":authority", parent.sent_headers.get("host", ""))
         return origin in ((self._scheme, self._authority.lower()), (self._scheme, asked.lower()))
+
+
+def _extended_connect_refused() -> InvalidState:
+    return InvalidState("the peer takes no extended CONNECT: its settings lack enable_connect_protocol (RFC 8441)")
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:

@@ -72,8 +72,10 @@ class ServerStream(Stream):
         """Send the response's headers; does not block.
 
         `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to
-        HEAD have no body: our side ends at once and what is written is dropped. Raises `InvalidArgument` for headers
-        that HTTP/2 forbids, `InvalidState` the second time, and the stream's error if it is closed.
+        HEAD have no body: our side ends at once and what is written is dropped. A 2xx answer to CONNECT begins a
+        tunnel: what is written and read from then on are its bytes, without length or trailers. Raises
+        `InvalidArgument` for headers that HTTP/2 forbids, `InvalidState` the second time, and the stream's error if it
+        is closed.
         """
         fields = Headers(headers)
         if send_date and "date" not in fields:
@@ -88,6 +90,12 @@ class ServerStream(Stream):
         self._check_unanswered_locked()
         assert state.id is not None
         fields = Headers.from_wire(block)
+        if state.request_method == "CONNECT" and fields[":status"].startswith("2"):
+            # RFC 9110 section 8.6, RFC 9113 section 8.5
+            if "content-length" in fields:
+                raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
+            if wait_for_trailers:
+                raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
         no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
         if "content-length" in fields and not no_body:
             length = int(fields["content-length"])
@@ -214,6 +222,8 @@ class ServerStream(Stream):
         protocol = self._session._protocol
         if self._state.is_push:
             return "a pushed stream can't push"
+        if self._state.request_method == "CONNECT" and self._state.sent_headers is not None:
+            return "a tunnel carries nothing but DATA"
         if not protocol.remote_settings.enable_push:
             return "the client has disabled push"
         pushed = sum(1 for state in self._session._streams.values() if state.is_push)

@@ -36,6 +36,8 @@ _SHORT_REST = 1024
 class Stream(H2Stream):
     """h2's stream, with what h2 counts wrongly or not at all."""
 
+    is_tunnel = False  # CONNECT was answered with 2xx: nothing but DATA follows (RFC 9113 section 8.5)
+
     def __init__(
         self, stream_id: int, config: H2Configuration, inbound_window_size: int, outbound_window_size: int
     ) -> None:

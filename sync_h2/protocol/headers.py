@@ -7,6 +7,7 @@ HTTP/2 forbids, so that nothing can fail once the HPACK encoder has moved.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar, Union
 
@@ -23,6 +24,8 @@ EncodableFields = Sequence[HeaderTuple]
 
 HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
 """What headers can be made of: a mapping (a list as value gives several fields) or pairs."""
+
+_is_host_and_port = re.compile(r".+:[0-9]{1,5}").fullmatch
 
 
 class Headers(MutableMapping[str, Any]):
@@ -167,6 +170,11 @@ def encode_request(
             headers.setdefault(":authority", authority)
     fields = _wire_fields(headers)
     _refuse_malformed(lambda: check_request(fields, extended_connect=True))
+    if headers[":method"] == "CONNECT" and ":protocol" not in headers and not _is_host_and_port(headers[":authority"]):
+        # RFC 9110 section 9.3.6
+        raise InvalidArgument(
+            f":authority of CONNECT names a host and a port, as in 'host:443', not {headers[':authority']!r}"
+        )
     return fields
 
 

@@ -145,6 +145,8 @@ class MessageReceiving(Sending):
         machine = stream.state_machine
         stream_id = block.stream_id
         if machine.headers_received:
+            if stream.is_tunnel:
+                raise MalformedHeaders("HEADERS in a tunnel, which carries nothing but DATA")
             check_trailers(block.fields)
             if not block.end_stream:
                 raise MalformedHeaders("trailers do not end the stream")
@@ -164,10 +166,11 @@ class MessageReceiving(Sending):
         if machine.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
             return self._stream_error(stream, ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once")
         method = stream.request_method
-        if method == b"HEAD" or status in _STATUS_WITHOUT_CONTENT:
+        if method == b"CONNECT" and status.startswith(b"2"):
+            content_length = None  # RFC 9110 section 9.3.6: the tunnel begins here, whatever the headers say
+            stream.is_tunnel = True
+        elif method == b"HEAD" or status in _STATUS_WITHOUT_CONTENT:
             content_length = 0
-        elif method == b"CONNECT" and status.startswith(b"2"):
-            content_length = None  # RFC 9110 section 9.3.6: the tunnel begins here
         if block.end_stream:
             if content_length:
                 raise MalformedHeaders(f"content-length is {content_length}, but the response ends with its headers")
@@ -197,6 +200,13 @@ class MessageReceiving(Sending):
             table.skip(promised_stream_id)
             self._flood_guard.count_invalid_frame(stream_id)
             return []
+        if stream is not None and stream.is_tunnel:
+            table.skip(promised_stream_id)
+            reason = "PUSH_PROMISE in a tunnel, which carries nothing but DATA"
+            return [
+                *self._reset_absent(promised_stream_id, ErrorCode.CANCEL, reason),
+                *self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, reason),
+            ]
         code, reason = self._promise_problem(block, stream)
         if stream is None or code is not ErrorCode.NO_ERROR:
             table.skip(promised_stream_id)

@@ -173,6 +173,8 @@ class Sending(ConnectionState):
             message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
             raise InvalidState(message, stream_id=stream_id)
         self.check_block_length(headers)
+        if stream.request_method == b"CONNECT":
+            stream.is_tunnel = dict(headers)[b":status"].startswith(b"2")
         self._send_block(stream, headers, end_stream)
 
     def send_trailers(self, stream_id: int, headers: Sequence[HeaderTuple]) -> None:
