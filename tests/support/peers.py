@@ -76,15 +76,15 @@ def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int
         pytest.fail(f"{command_for_port(0)[0]} did not start:\n{log.read()}")
 
 
-def node_server(certificate: Certificate | None) -> contextlib.AbstractContextManager[int]:
-    """tests/interop/node/server.js; h2c without a certificate."""
+def node_server(certificate: Certificate | None, script: str = "server.js") -> contextlib.AbstractContextManager[int]:
+    """A script of tests/interop/node; h2c without a certificate."""
     node = program("node")
 
     def command(port: int) -> list[str]:
         options: dict[str, Any] = {"port": port}
         if certificate:
             options.update(certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
-        return [node, str(NODE_SCRIPTS / "server.js"), json.dumps(options)]
+        return [node, str(NODE_SCRIPTS / script), json.dumps(options)]
 
     return running_server(command)
 
@@ -117,8 +117,16 @@ def _run(command: list[str]) -> bytes:
 
 def node_client(authority: str, requests: list[dict[str, Any]], cafile: str, **options: Any) -> dict[str, Any]:
     """Runs tests/interop/node/client.js, whose first lines explain `requests`, the options and the result."""
-    job = {"authority": authority, "requests": requests, "cafile": cafile, **options}
-    result: dict[str, Any] = json.loads(_run([program("node"), str(NODE_SCRIPTS / "client.js"), json.dumps(job)]))
+    return _node("client.js", {"authority": authority, "requests": requests, "cafile": cafile, **options})
+
+
+def node_connection_client(authority: str, cafile: str, **job: Any) -> dict[str, Any]:
+    """Runs tests/interop/node/connection_client.js, whose first lines explain the `job` and the result."""
+    return _node("connection_client.js", {"authority": authority, "cafile": cafile, **job})
+
+
+def _node(script: str, job: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(_run([program("node"), str(NODE_SCRIPTS / script), json.dumps(job)]))
     return result
 
 
