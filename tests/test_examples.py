@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,9 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.threads import PATIENCE, Background, background
+
+__all__ = ["background"]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -43,13 +48,20 @@ def running(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[st
             raise
 
 
-@pytest.fixture
-def server_url() -> Iterator[str]:
-    with running("serve.py") as (process, url):
+@contextmanager
+def serving(name: str) -> Iterator[str]:
+    """The URL of a server that Ctrl-C ends, without a word."""
+    with running(name) as (process, url):
         yield url
         process.send_signal(signal.SIGINT)  # what Ctrl-C sends
         output, errors = process.communicate()
         assert (process.returncode, output, errors) == (0, "", "")
+
+
+@pytest.fixture
+def server_url() -> Iterator[str]:
+    with serving("serve.py") as url:
+        yield url
 
 
 def test_no_example_is_forgotten():
@@ -161,3 +173,195 @@ def test_files(tmp_path: Path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
+
+
+def test_long_poll():
+    assert run("long_poll.py", "one", "two", "three").splitlines() == ["news 1: one", "news 2: two", "news 3: three"]
+
+
+def test_websocket_echo():
+    assert run("websocket_echo.py", "hello", "caf\xe9 \u2615", "x" * 100_000).splitlines() == [
+        "answer: 200",
+        "hello -> HELLO",
+        "caf\xe9 \u2615 -> CAF\xc9 \u2615",
+        f"{'x' * 100_000} -> {'X' * 100_000}",
+        "closed",
+    ]
+
+
+def test_websocket_echo_says_what_it_lacks(tmp_path: Path):
+    (tmp_path / "wsproto.py").write_text("raise ImportError")
+    script = EXAMPLES / "websocket_echo.py"
+    start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); exec(open({str(script)!r}).read())"
+    finished = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.strip().endswith("To get it: pip install wsproto")
+
+
+# -- the proxy, and servers that it is to reach
+
+
+@pytest.fixture
+def proxy_url() -> Iterator[str]:
+    with serving("connect_proxy.py") as url:
+        yield url
+
+
+@pytest.fixture
+def target() -> Iterator[socket.socket]:
+    """A listening socket, of a server that the test plays."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        yield listener
+
+
+def authority(listener: socket.socket) -> str:
+    return "{}:{}".format(*listener.getsockname())
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    connection, _ = listener.accept()
+    connection.settimeout(PATIENCE)
+    return connection
+
+
+def test_connect_proxy(proxy_url: str, target: socket.socket, background: Background):
+    def send_all_back() -> None:
+        with accept(target) as connection, connection.makefile("rb") as file:
+            connection.sendall(file.read())  # to its end: the tunnel can end in one direction first
+
+    serving_target = background(send_all_back)
+    body = bytes(range(256)) * 8000
+    finished = subprocess.run(
+        command("connect_proxy.py", proxy_url, authority(target)), input=body, capture_output=True
+    )
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    assert finished.stdout == body
+    serving_target.result(PATIENCE)
+
+
+def test_connect_proxy_when_the_target_ends_first(proxy_url: str, target: socket.socket, background: Background):
+    def greet() -> None:
+        with accept(target) as connection:
+            connection.sendall(b"220 here\n")
+
+    greeting = background(greet)
+    with subprocess.Popen(
+        command("connect_proxy.py", proxy_url, authority(target)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:  # its input does not end before it does
+        assert process.stdout is not None
+        assert process.stdout.read() == b"220 here\n"
+        assert process.wait(PATIENCE) == 0
+    greeting.result(PATIENCE)
+
+
+def test_connect_proxy_when_the_target_refuses(proxy_url: str):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # so that nobody else can have the port
+        arguments = command("connect_proxy.py", proxy_url, authority(closed))
+        finished = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert finished.returncode == 1
+        assert finished.stderr.startswith(f"refused: {authority(closed)}: ")
+
+
+def test_connect_proxy_when_the_target_breaks(proxy_url: str, target: socket.socket, background: Background):
+    def break_off() -> None:
+        with accept(target) as connection:
+            assert connection.recv(1)
+            # Closing sends RST then, not FIN.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    breaking = background(break_off)
+    with subprocess.Popen(
+        command("connect_proxy.py", proxy_url, authority(target)), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"?")
+        process.stdin.flush()
+        assert process.stderr is not None
+        assert b"broken: the peer reset the stream [stream 1, CONNECT_ERROR]" in process.stderr.read()
+        assert process.wait(PATIENCE) == 1
+    breaking.result(PATIENCE)
+
+
+def test_connect_proxy_with_many_tunnels(proxy_url: str, target: socket.socket):
+    with sync_h2.connect(proxy_url) as session:
+        streams = [session.request({":method": "CONNECT", ":authority": authority(target)}) for _ in range(10)]
+        for number, stream in enumerate(streams):
+            stream.write(b"tunnel %d" % number)
+        connections = [accept(target) for _ in streams]
+        for connection in connections:
+            connection.sendall(b"to " + connection.recv(100))
+        assert [stream.read(100) for stream in streams] == [b"to tunnel %d" % number for number in range(10)]
+        for stream in streams:
+            stream.close(sync_h2.ErrorCode.CANCEL)
+        assert [connection.recv(1) for connection in connections] == [b""] * 10
+        for connection in connections:
+            connection.close()
+
+
+def test_connect_proxy_is_no_web_server(proxy_url: str):
+    finished = subprocess.run(command("get.py", proxy_url), capture_output=True, text=True)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "405\n")
+
+
+# -- gRPC, with a client of grpcio's in a process of its own: its threads and descriptors stay
+
+GRPC_CLIENT = """
+import queue, sys
+import grpc
+
+target = sys.argv[1].removeprefix("http://")
+options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 8 << 20)]
+with grpc.insecure_channel(target, options=options) as channel:
+    once = channel.unary_unary("/example.Echo/Once")
+    each = channel.stream_stream("/example.Echo/Each")
+
+    assert once(b"a message", timeout=20) == b"a message"
+    assert once(b"", timeout=20) == b""
+    large = bytes(3_000_000)
+    assert once(large, timeout=20) == large
+    futures = [once.future(b"%d" % number, timeout=20) for number in range(100)]
+    assert [future.result() for future in futures] == [b"%d" % number for number in range(100)]
+    print("unary")
+
+    requests = queue.SimpleQueue()
+    call = each(iter(requests.get, None), timeout=20)
+    for number in range(20):
+        requests.put(b"%d" % number)
+        assert next(call) == b"%d" % number  # before the next is sent
+    requests.put(None)
+    assert list(call) == []
+    assert call.code() is grpc.StatusCode.OK
+    assert list(each(iter([b"x"] * 1000), timeout=20)) == [b"x"] * 1000
+    print("streaming")
+
+    for method, request in (("Other", b""), ("Once", bytes(5 << 20))):
+        try:
+            channel.unary_unary(f"/example.Echo/{method}")(request, timeout=20)
+        except grpc.RpcError as error:
+            print(error.code().name, "-", error.details())
+
+    requests = queue.SimpleQueue()
+    call = each(iter(requests.get, None), timeout=20)
+    requests.put(b"x")
+    assert next(call) == b"x"
+    call.cancel()
+    requests.put(None)
+    assert call.code() is grpc.StatusCode.CANCELLED
+    assert once(b"after all that", timeout=20) == b"after all that"
+    print("cancelled")
+"""
+
+
+def test_grpc_echo():
+    with serving("grpc_echo.py") as url:
+        finished = subprocess.run([sys.executable, "-c", GRPC_CLIENT, url], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines() == [
+        "unary",
+        "streaming",
+        "UNIMPLEMENTED - there is no such method",
+        "INTERNAL - a message that is compressed or too long",
+        "cancelled",
+    ]
