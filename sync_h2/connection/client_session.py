@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..constants import MAX_STREAM_ID, ErrorCode
+from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
@@ -15,16 +15,15 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
 from .client_stream import ClientStream
+from .frame_errors import FrameErrors
 from .listeners import Listener
+from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
 from .waiting import WaitQueue
 
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
-
-Priority = tuple[bool, int, int]
-"""RFC 7540's priority: exclusive, depends on, weight."""
 
 
 @dataclass
@@ -34,7 +33,9 @@ class _PendingRequest:
     state: StreamState
     block: EncodableFields
     end_stream: bool
-    priority: Priority | None
+    priority: Priority
+    announced_priority: Priority
+    """What its headers will say of it: less than `priority` after a silent change."""
 
 
 class ClientSession(Session):
@@ -90,6 +91,7 @@ class ClientSession(Session):
         priority = check_priority(exclusive, parent, weight)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state.weight = weight
         state.request_method = method
         state.sent_headers = request_headers
         state.wait_for_trailers = wait_for_trailers
@@ -100,13 +102,13 @@ class ClientSession(Session):
             raise InvalidArgument(f"content-length {state.unsent_length} on a request that ends with its headers")
         stream = ClientStream(self, state)
         stream._register_all(listeners)
-        pending = _PendingRequest(state, block, end_stream, priority)
-        with self._monitor, self._lock:
+        pending = _PendingRequest(state, block, end_stream, priority, priority)
+        with FrameErrors(self, state, FrameType.HEADERS), self._monitor, self._lock:
             self._check_may_request_locked(state, block)
             self._pending[state] = pending
             self._slots_changed_locked()
             self._sender.send_locked()
-        if wait and state.id is None:
+        if state.id is None and (wait or state.closed):
             self._wait_for_slot(stream, timeout)
         return stream
 
@@ -151,15 +153,21 @@ class ClientSession(Session):
                 self._start_closing_locked()
                 return
             state, request = next(iter(self._pending.items()))
+            stream_id = protocol.next_outbound_stream_id
+            if stream_id in (request.priority[1], request.announced_priority[1]):  # known only now
+                error = InvalidArgument(f"parent {stream_id} is the stream itself: it can't depend on itself")
+                self._close_stream_locked(state, ErrorCode.CANCEL, error)
+                continue
             self._open_locked(request)
             del self._pending[state]
 
     def _open_locked(self, request: _PendingRequest) -> None:
         state = request.state
-        state.id = self._protocol.send_request(request.block, request.end_stream, request.priority)
-        if request.priority is not None:
-            state.weight = request.priority[2]
+        # Without priority fields, when all of them say what holds anyway.
+        priority = None if request.announced_priority == DEFAULT_PRIORITY else request.announced_priority
+        state.id = self._protocol.send_request(request.block, request.end_stream, priority)
         self._streams[state.id] = state
+        set_priority_locked(self._streams, state, request.priority)
         state.local_ended = request.end_stream
         state.progressed.wake_all_locked()
         state.listeners.emit_locked("ready")
@@ -186,6 +194,19 @@ class ClientSession(Session):
 
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 1
+
+    def _prioritize_locked(self, state: StreamState, priority: Priority, silent: bool) -> None:
+        if state.id is not None:
+            super()._prioritize_locked(state, priority, silent)
+            if not silent:
+                self._protocol.prioritize(state.id, *priority)
+                self._sender.send_locked()
+            return
+        state.weight = priority[2]
+        request = self._pending[state]
+        request.priority = priority
+        if not silent:
+            request.announced_priority = priority
 
     # -- what arrives
 
@@ -244,16 +265,3 @@ class ClientSession(Session):
         assert parent.sent_headers is not None
         asked = parent.sent_headers.get(":authority", parent.sent_headers.get("host", ""))
         return origin in ((self._scheme, self._authority.lower()), (self._scheme, asked.lower()))
-
-
-def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:
-    """RFC 7540's priority for a HEADERS frame; None, and so no priority fields at all, when everything is the
-    default.
-    """
-    if not 1 <= weight <= 256:
-        raise InvalidArgument(f"weight must be between 1 and 256, not {weight}")
-    if not 0 <= parent <= MAX_STREAM_ID:
-        raise InvalidArgument(f"parent must be a stream id, not {parent}")
-    if not exclusive and not parent and weight == 16:
-        return None
-    return exclusive, parent, weight
