@@ -11,6 +11,14 @@ def type_name(value: object) -> str:
     return type(value).__name__
 
 
+def check_whole_number(name: str, value: object, least: int, most: int) -> None:
+    """`value`, given as the argument `name`, is an int from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type_name(value)}")
+    if not least <= value <= most:
+        raise InvalidArgument(f"{name} must be between {least} and {most}, not {value}")
+
+
 def check_error_code(code: object) -> None:
     """An HTTP/2 error code is an unsigned number of 32 bits (RFC 9113 section 7)."""
     if not isinstance(code, int):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..constants import MAX_STREAM_ID, ErrorCode
+from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
@@ -15,16 +15,15 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
 from .client_stream import ClientStream
+from .frame_errors import FrameErrors
 from .listeners import Listener
+from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
 from .waiting import WaitQueue
 
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
-
-Priority = tuple[bool, int, int]
-"""RFC 7540's priority: exclusive, depends on, weight."""
 
 
 @dataclass
@@ -36,7 +35,9 @@ class _PendingRequest:
     state: StreamState
     block: EncodableFields
     end_stream: bool
-    priority: Priority | None
+    priority: Priority
+    announced_priority: Priority
+    """What its headers will say of it: less than `priority` after a silent change."""
     is_extended_connect: bool
 
 
@@ -100,6 +101,7 @@ class ClientSession(Session):
         priority = check_priority(exclusive, parent, weight)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state.weight = weight
         state.request_method = method
         state.sent_headers = request_headers
         state.wait_for_trailers = wait_for_trailers
@@ -111,13 +113,13 @@ class ClientSession(Session):
         stream = ClientStream(self, state)
         stream._register_all(listeners)
         is_extended_connect = method == "CONNECT" and ":protocol" in request_headers
-        pending = _PendingRequest(state, block, end_stream, priority, is_extended_connect)
-        with self._monitor, self._lock:
+        pending = _PendingRequest(state, block, end_stream, priority, priority, is_extended_connect)
+        with FrameErrors(self, state, FrameType.HEADERS), self._monitor, self._lock:
             self._check_may_request_locked(pending)
             self._pending[state] = pending
             self._slots_changed_locked()
             self._sender.send_locked()
-        if wait and state.id is None:
+        if state.id is None and (wait or state.closed):
             what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
             if pending.is_extended_connect:
                 what = f"the peer's SETTINGS, which say whether it takes extended CONNECT, or {what}"
@@ -176,15 +178,21 @@ class ClientSession(Session):
                 self._fail_pending_locked(StreamIDsExhausted("this connection has used its last stream id"))
                 self._start_closing_locked()
                 return
+            stream_id = protocol.next_outbound_stream_id
+            if stream_id in (request.priority[1], request.announced_priority[1]):  # known only now
+                error = InvalidArgument(f"parent {stream_id} is the stream itself: it can't depend on itself")
+                self._close_stream_locked(request.state, ErrorCode.CANCEL, error)
+                continue
             self._open_locked(request)
             del self._pending[request.state]
 
     def _open_locked(self, request: _PendingRequest) -> None:
         state = request.state
-        state.id = self._protocol.send_request(request.block, request.end_stream, request.priority)
-        if request.priority is not None:
-            state.weight = request.priority[2]
+        # Without priority fields, when all of them say what holds anyway.
+        priority = None if request.announced_priority == DEFAULT_PRIORITY else request.announced_priority
+        state.id = self._protocol.send_request(request.block, request.end_stream, priority)
         self._streams[state.id] = state
+        set_priority_locked(self._streams, state, request.priority)
         state.local_ended = request.end_stream
         state.progressed.wake_all_locked()
         state.listeners.emit_locked("ready")
@@ -211,6 +219,19 @@ class ClientSession(Session):
 
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 1
+
+    def _prioritize_locked(self, state: StreamState, priority: Priority, silent: bool) -> None:
+        if state.id is not None:
+            super()._prioritize_locked(state, priority, silent)
+            if not silent:
+                self._protocol.prioritize(state.id, *priority)
+                self._sender.send_locked()
+            return
+        state.weight = priority[2]
+        request = self._pending[state]
+        request.priority = priority
+        if not silent:
+            request.announced_priority = priority
 
     # -- what arrives
 
@@ -273,16 +294,3 @@ class ClientSession(Session):
 
 def _extended_connect_refused() -> InvalidState:
     return InvalidState("the peer takes no extended CONNECT: its settings lack enable_connect_protocol (RFC 8441)")
-
-
-def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None:
-    """RFC 7540's priority for a HEADERS frame; None, and so no priority fields at all, when everything is the
-    default.
-    """
-    if not 1 <= weight <= 256:
-        raise InvalidArgument(f"weight must be between 1 and 256, not {weight}")
-    if not 0 <= parent <= MAX_STREAM_ID:
-        raise InvalidArgument(f"parent must be a stream id, not {parent}")
-    if not exclusive and not parent and weight == 16:
-        return None
-    return exclusive, parent, weight

@@ -24,6 +24,20 @@ class ReceiveWindow:
         self.grows_to = grows_to
         self.owed = 0
 
+    def resize(self, size: int) -> int:
+        """Make it another size; return the increment to announce now, or 0.
+
+        What the peer was granted can't be taken back: after a reduction credit is owed to this side (`owed` is
+        negative), and what the peer uses up pays for that first.
+        """
+        self.owed += size - self.size
+        grows = size > self.size
+        self.size = size
+        if not grows or self.owed <= 0:
+            return 0
+        increment, self.owed = self.owed, 0
+        return increment
+
     def credit(self, count: int, remaining: int, *, grow: bool = False) -> int:
         """Add `count` bytes of credit; return the increment to announce now, or 0.
 
@@ -32,7 +46,7 @@ class ReceiveWindow:
         kept up with a whole batch, so the window is what limits it: the batch brings a larger one.
         """
         self.owed += count
-        if not self.owed or (self.owed * 2 < self.size and self.owed < remaining):
+        if self.owed <= 0 or (self.owed * 2 < self.size and self.owed < remaining):
             return 0
         increment = self.owed
         self.owed = 0

@@ -23,14 +23,30 @@ class InboundFlow:
         self._outbox = outbox
         self._sender = sender
         self._max_memory = max_memory
-        self._connection = ReceiveWindow(min(CONNECTION_WINDOW, max_memory // 2))
+        # It starts at this size whatever SETTINGS say (RFC 9113 section 6.9.2).
+        self._connection = ReceiveWindow(DEFAULT_WINDOW_SIZE)
+        self._most_unread = 0  # beyond this much unread, the connection's credit is held back
         self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
         self.unread = 0  # bytes in all streams' buffers that nobody has read
 
     def start(self) -> None:
-        """Open the connection's window, which starts at 65,535 whatever SETTINGS say (RFC 9113 section 6.9.2)."""
-        if self._connection.size > DEFAULT_WINDOW_SIZE:
-            self._protocol.open_window(0, self._connection.size - DEFAULT_WINDOW_SIZE)
+        """Give the connection's window the size that memory allows."""
+        self.resize(max(min(CONNECTION_WINDOW, self._max_memory // 2), 1))
+
+    @property
+    def window_size(self) -> int:
+        """The size of the connection's window."""
+        return self._connection.size
+
+    def resize(self, size: int) -> None:
+        """Make the connection's window another size; a larger one is announced at once."""
+        increment = self._connection.resize(size)
+        # What is unread and what may come stay within the memory allowed; but if a window that the user chose leaves
+        # little of that, as much again may be unread: a few unread streams must not stop all others.
+        self._most_unread = max(self._max_memory - size, size)
+        if increment:
+            self._protocol.open_window(0, increment)
+        self._release()
 
     def arrived(self, count: int) -> None:
         """`count` bytes of the connection's window have been used up."""
@@ -91,7 +107,7 @@ class InboundFlow:
 
     def _release(self) -> None:
         window = self._connection
-        if self._withheld and self.unread + window.size <= self._max_memory:
+        if self._withheld and self.unread <= self._most_unread:
             increment = window.credit(self._withheld, self._protocol.inbound_window())
             self._withheld = 0
             if increment:

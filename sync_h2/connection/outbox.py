@@ -39,6 +39,11 @@ class Outbox:
         if self.count_replies:
             self.replies += 1
 
+    @property
+    def frame_count(self) -> int:
+        """How many frames wait; a header block with its CONTINUATION frames is one."""
+        return len(self._urgent) + len(self._ordered)
+
     def take(self, limit: int) -> list[Buffer]:
         """Remove and return whole frames, urgent ones first, until at least `limit` bytes are there or nothing is
         left.

@@ -27,6 +27,7 @@ from ..errors import StreamReset as StreamResetError
 from ..protocol import events
 from ..protocol.framing import FrameReader
 from ..transport.transport import END, Transport
+from .priorities import set_priority_locked
 from .scheduler import parse_priority
 
 if TYPE_CHECKING:
@@ -265,18 +266,15 @@ class Receiver:
     def _priority_locked(self, event: events.PriorityReceived) -> None:
         state = self._session._streams.get(event.stream_id)
         if state is not None:
-            self._sender.unschedule_locked(state)
-            state.weight = event.weight
-            self._sender.schedule_locked(state)
+            priority = (event.exclusive, event.depends_on, event.weight)
+            set_priority_locked(self._session._streams, state, priority)
 
     def _priority_update_locked(self, event: events.PriorityUpdateReceived) -> None:
         state = self._session._streams.get(event.prioritized_stream_id)
         if state is None:
             self._session._early_priority_locked(event.prioritized_stream_id, event.value)
         else:
-            self._sender.unschedule_locked(state)
-            state.urgency, state.sequential = parse_priority(event.value)
-            self._sender.schedule_locked(state)
+            self._sender.change_priority_locked(state, *parse_priority(event.value))
 
     # -- the session
 

@@ -2,22 +2,25 @@
 
 Strictly by urgency (RFC 9218 section 4.1); within one urgency, streams share by weight (RFC 7540 section 5.3.2) if
 they asked for incremental delivery or sent no signal, and streams that explicitly asked not to be interleaved are
-sent one after the other. One turn in sixteen goes to a lower urgency, so that nothing starves.
+sent one after the other, in the order of their ids (RFC 9218 section 10). One turn in sixteen goes to a lower urgency,
+so that nothing starves.
 
 Weighted sharing is by stride: each stream's `turn` moves on by the bytes it sent divided by its weight, and the
-lowest turn is next.
+lowest turn is next. Only what was sent moves turns on: streams that wait for a window keep their claims.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Protocol
 
 DEFAULT_URGENCY = 3
 DEFAULT_WEIGHT = 16
 _URGENCIES = 8
 _LOWER_SHARE = 16
+_by_id = attrgetter("id")
 
 
 def parse_priority(value: str) -> tuple[int, bool]:
@@ -40,6 +43,7 @@ def parse_priority(value: str) -> tuple[int, bool]:
 class Sendable(Protocol):
     """What the scheduler needs of a stream."""
 
+    id: int | None
     urgency: int
     weight: int
     sequential: bool
@@ -55,43 +59,52 @@ class _Level:
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Sendable]] = []
-        self.sequence: deque[Sendable] = deque()
-        self.now = 0.0  # the turn of the stream that was served last
+        self.sequence: list[Sendable] = []  # by id; of these only the first is in the heap
+        self.now = 0.0  # the turn of the stream that sent last
         self._count = 0
 
     def push(self, stream: Sendable) -> None:
         if stream.sequential:
-            self.sequence.append(stream)
+            insort(self.sequence, stream, key=_by_id)
             if self.sequence[0] is not stream:
                 return  # its turn comes when those before it are done
-        self._enter(stream)
+            if len(self.sequence) > 1:
+                self._pass_on(self.sequence[1], stream)
+                return
+        self.enter(stream)
 
-    def _enter(self, stream: Sendable) -> None:
+    def enter(self, stream: Sendable) -> None:
         # A stream that comes anew, or back after a pause, starts now: it has no claim to the time it did not use.
         stream.turn = max(stream.turn, self.now)
         self._count += 1
         stream.ticket = self._count  # entries of the heap with an older ticket are void
         heappush(self.heap, (stream.turn, self._count, stream))
 
+    def _pass_on(self, first: Sendable, following: Sendable) -> None:
+        """The streams of the sequence share with the others as if they were one."""
+        first.ticket = 0
+        following.turn = max(following.turn, first.turn)
+        self.enter(following)
+
     def pop(self) -> Sendable | None:
         while self.heap:
-            turn, ticket, stream = heappop(self.heap)
+            _, ticket, stream = heappop(self.heap)
             if stream.ticket == ticket:
                 stream.ticket = 0
-                self.now = turn
                 return stream
         return None
 
     def requeue(self, stream: Sendable) -> None:
         """Put back a stream that was just popped and has more to send."""
-        self._enter(stream)
+        if not stream.sequential or self.sequence[0] is stream:
+            self.enter(stream)
 
     def leave(self, stream: Sendable) -> None:
         if stream.sequential and stream in self.sequence:
             was_first = self.sequence[0] is stream
             self.sequence.remove(stream)
             if was_first and self.sequence:
-                self._enter(self.sequence[0])
+                self._pass_on(stream, self.sequence[0])
 
 
 class Scheduler:
@@ -110,17 +123,28 @@ class Scheduler:
             self._levels[stream.urgency].push(stream)
 
     def remove(self, stream: Sendable) -> None:
-        """`stream` has nothing to send for now. To change its urgency, weight or kind: remove, change, add."""
+        """`stream` has nothing to send for now, or no window."""
         if stream.scheduled:
             stream.scheduled = False
             stream.ticket = 0
             self._levels[stream.urgency].leave(stream)
 
+    def change(self, stream: Sendable, urgency: int, sequential: bool) -> None:
+        """Give `stream` another urgency and kind. (Its weight may be changed at any time.)"""
+        scheduled = stream.scheduled
+        self.remove(stream)
+        if stream.urgency != urgency:
+            stream.turn = 0.0  # turns of another level say nothing here
+        stream.urgency, stream.sequential = urgency, sequential
+        if scheduled:
+            self.add(stream)
+
     def next(self) -> Sendable | None:
-        """The stream whose turn it is. The caller sends one frame of it and then says `sent` or `remove`."""
-        self._served += 1
+        """The stream whose turn it is. The caller sends a frame of it, if it can, and says `sent`; and then `requeue`
+        or `remove`.
+        """
         levels = self._levels
-        if self._served % _LOWER_SHARE == 0:
+        if self._served % _LOWER_SHARE == _LOWER_SHARE - 1:
             busy = [level for level in levels if level.heap]
             levels = busy[1:2] + busy if len(busy) > 1 else busy
         for level in levels:
@@ -130,6 +154,11 @@ class Scheduler:
         return None
 
     def sent(self, stream: Sendable, count: int) -> None:
-        """`stream`, got from `next`, sent `count` bytes and has more."""
+        """`stream`, got from `next`, has sent a frame with `count` bytes."""
+        self._served += 1
+        self._levels[stream.urgency].now = stream.turn
         stream.turn += max(count, 1) / stream.weight
+
+    def requeue(self, stream: Sendable) -> None:
+        """`stream`, got from `next`, has more to send."""
         self._levels[stream.urgency].requeue(stream)

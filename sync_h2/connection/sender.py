@@ -80,6 +80,10 @@ class Sender:
         self._scheduler.remove(state)
         self._blocked.pop(state, None)
 
+    def change_priority_locked(self, state: StreamState, urgency: int, sequential: bool) -> None:
+        """Give a stream another urgency (RFC 9218), and say whether it is not to be interleaved."""
+        self._scheduler.change(state, urgency, sequential)
+
     def withdraw_locked(self, state: StreamState, *items: Posted | End) -> None:
         """Take back what was posted and has not been framed."""
         for item in items:
@@ -100,8 +104,10 @@ class Sender:
             if state is None:
                 return
             count = self._frame_next_locked(state)
-            if state.outgoing and count is not None:
+            if count is not None:
                 self._scheduler.sent(state, count)
+            if state.outgoing and count is not None:
+                self._scheduler.requeue(state)
             else:
                 self._scheduler.remove(state)
 
@@ -116,14 +122,16 @@ class Sender:
                 if protocol.outbound_window() <= 0:
                     self._blocked[state] = None
                 return None
-            count = min(window, item.remaining, protocol.max_outbound_frame_size, LARGEST_FRAME)
+            largest = min(window, protocol.max_outbound_frame_size)
+            count = min(largest, item.remaining, LARGEST_FRAME)
             piece = item.take(count)
             ends = False
             if not item.remaining:
                 state.outgoing.popleft()
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
                 state.progressed.wake_all_locked()
-            protocol.send_data(state.id, piece, ends)
+            padding = None if protocol.padding is None else protocol.padding(count, largest - count)
+            protocol.send_data(state.id, piece, ends, padding)
             state.sent_bytes += count
             state.touch()
             if ends:
@@ -133,7 +141,10 @@ class Sender:
         if isinstance(item, Posted):  # an empty write
             state.progressed.wake_all_locked()
         elif item is End.END_STREAM:
-            protocol.send_data(state.id, b"", True)
+            padding = None
+            if protocol.padding is not None:
+                padding = protocol.padding(0, min(protocol.send_window(state.id), protocol.max_outbound_frame_size))
+            protocol.send_data(state.id, b"", True, padding)
             self._ended_locked(state)
         else:
             protocol.send_trailers(state.id, item.block)

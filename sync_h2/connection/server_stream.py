@@ -6,7 +6,7 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from ..constants import ErrorCode
+from ..constants import ErrorCode, FrameType
 from ..errors import InvalidArgument, InvalidState
 from ..protocol.headers import (
     EncodableFields,
@@ -17,6 +17,9 @@ from ..protocol.headers import (
     encode_response,
 )
 from .file_responses import FileRange, StatCheck, respond_with_fd, respond_with_file
+from .frame_errors import FrameErrors
+from .priorities import check_priority, set_priority_locked
+from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -74,14 +77,14 @@ class ServerStream(Stream):
         `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to
         HEAD have no body: our side ends at once and what is written is dropped. A 2xx answer to CONNECT begins a
         tunnel: what is written and read from then on are its bytes, without length or trailers. Raises
-        `InvalidArgument` for headers that HTTP/2 forbids, `InvalidState` the second time, and the stream's error if it
-        is closed.
+        `InvalidArgument` for headers that HTTP/2 forbids, and for fields over `max_send_header_block_length` (which
+        destroys the stream), `InvalidState` the second time, and the stream's error if it is closed.
         """
         fields = Headers(headers)
         if send_date and "date" not in fields:
             fields["date"] = _date()
         block = encode_response(fields)
-        with self._monitor, self._lock:
+        with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._respond_locked(block, end_stream, wait_for_trailers)
             self._session._sender.send_locked()
 
@@ -96,6 +99,7 @@ class ServerStream(Stream):
                 raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
+        length: int | None = None
         no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
         if "content-length" in fields and not no_body:
             length = int(fields["content-length"])
@@ -103,9 +107,9 @@ class ServerStream(Stream):
                 raise InvalidArgument(
                     f"content-length {length} on a response that ends with its headers", stream_id=state.id
                 )
-            state.unsent_length = length
         ends = end_stream or no_body
         self._session._protocol.send_response(state.id, block, ends)
+        state.unsent_length = length
         state.sent_headers = fields
         state.no_body = no_body
         state.wait_for_trailers = wait_for_trailers and not ends
@@ -176,7 +180,7 @@ class ServerStream(Stream):
     def additional_headers(self, headers: HeadersSource) -> None:
         """Send a 1xx response (not 101) before the final one; does not block. Raises as `respond`."""
         block = encode_informational(headers)
-        with self._monitor, self._lock:
+        with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._inform_locked(block)
 
     def _inform_locked(self, block: EncodableFields) -> None:
@@ -192,28 +196,36 @@ class ServerStream(Stream):
             state.continued = True
         self._session._sender.send_locked()
 
-    def push_stream(self, headers: HeadersSource | None = None) -> ServerStream:
+    def push_stream(
+        self, headers: HeadersSource | None = None, *, exclusive: bool = False, parent: int = 0
+    ) -> ServerStream:
         """Promise a response to a request that the client has not made (RFC 9113 section 8.4), and return its stream;
         does not block.
 
-        `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's. Raises `InvalidState` inside
-        a pushed stream and when the client has disabled push, `InvalidArgument` for a request that can't be pushed.
+        `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's; `exclusive` and `parent` are
+        as for `priority`. Raises `InvalidState` inside a pushed stream and when the client has disabled push,
+        `InvalidArgument` for a request that can't be pushed. One with fields over `max_send_header_block_length`
+        destroys this stream.
         """
         request = self._state.request_headers or Headers()
         block = encode_push(
             headers, scheme=request.get(":scheme", "http"), authority=request.get(":authority", request.get("host", ""))
         )
+        priority = check_priority(exclusive, parent, DEFAULT_WEIGHT)
         session = self._session
-        with self._monitor, self._lock:
+        with FrameErrors(session, self._state, FrameType.PUSH_PROMISE), self._monitor, self._lock:
             self._raise_if_closed_locked()
             reason = self._why_no_push_locked()
             if reason is not None:
                 raise InvalidState(reason, stream_id=self._state.id)
             assert self._state.id is not None
+            if session._protocol.has_stream_ids and parent == session._protocol.next_outbound_stream_id:
+                raise InvalidArgument(f"parent {parent} is the pushed stream itself: it can't depend on itself")
             promised_id = session._protocol.push(self._state.id, block)
             state = session._new_stream_locked(promised_id, Headers.from_wire(block))
             state.is_push = True
             state.remote_ended = True
+            set_priority_locked(session._streams, state, priority)
             pushed = ServerStream(session, state)
             session._sender.send_locked()
         return pushed

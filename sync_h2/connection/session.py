@@ -64,6 +64,7 @@ from .inbound_flow import InboundFlow
 from .limit_log import log_limit
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
+from .priorities import Priority, set_priority_locked
 from .receiver import Fate, Receiver, read_forever
 from .round_trips import Pings, SettingsSent
 from .sender import Sender
@@ -209,6 +210,10 @@ class SessionCore(Observable):
 
     def _push_promise_received_locked(self, event: events.PushPromiseReceived) -> None:
         raise NotImplementedError("only a client's protocol gives this event")
+
+    def _prioritize_locked(self, state: StreamState, priority: Priority, silent: bool) -> None:
+        """The user sets a stream's priority; `silent` tells the peer nothing of it."""
+        set_priority_locked(self._streams, state, priority)
 
     def _slots_changed_locked(self) -> None:
         """The peer's MAX_CONCURRENT_STREAMS may have changed, or a stream has closed."""

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..constants import MAX_STREAM_ID, ErrorCode
+from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, SessionClosed, Timeout
 from ..protocol.settings import Settings
 from ..transport.transport import TLSTransport
-from .arguments import check_error_code, type_name
+from . import snapshots
+from .arguments import check_error_code, check_whole_number, type_name
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
@@ -85,7 +86,30 @@ class Session(SessionCore):
         with self._monitor, self._lock:
             return bool(self._settings_sent)
 
+    @property
+    def state(self) -> snapshots.SessionState:
+        """Windows, stream ids, the outbound queue and the compression tables at this moment (Node's
+        `http2session.state`).
+        """
+        with self._monitor, self._lock:
+            return snapshots.of_session_locked(self)
+
     # -- calls
+
+    def set_local_window_size(self, size: int) -> None:
+        """Set how many bytes of bodies, of all streams together, the peer may send before it hears from us again (the
+        connection's receive window, RFC 9113 section 6.9; Node's `setLocalWindowSize`). `size` is the whole window.
+
+        A larger window is announced at once. A smaller one comes about when the peer has used up the difference,
+        because what it was granted can't be taken back; 0 lets it send nothing more after that, until a larger size is
+        set. Does not block. Raises `InvalidArgument` for a size out of 0 to 2**31 - 1, and the session's error when it
+        has ended.
+        """
+        check_whole_number("size", size, 0, MAX_WINDOW_SIZE)
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            self._inbound.resize(size)
+            self._sender.send_locked()
 
     def settings(self, values: Settings | Mapping[str, Any], timeout: float | None = None, wait: bool = False) -> None:
         """Send SETTINGS; with `wait`, block until the peer has acknowledged them.

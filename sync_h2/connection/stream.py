@@ -15,13 +15,16 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from ..constants import ErrorCode
+from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline, check_timeout
-from ..errors import HTTP2Error, InvalidState, StreamReset, Timeout
+from ..errors import HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout
 from ..protocol.headers import Headers, HeadersSource, encode_trailers
+from . import snapshots
 from .arguments import check_error_code, type_name
 from .files import StreamReader, StreamWriter
+from .frame_errors import FrameErrors
 from .listeners import Dispatcher, Listener, Listeners, Observable
+from .priorities import check_priority
 from .stream_state import End, Posted, StreamState, Trailers
 from .timers import timers
 from .waiting import WaitQueue
@@ -145,6 +148,12 @@ class Stream(Observable):
         """The trailers that have arrived, or None; `wait_trailers` waits for them."""
         with self._monitor, self._lock:
             return self._state.trailers
+
+    @property
+    def state(self) -> snapshots.StreamState:
+        """Window, state and weights at this moment (Node's `http2stream.state`)."""
+        with self._monitor, self._lock:
+            return snapshots.of_stream_locked(self._session, self._state)
 
     @property
     def rfile(self) -> StreamReader:
@@ -407,12 +416,12 @@ class Stream(Observable):
     def send_trailers(self, headers: HeadersSource) -> None:
         """Send trailers behind the data and end our side; once, and only with `wait_for_trailers=True`.
 
-        Raises `InvalidArgument` for pseudo-header fields, and `InvalidState` before the headers, a second time, or
-        without the option.
+        Raises `InvalidArgument` for pseudo-header fields, and for fields over `max_send_header_block_length` (which
+        destroys the stream); `InvalidState` before the headers, a second time, or without the option.
         """
         block = encode_trailers(headers)
         state = self._state
-        with self._monitor, self._lock:
+        with FrameErrors(self._session, state, FrameType.HEADERS), self._monitor, self._lock:
             self._raise_if_closed_locked()
             if state.sent_headers is None:
                 raise InvalidState("trailers come after the headers", stream_id=state.id)
@@ -422,11 +431,30 @@ class Stream(Observable):
                 raise InvalidState("the trailers have been sent already", stream_id=state.id)
             if state.unsent_length:
                 raise InvalidState(f"{state.unsent_length} bytes of content-length are missing", stream_id=state.id)
+            self._session._protocol.check_block_length(block)
             state.trailers_posted = state.end_posted = True
             state.sent_trailers = Headers.from_wire(block)
             state.outgoing.append(Trailers(block))
             self._session._sender.schedule_locked(state)
             self._session._sender.send_locked()
+
+    def priority(self, *, exclusive: bool = False, parent: int = 0, weight: int = 16, silent: bool = False) -> None:
+        """Set the stream's weight (RFC 7540 section 5.3): streams of equal urgency that have something to send share
+        the connection in proportion to their weights.
+
+        `parent` is the id of the stream that it depends on (0: none); with `exclusive`, that one's other dependents
+        depend on this stream from now on. Dependencies decide nothing here; `state` shows them. A client tells the
+        server with a PRIORITY frame, or with the headers of a stream that is pending, unless it is `silent`. Does not
+        block. Raises `InvalidArgument` for a weight out of 1 to 256 and for a stream that would depend on itself, and
+        the stream's error if it is closed.
+        """
+        priority = check_priority(exclusive, parent, weight)
+        state = self._state
+        with self._monitor, self._lock:
+            self._raise_if_closed_locked()
+            if parent and parent == state.id:
+                raise InvalidArgument("parent names the stream itself: it can't depend on itself", stream_id=parent)
+            self._session._prioritize_locked(state, priority, silent)
 
     # -- ending
 

@@ -119,6 +119,7 @@ class StreamState:
         # scheduling (see scheduler.Sendable)
         "urgency",
         "weight",
+        "parent",
         "sequential",
         "turn",
         "scheduled",
@@ -177,6 +178,7 @@ class StreamState:
 
         self.urgency = DEFAULT_URGENCY
         self.weight = DEFAULT_WEIGHT
+        self.parent = 0  # the stream that it depends on (RFC 7540 section 5.3.1)
         self.sequential = False
         self.turn = 0.0
         self.scheduled = False

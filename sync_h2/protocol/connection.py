@@ -69,6 +69,7 @@ class Connection(MessageReceiving):
         length = len(payload)
         if not stream_id:
             raise protocol_error("DATA on stream 0")
+        self.last_received_stream_id = stream_id
         table = self._table
         if length > table.inbound_window:
             raise ProtocolError("the peer sends more than the connection's window", code=ErrorCode.FLOW_CONTROL_ERROR)
@@ -116,6 +117,7 @@ class Connection(MessageReceiving):
     def _receive_headers(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         if not stream_id:
             raise protocol_error("HEADERS on stream 0")
+        self.last_received_stream_id = stream_id
         return self._block_received(self._header_blocks.begin(FrameType.HEADERS, flags, stream_id, payload))
 
     def _receive_push_promise(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..constants import ErrorCode
+from ..constants import PADDING_STRATEGY_ALIGNED, PADDING_STRATEGY_MAX, PADDING_STRATEGY_NONE, ErrorCode
 from ..errors import InvalidArgument, ProtocolError
 
-PADDING_STRATEGIES = ("none", "max", "aligned")
+PADDING_STRATEGIES = (PADDING_STRATEGY_NONE, PADDING_STRATEGY_MAX, PADDING_STRATEGY_ALIGNED)
 _FORGIVENESS_SECONDS = 60.0
 _LATE_FRAMES = 3  # headers, trailers, an empty DATA that ends the stream
 _MOST_RESETS_UNDER_WAY = 1000
@@ -51,7 +51,7 @@ class Limits:
     max_deflate_dynamic_table_size: int = 4096
     peer_max_concurrent_streams: int = 100
     max_origin_set_size: int = 128
-    padding_strategy: str = "none"
+    padding_strategy: str = PADDING_STRATEGY_NONE
 
     @classmethod
     def for_server(cls, **options: Any) -> Limits:

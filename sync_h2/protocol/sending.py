@@ -33,6 +33,10 @@ _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 
 
+class HeaderBlockTooLong(InvalidArgument):
+    """Header fields of ours over `max_send_header_block_length`: nothing of them was sent."""
+
+
 class Sending(ConnectionState):
     """The half of `Connection` that turns calls into frames."""
 
@@ -205,13 +209,13 @@ class Sending(ConnectionState):
         return promised_stream_id
 
     def check_block_length(self, headers: Sequence[HeaderTuple]) -> None:
-        """Raise InvalidArgument for more octets of fields than `max_send_header_block_length`."""
+        """Raise HeaderBlockTooLong for more octets of fields than `max_send_header_block_length`."""
         # Before compression: once it is known how long the block became, the encoder has moved and the block must be
         # sent.
         length = sum([len(name) + len(value) for name, value in headers])
         if length > self.limits.max_send_header_block_length:
             limit = self.limits.max_send_header_block_length
-            raise InvalidArgument(
+            raise HeaderBlockTooLong(
                 f"the header fields have {length} octets; max_send_header_block_length allows {limit}"
             )
 
@@ -231,6 +235,10 @@ class Sending(ConnectionState):
         size = self.max_outbound_frame_size
         payload = prefix + block
         if len(payload) <= size:
+            padding = None if self.padding is None else self.padding(len(payload), size - len(payload))
+            if padding is not None:
+                flags |= _PADDED
+                payload = bytes((padding,)) + payload + bytes(padding)
             self._emit(False, (frame_header(len(payload), frame_type, flags | _END_HEADERS, stream_id) + payload,))
             return
         buffers = [frame_header(size, frame_type, flags, stream_id), payload[:size]]

@@ -15,6 +15,7 @@ from .h2_overrides import StreamTable
 from .header_blocks import HeaderBlockReader
 from .limits import FloodGuard, Limits
 from .local_settings import LocalSettings
+from .padding import padding_for
 from .settings import Settings
 
 Emit = Callable[[bool, tuple["bytes | memoryview", ...]], None]
@@ -39,6 +40,8 @@ class ConnectionState:
         self.settings_received = False
         self.peer_max_concurrent_streams = limits.peer_max_concurrent_streams
         self.max_outbound_frame_size = DEFAULT_MAX_FRAME_SIZE
+        self.last_received_stream_id = 0  # of HEADERS or DATA
+        self.padding = padding_for(limits.padding_strategy)
         self.frames = FrameReader(expect_preface=not client, max_frame_size=DEFAULT_MAX_FRAME_SIZE)
         self._emit = emit
         self._table = StreamTable(client=client)

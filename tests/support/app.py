@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import threading
@@ -96,6 +97,19 @@ def ping_me(stream: sync_h2.ServerStream, headers: sync_h2.Headers, argument: st
     _answer_json(stream, {"milliseconds": pong.duration * 1000, "payload": pong.payload.decode()})
 
 
+def state(stream: sync_h2.ServerStream, headers: sync_h2.Headers, argument: str) -> None:
+    """What this end says of session and stream when the request has ended."""
+    stream.read()
+    _answer_json(
+        stream, {"session": dataclasses.asdict(stream.session.state), "stream": dataclasses.asdict(stream.state)}
+    )
+
+
+def window(stream: sync_h2.ServerStream, headers: sync_h2.Headers, size: str) -> None:
+    stream.session.set_local_window_size(int(size))
+    stream.respond(end_stream=True)
+
+
 ROUTES: dict[str, Callable[[sync_h2.ServerStream, sync_h2.Headers, str], None]] = {
     "echo": echo,
     "sha256": sha256,
@@ -108,6 +122,8 @@ ROUTES: dict[str, Callable[[sync_h2.ServerStream, sync_h2.Headers, str], None]] 
     "reset": reset,
     "goaway": goaway,
     "ping-me": ping_me,
+    "state": state,
+    "window": window,
 }
 
 

@@ -86,6 +86,17 @@ const routes = {
       answerJSON(stream, error ? { error: error.message } : { milliseconds, payload: payload.toString() });
     });
   },
+
+  // What this end says of session and stream when the request has ended.
+  async state(stream) {
+    await digest(stream);
+    answerJSON(stream, { session: stream.session.state, stream: stream.state });
+  },
+
+  window(stream, headers, size) {
+    stream.session.setLocalWindowSize(Number(size));
+    stream.respond({}, { endStream: true });
+  },
 };
 
 async function onStream(stream, headers) {
