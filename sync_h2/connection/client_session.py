@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..constants import MAX_STREAM_ID, ErrorCode
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
 from ..protocol.headers import EncodableFields, Headers, HeadersSource, encode_request
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
+from .arguments import check_whole_number
 from .client_stream import ClientStream
 from .listeners import Listener
 from .session_calls import Session
@@ -88,6 +89,7 @@ class ClientSession(Session):
         if end_stream and wait_for_trailers:
             raise InvalidArgument("wait_for_trailers and end_stream exclude each other")
         priority = check_priority(exclusive, parent, weight)
+        check_timeout(timeout)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
         state.request_method = method
@@ -250,10 +252,8 @@ def check_priority(exclusive: bool, parent: int, weight: int) -> Priority | None
     """RFC 7540's priority for a HEADERS frame; None, and so no priority fields at all, when everything is the
     default.
     """
-    if not 1 <= weight <= 256:
-        raise InvalidArgument(f"weight must be between 1 and 256, not {weight}")
-    if not 0 <= parent <= MAX_STREAM_ID:
-        raise InvalidArgument(f"parent must be a stream id, not {parent}")
+    check_whole_number("weight", weight, 1, 256)
+    check_whole_number("parent", parent, 0, MAX_STREAM_ID)
     if not exclusive and not parent and weight == 16:
         return None
     return exclusive, parent, weight

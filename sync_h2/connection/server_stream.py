@@ -89,15 +89,14 @@ class ServerStream(Stream):
         assert state.id is not None
         fields = Headers.from_wire(block)
         no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
-        if "content-length" in fields and not no_body:
-            length = int(fields["content-length"])
-            if end_stream and length:
-                raise InvalidArgument(
-                    f"content-length {length} on a response that ends with its headers", stream_id=state.id
-                )
-            state.unsent_length = length
+        length = None if no_body or "content-length" not in fields else int(fields["content-length"])
+        if end_stream and length:
+            raise InvalidArgument(
+                f"content-length {length} on a response that ends with its headers", stream_id=state.id
+            )
         ends = end_stream or no_body
         self._session._protocol.send_response(state.id, block, ends)
+        state.unsent_length = length
         state.sent_headers = fields
         state.no_body = no_body
         state.wait_for_trailers = wait_for_trailers and not ends

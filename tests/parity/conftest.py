@@ -1,0 +1,8 @@
+"""Fixtures of the tests of the reference API: connections of each kind."""
+
+from __future__ import annotations
+
+from support.connections import connections, plain_connections, tls_connections, tls_contexts
+from support.threads import background
+
+__all__ = ["background", "connections", "plain_connections", "tls_connections", "tls_contexts"]
