@@ -57,6 +57,7 @@ class ClientSession(Session):
         self._authority = authority
         self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
         super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
+        self._watchdog.inactivity = limits.idle_timeout
 
     def request(
         self,
@@ -140,6 +141,12 @@ class ClientSession(Session):
         if is_extended_connect and not self._protocol.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (RFC 8441 section 3)")
         self._protocol.check_block_length(block)
+
+    def _inactive_locked(self) -> None:
+        # `set_timeout` alone closes nothing.
+        if not self._listeners.emit_locked("timeout") and self._limits.idle_timeout is not None:
+            self._start_closing_locked()
+            self._sender.send_locked()
 
     # -- slots
 
