@@ -15,6 +15,7 @@ import sync_h2
 from support.connections import Connections
 from support.peers import program
 from sync_h2 import ErrorCode, Headers, HTTP2Error, InvalidArgument, Settings, pack_settings, unpack_settings
+from sync_h2.constants import FrameFlag, SettingId
 
 
 def node(expression: str) -> Any:
@@ -65,6 +66,19 @@ def test_error_codes_are_nodes() -> None:
     constants = node("http2.constants")
     for code in ErrorCode:
         assert constants[f"NGHTTP2_{code.name}"] == code
+
+
+def test_setting_ids_and_frame_types_are_nodes() -> None:
+    constants = node("http2.constants")
+    for setting in SettingId:
+        if f"NGHTTP2_SETTINGS_{setting.name}" in constants:
+            assert constants[f"NGHTTP2_SETTINGS_{setting.name}"] == setting
+    assert {setting for setting in SettingId if f"NGHTTP2_SETTINGS_{setting.name}" in constants} >= set(SettingId) - {
+        SettingId.NO_RFC7540_PRIORITIES
+    }
+    for flag in ("ACK", "END_STREAM", "END_HEADERS", "PADDED", "PRIORITY"):
+        assert constants[f"NGHTTP2_FLAG_{flag}"] == FrameFlag[flag]
+    assert sync_h2.constants.SettingId is SettingId
 
 
 def test_every_error_is_an_http2_error_and_says_of_what() -> None:

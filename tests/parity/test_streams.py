@@ -5,12 +5,16 @@ request on the wire, attributes in either role.
 from __future__ import annotations
 
 import inspect
+import queue
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
+from support.certificates import Certificate
 from support.connections import Connections, Ends
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from sync_h2 import (
@@ -20,6 +24,8 @@ from sync_h2 import (
     StreamReset,
     ThreadingServer,
     Timeout,
+    connect,
+    create_secure_server,
     create_server,
     serve_socket,
 )
@@ -179,6 +185,96 @@ def test_a_servers_idle_time_is_two_minutes_unless_told_otherwise() -> None:
         assert server._idle_timeout == 120.0
         server.set_timeout(None)
         assert server._idle_timeout is None
+
+
+def test_a_secure_server_takes_a_servers_options(certificate: Certificate) -> None:
+    assert set(inspect.signature(create_server).parameters) <= set(inspect.signature(create_secure_server).parameters)
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="mine") as executor,
+        socket.create_server(("127.0.0.1", 0)) as free,
+        create_secure_server(
+            lambda stream, headers: stream.end(threading.current_thread().name.encode()),
+            "localhost",
+            0,
+            certfile=certificate.certfile,
+            keyfile=certificate.keyfile,
+            settings={"max_frame_size": 20_000},
+            executor=executor,
+            max_workers=5,
+            reuse_port=True,
+            listeners={"listening": lambda: heard.put("listening")},
+        ) as server,
+        create_secure_server(
+            sock=free.dup(), certfile=certificate.certfile, keyfile=certificate.keyfile, listeners={"stream": answer}
+        ) as other,
+    ):
+        assert heard.get(timeout=5) == "listening"
+        with connect(f"https://localhost:{server.address[1]}", cafile=certificate.cafile) as session:
+            assert session.request().read().startswith(b"mine")
+            assert session.remote_settings.max_frame_size == 20_000
+        assert other.address == free.getsockname()
+        with connect(f"https://localhost:{other.address[1]}", cafile=certificate.cafile) as session:
+            assert session.request().read() == b"answer"
+
+
+def answer(stream: Any, headers: Any) -> None:
+    stream.end(b"answer")
+
+
+def test_on_once_and_off_of_a_stream(ends: Ends) -> None:
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+    stream, served = ends.exchange()
+
+    @stream.on("headers")
+    def always(headers: Any) -> None:
+        heard.put("always")
+
+    @stream.once("headers")
+    def once(headers: Any) -> None:
+        heard.put("once")
+
+    for _ in range(2):
+        served.additional_headers({":status": 103})
+    assert [heard.get(timeout=5) for _ in range(3)] == ["always", "once", "always"]
+    stream.off("headers", always)
+    stream.on("headers", lambda headers: heard.put("last"))
+    served.additional_headers({":status": 103})
+    assert heard.get(timeout=5) == "last"
+
+
+def test_on_once_and_off_of_a_server() -> None:
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with create_server(answer) as server:
+
+        @server.on("session")
+        def always(session: Any) -> None:
+            heard.put("always")
+
+        @server.once("session")
+        def once(session: Any) -> None:
+            heard.put("once")
+
+        for expected in (["always", "once"], ["always"]):
+            with connect(server.url) as session:
+                assert session.request().read() == b"answer"
+            assert [heard.get(timeout=5) for _ in expected] == expected
+        server.off("session", always)
+        server.on("session", lambda session: heard.put("last"))
+        with connect(server.url) as session:
+            assert session.request().read() == b"answer"
+        assert heard.get(timeout=5) == "last"
+        assert heard.empty()
+
+
+@both_roles
+def test_destroy_closes_an_adopted_socket(role: str) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        session = connect("http://localhost", sock=near) if role == "client" else serve_socket(near, answer)
+        session.destroy()
+        session.close(timeout=5)
+        assert near.fileno() == -1
 
 
 def test_serve_socket_takes_a_servers_options() -> None:
