@@ -136,8 +136,9 @@ HANDLERS: list[Entry] = [
     (
         "",
         "ThreadingServer.handlers, ThreadingServer.submit, ThreadingServer.submit(session), "
-        "ThreadingServer.submit(job), ThreadingServer.session_idle, ThreadingServer.session_idle(session), ThreadingServer.session_ended, "
-        "ThreadingServer.session_ended(session), ThreadingServer.session_ended(error): what its sessions ask",
+        "ThreadingServer.submit(job), ThreadingServer.session_idle, ThreadingServer.session_idle(session), "
+        "ThreadingServer.session_ended, ThreadingServer.session_ended(session), ThreadingServer.session_ended(error)"
+        ": what its sessions ask",
         "server/test_server.py::test_streams_of_one_session_are_handled_in_parallel",
         "server/test_server.py::test_session_error_names_error_and_session",
     ),
