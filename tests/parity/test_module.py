@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +124,27 @@ def test_every_error_is_an_http2_error_and_says_of_what() -> None:
     assert issubclass(sync_h2.InvalidArgument, ValueError)
     assert issubclass(sync_h2.ConnectionLost, ConnectionError)
     assert issubclass(sync_h2.StreamUnprocessed, sync_h2.StreamReset)
+
+
+# What Node documents of its core API; the rest of a class's members are inherited, or not meant for users.
+NODE_NAMES = (
+    "connect createServer createSecureServer performServerHandshake getDefaultSettings getPackedSettings "
+    "getUnpackedSettings constants sensitiveHeaders listen close setTimeout updateSettings "
+    "session sessionError stream timeout unknownProtocol checkContinue request allowHTTP1 "
+    "alpnProtocol encrypted connecting closed destroyed type socket state originSet localSettings remoteSettings "
+    "pendingSettingsAck settings ping destroy goaway setLocalWindowSize altsvc origin ref unref "
+    "connect error frameError aborted ready response continue headers push trailers wantTrailers "
+    "data end drain finish write setEncoding pipe bufferSize id pending rstCode endAfterHeaders sentHeaders "
+    "sentInfoHeaders sentTrailers headersSent pushAllowed priority sendTrailers respond additionalHeaders pushStream "
+    "respondWithFD respondWithFile statCheck onError"
+)
+
+
+def test_readme_maps_every_name_of_nodes() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    section = readme.split("## For those who know Node's `http2`\n")[1].split("\n## ")[0]
+    mapped = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", section))))
+    assert sorted(set(NODE_NAMES.split()) - mapped) == []
 
 
 def test_sensitive_fields_are_never_indexed_and_say_so_at_the_other_end(plain_connections: Connections) -> None:
