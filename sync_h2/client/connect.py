@@ -36,7 +36,8 @@ def connect(
     listeners: Mapping[str, Listener] | None = None,
     **limits: Any,
 ) -> ClientSession:
-    """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds.
+    """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds, and for the TLS handshake no
+    longer than `handshake_timeout`.
 
     `authority` is `https://host[:port]` (TLS with ALPN `h2`), `http://host[:port]` (cleartext with prior knowledge)
     or `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `cafile`,
@@ -61,6 +62,9 @@ def connect(
     if sock is None:
         sock = connect_unix(host, deadline) if scheme == "unix" else connect_tcp(host, port, deadline)
     try:
+        patience, remaining = bounds.handshake_timeout, deadline.remaining()
+        if patience is not None and (remaining is None or patience < remaining):
+            deadline = Deadline(patience)
         transport = _transport(sock, scheme, host, context, deadline)
         session = ClientSession(
             transport,

@@ -25,3 +25,9 @@ def check_error_code(code: object) -> None:
         raise TypeError(f"an error code must be an int, not {type_name(code)}")
     if not 0 <= code < 2**32:
         raise InvalidArgument(f"an error code must be between 0 and 2**32 - 1, not {code}")
+
+
+def check_cause(error: object) -> None:
+    """What `destroy` takes as its reason is chained to the errors that callers get."""
+    if error is not None and not isinstance(error, BaseException):
+        raise TypeError(f"the error must be an exception or None, not {type_name(error)}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..constants import ErrorCode, FrameType
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
 from ..protocol.headers import EncodableFields, Headers, HeadersSource, encode_request
@@ -60,6 +60,7 @@ class ClientSession(Session):
         self._authority = authority
         self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
         super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
+        self._watchdog.inactivity = limits.idle_timeout
 
     def request(
         self,
@@ -99,6 +100,7 @@ class ClientSession(Session):
         if wait_for_trailers and method == "CONNECT":
             raise InvalidArgument("a tunnel has no trailers (RFC 9113 section 8.5): leave out wait_for_trailers")
         priority = check_priority(exclusive, parent, weight)
+        check_timeout(timeout)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
         state.weight = weight
@@ -158,6 +160,12 @@ class ClientSession(Session):
         ):
             raise _extended_connect_refused()
         protocol.check_block_length(request.block)
+
+    def _inactive_locked(self) -> None:
+        # `set_timeout` alone closes nothing.
+        if not self._listeners.emit_locked("timeout") and self._limits.idle_timeout is not None:
+            self._start_closing_locked()
+            self._sender.send_locked()
 
     # -- slots
 

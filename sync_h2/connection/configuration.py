@@ -15,7 +15,7 @@ def configuration(limits: Limits, settings: Settings | Mapping[str, Any] | None)
     """The SETTINGS to send, made of `limits` and of what the user gives; a setting that the user gives moves its
     limit.
     """
-    given = settings if isinstance(settings, Settings) else Settings(**(settings or {}))
+    given = settings if isinstance(settings, Settings) else Settings(settings)
     values = Settings(
         max_concurrent_streams=limits.max_concurrent_streams,
         max_header_list_size=limits.max_header_list_size,

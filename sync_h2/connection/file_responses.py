@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers, HeadersSource
-from .arguments import type_name
+from .arguments import check_whole_number, type_name
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike, StrOrBytesPath
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PIECE = 256 * 1024
 """How much of a file is in memory at a time, in bytes."""
 
+_LARGEST_OFFSET = 2**63 - 1
 _DONT_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -36,11 +37,8 @@ class FileRange:
     length: int = -1
 
     def check(self) -> None:
-        for name, value, least in (("offset", self.offset, 0), ("length", self.length, -1)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{name} must be an int, not {type_name(value)}")
-            if value < least:
-                raise InvalidArgument(f"{name} must not be less than {least}, but is {value}")
+        check_whole_number("offset", self.offset, 0, _LARGEST_OFFSET)
+        check_whole_number("length", self.length, -1, _LARGEST_OFFSET)
 
 
 StatCheck = Callable[[os.stat_result, Headers, FileRange], object]

@@ -208,5 +208,7 @@ class Observable:
         return function
 
     def _register_all(self, listeners: Mapping[str, Listener] | None) -> None:
+        if listeners is not None and not isinstance(listeners, Mapping):
+            raise TypeError(f"listeners must be a mapping of event names to functions, not {type(listeners).__name__}")
         for name, function in (listeners or {}).items():
             self._register(name, function, once=False)

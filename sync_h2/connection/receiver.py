@@ -184,9 +184,11 @@ class Receiver:
             open_streams = "a stream was open" if count == 1 else f"{count} streams were open"
             error = ConnectionLost(f"the connection {how} while {open_streams}")
             session._end_locked(error, None)
+        elif session._closing:  # the peer has seen the GOAWAY, or sent it, and was the first to go
+            session._end_locked(session._goaway_error, None)
         else:
             reason = ConnectionLost("the peer has closed the connection", retryable=True)
-            session._end_locked(session._goaway_error, None, reason=reason)
+            session._end_locked(None, None, reason=reason)
 
     def close_down(self) -> None:
         """The end of the reader: wait for the writer to leave, close the descriptor, tell everybody."""

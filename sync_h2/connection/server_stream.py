@@ -99,14 +99,12 @@ class ServerStream(Stream):
                 raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
-        length: int | None = None
         no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
-        if "content-length" in fields and not no_body:
-            length = int(fields["content-length"])
-            if end_stream and length:
-                raise InvalidArgument(
-                    f"content-length {length} on a response that ends with its headers", stream_id=state.id
-                )
+        length = None if no_body or "content-length" not in fields else int(fields["content-length"])
+        if end_stream and length:
+            raise InvalidArgument(
+                f"content-length {length} on a response that ends with its headers", stream_id=state.id
+            )
         ends = end_stream or no_body
         self._session._protocol.send_response(state.id, block, ends)
         state.unsent_length = length

@@ -18,7 +18,7 @@ from ..errors import HTTP2Error, InvalidArgument, SessionClosed, Timeout
 from ..protocol.settings import Settings
 from ..transport.transport import TLSTransport
 from . import snapshots
-from .arguments import check_error_code, check_whole_number, type_name
+from .arguments import check_cause, check_error_code, check_whole_number, type_name
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
@@ -116,7 +116,8 @@ class Session(SessionCore):
 
         Raises `InvalidArgument` for a value out of range, `Timeout`, and the session's error if it has ended.
         """
-        changes = values if isinstance(values, Settings) else Settings(**values)
+        changes = values if isinstance(values, Settings) else Settings(values)
+        check_timeout(timeout)
         with self._monitor, self._lock:
             self._check_alive_locked()
             self._protocol.update_settings(changes)
@@ -146,6 +147,7 @@ class Session(SessionCore):
             payload = struct.pack("<Q", time.time_ns() // 1_000_000)
         elif not isinstance(payload, bytes | bytearray | memoryview) or len(payload) != 8:
             raise InvalidArgument("a ping's payload must be 8 bytes")
+        check_timeout(timeout)
         with self._monitor, self._lock:
             self._check_alive_locked()
             ping = self._pings.add(bytes(payload))
@@ -163,8 +165,8 @@ class Session(SessionCore):
     def goaway(self, code: int = 0, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
         """Send GOAWAY without closing (RFC 9113 section 6.8). `last_stream_id` None is the last one the peer opened."""
         check_error_code(code)
-        if last_stream_id is not None and not 0 <= last_stream_id <= MAX_STREAM_ID:
-            raise InvalidArgument(f"last_stream_id must be between 0 and {MAX_STREAM_ID}, not {last_stream_id}")
+        if last_stream_id is not None:
+            check_whole_number("last_stream_id", last_stream_id, 0, MAX_STREAM_ID)
         if not isinstance(opaque_data, bytes | bytearray | memoryview):
             raise TypeError(f"opaque_data must be bytes, not {type_name(opaque_data)}")
         with self._monitor, self._lock:
@@ -190,6 +192,7 @@ class Session(SessionCore):
         With `wait=False`, and from this session's own handlers and listeners, it starts the closing and returns.
         Raises `Timeout` after `timeout` seconds; the draining goes on.
         """
+        check_timeout(timeout)
         if self._monitor.refusal is not None:
             return  # a forked child has let go of it already
         with self._monitor, self._lock:
@@ -202,6 +205,7 @@ class Session(SessionCore):
         """End everything at once: GOAWAY, then every blocked call fails (with `error`, if given), and the connection
         goes.
         """
+        check_cause(error)
         if code is not None:
             check_error_code(code)
         if self._monitor.refusal is not None:

@@ -20,7 +20,7 @@ from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout
 from ..protocol.headers import Headers, HeadersSource, encode_trailers
 from . import snapshots
-from .arguments import check_error_code, type_name
+from .arguments import check_cause, check_error_code, type_name
 from .files import StreamReader, StreamWriter
 from .frame_errors import FrameErrors
 from .listeners import Dispatcher, Listener, Listeners, Observable
@@ -431,6 +431,7 @@ class Stream(Observable):
                 raise InvalidState("the trailers have been sent already", stream_id=state.id)
             if state.unsent_length:
                 raise InvalidState(f"{state.unsent_length} bytes of content-length are missing", stream_id=state.id)
+            # Here, for they may be framed much later, by whoever lets the data before them go.
             self._session._protocol.check_block_length(block)
             state.trailers_posted = state.end_posted = True
             state.sent_trailers = Headers.from_wire(block)
@@ -472,6 +473,7 @@ class Stream(Observable):
 
     def destroy(self, error: BaseException | None = None) -> None:
         """End the stream at once: RST_STREAM, with INTERNAL_ERROR if there is an `error`."""
+        check_cause(error)
         with self._monitor, self._lock:
             self._state.destroyed = True
             code = ErrorCode.CANCEL if error is None else ErrorCode.INTERNAL_ERROR

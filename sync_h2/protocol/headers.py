@@ -139,6 +139,8 @@ class Headers(MutableMapping[str, Any]):
 
 
 def _checked_pairs(source: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    if not isinstance(source, Iterable):
+        raise TypeError(f"headers are a mapping or (name, value) pairs, not {type(source).__name__}")
     for pair in source:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidArgument(f"headers are a mapping or (name, value) pairs; {pair!r} is no pair")

@@ -72,6 +72,8 @@ class Settings(Mapping[str, Any]):
         for name in _KNOWN:
             setattr(self, name, None)
         self.custom = {}
+        if values is not None and not isinstance(values, Mapping):
+            raise TypeError(f"settings are a mapping of names to values, not {type(values).__name__}")
         for name, value in {**(values or {}), **named}.items():
             if name not in _KNOWN and name != "custom":
                 raise InvalidArgument(f"there is no setting named {name!r}")
@@ -134,8 +136,10 @@ class Settings(Mapping[str, Any]):
 
 
 def _checked_custom(custom: Mapping[int, int]) -> dict[int, int]:
+    if not isinstance(custom, Mapping):
+        raise TypeError(f"custom settings are a mapping of ids to values, not {type(custom).__name__}")
     checked = {}
-    for setting_id, value in dict(custom).items():
+    for setting_id, value in custom.items():
         if not isinstance(setting_id, int) or not 0 <= setting_id <= 0xFFFF:
             raise InvalidArgument(f"the id of a custom setting must be from 0 to 65535, not {setting_id!r}")
         if setting_id in _NAME_OF_ID:

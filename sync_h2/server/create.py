@@ -112,8 +112,7 @@ def _server_options(
     bounds, values = configuration(Limits.for_server(**limits), settings)
     functions = dict(listeners or {})
     if handler is not None:
-        if not callable(handler):
-            raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+        _check_handler(handler)
         if "stream" in functions:
             raise InvalidArgument("a handler is a 'stream' listener: give one or the other")
         functions["stream"] = handler
@@ -123,6 +122,11 @@ def _server_options(
         "limits": bounds,
         "listeners": functions,
     }
+
+
+def _check_handler(handler: object) -> None:
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
 
 
 def make_pool(max_workers: int, executor: Executor | None) -> Pool:
@@ -175,6 +179,8 @@ def serve_socket(
     With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises
     `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
+    if handler is not None:
+        _check_handler(handler)
     bounds, values = configuration(Limits.for_server(**limits), settings)
     try:
         if context is None:

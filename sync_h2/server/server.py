@@ -22,8 +22,9 @@ from ..connection.limit_log import log_limit
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
 from ..connection.waiting import Monitor, WaitQueue
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
+from ..protocol.framing import refusal
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.fork import close_in_forked_child
@@ -155,6 +156,7 @@ class ThreadingServer(Observable):
         Never raises for a session that does not finish. From one of its own handlers or listeners it only starts the
         closing.
         """
+        check_timeout(timeout)
         if self._monitor.refusal is not None:
             return  # a forked child has let go of it already
         self.shutdown()
@@ -216,6 +218,7 @@ class ThreadingServer(Observable):
         """How long a session may be idle: then `timeout(session)` fires, or, when nobody listens, it is closed
         gracefully.
         """
+        check_timeout(seconds)
         if callback is not None:
             self.on("timeout", callback)
         self._idle_timeout = seconds or None
@@ -224,7 +227,7 @@ class ThreadingServer(Observable):
 
     def update_settings(self, values: Settings | Mapping[str, Any]) -> None:
         """Send these SETTINGS on every session, and on those to come (Node's `updateSettings`)."""
-        changes = values if isinstance(values, Settings) else Settings(**values)
+        changes = values if isinstance(values, Settings) else Settings(values)
         self._settings = self._settings.merged(changes)
         for session in self.sessions:
             try:
@@ -274,7 +277,7 @@ class ThreadingServer(Observable):
                 self._connecting[sock] = address
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
-            sock.close()
+            self._turn_away(sock, refused)
             return
         try:
             threading.Thread(target=self._serve, args=(sock, name), name="sync_h2-reader", daemon=True).start()
@@ -282,6 +285,14 @@ class ThreadingServer(Observable):
             self._forget(sock)
             sock.close()
             self._report(error)
+
+    def _turn_away(self, sock: socket.socket, limit: str) -> None:
+        """Close a connection that is over the limit; GOAWAY says why, as far as that goes without waiting."""
+        with sock, contextlib.suppress(OSError):
+            sock.setblocking(False)
+            sock.send(refusal(limit.encode()))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(65_536)  # the client's preface, for unread octets would make the close a reset
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
@@ -376,6 +387,9 @@ class SecureThreadingServer(ThreadingServer):
     def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
         """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
         load_certificate(self._context, certfile, keyfile)
+
+    def _turn_away(self, sock: socket.socket, limit: str) -> None:
+        sock.close()  # before its handshake there is nobody to tell
 
     def _handshake(self, sock: socket.socket) -> Transport:
         engine = TLSEngine(self._context, server_side=True)

@@ -123,6 +123,18 @@ def test_a_stream_after_the_second_goaway_is_ignored() -> None:
         assert not [frame for frame in frames if isinstance(frame, HeadersFrame) and frame.stream_id == 3]
 
 
+def test_a_client_that_hangs_up_first_has_closed_the_session_all_the_same() -> None:
+    """A client that sees the GOAWAY and has no streams may go at once: no connection was lost."""
+    with server_and_raw_client(echo) as (session, peer):
+        session.close(wait=False)
+        peer.expect(GoAwayFrame)
+        peer.close()
+        eventually(lambda: session.destroyed)
+        for _ in range(2):
+            with pytest.raises(SessionClosed):
+                session.ping()
+
+
 def test_a_client_that_does_not_answer_the_ping_does_not_hold_the_server_for_ever() -> None:
     with server_and_raw_client(echo, close_timeout=0.2) as (session, peer):
         peer.settled()

@@ -277,7 +277,7 @@ def test_stat_check_that_gives_a_bad_range(path: Path, by_path: bool) -> None:
             client.request().read()
         assert caught.value.code == ErrorCode.INTERNAL_ERROR
         eventually(lambda: errors)
-        assert [str(error) for error in errors] == ["offset must not be less than 0, but is -1"]
+        assert str(errors[0]).startswith("offset must be between 0")
     assert not is_open(path)
 
 

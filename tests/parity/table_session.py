@@ -1,0 +1,329 @@
+"""The reference API, second part: sessions of either role."""
+
+from __future__ import annotations
+
+from parity.table_module import NOT_YET, Entry
+
+EVENTS: list[Entry] = [
+    ("'close'", "session event close", "parity/test_events.py::test_events_of_a_session"),
+    ("'connect'", "session event connect", "parity/test_events.py::test_events_of_a_session"),
+    ("'error'", "session event error", "parity/test_events.py::test_an_error_comes_before_the_close"),
+    ("'frameError'", "session event frame_error", NOT_YET),
+    (
+        "'goaway'",
+        "session event goaway",
+        "parity/test_events.py::test_events_of_a_session",
+        "interop/test_client.py::test_a_goaway_from_node_lets_the_stream_finish",
+    ),
+    (
+        "'localSettings'",
+        "session event local_settings",
+        "connection/test_settings.py::test_each_ack_applies_its_own_frame",
+    ),
+    ("'ping'", "session event ping", "parity/test_events.py::test_events_of_a_session"),
+    (
+        "'remoteSettings'",
+        "session event remote_settings",
+        "connection/test_settings.py::test_remote_settings_fire_with_what_holds",
+    ),
+    (
+        "'stream'",
+        "session event stream",
+        "connection/test_push.py::test_the_listeners",
+        "parity/test_events.py::test_a_server_sessions_stream_listener_is_a_handler",
+    ),
+    (
+        "'timeout'",
+        "session event timeout",
+        "connection/test_timeouts.py::test_a_silent_session_fires_timeout_and_goes_on",
+    ),
+    ("'altsvc'", "session event altsvc", NOT_YET),
+    ("'origin'", "session event origin", NOT_YET),
+]
+
+ATTRIBUTES: list[Entry] = [
+    ("alpnProtocol", "Session.alpn_protocol", "parity/test_streams.py::test_types_and_names_of_sessions"),
+    ("encrypted", "Session.encrypted", "parity/test_streams.py::test_types_and_names_of_sessions"),
+    (
+        "connecting",
+        "Session.connecting",
+        "client/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
+        "connection/test_settings.py::test_local_settings_change_when_they_are_acknowledged",
+    ),
+    ("closed", "Session.closed: at once when closing starts", "connection/test_closing.py::test_close_without_waiting"),
+    ("destroyed", "Session.destroyed", "connection/test_closing.py::test_close_waits_for_open_streams"),
+    ("type", "ClientSession.type, ServerSession.type", "parity/test_streams.py::test_types_and_names_of_sessions"),
+    (
+        "socket.getPeerCertificate()",
+        "Session.peer_certificate",
+        "parity/test_streams.py::test_types_and_names_of_sessions",
+    ),
+    ("socket", "Session.socket", NOT_YET),
+    ("socket", "Session.socket: refuses what belongs to the session", NOT_YET),
+    ("socket.setTimeout", "Session.socket: settimeout is set_timeout", NOT_YET),
+    ("socket", "Session.socket: all else goes to the socket", NOT_YET),
+    ("originSet", "ClientSession.origin_set", NOT_YET),
+    ("state", "Session.state", NOT_YET),
+    ("", "Session.stats", NOT_YET),
+    (
+        "Http2Session",
+        "Session, ClientSession, ServerSession",
+        "parity/test_streams.py::test_types_and_names_of_sessions",
+    ),
+]
+
+ENDING: list[Entry] = [
+    (
+        "close()",
+        "Session.close: open streams finish, new ones are refused",
+        "connection/test_closing.py::test_close_waits_for_open_streams",
+    ),
+    ("close(callback)", "Session.close(wait)", "connection/test_closing.py::test_close_without_waiting"),
+    (
+        "",
+        "Session.close(timeout): the draining goes on",
+        "connection/test_closing.py::test_a_close_that_times_out_goes_on",
+    ),
+    (
+        "",
+        "Session.close: in a listener it only starts",
+        "connection/test_closing.py::test_close_from_a_listener_only_starts_it",
+    ),
+    (
+        "",
+        "Session.close: in a handler it only starts",
+        "connection/test_closing.py::test_ending_the_session_from_a_handler",
+    ),
+    ("", "Session.close: from many threads", "connection/test_closing.py::test_many_threads_close_at_once"),
+    (
+        "",
+        "ServerSession: two GOAWAYs, no request in flight is lost",
+        "connection/test_closing.py::test_a_server_closes_in_two_steps",
+        "connection/test_closing.py::test_closing_under_load_loses_no_request",
+        "interop/test_server.py::test_node_finishes_its_request_while_the_server_closes",
+    ),
+    ("", "Session: with closes", "connection/test_closing.py::test_a_with_block_closes"),
+    (
+        "",
+        "Session: with cancels what nobody reads",
+        "connection/test_closing.py::test_a_with_block_cancels_streams_that_nobody_reads",
+    ),
+    (
+        "",
+        "Session: with waits for what somebody reads",
+        "connection/test_closing.py::test_a_with_block_waits_for_streams_that_somebody_reads",
+    ),
+    (
+        "",
+        "Session: with destroys after close_timeout",
+        "connection/test_closing.py::test_a_with_block_destroys_after_close_timeout",
+    ),
+    (
+        "",
+        "Session: with destroys at once after an exception",
+        "connection/test_closing.py::test_an_exception_in_the_block_destroys_at_once",
+    ),
+    (
+        "destroy(error, code)",
+        "Session.destroy, Session.destroy(error), Session.destroy(code): NO_ERROR, INTERNAL_ERROR or code",
+        "connection/test_closing.py::test_destroy_says_why",
+    ),
+    ("destroy()", "Session.destroy: wakes everybody", "connection/test_closing.py::test_destroy_wakes_everybody"),
+    (
+        "destroy(error)",
+        "Session.destroy: with the error",
+        "connection/test_closing.py::test_destroy_with_an_error_tells_everybody",
+    ),
+    (
+        "destroy()",
+        "Session.destroy: an adopted socket too",
+        "parity/test_streams.py::test_destroy_closes_an_adopted_socket",
+    ),
+    ("destroy()", "Session.destroy: error before close", "parity/test_events.py::test_an_error_comes_before_the_close"),
+    (
+        "",
+        "Session: never lets a script hang at exit",
+        "connection/test_interrupts.py::test_a_script_that_forgets_to_close_ends",
+    ),
+    ("ref()", "Session.ref", NOT_YET),
+    ("unref()", "Session.unref", NOT_YET),
+]
+
+GOAWAY: list[Entry] = [
+    (
+        "goaway(code, lastStreamID, opaqueData)",
+        "Session.goaway, Session.goaway(code), Session.goaway(last_stream_id), Session.goaway(opaque_data): "
+        "closes nothing",
+        "connection/test_goaway.py::test_sending_one_does_not_close",
+        "interop/test_server.py::test_node_sees_a_goaway",
+    ),
+    (
+        "GOAWAY received",
+        "Session: streams up to the last id finish, others are unprocessed",
+        "connection/test_goaway.py::test_streams_up_to_the_last_id_finish_and_the_others_are_unprocessed",
+    ),
+    (
+        "GOAWAY received",
+        "Session: no new streams, and it closes with the last",
+        "connection/test_goaway.py::test_goaway_without_streams_closes_the_session",
+        "connection/test_goaway.py::test_a_server_that_gets_one_finishes_its_streams",
+    ),
+    (
+        "GOAWAY received",
+        "Session: ends with the code's error",
+        "connection/test_goaway.py::test_with_an_error_code_the_session_ends_with_it",
+    ),
+]
+
+CALLS: list[Entry] = [
+    (
+        "settings(settings)",
+        "Session.settings, Session.settings(values)",
+        "connection/test_settings.py::test_each_ack_applies_its_own_frame",
+    ),
+    ("settings(settings, callback)", "Session.settings(wait)", "connection/test_settings.py::test_waiting_for_the_ack"),
+    (
+        "",
+        "Session.settings(timeout)",
+        "connection/test_settings.py::test_a_wait_that_times_out_leaves_the_session_usable",
+    ),
+    (
+        "settings",
+        "Session.settings: several outstanding, each ACK its own",
+        "connection/test_settings.py::test_each_ack_applies_its_own_frame",
+    ),
+    (
+        "localSettings",
+        "Session.local_settings: changes when acknowledged",
+        "connection/test_settings.py::test_local_settings_change_when_they_are_acknowledged",
+    ),
+    (
+        "remoteSettings",
+        "Session.remote_settings",
+        "connection/test_settings.py::test_both_ends_learn_the_others_settings",
+        "interop/test_server.py::test_node_sees_settings_and_pings",
+    ),
+    (
+        "pendingSettingsAck",
+        "Session.pending_settings_ack",
+        "connection/test_settings.py::test_each_ack_applies_its_own_frame",
+    ),
+    (
+        "ping(callback)",
+        "Session.ping, Session.ping(payload)",
+        "connection/test_ping.py::test_a_round_trip_from_both_ends",
+        "interop/test_client.py::test_ping",
+    ),
+    ("ping", "Pong, Pong.duration, Pong.payload", "parity/test_streams.py::test_a_pong_has_a_duration_and_the_payload"),
+    ("", "Session.ping(timeout)", "connection/test_ping.py::test_a_timeout_leaves_the_session_usable"),
+    (
+        "ERR_HTTP2_PING_LENGTH",
+        "Session.ping: 8 bytes or ValueError",
+        "connection/test_ping.py::test_a_payload_is_eight_bytes",
+    ),
+    ("ping", "Session.ping: the start time by default", "connection/test_ping.py::test_a_round_trip_from_both_ends"),
+    (
+        "ERR_HTTP2_PING_CANCEL",
+        "Session.ping: a lost connection wakes it",
+        "connection/test_ping.py::test_a_lost_connection_wakes_it",
+    ),
+    (
+        "setTimeout(msecs, callback)",
+        "Session.set_timeout, Session.set_timeout(seconds): fires for each such time, closes nothing",
+        "connection/test_timeouts.py::test_a_silent_session_fires_timeout_and_goes_on",
+    ),
+    (
+        "setTimeout(msecs, callback)",
+        "Session.set_timeout(callback)",
+        "parity/test_streams.py::test_a_timeout_callback_is_a_listener",
+    ),
+    (
+        "setTimeout",
+        "Session.set_timeout: both directions are activity",
+        "connection/test_timeouts.py::test_what_arrives_is_activity",
+        "connection/test_timeouts.py::test_what_is_sent_is_activity",
+    ),
+    (
+        "setTimeout(0)",
+        "Session.set_timeout: None or 0 switches it off",
+        "connection/test_timeouts.py::test_a_silent_session_fires_timeout_and_goes_on",
+    ),
+    ("setLocalWindowSize(size)", "Session.set_local_window_size", NOT_YET),
+    ("altsvc(alt, originOrStream)", "ServerSession.altsvc", NOT_YET),
+    ("altsvc", "ServerSession.altsvc: to Node, and from Node", NOT_YET),
+    ("ERR_HTTP2_ALTSVC_INVALID_ORIGIN", "ServerSession.altsvc: what gives no origin is a ValueError", NOT_YET),
+    ("origin(...origins)", "ServerSession.origin", NOT_YET),
+    ("origin", "ServerSession.origin: ignored on h2c, origin_set first", NOT_YET),
+]
+
+REQUESTS: list[Entry] = [
+    (
+        "request(headers)",
+        "ClientSession.request, ClientSession.request(headers): what is left out is filled in",
+        "connection/test_requests.py::test_a_get_and_its_answer",
+        "client/test_connect.py::test_scheme_and_authority_of_requests",
+    ),
+    (
+        "request({endStream})",
+        "ClientSession.request(end_stream)",
+        "connection/test_requests.py::test_methods_without_body_end_our_side",
+        "connection/test_requests.py::test_end_stream_says_otherwise",
+    ),
+    (
+        "request({exclusive, parent, weight})",
+        "ClientSession.request(exclusive), ClientSession.request(parent), ClientSession.request(weight)",
+        "parity/test_streams.py::test_a_requests_priority_goes_with_its_headers",
+    ),
+    (
+        "request({waitForTrailers})",
+        "ClientSession.request(wait_for_trailers)",
+        "connection/test_trailers.py::test_a_clients_trailers_end_its_side",
+        "interop/test_client.py::test_trailers_to_node",
+    ),
+    (
+        "request",
+        "ClientSession.request: waits for a slot, first come first served",
+        "connection/test_slots.py::test_a_request_waits_for_its_slot",
+        "connection/test_slots.py::test_first_come_first_served",
+    ),
+    (
+        "",
+        "ClientSession.request(wait): pending until there is one",
+        "connection/test_slots.py::test_without_waiting_the_stream_is_pending",
+    ),
+    (
+        "",
+        "ClientSession.request(timeout)",
+        "connection/test_slots.py::test_a_request_that_times_out_gives_up_its_place",
+    ),
+    (
+        "",
+        "ClientSession.request(listeners)",
+        "connection/test_listeners.py::test_listeners_given_at_the_start_hear_everything",
+    ),
+    (
+        "ERR_HTTP2_OUT_OF_STREAMS",
+        "ClientSession.request: past the last id",
+        "connection/test_slots.py::test_past_the_last_id_the_session_drains",
+    ),
+    (
+        "ERR_HTTP2_INVALID_SESSION",
+        "ClientSession.request: on an ended session, safe to retry",
+        "connection/test_closing.py::test_a_request_on_a_session_that_has_ended_is_safe_to_retry",
+    ),
+    (
+        "CONNECT",
+        "ClientSession.request: CONNECT is a tunnel",
+        "connection/test_requests.py::test_connect_is_a_tunnel",
+        NOT_YET,
+    ),
+    (
+        "CONNECT with :protocol",
+        "ClientSession.request: extended CONNECT only where the peer enabled it",
+        "connection/test_requests.py::test_extended_connect_needs_the_peers_leave",
+        NOT_YET,
+    ),
+    ("CONNECT", "ClientSession.request: tunnels with Node", NOT_YET),
+]
+
+ENTRIES = EVENTS + ATTRIBUTES + ENDING + GOAWAY + CALLS + REQUESTS

@@ -1,0 +1,121 @@
+"""The reference API as a table: every name and every promise has a test that proves it, and every public name is in it.
+
+The rows stand in table_*.py. A row is (the reference's name, or "" where it has none, ours, the tests that prove it).
+Ours is a public name, as `public_names` forms them, or several with commas between, and behind a colon what is promised
+of it. NOT_YET among the proofs says that the feature, or a part of it, is still being built.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sync_h2
+import sync_h2.testing
+from parity import table_limits, table_module, table_server, table_session, table_stream
+from parity.table_module import NOT_YET
+from sync_h2.protocol.limits import Limits
+from sync_h2.testing import pair
+
+TESTS = Path(__file__).parent.parent
+TABLES = (table_module, table_session, table_stream, table_server, table_limits)
+ENTRIES = [entry for table in TABLES for entry in table.ENTRIES]
+OURS = [entry[1] for entry in ENTRIES]
+
+
+def parameters(name: str, function: Any) -> Iterator[str]:
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+            yield f"{name}({parameter.name})"
+
+
+def members(cls: type) -> Iterator[str]:
+    """`Class.name` of what the class offers, under the most basic public class that has it."""
+    fields = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+    for name in [*dir(cls), *fields]:
+        ours = any(name in vars(base) for base in cls.__mro__ if base.__module__.startswith("sync_h2."))
+        if name.startswith("_") or not (ours or name in fields):
+            continue
+        public = [base for base in cls.__mro__ if base.__name__ in sync_h2.__all__ and hasattr(base, name)]
+        full_name = f"{(public or [cls])[-1].__name__}.{name}"
+        yield full_name
+        if inspect.isfunction(getattr(cls, name, None)):
+            yield from parameters(full_name, getattr(cls, name))
+
+
+def events() -> Iterator[str]:
+    client, server_session = pair(lambda stream, headers: stream.end())
+    with client, server_session, sync_h2.create_server() as server:
+        stream = client.request()
+        stream.read()
+        for kind, observed in (("session", client), ("stream", stream), ("server", server)):
+            yield from (f"{kind} event {name}" for name in observed._listeners.known)
+
+
+@functools.cache
+def public_names() -> frozenset[str]:
+    """Functions and classes of `sync_h2.__all__`, `function(parameter)`, `Class.member`, `Class.method(parameter)`,
+    `session event name` (or stream, server), and `option name`.
+    """
+    names = set(sync_h2.__all__) | {"testing.pair"} | set(parameters("testing.pair", pair)) | set(events())
+    names |= {f"option {field.name}" for field in dataclasses.fields(Limits)}
+    for name in sync_h2.__all__:
+        offered = getattr(sync_h2, name)
+        if inspect.isfunction(offered):
+            names |= set(parameters(name, offered))
+        elif inspect.isclass(offered) and not issubclass(offered, enum.Enum):
+            names |= set(members(offered))
+    return frozenset(names)
+
+
+def names_of(ours: str) -> list[str]:
+    return ours.split(": ")[0].split(", ")
+
+
+def test_every_entry_has_a_proof() -> None:
+    assert [entry for entry in ENTRIES if len(entry) < 3 or not all(entry[1:])] == []
+
+
+@functools.cache
+def functions_of(file: str) -> frozenset[str]:
+    tree = ast.parse((TESTS / file).read_text())
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def test_every_proof_is_a_test() -> None:
+    proofs = {proof for entry in ENTRIES for proof in entry[2:] if proof != NOT_YET}
+    missing = []
+    for proof in proofs:
+        file, _, name = proof.partition("::")
+        if not ((TESTS / file).is_file() and name.startswith("test_") and name in functions_of(file)):
+            missing.append(proof)
+    assert sorted(missing) == []
+
+
+def test_every_name_of_ours_exists() -> None:
+    proved = [entry for entry in ENTRIES if NOT_YET not in entry]
+    assert [name for entry in proved for name in names_of(entry[1]) if name not in public_names()] == []
+
+
+def test_every_public_name_is_an_entry() -> None:
+    assert sorted(public_names() - {name for ours in OURS for name in names_of(ours)}) == []
+
+
+def test_no_entry_is_there_twice() -> None:
+    assert sorted(ours for ours in set(OURS) if OURS.count(ours) > 1) == []
+
+
+def test_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+    open_entries = [entry for entry in ENTRIES if NOT_YET in entry]
+    proofs = {proof for entry in ENTRIES for proof in entry[2:]} - {NOT_YET}
+    with capsys.disabled():
+        print(f"\nparity: {len(ENTRIES)} entries, {len(open_entries)} of them not proved yet, {len(proofs)} tests")
+    assert len(ENTRIES) >= 390
