@@ -18,6 +18,7 @@ from .client_stream import ClientStream
 from .frame_errors import FrameErrors
 from .listeners import Listener
 from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
+from .origins import OriginSet, serialized_origin
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
@@ -59,8 +60,22 @@ class ClientSession(Session):
         self._scheme = scheme
         self._authority = authority
         self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
+        # Over TLS only (RFC 8336 section 2.1); guarded by the lock.
+        self._origin_set = (
+            OriginSet(serialized_origin(f"{scheme}://{authority}"), limits.max_origin_set_size)
+            if transport.encrypted
+            else None
+        )
         super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
         self._watchdog.inactivity = limits.idle_timeout
+
+    @property
+    def origin_set(self) -> list[str] | None:
+        """The origins that the server says this connection may be used for (RFC 8336), its own first; at most
+        `max_origin_set_size`. None without TLS.
+        """
+        with self._monitor, self._lock:
+            return None if self._origin_set is None else list(self._origin_set)
 
     def request(
         self,
@@ -291,6 +306,11 @@ class ClientSession(Session):
         parent.pushes.append(stream)
         parent.arrived.wake_all_locked()
         self._listeners.emit_locked("stream", stream, event.headers)
+
+    def _origins_received_locked(self, origins: list[str]) -> None:
+        if self._origin_set is not None:
+            self._origin_set.add(origins)
+            self._listeners.emit_locked("origin", origins)
 
     def _speaks_for(self, promised: Headers, parent: StreamState) -> bool:
         """Whether the server answers for the origin of a promised request: this connection's, or that of its parent."""

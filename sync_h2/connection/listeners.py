@@ -81,6 +81,10 @@ class Listeners:
                 kept.append((weakref.ref(arguments[0]), *arguments[1:]) if name == "stream" else arguments)
         return False
 
+    def any_locked(self, name: str) -> bool:
+        """Whether anybody listens for the event."""
+        return bool(self._functions.get(name))
+
     def take_locked(self, name: str) -> list[Listener]:
         """The functions to call for one event, `once` ones removed."""
         entries = self._functions.get(name, [])
@@ -100,6 +104,8 @@ class Dispatcher:
         self._running = False  # its thread is there, or is being started
         self._begun = False
         self._finishing = False
+        self._stays = False  # its thread waits on when it is idle
+        self.left = WaitQueue(monitor)
         self._dropped = 0
         # Of the thread that calls listeners, or 0: a listener must not wait for the end of its own session.
         self.thread_id = 0
@@ -111,6 +117,20 @@ class Dispatcher:
                 self._monitor.after_unlock(lambda: logger.warning("a listener blocks: %r events are dropped", name))
             return
         self._events.append((listeners, name, arguments))
+        self._ensure_running_locked()
+
+    def stay_locked(self, stays: bool) -> None:
+        """Whether the thread, started now, waits on when it is idle: at the interpreter's end none could be started."""
+        self._stays = stays
+        if self._running or (stays and not self._finishing):
+            self._ensure_running_locked()
+
+    @property
+    def running_locked(self) -> bool:
+        """Whether there is a thread; `left` is where to wait for its end."""
+        return self._running
+
+    def _ensure_running_locked(self) -> None:
         if self._running:
             self._posted.wake_all_locked()
         else:
@@ -128,7 +148,7 @@ class Dispatcher:
         except RuntimeError:  # the process has too many; the next event tries again
             logger.exception("no thread for listeners")
             with self._monitor, self._monitor.lock:
-                self._running = False
+                self._leave_locked()
 
     def _run(self) -> None:
         with self._monitor, self._monitor.lock:
@@ -139,6 +159,7 @@ class Dispatcher:
         while True:
             batch: tuple[list[Listener], tuple[object, ...], str] | None = None
             waiter = None
+            linger: float | None = _LINGER
             with self._monitor, self._monitor.lock:
                 if self._events:
                     listeners, name, arguments = self._events.popleft()
@@ -147,20 +168,24 @@ class Dispatcher:
                 else:
                     waiter = self._posted.enlist_locked()
                     if self._finishing:
-                        self._running = self._begun = False
-                        self.thread_id = 0
+                        self._leave_locked()
                         return
+                    linger = None if self._stays else _LINGER
             if batch is not None:
                 for function in batch[0]:
                     call_listener(function, batch[2], batch[1])
                 del batch
-            elif waiter is not None and not waiter.block(_LINGER):
+            elif waiter is not None and not waiter.block(linger):
                 with self._monitor, self._monitor.lock:
                     self._posted.withdraw_locked(waiter)
-                    if not self._events:
-                        self._running = self._begun = False
-                        self.thread_id = 0
+                    if not self._events and not self._stays:
+                        self._leave_locked()
                         return
+
+    def _leave_locked(self) -> None:
+        self._running = self._begun = False
+        self.thread_id = 0
+        self.left.wake_all_locked()
 
 
 def call_listener(function: Listener, name: str, arguments: tuple[Any, ...]) -> None:

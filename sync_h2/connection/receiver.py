@@ -314,4 +314,4 @@ class Receiver:
         self._session._listeners.emit_locked("altsvc", event.value, event.origin, event.stream_id)
 
     def _origin_locked(self, event: events.OriginReceived) -> None:
-        self._session._listeners.emit_locked("origin", event.origins)
+        self._session._origins_received_locked(event.origins)

@@ -57,6 +57,7 @@ class Sender:
         self._writer_running = False  # its thread is there, or is being started
         self._writer_begun = False
         self._writer_active = False
+        self._linger: float | None = _LINGER
         self._finishing = False
         self._said_goodbye = False
         self.last_sent = time.monotonic()
@@ -228,6 +229,12 @@ class Sender:
             self._monitor.after_unlock(self._start_writer)
             self._writer_running = True
 
+    def stay_locked(self, stays: bool) -> None:
+        """Whether the writer, started now, waits on when it is idle: at the interpreter's end none could be started."""
+        self._linger = None if stays else _LINGER
+        if not self.finished and (stays or self._writer_running):
+            self._wake_writer_locked()
+
     @property
     def writer_running_locked(self) -> bool:
         """Whether the writer thread is there: the descriptor may not be closed before it has left."""
@@ -272,10 +279,10 @@ class Sender:
                         continue
                     waiter = self._work.enlist_locked()
             if waiter is not None:
-                if not waiter.block(_LINGER):
+                if not waiter.block(self._linger):
                     with self._monitor, self._monitor.lock:
                         self._work.withdraw_locked(waiter)
-                        if not self._writer_active:
+                        if not self._writer_active and self._linger is not None:
                             self._leave_locked()
                             return
                 continue

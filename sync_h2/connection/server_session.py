@@ -6,31 +6,36 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from ..constants import MAX_STREAM_ID, ErrorCode
-from ..errors import HTTP2Error
+from ..errors import HTTP2Error, InvalidArgument, InvalidState
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
+from .arguments import type_name
 from .listeners import Listener
+from .origins import HasOrigin, serialized_origin
 from .scheduler import parse_priority
 from .server_stream import ServerStream
 from .session import DRAIN_PING
 from .session_calls import Session
-from .stream import stream_listeners
+from .stream import Stream, stream_listeners
 from .stream_state import End, StreamState
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
 
 Handler = Callable[[ServerStream, Headers], object]
+
+_ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def _printable(text: str) -> str:
@@ -50,6 +55,9 @@ class Host(Protocol):
 
     def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         """Run `job` on the pool, some time; never blocks."""
+
+    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+        """Whether a thread that runs jobs has to stay for this session; its end takes that back."""
 
     def session_idle(self, session: ServerSession) -> bool:
         """The session was idle for its timeout; True when somebody listens for that and decides."""
@@ -71,8 +79,10 @@ class ServerSession(Session):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        origins: Sequence[str] = (),
     ) -> None:
         self._host = host
+        self._first_origins = origins
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
         # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
@@ -82,6 +92,61 @@ class ServerSession(Session):
         self._handler_threads: set[int] = set()
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
         self._watchdog.inactivity = limits.idle_timeout
+
+    def _start(self) -> None:
+        super()._start()
+        if self._first_origins:
+            with self._monitor, self._lock:
+                self._protocol.origin(self._first_origins)
+                self._sender.send_locked()
+
+    def altsvc(self, value: str, origin_or_stream: str | HasOrigin | Stream | int) -> None:
+        """Name an alternative service (ALTSVC, RFC 7838 section 4) for an origin, or for that of an open stream.
+
+        `value` is what an Alt-Svc field has, `clear` included; it is ASCII and otherwise not looked at. The origin is
+        a URL, which is reduced to its origin, or an object whose `.origin` is one. Raises `InvalidArgument` for what
+        gives no origin, a stream id that is not open, and a value that is too long for a frame; `InvalidState` for a
+        stream that is closed.
+        """
+        if not isinstance(value, str):
+            raise TypeError(f"value must be a str, not {type_name(value)}")
+        if not _ALTERNATIVE.fullmatch(value):
+            raise InvalidArgument(f"value must be ASCII without control characters, not {value[:100]!r}")
+        origin, stream_id = "", 0
+        if isinstance(origin_or_stream, Stream):
+            if origin_or_stream.session is not self:
+                raise InvalidArgument("origin_or_stream is a stream of another session")
+            assert origin_or_stream.id is not None, "only a client's streams can be pending"
+            stream_id = origin_or_stream.id
+        elif isinstance(origin_or_stream, int) and not isinstance(origin_or_stream, bool):
+            stream_id = origin_or_stream
+        else:
+            origin = serialized_origin(origin_or_stream)
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            if not origin and stream_id not in self._streams:
+                if isinstance(origin_or_stream, Stream):
+                    raise InvalidState("ALTSVC for a stream that is closed", stream_id=stream_id)
+                raise InvalidArgument(f"origin_or_stream: no stream {origin_or_stream!r} is open")
+            self._protocol.altsvc(origin, value, stream_id)
+            self._sender.send_locked()
+
+    def origin(self, *origins: str | HasOrigin) -> None:
+        """Tell a client which origins this connection may be used for (ORIGIN, RFC 8336); without any, nothing is sent.
+
+        Each is a URL, which is reduced to its origin, or an object whose `.origin` is one; what gives no origin raises
+        `InvalidArgument`. Clients heed it over TLS only.
+        """
+        serialized = [serialized_origin(origin) for origin in origins]
+        if not serialized:
+            return
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            self._protocol.origin(serialized)
+            self._sender.send_locked()
+
+    def _stay_ready(self, stays: bool) -> None:
+        self._host.keep_worker(self, stays)
 
     # -- requests
 

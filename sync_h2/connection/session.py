@@ -10,8 +10,8 @@ Who may touch what:
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
   `_protocol`, `_outbox`, `_sender`, `_inbound`, `_pings`, `_settings_sent`, `_listeners`, `_dispatcher`, `_watchdog`,
-  `_ended` and of the TLS engine. Methods that need the lock end in `_locked`; those classes say so of all their
-  methods.
+  `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end in `_locked`; those classes say so of all
+  their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
   `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
@@ -61,6 +61,7 @@ from ..transport.sockets import format_address
 from ..transport.transport import Transport
 from .flow_control import STREAM_WINDOW
 from .inbound_flow import InboundFlow
+from .keeper import Keeper
 from .limit_log import log_limit
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .outbox import Outbox
@@ -144,6 +145,7 @@ class SessionCore(Observable):
         self._goaway_error: HTTP2Error | None = None  # what a GOAWAY with an error code makes of the end
         self._ended = WaitQueue(self._monitor)
 
+        self._keeper = Keeper(self)
         self._receiver = Receiver(self)
         self._fate = Fate()
         self._register_all(listeners)
@@ -215,6 +217,9 @@ class SessionCore(Observable):
         """The user sets a stream's priority; `silent` tells the peer nothing of it."""
         set_priority_locked(self._streams, state, priority)
 
+    def _origins_received_locked(self, origins: list[str]) -> None:
+        raise NotImplementedError("only a client's protocol gives this event")
+
     def _slots_changed_locked(self) -> None:
         """The peer's MAX_CONCURRENT_STREAMS may have changed, or a stream has closed."""
 
@@ -236,6 +241,9 @@ class SessionCore(Observable):
 
     def _session_gone(self) -> None:
         """The descriptor is closed; called on the reader thread with no lock held."""
+
+    def _stay_ready(self, stays: bool) -> None:
+        """Whether what runs handlers has to be there when it is idle; called with no lock held."""
 
     def _inactive_locked(self) -> None:
         self._listeners.emit_locked("timeout")

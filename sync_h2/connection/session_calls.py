@@ -22,6 +22,7 @@ from .arguments import check_cause, check_error_code, check_whole_number, type_n
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
+from .socket_proxy import SocketProxy
 from .waiting import WaitQueue
 
 logger = logging.getLogger("sync_h2.connection")
@@ -52,6 +53,14 @@ class Session(SessionCore):
             certificate = self._transport.engine.peer_certificate()
         assert not isinstance(certificate, bytes)
         return certificate or None
+
+    @property
+    def socket(self) -> SocketProxy:
+        """The connection's socket, to look at: `getpeername()`, `getsockopt()`, over TLS `cipher()`, `version()` and so
+        on, and `setsockopt()`. Reading, writing, closing and the like raise `SocketManipulationError`;
+        `settimeout(seconds)` is `set_timeout(seconds)`. Its calls raise `SessionClosed` once the connection has gone.
+        """
+        return SocketProxy(self)
 
     @property
     def connecting(self) -> bool:
@@ -185,6 +194,20 @@ class Session(SessionCore):
             self._watchdog.inactivity = seconds or None
             self._watchdog.last_activity = time.monotonic()
             self._watchdog.rearm_locked()
+
+    def ref(self) -> None:
+        """Keep the interpreter from exiting until this session has ended and its listeners have heard of it, or until
+        `unref`.
+
+        That is off by default, the other way round than in Node. The session is held, too: it does not end because
+        nobody refers to it any more. From Python 3.12 on no thread can be started once the main thread has ended: open
+        further sessions before that.
+        """
+        self._keeper.ref()
+
+    def unref(self) -> None:
+        """Take `ref` back: the interpreter may exit while this session is open."""
+        self._keeper.unref()
 
     def close(self, timeout: float | None = None, *, wait: bool = True) -> None:
         """Start no new streams, let the open ones finish, then end the connection; waits for that.

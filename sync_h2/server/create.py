@@ -7,12 +7,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 from ..connection.configuration import configuration
 from ..connection.listeners import Listener
+from ..connection.origins import HasOrigin, serialized_origin
 from ..connection.server_session import Handler, ServerSession
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument
@@ -59,6 +60,7 @@ def create_secure_server(
     keyfile: PEM | None = None,
     cafile: PEM | None = None,
     context: ssl.SSLContext | None = None,
+    origins: Iterable[str | HasOrigin] = (),
     sock: socket.socket | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
     max_workers: int = 256,
@@ -70,8 +72,12 @@ def create_secure_server(
     """As `create_server`, over TLS with ALPN `h2`.
 
     `certfile` and `keyfile` are paths or PEM bytes; with `cafile` clients must show a certificate from one of its
-    authorities. A `context` replaces all three. Raises `TLSError` when the certificate can't be used.
+    authorities. A `context` replaces all three. `origins` are told to every client as `session.origin` does. Raises
+    `TLSError` when the certificate can't be used, `InvalidArgument` for what is no origin.
     """
+    if isinstance(origins, str):
+        raise TypeError("origins must be a list of origins, not one str")
+    serialized = [serialized_origin(origin) for origin in origins]
     if context is not None:
         if certfile is not None or cafile is not None:
             raise InvalidArgument("a context replaces certfile, keyfile and cafile")
@@ -82,7 +88,7 @@ def create_secure_server(
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
     options = _server_options(handler, settings, max_workers, executor, listeners, limits)
     with _listening(sock, host, port, reuse_port) as listener:
-        return SecureThreadingServer(listener, context=context, **options)
+        return SecureThreadingServer(listener, context=context, origins=serialized, **options)
 
 
 @contextlib.contextmanager
@@ -152,6 +158,9 @@ class _SocketHost:
 
     def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         self._pool.submit(session, job)
+
+    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+        self._pool.keep_worker(session, wanted)
 
     def session_idle(self, session: ServerSession) -> bool:
         return False

@@ -63,6 +63,8 @@ class HandlerPool:
         self._worker_left = threading.Condition(self._lock)
         self._workers_made = 0
         self._shut_down = False
+        # Who needs a worker to be there even when there is no work: at the interpreter's end none can be started.
+        self._keeping: set[Hashable] = set()
 
     # -- Any thread, with no lock held --
 
@@ -96,6 +98,7 @@ class HandlerPool:
     def forget(self, key: Hashable) -> None:
         """Drop the jobs of `key` that have not started."""
         with self._lock:
+            self._keeping.discard(key)
             account = self._accounts.get(key)
             if account is None:
                 return
@@ -103,6 +106,16 @@ class HandlerPool:
             self._settle_locked(account)
         # Out of the lock, because what the jobs refer to may go with them.
         dropped.clear()
+
+    def keep_worker(self, key: Hashable, wanted: bool) -> None:
+        """Have at least one worker, and let the last one stay when it is idle, from now on or, when not `wanted` or
+        after `forget`, no longer.
+        """
+        with self._lock:
+            (self._keeping.add if wanted else self._keeping.discard)(key)
+            wanted = wanted and not self._shut_down
+        if wanted:
+            self.submit(key, _nothing)
 
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool:
         """Take no more jobs, and let the workers leave when all that were submitted have run.
@@ -140,16 +153,17 @@ class HandlerPool:
                 self._leave_locked(threading.current_thread())
                 return None
             self._idle.append(inbox)
-        try:
-            assignment = inbox.get(timeout=self._idle_timeout)
-        except queue.Empty:
-            with self._lock:
-                if inbox in self._idle:
-                    self._idle.remove(inbox)
-                    self._leave_locked(threading.current_thread())
-                    return None
-            # Somebody chose this worker just now, and the assignment is on its way.
-            assignment = inbox.get()
+        while True:
+            try:
+                assignment = inbox.get(timeout=self._idle_timeout)
+                break
+            except queue.Empty:
+                with self._lock:
+                    # If it is not among the idle, somebody chose it just now, and the assignment is on its way.
+                    if inbox in self._idle and not (self._keeping and len(self._workers) == 1):
+                        self._idle.remove(inbox)
+                        self._leave_locked(threading.current_thread())
+                        return None
         if assignment is None:
             with self._lock:
                 self._leave_locked(threading.current_thread())
@@ -227,6 +241,9 @@ class ExecutorPool:
         for future in futures:
             future.cancel()
 
+    def keep_worker(self, key: Hashable, wanted: bool) -> None:
+        """The executor's threads are its own concern."""
+
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool:
         """Take no more jobs; True if all that were submitted have run. Not to be waited for in a job. The executor goes
         on.
@@ -242,6 +259,10 @@ class ExecutorPool:
             of_key.discard(future)
             if not of_key:
                 del self._futures[key]
+
+
+def _nothing() -> None:
+    """A job that only takes a worker to run."""
 
 
 def _run(job: Job) -> None:

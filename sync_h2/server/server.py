@@ -14,7 +14,8 @@ import select
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -23,13 +24,14 @@ from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, 
 from ..connection.server_session import Handler, ServerSession
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
-from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
+from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
 from ..protocol.framing import refusal
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
+from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
-from ..transport.tls import PEM, TLSEngine, load_certificate
+from ..transport.tls import HTTP2_ALPN, PEM, TLSEngine, load_certificate
 from ..transport.transport import TLSTransport, Transport
 
 logger = logging.getLogger("sync_h2.server")
@@ -50,6 +52,8 @@ class Pool(Protocol):
 
     def forget(self, key: object) -> None: ...
 
+    def keep_worker(self, key: object, wanted: bool) -> None: ...
+
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool: ...
 
 
@@ -61,6 +65,7 @@ class ThreadingServer(Observable):
     """
 
     _scheme = "http"
+    _origins: Sequence[str] = ()
 
     def __init__(
         self,
@@ -84,6 +89,8 @@ class ThreadingServer(Observable):
         self._sessions: set[ServerSession] = set()
         # Connections whose thread is not a session yet, with their address.
         self._connecting: dict[socket.socket, Any] = {}
+        # Those that an `unknown_protocol` listener got, while somebody holds them, with their address.
+        self._given_away: weakref.WeakKeyDictionary[BlockingTLSConnection, Any] = weakref.WeakKeyDictionary()
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
         self._stopping = False
@@ -178,6 +185,10 @@ class ThreadingServer(Observable):
                 logger.warning("%r did not finish in time and is destroyed", session)
                 session.destroy()
             self._wait_for_no_sessions(Deadline(None))
+        with self._monitor, self._lock:
+            given_away = list(self._given_away)
+        for connection in given_away:
+            connection.close()
         if not self._pool.shutdown(wait=True, timeout=max(deadline.remaining() or 0.0, 1.0)):
             logger.warning("a handler still runs after its server was closed")
         with self._monitor, self._lock:
@@ -296,11 +307,13 @@ class ThreadingServer(Observable):
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
-        if len(self._sessions) + len(self._connecting) >= self._limits.max_sessions:
+        given_away = [where for connection, where in self._given_away.items() if not connection.closed]
+        if len(self._sessions) + len(self._connecting) + len(given_away) >= self._limits.max_sessions:
             return "max_sessions"
         most = self._limits.max_sessions_per_address
         if most is not None and isinstance(address, tuple):
-            addresses = [session._peer_address for session in self._sessions] + list(self._connecting.values())
+            addresses = [session._peer_address for session in self._sessions]
+            addresses += [*self._connecting.values(), *given_away]
             if sum(1 for other in addresses if other[:1] == address[:1]) >= most:
                 return "max_sessions_per_address"
         return None
@@ -315,6 +328,8 @@ class ThreadingServer(Observable):
             self._forget(sock)
             logger.info("no session with %s: %s", name, error)
             self._report(error)
+            return
+        if transport is None:
             return
         session = self._new_session(transport)
         reader = session._reader_target()
@@ -334,11 +349,12 @@ class ThreadingServer(Observable):
         reader()
 
     def _new_session(self, transport: Transport) -> ServerSession:
-        session = ServerSession(transport, self, settings=self._settings, limits=self._limits)
+        session = ServerSession(transport, self, settings=self._settings, limits=self._limits, origins=self._origins)
         session._watchdog.inactivity = self._idle_timeout
         return session
 
-    def _handshake(self, sock: socket.socket) -> Transport:
+    def _handshake(self, sock: socket.socket) -> Transport | None:
+        """None when the connection is not for a session, and belongs to somebody else."""
         return Transport(sock)
 
     def _forget(self, sock: socket.socket) -> None:
@@ -362,6 +378,9 @@ class ThreadingServer(Observable):
     def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         self._pool.submit(session, job)
 
+    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+        self._pool.keep_worker(session, wanted)
+
     def session_idle(self, session: ServerSession) -> bool:
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
@@ -380,9 +399,12 @@ class SecureThreadingServer(ThreadingServer):
 
     _scheme = "https"
 
-    def __init__(self, listening_socket: socket.socket, *, context: Any, **options: Any) -> None:
+    def __init__(
+        self, listening_socket: socket.socket, *, context: Any, origins: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(listening_socket, **options)
         self._context = context
+        self._origins = origins
 
     def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
         """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
@@ -391,7 +413,21 @@ class SecureThreadingServer(ThreadingServer):
     def _turn_away(self, sock: socket.socket, limit: str) -> None:
         sock.close()  # before its handshake there is nobody to tell
 
-    def _handshake(self, sock: socket.socket) -> Transport:
+    def _handshake(self, sock: socket.socket) -> Transport | None:
         engine = TLSEngine(self._context, server_side=True)
-        engine.handshake(sock, Deadline(self._limits.handshake_timeout))
-        return TLSTransport(sock, engine)
+        with self._monitor, self._lock:
+            anybody_listens = self._listeners.any_locked("unknown_protocol")
+        engine.handshake(sock, Deadline(self._limits.handshake_timeout), require_h2=not anybody_listens)
+        if engine.alpn_protocol == HTTP2_ALPN:
+            return TLSTransport(sock, engine)
+        connection = BlockingTLSConnection(sock, engine)
+        with self._monitor, self._lock:
+            # In one critical section, so that `close` finds it in one of the two tables.
+            given_away = self._listeners.emit_locked("unknown_protocol", connection)
+            if given_away:
+                self._given_away[connection] = self._connecting.pop(sock, None)
+                self._changed.wake_all_locked()
+        if not given_away:  # the listener was taken off meanwhile
+            connection.close()
+            raise ALPNError("the client has not chosen HTTP/2, and nobody listens for unknown_protocol any more")
+        return None

@@ -265,6 +265,11 @@ class TLSEngine:
         return self._object.selected_alpn_protocol()
 
     @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """To look at; what reads, writes or shakes hands is the engine's alone."""
+        return self._object
+
+    @property
     def cipher(self) -> tuple[str, str, int] | None:
         return self._object.cipher()
 

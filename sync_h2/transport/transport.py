@@ -173,6 +173,11 @@ class Transport:
         self._unsent.clear()
         self._unsent_size = 0
 
+    @property
+    def closed_locked(self) -> bool:
+        """Whether the descriptor is closed, or about to be."""
+        return self._closed
+
     # -- The writer thread, without the lock --
 
     def send_blocking(self, taken: deque[bytes | memoryview]) -> None:
