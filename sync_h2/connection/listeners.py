@@ -105,7 +105,7 @@ class Dispatcher:
         self._begun = False
         self._finishing = False
         self._stays = False  # its thread waits on when it is idle
-        self.left = WaitQueue(monitor)
+        self.changed = WaitQueue(monitor)  # the thread has begun, or left
         self._dropped = 0
         # Of the thread that calls listeners, or 0: a listener must not wait for the end of its own session.
         self.thread_id = 0
@@ -127,8 +127,12 @@ class Dispatcher:
 
     @property
     def running_locked(self) -> bool:
-        """Whether there is a thread; `left` is where to wait for its end."""
+        """Whether the thread is there, or is being started."""
         return self._running
+
+    @property
+    def starting_locked(self) -> bool:
+        return self._running and not self._begun
 
     def _ensure_running_locked(self) -> None:
         if self._running:
@@ -155,6 +159,7 @@ class Dispatcher:
             if self._begun or not self._running:
                 return  # started twice, because an interrupt fell into the start
             self._begun = True
+            self.changed.wake_all_locked()
         self.thread_id = threading.get_ident()
         while True:
             batch: tuple[list[Listener], tuple[object, ...], str] | None = None
@@ -185,7 +190,7 @@ class Dispatcher:
     def _leave_locked(self) -> None:
         self._running = self._begun = False
         self.thread_id = 0
-        self.left.wake_all_locked()
+        self.changed.wake_all_locked()
 
 
 def call_listener(function: Listener, name: str, arguments: tuple[Any, ...]) -> None:

@@ -62,7 +62,10 @@ def _serialized_host(host: str) -> str:
             return f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
         except ValueError as error:
             raise InvalidArgument(f"{host!r} gives no origin: {error}") from error
-    encoded = encode_host(host).lower()
+    try:
+        encoded = encode_host(host).lower()
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{host[:300]!r} gives no origin: {error.__cause__}") from error
     if not _HOST.fullmatch(encoded) or len(encoded) > _LONGEST_HOST:
         raise InvalidArgument(f"{host[:300]!r} gives no origin: it is no host name")
     return encoded

@@ -196,7 +196,9 @@ class Receiver:
         sender = self._sender
         # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
         session._monitor.wait(
-            lambda: sender.writer_left if sender.writer_running_locked else True, Deadline(None), "the writer to leave"
+            lambda: sender.writer_changed if sender.writer_running_locked else True,
+            Deadline(None),
+            "the writer to leave",
         )
         with session._monitor, session._lock:
             sender.finished = True

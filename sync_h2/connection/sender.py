@@ -53,7 +53,7 @@ class Sender:
         # In the order in which they came: they have stream window, but the connection's is used up.
         self._blocked: dict[StreamState, None] = {}
         self._work = WaitQueue(monitor)
-        self.writer_left = WaitQueue(monitor)
+        self.writer_changed = WaitQueue(monitor)  # the writer has begun, or left
         self._writer_running = False  # its thread is there, or is being started
         self._writer_begun = False
         self._writer_active = False
@@ -240,6 +240,10 @@ class Sender:
         """Whether the writer thread is there: the descriptor may not be closed before it has left."""
         return self._writer_running
 
+    @property
+    def writer_starting_locked(self) -> bool:
+        return self._writer_running and not self._writer_begun
+
     # -- the writer thread
 
     def _start_writer(self) -> None:
@@ -255,6 +259,7 @@ class Sender:
             if self._writer_begun or not self._writer_running:
                 return  # started twice, because an interrupt fell into the start
             self._writer_begun = True
+            self.writer_changed.wake_all_locked()
         try:
             self._write_until_done()
         except BaseException:
@@ -306,4 +311,4 @@ class Sender:
         # In the critical section that decided it: from here on another thread may be started.
         self._transport.blocking_send_done_locked()
         self._writer_active = self._writer_running = self._writer_begun = False
-        self.writer_left.wake_all_locked()
+        self.writer_changed.wake_all_locked()
