@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support.threads import eventually
 from sync_h2.errors import InvalidState
 from sync_h2.server import pool as pool_module
 from sync_h2.server.pool import ExecutorPool, HandlerPool
@@ -436,3 +437,44 @@ def test_an_executor_that_was_shut_down_is_an_invalid_state(executor: ThreadPool
     with pytest.raises(InvalidState, match="cannot schedule new futures") as caught:
         ExecutorPool(executor).submit("key", pytest.fail)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+# -- a worker that stays
+
+
+def test_the_last_worker_stays_while_it_is_wanted() -> None:
+    pool = HandlerPool(4, name="staying", idle_timeout=0.02)
+
+    def workers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name.startswith("staying-")]
+
+    pool.keep_worker("first", True)
+    pool.keep_worker("second", True)
+    jobs = Jobs()
+    for name in ("a", "b", "c"):
+        pool.submit(name, jobs.job(name))
+    jobs.wait_started("a", "b", "c")
+    jobs.let_go("a", "b", "c")
+    eventually(lambda: len(workers()) == 1)
+    [worker] = workers()
+    worker.join(0.2)  # ten times as long as an idle one stays
+    assert worker.is_alive()
+    pool.submit("d", jobs.job("d"))
+    jobs.let_go("d")
+    jobs.wait_ended("d")
+    assert worker in jobs.threads
+    pool.keep_worker("first", False)
+    worker.join(0.2)
+    assert worker.is_alive()
+    pool.forget("second")
+    worker.join(TIMEOUT)
+    assert not worker.is_alive()
+    assert pool.shutdown(timeout=TIMEOUT)
+    pool.keep_worker("late", True)
+    assert workers() == []
+
+
+def test_a_pool_that_shuts_down_lets_its_last_worker_go() -> None:
+    pool = HandlerPool(4, name="staying", idle_timeout=0.02)
+    pool.keep_worker("key", True)
+    assert pool.shutdown(timeout=TIMEOUT)

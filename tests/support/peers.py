@@ -130,6 +130,12 @@ def _node(script: str, job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def node_script_client(script: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Runs another of Node's clients in tests/interop/node/."""
+    result: dict[str, Any] = json.loads(_run([program("node"), str(NODE_SCRIPTS / script), json.dumps(job)]))
+    return result
+
+
 @dataclass(frozen=True)
 class CurlResult:
     http_version: str
