@@ -17,8 +17,8 @@ from ..transport.transport import Transport
 from .client_stream import ClientStream
 from .frame_errors import FrameErrors
 from .listeners import Listener
-from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
 from .origins import OriginSet, serialized_origin
+from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
