@@ -19,6 +19,7 @@ from .listeners import Listener
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
+from .trace import TraceFunction
 from .waiting import WaitQueue
 
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
@@ -51,11 +52,12 @@ class ClientSession(Session):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         self._scheme = scheme
         self._authority = authority
         self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
-        super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
+        super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners, trace=trace)
 
     def request(
         self,

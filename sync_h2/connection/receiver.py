@@ -28,6 +28,7 @@ from ..protocol import events
 from ..protocol.framing import FrameReader
 from ..transport.transport import END, Transport
 from .scheduler import parse_priority
+from .trace import ReceiveFrame
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -91,6 +92,8 @@ class Receiver:
     def __init__(self, session: SessionCore) -> None:
         self._session = session
         self._protocol = session._protocol
+        receive_frame: ReceiveFrame = self._protocol.receive_frame
+        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frames = session._protocol.frames
         self._transport = session._transport
         self._sender = session._sender
@@ -157,7 +160,7 @@ class Receiver:
                 frame = self._frames.next_frame()
                 if frame is None:
                     break
-                for event in self._protocol.receive_frame(*frame):
+                for event in self._receive_frame(*frame):
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
                     self._sender.send_locked()  # all of this may have come at once, from a peer that does read

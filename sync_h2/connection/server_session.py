@@ -26,6 +26,7 @@ from .session import DRAIN_PING
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import End, StreamState
+from .trace import TraceFunction
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
@@ -71,6 +72,7 @@ class ServerSession(Session):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         self._host = host
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
@@ -80,7 +82,7 @@ class ServerSession(Session):
         self._jobs = 0
         self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
-        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
+        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 
     # -- requests

@@ -13,7 +13,7 @@ Who may touch what:
   `_ended` and of the TLS engine. Methods that need the lock end in `_locked`; those classes say so of all their
   methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
-  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`.
+  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
   writer alone. `_fate` is written under the lock, and read by the reader when nobody is left who could write.
 
@@ -69,6 +69,7 @@ from .round_trips import Pings, SettingsSent
 from .sender import Sender
 from .stream_state import StreamState
 from .timers import timers
+from .trace import TracedOutbox, TraceFunction, traced
 from .waiting import Monitor, WaitQueue
 from .watchdog import Watchdog
 
@@ -110,6 +111,7 @@ class SessionCore(Observable):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         timers.ensure_running()
         self._transport = transport
@@ -118,7 +120,8 @@ class SessionCore(Observable):
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
 
-        self._outbox = Outbox()
+        self._trace = traced(trace, self._monitor, self.type)
+        self._outbox = Outbox() if self._trace is None else TracedOutbox(self._trace)
         self._protocol = Connection(client=client, settings=settings, limits=limits, emit=self._outbox.put)
         self._sender = Sender(self._monitor, transport, self._outbox, self._local_end_locked, self._write_failed_locked)
         self._sender.protocol = self._protocol

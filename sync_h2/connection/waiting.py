@@ -126,14 +126,15 @@ class Monitor:
         """Whether the calling thread is inside: for assertions."""
         return self._owned()
 
-    def after_unlock(self, action: Callable[[], object]) -> None:
+    def after_unlock(self, action: Callable[[], object], *, stand_by: bool = True) -> None:
         """Have `action()` called by the thread that leaves the critical section, after it released the lock.
 
-        An interrupt may cause it to be called twice, or by another thread.
+        An interrupt may cause it to be called twice, or by another thread; without `stand_by` perhaps only when the
+        lock is next released.
         """
         self._after_unlock.append(action)
         # The main thread is the one that a KeyboardInterrupt may stop on its way out, before it has run the actions.
-        if get_ident() == _main_thread and not self._standing_by:
+        if stand_by and get_ident() == _main_thread and not self._standing_by:
             self._standing_by = True
             timers.run(self._stand_by)
 

@@ -36,6 +36,12 @@ def frame_header(length: int, frame_type: int, flags: int, stream_id: int) -> by
     return _HEADER.pack(length >> 8, length & 0xFF, frame_type, flags, stream_id)
 
 
+def parse_frame_header(buffer: bytes | memoryview) -> tuple[int, int, int, int]:
+    """(length, type, flags, stream id) from the nine octets that `buffer` begins with."""
+    length_high, length_low, frame_type, flags, stream_id = _HEADER.unpack_from(buffer)
+    return length_high << 8 | length_low, frame_type, flags, stream_id & _STREAM_ID_MASK
+
+
 class FrameReader:
     """The receive buffer, and the frames in it.
 
