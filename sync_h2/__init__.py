@@ -11,6 +11,7 @@ from .connection.round_trips import Pong
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
 from .connection.session_calls import Session
+from .connection.stats import SessionStats, StreamStats
 from .connection.stream import Stream
 from .constants import ErrorCode
 from .errors import (
@@ -55,11 +56,13 @@ __all__ = [
     "Session",
     "SessionClosed",
     "SessionGoaway",
+    "SessionStats",
     "Settings",
     "SocketManipulationError",
     "Stream",
     "StreamIDsExhausted",
     "StreamReset",
+    "StreamStats",
     "StreamUnprocessed",
     "TLSError",
     "ThreadingServer",

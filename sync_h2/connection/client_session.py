@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ class ClientSession(Session):
         state.id = self._protocol.send_request(request.block, request.end_stream, request.priority)
         if request.priority is not None:
             state.weight = request.priority[2]
-        self._streams[state.id] = state
+        self._opened_locked(state)
         state.local_ended = request.end_stream
         state.progressed.wake_all_locked()
         state.listeners.emit_locked("ready")
@@ -196,6 +197,8 @@ class ClientSession(Session):
         if state is None:
             return
         state.touch()
+        if state.first_header_at is None:
+            state.first_header_at = time.monotonic()
         state.response_headers = event.headers
         state.arrived.wake_all_locked()
         state.listeners.emit_locked("push" if state.is_push else "response", event.headers)
@@ -208,6 +211,8 @@ class ClientSession(Session):
         if state is None:
             return
         state.touch()
+        if state.first_header_at is None:
+            state.first_header_at = time.monotonic()
         state.informational.append(event.headers)
         if event.headers[":status"] == "100":
             state.continued = True
@@ -231,7 +236,7 @@ class ClientSession(Session):
         state.request_headers = event.headers
         state.request_method = event.headers[":method"]
         state.end_posted = state.local_ended = True
-        self._streams[state.id] = state
+        self._opened_locked(state)
         stream = ClientStream(self, state)
         # The parent keeps it until somebody asks; if nobody does, it is forgotten, and so cancelled, with the parent.
         if parent.pushes is None:

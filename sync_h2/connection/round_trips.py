@@ -44,6 +44,7 @@ class Pings:
         self._monitor = monitor
         self._most = most
         self._outstanding: deque[Ping] = deque()
+        self.last_duration: float | None = None  # seconds that the last one took that was answered
 
     def add(self, payload: bytes) -> Ping:
         if len(self._outstanding) >= self._most:
@@ -58,6 +59,8 @@ class Pings:
             if ping.payload == payload:
                 ping.answer()  # before it leaves the table, in which those who wait are found when the session ends
                 self._outstanding.remove(ping)
+                assert ping.pong is not None
+                self.last_duration = ping.pong.duration
                 return
 
     def wake_all(self) -> None:

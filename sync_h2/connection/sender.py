@@ -124,6 +124,8 @@ class Sender:
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
                 state.progressed.wake_all_locked()
             protocol.send_data(state.id, piece, ends)
+            if not state.sent_bytes:
+                state.first_byte_sent_at = time.monotonic()
             state.sent_bytes += count
             state.touch()
             if ends:

@@ -21,6 +21,7 @@ from .arguments import check_error_code, type_name
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
+from .stats import SessionStats, session_stats_locked
 from .waiting import WaitQueue
 
 logger = logging.getLogger("sync_h2.connection")
@@ -84,6 +85,12 @@ class Session(SessionCore):
     def pending_settings_ack(self) -> bool:
         with self._monitor, self._lock:
             return bool(self._settings_sent)
+
+    @property
+    def stats(self) -> SessionStats:
+        """What the session has done so far, in numbers; a new snapshot each time."""
+        with self._monitor, self._lock:
+            return session_stats_locked(self)
 
     # -- calls
 

@@ -22,6 +22,7 @@ from ..protocol.headers import Headers, HeadersSource, encode_trailers
 from .arguments import check_error_code, type_name
 from .files import StreamReader, StreamWriter
 from .listeners import Dispatcher, Listener, Listeners, Observable
+from .stats import StreamStats, stream_stats_locked
 from .stream_state import End, Posted, StreamState, Trailers
 from .timers import timers
 from .waiting import WaitQueue
@@ -145,6 +146,12 @@ class Stream(Observable):
         """The trailers that have arrived, or None; `wait_trailers` waits for them."""
         with self._monitor, self._lock:
             return self._state.trailers
+
+    @property
+    def stats(self) -> StreamStats:
+        """What the stream has done so far, in numbers; a new snapshot each time."""
+        with self._monitor, self._lock:
+            return stream_stats_locked(self._state)
 
     @property
     def rfile(self) -> StreamReader:
