@@ -63,6 +63,11 @@ class Pings:
                 self.last_duration = ping.pong.duration
                 return
 
+    @property
+    def queues(self) -> list[WaitQueue]:
+        """Where callers wait for an answer."""
+        return [ping.answered for ping in self._outstanding]
+
     def wake_all(self) -> None:
         for ping in self._outstanding:
             ping.answered.wake_all_locked()
@@ -99,6 +104,11 @@ class SettingsSent:
             sent.acknowledged = True
             sent.applied.wake_all_locked()
             self._outstanding.popleft()
+
+    @property
+    def queues(self) -> list[WaitQueue]:
+        """Where callers wait for an acknowledgement."""
+        return [sent.applied for sent in self._outstanding]
 
     def wake_all(self) -> None:
         for sent in self._outstanding:

@@ -224,6 +224,11 @@ class Sender:
         """Whether the writer thread is there: the descriptor may not be closed before it has left."""
         return self._writer_running
 
+    @property
+    def writer_state_locked(self) -> str:
+        """What the writer thread does: "sending", "idle", or "none" when there is no thread."""
+        return "sending" if self._writer_active else "idle" if self._writer_running else "none"
+
     # -- the writer thread
 
     def _start_writer(self) -> None:

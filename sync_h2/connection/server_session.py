@@ -228,6 +228,12 @@ class ServerSession(Session):
         self._reset_locked(state, ErrorCode.CANCEL)
         return True
 
+    def _jobs_locked(self) -> int:
+        return self._jobs
+
+    def _handler_threads_locked(self) -> set[int]:
+        return self._handler_threads
+
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 0
 

@@ -237,6 +237,14 @@ class SessionCore(Observable):
         """The streams that wait for a slot."""
         return []
 
+    def _jobs_locked(self) -> int:
+        """How many handlers run or wait for a thread of the pool."""
+        return 0
+
+    def _handler_threads_locked(self) -> set[int]:
+        """The threads that run this session's handlers."""
+        return set()
+
     def _session_gone(self) -> None:
         """The descriptor is closed; called on the reader thread with no lock held."""
 

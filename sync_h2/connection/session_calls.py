@@ -18,6 +18,7 @@ from ..errors import HTTP2Error, InvalidArgument, SessionClosed, Timeout
 from ..protocol.settings import Settings
 from ..transport.transport import TLSTransport
 from .arguments import check_error_code, type_name
+from .dump import dump_session
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
@@ -91,6 +92,12 @@ class Session(SessionCore):
         """What the session has done so far, in numbers; a new snapshot each time."""
         with self._monitor, self._lock:
             return session_stats_locked(self)
+
+    def dump(self) -> dict[str, Any]:
+        """State, settings, windows, streams, queues, threads and timers, as plain values that `json.dumps` takes; with
+        the values of sensitive headers hidden. Works after the end too. For people: keys may change between versions.
+        """
+        return dump_session(self)
 
     # -- calls
 

@@ -199,9 +199,10 @@ os.register_at_fork(after_in_child=_refuse_in_child)
 class Waiter:
     """One blocked thread: a lock that is held until somebody wakes it."""
 
-    __slots__ = ("_wake",)
+    __slots__ = ("_wake", "thread_id")
 
     def __init__(self) -> None:
+        self.thread_id = get_ident()
         self._wake = allocate_lock()
         self._wake.acquire()
 
@@ -232,6 +233,11 @@ class WaitQueue:
     def waiting(self) -> bool:
         """Whether any thread waits here."""
         return bool(self._waiters)
+
+    @property
+    def thread_ids(self) -> list[int]:
+        """The threads that wait here, in the order in which they came."""
+        return [waiter.thread_id for waiter in self._waiters]
 
     def enlist_locked(self) -> Waiter:
         assert self._monitor.owned
