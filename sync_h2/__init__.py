@@ -12,6 +12,7 @@ from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
 from .connection.session_calls import Session
 from .connection.snapshots import SessionState, StreamState
+from .connection.stats import SessionStats, StreamStats
 from .connection.stream import Stream
 from .constants import ErrorCode
 from .errors import (
@@ -57,12 +58,14 @@ __all__ = [
     "SessionClosed",
     "SessionGoaway",
     "SessionState",
+    "SessionStats",
     "Settings",
     "SocketManipulationError",
     "Stream",
     "StreamIDsExhausted",
     "StreamReset",
     "StreamState",
+    "StreamStats",
     "StreamUnprocessed",
     "TLSError",
     "ThreadingServer",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ..connection.client_session import ClientSession
 from ..connection.configuration import configuration
 from ..connection.listeners import Listener
+from ..connection.trace import TraceFunction, check_trace
 from ..deadline import Deadline
 from ..errors import InvalidArgument
 from ..protocol.limits import Limits
@@ -34,6 +35,7 @@ def connect(
     settings: Settings | Mapping[str, Any] | None = None,
     sock: socket.socket | None = None,
     listeners: Mapping[str, Listener] | None = None,
+    trace: TraceFunction | None = None,
     **limits: Any,
 ) -> ClientSession:
     """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds, and for the TLS handshake no
@@ -43,12 +45,13 @@ def connect(
     or `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `cafile`,
     `certfile` and `keyfile` are paths or PEM bytes, by default certifi's authorities are trusted; `verify=False`
     trusts anybody; a `context` replaces all of these. `sock` is a connected socket to use instead; it belongs to the
-    session from then on. `listeners` are in place before the first byte; `limits` are the options of the README's
-    table.
+    session from then on. `listeners` are in place before the first byte; `trace(line)` is called for each frame, both
+    ways; `limits` are the options of the README's table.
 
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
     """
+    check_trace(trace)
     bounds, values = configuration(Limits.for_client(**limits), settings)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
@@ -73,6 +76,7 @@ def connect(
             settings=values,
             limits=bounds,
             listeners=listeners,
+            trace=trace,
         )
     except BaseException:
         sock.close()

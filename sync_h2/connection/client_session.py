@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority
 from .session_calls import Session
 from .stream import stream_listeners
 from .stream_state import StreamState
+from .trace import TraceFunction
 from .waiting import WaitQueue
 
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
@@ -56,6 +58,7 @@ class ClientSession(Session):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         self._scheme = scheme
         self._authority = authority
@@ -66,7 +69,7 @@ class ClientSession(Session):
             if transport.encrypted
             else None
         )
-        super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners)
+        super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 
     @property
@@ -214,7 +217,7 @@ class ClientSession(Session):
         # Without priority fields, when all of them say what holds anyway.
         priority = None if request.announced_priority == DEFAULT_PRIORITY else request.announced_priority
         state.id = self._protocol.send_request(request.block, request.end_stream, priority)
-        self._streams[state.id] = state
+        self._opened_locked(state)
         set_priority_locked(self._streams, state, request.priority)
         state.local_ended = request.end_stream
         state.progressed.wake_all_locked()
@@ -263,6 +266,8 @@ class ClientSession(Session):
         if state is None:
             return
         state.touch()
+        if state.first_header_at is None:
+            state.first_header_at = time.monotonic()
         state.response_headers = event.headers
         state.arrived.wake_all_locked()
         state.listeners.emit_locked("push" if state.is_push else "response", event.headers)
@@ -275,6 +280,8 @@ class ClientSession(Session):
         if state is None:
             return
         state.touch()
+        if state.first_header_at is None:
+            state.first_header_at = time.monotonic()
         state.informational.append(event.headers)
         if event.headers[":status"] == "100":
             state.continued = True
@@ -298,7 +305,7 @@ class ClientSession(Session):
         state.request_headers = event.headers
         state.request_method = event.headers[":method"]
         state.end_posted = state.local_ended = True
-        self._streams[state.id] = state
+        self._opened_locked(state)
         stream = ClientStream(self, state)
         # The parent keeps it until somebody asks; if nobody does, it is forgotten, and so cancelled, with the parent.
         if parent.pushes is None:

@@ -141,6 +141,11 @@ class Dispatcher:
             self._monitor.after_unlock(self._start)
             self._running = True
 
+    @property
+    def waiting_locked(self) -> int:
+        """How many events no listener has been called for yet."""
+        return len(self._events)
+
     def finish_locked(self) -> None:
         """The session has ended: the thread goes as soon as the last event is delivered."""
         self._finishing = True

@@ -10,7 +10,9 @@ from collections import deque
 
 Buffer = bytes | memoryview
 Frame = tuple[Buffer, ...]
-"""The buffers of one frame, or of one header block with all its CONTINUATION frames."""
+"""The buffers of one frame (one, or two, or with padding three), or of one header block with all its CONTINUATION
+frames (two each).
+"""
 
 HIGH_WATER_MARK = 256 * 1024
 """DATA is framed until this many bytes wait here: enough for a full send, little enough that priorities still decide.
@@ -20,12 +22,14 @@ HIGH_WATER_MARK = 256 * 1024
 class Outbox:
     """The queue of frames; `size` is its length in bytes."""
 
-    __slots__ = ("_ordered", "_urgent", "count_replies", "replies", "size")
+    __slots__ = ("_ordered", "_urgent", "bytes_taken", "count_replies", "frames_taken", "replies", "size")
 
     def __init__(self) -> None:
         self._urgent: deque[Frame] = deque()
         self._ordered: deque[Frame] = deque()
         self.size = 0
+        self.bytes_taken = 0
+        self.frames_taken = 0
         # Frames that the peer made us send since the queue was last empty: a flood of PINGs from a peer that reads
         # nothing shows here. The receiver sets count_replies while it feeds frames to the protocol.
         self.replies = 0
@@ -49,13 +53,17 @@ class Outbox:
         left.
         """
         buffers: list[Buffer] = []
-        taken = 0
+        taken = frames = 0
         for queue in (self._urgent, self._ordered):
             while queue and taken < limit:
-                for buffer in queue.popleft():
+                frame = queue.popleft()
+                frames += len(frame) // 2 or 1
+                for buffer in frame:
                     buffers.append(buffer)
                     taken += len(buffer)
         self.size -= taken
+        self.bytes_taken += taken
+        self.frames_taken += frames
         if not self.size:
             self.replies = 0
         return buffers

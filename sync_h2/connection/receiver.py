@@ -8,12 +8,13 @@ what came: a session that nobody refers to any more can be collected although it
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ..constants import ErrorCode, error_code_name
+from ..constants import FRAME_HEADER_LENGTH, ErrorCode, error_code_name
 from ..deadline import Deadline
 from ..errors import (
     ConnectionLost,
@@ -29,6 +30,7 @@ from ..protocol.framing import FrameReader
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
 from .scheduler import parse_priority
+from .trace import ReceiveFrame
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -92,10 +94,15 @@ class Receiver:
     def __init__(self, session: SessionCore) -> None:
         self._session = session
         self._protocol = session._protocol
+        receive_frame: ReceiveFrame = self._protocol.receive_frame
+        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frames = session._protocol.frames
         self._transport = session._transport
         self._sender = session._sender
         self._outbox = session._outbox
+        # Under the lock; octets of frames, their headers included:
+        self.frames_received = 0
+        self.bytes_received = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             events.DataReceived: self._data_locked,
             events.DataDiscarded: self._discarded_locked,
@@ -153,12 +160,15 @@ class Receiver:
         outbox = self._outbox
         handlers = self._handlers
         outbox.count_replies = True
+        frames = octets = 0
         try:
             while not session._destroyed:
                 frame = self._frames.next_frame()
                 if frame is None:
                     break
-                for event in self._protocol.receive_frame(*frame):
+                frames += 1
+                octets += len(frame[3])
+                for event in self._receive_frame(*frame):
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
                     self._sender.send_locked()  # all of this may have come at once, from a peer that does read
@@ -173,6 +183,8 @@ class Receiver:
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
+            self.frames_received += frames
+            self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
 
     def _end_of_input_locked(self) -> None:
         session = self._session
@@ -208,6 +220,7 @@ class Receiver:
             session._ended.wake_all_locked()
             if not session._gone:
                 session._gone = True
+                session._gone_at = time.monotonic()
                 session._listeners.emit_locked("close")
             session._dispatcher.finish_locked()
         session._session_gone()
@@ -225,6 +238,8 @@ class Receiver:
         inbound = session._inbound
         state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit
         if size:
+            if state.first_byte_at is None:
+                state.first_byte_at = time.monotonic()
             state.buffer.append(event.data)
             inbound.buffered(state, size)
             if not state.reading_all:

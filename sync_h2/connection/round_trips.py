@@ -44,6 +44,7 @@ class Pings:
         self._monitor = monitor
         self._most = most
         self._outstanding: deque[Ping] = deque()
+        self.last_duration: float | None = None  # seconds that the last one took that was answered
 
     def add(self, payload: bytes) -> Ping:
         if len(self._outstanding) >= self._most:
@@ -58,7 +59,14 @@ class Pings:
             if ping.payload == payload:
                 ping.answer()  # before it leaves the table, in which those who wait are found when the session ends
                 self._outstanding.remove(ping)
+                assert ping.pong is not None
+                self.last_duration = ping.pong.duration
                 return
+
+    @property
+    def queues(self) -> list[WaitQueue]:
+        """Where callers wait for an answer."""
+        return [ping.answered for ping in self._outstanding]
 
     def wake_all(self) -> None:
         for ping in self._outstanding:
@@ -96,6 +104,11 @@ class SettingsSent:
             sent.acknowledged = True
             sent.applied.wake_all_locked()
             self._outstanding.popleft()
+
+    @property
+    def queues(self) -> list[WaitQueue]:
+        """Where callers wait for an acknowledgement."""
+        return [sent.applied for sent in self._outstanding]
 
     def wake_all(self) -> None:
         for sent in self._outstanding:

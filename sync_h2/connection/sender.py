@@ -133,6 +133,8 @@ class Sender:
                 state.progressed.wake_all_locked()
             padding = None if protocol.padding is None else protocol.padding(count, largest - count)
             protocol.send_data(state.id, piece, ends, padding)
+            if not state.sent_bytes:
+                state.first_byte_sent_at = time.monotonic()
             state.sent_bytes += count
             state.touch()
             if ends:
@@ -243,6 +245,11 @@ class Sender:
     @property
     def writer_starting_locked(self) -> bool:
         return self._writer_running and not self._writer_begun
+
+    @property
+    def writer_state_locked(self) -> str:
+        """What the writer thread does: "sending", "idle", or "none" when there is no thread."""
+        return "sending" if self._writer_active else "idle" if self._writer_running else "none"
 
     # -- the writer thread
 

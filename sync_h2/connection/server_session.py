@@ -29,6 +29,7 @@ from .session import DRAIN_PING
 from .session_calls import Session
 from .stream import Stream, stream_listeners
 from .stream_state import End, StreamState
+from .trace import TraceFunction
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
@@ -80,6 +81,7 @@ class ServerSession(Session):
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
         origins: Sequence[str] = (),
+        trace: TraceFunction | None = None,
     ) -> None:
         self._host = host
         self._first_origins = origins
@@ -90,7 +92,7 @@ class ServerSession(Session):
         self._jobs = 0
         self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
-        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners)
+        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 
     def _start(self) -> None:
@@ -153,14 +155,13 @@ class ServerSession(Session):
     def _new_stream_locked(self, stream_id: int, headers: Headers | None) -> StreamState:
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
         state.id = stream_id
-        state.opened_at = time.monotonic()
         if headers is not None:
             state.request_headers = headers
             state.request_method = headers[":method"]
             signal = self._early_priorities.pop(stream_id, None) or headers.get("priority")
             if signal is not None:
                 state.urgency, state.sequential = parse_priority(signal)
-        self._streams[stream_id] = state
+        self._opened_locked(state)
         return state
 
     def _early_priority_locked(self, stream_id: int, value: str) -> None:
@@ -177,6 +178,7 @@ class ServerSession(Session):
             self._protocol.refuse(event.stream_id)
             return
         state = self._new_stream_locked(event.stream_id, event.headers)
+        state.first_header_at = state.opened_at
         state.remote_ended = state.ended_with_headers = event.end_stream
         self._jobs += 1
         state.has_job = True
@@ -194,6 +196,7 @@ class ServerSession(Session):
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         state = self._new_stream_locked(event.stream_id, None)
+        state.first_header_at = state.opened_at
         state.remote_ended = event.end_stream
         state.reset_after_end = ErrorCode.NO_ERROR
         block = encode_response({":status": 431, "content-length": 0})
@@ -269,6 +272,7 @@ class ServerSession(Session):
             self._monitor.after_unlock(partial(self._log_access, state))
 
     def _log_access(self, state: StreamState) -> None:
+        assert state.opened_at is not None and state.closed_at is not None
         request = state.request_headers
         access_logger.info(
             '%s "%s %s HTTP/2" %s %d %.3fs%s',
@@ -277,7 +281,7 @@ class ServerSession(Session):
             "" if request is None else _printable(request.get(":path", request.get(":authority", ""))),
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
-            time.monotonic() - state.opened_at,
+            state.closed_at - state.opened_at,
             "" if not state.rst_code else f" reset with {state.rst_code}",
         )
 
@@ -288,6 +292,12 @@ class ServerSession(Session):
             return False
         self._reset_locked(state, ErrorCode.CANCEL)
         return True
+
+    def _jobs_locked(self) -> int:
+        return self._jobs
+
+    def _handler_threads_locked(self) -> set[int]:
+        return self._handler_threads
 
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 0

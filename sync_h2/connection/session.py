@@ -9,11 +9,11 @@ Who may touch what:
 
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
-  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_pings`, `_settings_sent`, `_listeners`, `_dispatcher`, `_watchdog`,
-  `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end in `_locked`; those classes say so of all
-  their methods.
+  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_stream_counters`, `_pings`, `_settings_sent`, `_listeners`,
+  `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end in `_locked`;
+  those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
-  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`.
+  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
   writer alone. `_fate` is written under the lock, and read by the reader when nobody is left who could write.
 
@@ -36,6 +36,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
@@ -69,8 +70,10 @@ from .priorities import Priority, set_priority_locked
 from .receiver import Fate, Receiver, read_forever
 from .round_trips import Pings, SettingsSent
 from .sender import Sender
+from .stats import StreamCounters
 from .stream_state import StreamState
 from .timers import timers
+from .trace import TracedOutbox, TraceFunction, traced
 from .waiting import Monitor, WaitQueue
 from .watchdog import Watchdog
 
@@ -112,6 +115,7 @@ class SessionCore(Observable):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         timers.ensure_running()
         self._transport = transport
@@ -120,7 +124,8 @@ class SessionCore(Observable):
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
 
-        self._outbox = Outbox()
+        self._trace = traced(trace, self._monitor, self.type)
+        self._outbox = Outbox() if self._trace is None else TracedOutbox(self._trace)
         self._protocol = Connection(client=client, settings=settings, limits=limits, emit=self._outbox.put)
         self._sender = Sender(self._monitor, transport, self._outbox, self._local_end_locked, self._write_failed_locked)
         self._sender.protocol = self._protocol
@@ -129,6 +134,8 @@ class SessionCore(Observable):
         self._watchdog = Watchdog(self)
 
         self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
+        self._stream_counters = StreamCounters()
+        self._began_at = time.monotonic()
         self._pings = Pings(self._monitor, limits.max_outstanding_pings)
         self._settings_sent = SettingsSent(self._monitor)
         self._inbound = InboundFlow(self._protocol, self._outbox, self._sender, limits.max_session_memory)
@@ -140,6 +147,7 @@ class SessionCore(Observable):
         self._said_goodbye = False  # the GOAWAY of a graceful close has been sent
         self._destroyed = False  # nothing works any more; `_end_reason` says why
         self._gone = False  # the descriptor is closed
+        self._gone_at: float | None = None
         self._failed = False  # it ended with an error
         self._end_reason: HTTP2Error | None = None
         self._goaway_error: HTTP2Error | None = None  # what a GOAWAY with an error code makes of the end
@@ -239,6 +247,14 @@ class SessionCore(Observable):
         """The streams that wait for a slot."""
         return []
 
+    def _jobs_locked(self) -> int:
+        """How many handlers run or wait for a thread of the pool."""
+        return 0
+
+    def _handler_threads_locked(self) -> set[int]:
+        """The threads that run this session's handlers."""
+        return set()
+
     def _session_gone(self) -> None:
         """The descriptor is closed; called on the reader thread with no lock held."""
 
@@ -249,6 +265,13 @@ class SessionCore(Observable):
         self._listeners.emit_locked("timeout")
 
     # -- state of streams
+
+    def _opened_locked(self, state: StreamState) -> None:
+        """A stream has got its id: it is open, or promised."""
+        assert state.id is not None
+        state.opened_at = time.monotonic()
+        self._streams[state.id] = state
+        self._stream_counters.stream_opened(len(self._streams))
 
     def _check_alive_locked(self) -> None:
         if self._destroyed:
@@ -303,6 +326,9 @@ class SessionCore(Observable):
         self._sender.unschedule_locked(state)
         if state.id is not None:
             self._streams.pop(state.id, None)
+        if state.opened_at is not None:
+            state.closed_at = time.monotonic()
+            self._stream_counters.stream_closed(state.closed_at - state.opened_at)
         if state.aborted:
             state.listeners.emit_locked("aborted")
         if code not in (ErrorCode.NO_ERROR, ErrorCode.CANCEL) and error is not None:

@@ -19,10 +19,12 @@ from ..protocol.settings import Settings
 from ..transport.transport import TLSTransport
 from . import snapshots
 from .arguments import check_cause, check_error_code, check_whole_number, type_name
+from .dump import dump_session
 from .listeners import Listener
 from .round_trips import Pong
 from .session import SessionCore
 from .socket_proxy import SocketProxy
+from .stats import SessionStats, session_stats_locked
 from .waiting import WaitQueue
 
 logger = logging.getLogger("sync_h2.connection")
@@ -102,6 +104,18 @@ class Session(SessionCore):
         """
         with self._monitor, self._lock:
             return snapshots.of_session_locked(self)
+
+    @property
+    def stats(self) -> SessionStats:
+        """What the session has done so far, in numbers; a new snapshot each time."""
+        with self._monitor, self._lock:
+            return session_stats_locked(self)
+
+    def dump(self) -> dict[str, Any]:
+        """State, settings, windows, streams, queues, threads and timers, as plain values that `json.dumps` takes; with
+        the values of sensitive headers hidden. Works after the end too. For people: keys may change between versions.
+        """
+        return dump_session(self)
 
     # -- calls
 

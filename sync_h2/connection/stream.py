@@ -25,6 +25,7 @@ from .files import StreamReader, StreamWriter
 from .frame_errors import FrameErrors
 from .listeners import Dispatcher, Listener, Listeners, Observable
 from .priorities import check_priority
+from .stats import StreamStats, stream_stats_locked
 from .stream_state import End, Posted, StreamState, Trailers
 from .timers import timers
 from .waiting import WaitQueue
@@ -154,6 +155,12 @@ class Stream(Observable):
         """Window, state and weights at this moment (Node's `http2stream.state`)."""
         with self._monitor, self._lock:
             return snapshots.of_stream_locked(self._session, self._state)
+
+    @property
+    def stats(self) -> StreamStats:
+        """What the stream has done so far, in numbers; a new snapshot each time."""
+        with self._monitor, self._lock:
+            return stream_stats_locked(self._state)
 
     @property
     def rfile(self) -> StreamReader:

@@ -128,7 +128,12 @@ class StreamState:
         "has_job",
         "detached",
         "fails_unanswered",
+        # what it has done
         "opened_at",
+        "first_header_at",
+        "first_byte_at",
+        "first_byte_sent_at",
+        "closed_at",
         "sent_bytes",
     )
 
@@ -187,7 +192,12 @@ class StreamState:
         self.has_job = False  # its handler counts against MAX_CONCURRENT_STREAMS
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
         self.fails_unanswered = False  # without an answer the stream is reset, where it would get a 500
-        self.opened_at = 0.0
+        # Moments of `time.monotonic()`; None: not yet.
+        self.opened_at: float | None = None
+        self.first_header_at: float | None = None
+        self.first_byte_at: float | None = None
+        self.first_byte_sent_at: float | None = None
+        self.closed_at: float | None = None
         self.sent_bytes = 0  # of body
 
     def touch(self) -> None:

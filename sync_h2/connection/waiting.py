@@ -126,14 +126,15 @@ class Monitor:
         """Whether the calling thread is inside: for assertions."""
         return self._owned()
 
-    def after_unlock(self, action: Callable[[], object]) -> None:
+    def after_unlock(self, action: Callable[[], object], *, stand_by: bool = True) -> None:
         """Have `action()` called by the thread that leaves the critical section, after it released the lock.
 
-        An interrupt may cause it to be called twice, or by another thread.
+        An interrupt may cause it to be called twice, or by another thread; without `stand_by` perhaps only when the
+        lock is next released.
         """
         self._after_unlock.append(action)
         # The main thread is the one that a KeyboardInterrupt may stop on its way out, before it has run the actions.
-        if get_ident() == _main_thread and not self._standing_by:
+        if stand_by and get_ident() == _main_thread and not self._standing_by:
             self._standing_by = True
             timers.run(self._stand_by)
 
@@ -198,9 +199,10 @@ os.register_at_fork(after_in_child=_refuse_in_child)
 class Waiter:
     """One blocked thread: a lock that is held until somebody wakes it."""
 
-    __slots__ = ("_wake",)
+    __slots__ = ("_wake", "thread_id")
 
     def __init__(self) -> None:
+        self.thread_id = get_ident()
         self._wake = allocate_lock()
         self._wake.acquire()
 
@@ -231,6 +233,11 @@ class WaitQueue:
     def waiting(self) -> bool:
         """Whether any thread waits here."""
         return bool(self._waiters)
+
+    @property
+    def thread_ids(self) -> list[int]:
+        """The threads that wait here, in the order in which they came."""
+        return [waiter.thread_id for waiter in self._waiters]
 
     def enlist_locked(self) -> Waiter:
         assert self._monitor.owned

@@ -91,19 +91,32 @@ class Watchdog:
             self._check_locked(now)
             self.rearm_locked()
 
-    def _next_locked(self) -> float | None:
+    def deadlines_locked(self) -> dict[str, float]:
+        """What is awaited, by the name of the option or call that set it, and until when."""
         if self._session._destroyed:
-            return self.linger
-        moments = [self.handshake, self.header_block, self.drain, self.linger, self._keepalive_due_locked()]
-        if self.settings:
-            moments.append(self.settings[0])
-        if self.inactivity:
-            moments.append(self._last_activity_locked() + self.inactivity)
+            return {} if self.linger is None or self._session._gone else {"linger": self.linger}
+        moments = {
+            "handshake_timeout": self.handshake,
+            "settings_timeout": self.settings[0] if self.settings else None,
+            "header_timeout": self.header_block,
+            "drain": self.drain,
+            "linger": self.linger,
+            "keepalive": self._keepalive_due_locked(),
+            "timeout": self._last_activity_locked() + self.inactivity if self.inactivity else None,
+        }
         if self.stream_timeouts:
-            moments += [
-                state.last_activity + state.inactivity for state in self._session._streams.values() if state.inactivity
-            ]
-        return min((moment for moment in moments if moment is not None), default=None)
+            moments["timeout of a stream"] = min(
+                (
+                    state.last_activity + state.inactivity
+                    for state in self._session._streams.values()
+                    if state.inactivity
+                ),
+                default=None,
+            )
+        return {name: moment for name, moment in moments.items() if moment is not None}
+
+    def _next_locked(self) -> float | None:
+        return min(self.deadlines_locked().values(), default=None)
 
     def _last_activity_locked(self) -> float:
         return max(self.last_activity, self._session._sender.last_sent)

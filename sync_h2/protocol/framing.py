@@ -43,6 +43,12 @@ def refusal(reason: bytes) -> bytes:
     return frame_header(0, FrameType.SETTINGS, 0, 0) + goaway
 
 
+def parse_frame_header(buffer: bytes | memoryview) -> tuple[int, int, int, int]:
+    """(length, type, flags, stream id) from the nine octets that `buffer` begins with."""
+    length_high, length_low, frame_type, flags, stream_id = _HEADER.unpack_from(buffer)
+    return length_high << 8 | length_low, frame_type, flags, stream_id & _STREAM_ID_MASK
+
+
 class FrameReader:
     """The receive buffer, and the frames in it.
 

@@ -15,6 +15,7 @@ from ..connection.configuration import configuration
 from ..connection.listeners import Listener
 from ..connection.origins import HasOrigin, serialized_origin
 from ..connection.server_session import Handler, ServerSession
+from ..connection.trace import TraceFunction, check_trace
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument
 from ..protocol.limits import Limits
@@ -37,16 +38,18 @@ def create_server(
     executor: Executor | None = None,
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
+    trace: TraceFunction | None = None,
     **limits: Any,
 ) -> ThreadingServer:
     """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
 
     `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on
     `executor`), many at once. `host` may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is
-    a listening socket to use instead. `settings` is sent to clients; `limits` are the options of the README's table.
+    a listening socket to use instead. `settings` is sent to clients; `trace(line)` is called for each frame of each
+    session; `limits` are the options of the README's table.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
-    options = _server_options(handler, settings, max_workers, executor, listeners, limits)
+    options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
         return ThreadingServer(listener, **options)
 
@@ -67,6 +70,7 @@ def create_secure_server(
     executor: Executor | None = None,
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
+    trace: TraceFunction | None = None,
     **limits: Any,
 ) -> SecureThreadingServer:
     """As `create_server`, over TLS with ALPN `h2`.
@@ -86,7 +90,7 @@ def create_secure_server(
         raise InvalidArgument("a secure server needs certfile, or a context")
     else:
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
-    options = _server_options(handler, settings, max_workers, executor, listeners, limits)
+    options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
         return SecureThreadingServer(listener, context=context, origins=serialized, **options)
 
@@ -113,8 +117,10 @@ def _server_options(
     max_workers: int,
     executor: Executor | None,
     listeners: Mapping[str, Listener] | None,
+    trace: TraceFunction | None,
     limits: Mapping[str, Any],
 ) -> dict[str, Any]:
+    check_trace(trace)
     bounds, values = configuration(Limits.for_server(**limits), settings)
     functions = dict(listeners or {})
     if handler is not None:
@@ -127,6 +133,7 @@ def _server_options(
         "settings": values,
         "limits": bounds,
         "listeners": functions,
+        "trace": trace,
     }
 
 
@@ -180,14 +187,16 @@ def serve_socket(
     max_workers: int = 256,
     settings: Settings | Mapping[str, Any] | None = None,
     listeners: Mapping[str, Listener] | None = None,
+    trace: TraceFunction | None = None,
     **limits: Any,
 ) -> ServerSession:
     """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's
     `performServerHandshake`).
 
-    With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises
-    `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
+    `trace(line)` is called for each frame. With a `context` the TLS handshake is made first; this blocks for it, up to
+    `handshake_timeout`. Raises `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
+    check_trace(trace)
     if handler is not None:
         _check_handler(handler)
     bounds, values = configuration(Limits.for_server(**limits), settings)
@@ -203,7 +212,7 @@ def serve_socket(
         sock.close()
         raise
     host = _SocketHost(handler, make_pool(max_workers, executor))
-    session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners)
+    session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace)
     _serving.add(session)
     try:
         session._begin()

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from ..connection.limit_log import log_limit
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
+from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
 from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
@@ -75,12 +76,14 @@ class ThreadingServer(Observable):
         settings: Settings,
         limits: Limits,
         listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
     ) -> None:
         self._socket = listening_socket
         self._address = listening_socket.getsockname()
         self._pool = pool
         self._settings = settings
         self._limits = limits
+        self._trace = trace
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
         self._dispatcher = Dispatcher(self._monitor)
@@ -349,7 +352,9 @@ class ThreadingServer(Observable):
         reader()
 
     def _new_session(self, transport: Transport) -> ServerSession:
-        session = ServerSession(transport, self, settings=self._settings, limits=self._limits, origins=self._origins)
+        session = ServerSession(
+            transport, self, settings=self._settings, limits=self._limits, origins=self._origins, trace=self._trace
+        )
         session._watchdog.inactivity = self._idle_timeout
         return session
 

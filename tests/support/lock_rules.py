@@ -1,8 +1,9 @@
 """The lock's rules as a check: nothing that blocks and no foreign code while the calling thread owns a session's lock.
 
 `lock_rules` watches what the engine could call by mistake (blocking calls on sockets, waits, sleeps, starting threads,
-logging, warnings, pools and executors, listeners, handlers) and fails the test in which one of these happened on a
-thread inside a critical section. That no thread takes a second lock is checked by sync_h2 itself (SYNC_H2_DEBUG).
+logging, warnings, pools and executors, listeners, handlers, trace functions) and fails the test in which one of these
+happened on a thread inside a critical section. That no thread takes a second lock is checked by sync_h2 itself
+(SYNC_H2_DEBUG).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from sync_h2.connection import listeners, server_session, session, timers, waiting
+from sync_h2.connection import listeners, server_session, session, timers, trace, waiting
 from sync_h2.server import pool, server
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -94,6 +95,7 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         (pool.ExecutorPool, "shutdown"),
         (timers.TimerThread, "ensure_running"),
         (listeners, "call_listener"),
+        (trace.Trace, "_call"),
         (server, "call_listener"),
         (server_session.ServerSession, "_handle"),
         (session.SessionCore, "_session_gone"),

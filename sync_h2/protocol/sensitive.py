@@ -1,0 +1,34 @@
+"""Header fields as they may be shown to people who look into a connection: without what is secret.
+
+Pure functions on field lists as HPACK takes and gives them.
+"""
+
+from __future__ import annotations
+
+from .headers import Headers, WireFields
+
+HIDDEN = "<sensitive>"
+
+# Whoever reads one of these can act for its sender, whether or not that sender thought of marking it.
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
+
+
+def shown_fields(fields: WireFields) -> list[tuple[str, str]]:
+    """The fields as text, in order; the value of a sensitive one is `HIDDEN`.
+
+    Sensitive are credentials and every name that has a never-indexed field (RFC 7541 section 7.1.3).
+    """
+    hidden = _CREDENTIALS | {field[0] for field in fields if not getattr(field, "indexable", True)}
+    return [
+        (name.decode("latin-1"), HIDDEN if name in hidden else value.decode("latin-1"))
+        for name, value in (field[:2] for field in fields)
+    ]
+
+
+def shown_headers(headers: Headers) -> list[tuple[str, str]]:
+    """The same of `Headers` that came or went: as they did, whatever their owner has changed since.
+
+    The owner may be looking into them for the first time, on another thread: that is not done here.
+    """
+    assert headers._wire is not None
+    return shown_fields(headers._wire)
