@@ -199,11 +199,36 @@ MODULE: list[Entry] = [
         "server/test_secure_server.py::test_a_pair_over_tls",
     ),
     # Debugging.
-    ("NODE_DEBUG=http2", "connect(trace)", NOT_YET),
-    ("NODE_DEBUG=http2", "create_server(trace), create_secure_server(trace), serve_socket(trace)", NOT_YET),
-    ("NODE_DEBUG=http2", "connect: SYNC_H2_TRACE=1 traces every session", NOT_YET),
-    ("NODE_DEBUG=http2", "connect: sensitive values are hidden in a trace", NOT_YET),
-    ("", "Session.dump", NOT_YET),
+    (
+        "NODE_DEBUG=http2",
+        "connect(trace)",
+        "connection/test_trace.py::test_an_exchange_as_the_client_sees_it",
+        "connection/test_trace.py::test_what_one_end_sends_the_other_receives_in_the_same_order",
+        "interop/test_trace.py::test_every_frame_is_told",
+    ),
+    (
+        "NODE_DEBUG=http2",
+        "create_server(trace), create_secure_server(trace), serve_socket(trace)",
+        "connection/test_trace.py::test_an_exchange_as_the_server_sees_it",
+        "connection/test_trace.py::test_every_way_to_a_session_takes_it",
+    ),
+    (
+        "NODE_DEBUG=http2",
+        "connect: SYNC_H2_TRACE=1 traces every session",
+        "connection/test_trace.py::test_the_environment_traces_every_session",
+    ),
+    (
+        "NODE_DEBUG=http2",
+        "connect: sensitive values are hidden in a trace",
+        "connection/test_trace.py::test_secrets_are_hidden_in_both_directions",
+    ),
+    (
+        "",
+        "Session.dump",
+        "connection/test_dump.py::test_a_session_that_has_nothing_to_do",
+        "connection/test_dump.py::test_the_headers_of_a_stream_without_its_secrets",
+        "connection/test_dump.py::test_after_the_end",
+    ),
 ]
 
 CONVENTIONS: list[Entry] = [

@@ -64,7 +64,24 @@ ATTRIBUTES: list[Entry] = [
     ("socket", "Session.socket: all else goes to the socket", NOT_YET),
     ("originSet", "ClientSession.origin_set", NOT_YET),
     ("state", "Session.state", NOT_YET),
-    ("", "Session.stats", NOT_YET),
+    (
+        "performance entry Http2Session",
+        "Session.stats, SessionStats, SessionStats.type, SessionStats.bytes_received, SessionStats.bytes_sent, "
+        "SessionStats.frames_received, SessionStats.frames_sent",
+        "connection/test_stats.py::test_what_one_end_sends_the_other_receives",
+        "connection/test_stats.py::test_each_continuation_frame_is_one",
+    ),
+    (
+        "streamCount, maxConcurrentStreams, streamAverageDuration",
+        "SessionStats.stream_count, SessionStats.max_concurrent_streams, SessionStats.stream_average_duration",
+        "connection/test_stats.py::test_streams_are_counted_with_their_peak",
+    ),
+    ("pingRTT", "SessionStats.ping_rtt", "connection/test_stats.py::test_the_round_trip_is_that_of_the_last_ping"),
+    (
+        "duration",
+        "SessionStats.duration",
+        "connection/test_stats.py::test_the_duration_of_a_session_ends_with_its_connection",
+    ),
     (
         "Http2Session",
         "Session, ClientSession, ServerSession",

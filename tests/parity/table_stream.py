@@ -151,7 +151,18 @@ ATTRIBUTES: list[Entry] = [
     ),
     ("'trailers'", "Stream.trailers", "connection/test_trailers.py::test_a_servers_trailers_end_its_side"),
     ("state", "Stream.state", NOT_YET),
-    ("", "Stream.stats", NOT_YET),
+    (
+        "performance entry Http2Stream",
+        "Stream.stats, StreamStats, StreamStats.id, StreamStats.bytes_received, StreamStats.bytes_sent",
+        "connection/test_stats.py::test_times_of_a_stream_come_as_things_happen",
+    ),
+    (
+        "timeToFirstHeader, timeToFirstByte, timeToFirstByteSent, duration",
+        "StreamStats.time_to_first_header, StreamStats.time_to_first_byte, StreamStats.time_to_first_byte_sent, "
+        "StreamStats.duration",
+        "connection/test_stats.py::test_times_of_a_stream_come_as_things_happen",
+        "connection/test_stats.py::test_a_servers_stream_begins_with_its_headers",
+    ),
 ]
 
 EVENTS: list[Entry] = [
