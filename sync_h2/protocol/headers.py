@@ -65,11 +65,13 @@ class Headers(MutableMapping[str, Any]):
         # Reached only for a slot that is not set yet: the first look into a received block.
         if name not in ("_fields", "_index", "sensitive") or self._wire is None:
             raise AttributeError(name)
-        self._fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in self._wire]
-        self._index = {}
-        for field_name, value in self._fields:
-            self._index.setdefault(field_name, []).append(value)
+        fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in self._wire]
+        index: dict[str, list[str]] = {}
+        for field_name, value in fields:
+            index.setdefault(field_name, []).append(value)
         self.sensitive = {field[0].decode("latin-1") for field in self._wire if not getattr(field, "indexable", True)}
+        # Whole ones: another thread, a listener's, may look for the first time too.
+        self._fields, self._index = fields, index
         return getattr(self, name)
 
     def _append(self, name: str, value: Any) -> None:

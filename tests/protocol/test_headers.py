@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
+import threading
 from http import HTTPStatus
 
 import pytest
@@ -274,3 +276,27 @@ def test_encoding_gives_fields_or_an_error_of_ours(pairs):
     except InvalidArgument:
         return
     assert [(name.decode(), value.decode("latin-1")) for name, value in fields] == Headers(pairs).pairs()
+
+
+def test_two_threads_that_look_into_a_received_block_see_all_of_it() -> None:
+    wire = [(b"name-%d" % number, b"value") for number in range(200)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            headers = Headers.from_wire(wire)
+            barrier = threading.Barrier(2)
+            seen: list[int] = []
+
+            def look(headers: Headers = headers, barrier: threading.Barrier = barrier, seen: list[int] = seen) -> None:
+                barrier.wait()
+                seen.append(len(headers))
+
+            threads = [threading.Thread(target=look) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert seen == [200, 200]
+    finally:
+        sys.setswitchinterval(interval)
