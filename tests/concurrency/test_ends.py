@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,7 +40,6 @@ UPLOAD = {":method": "POST"}
 LARGE = b"x" * 1_000_000
 WITHIN = 1.0
 """Seconds in which whoever waits hears of the end."""
-KEEPALIVE = {"keepalive_interval": 0.1, "keepalive_timeout": 0.1}
 BOOM = RuntimeError("boom")
 
 
@@ -80,6 +80,13 @@ def reset_connection(peer: RawPeer) -> None:
     peer.close()
 
 
+def keep_alive(session: Any, peer: RawPeer, stream: Any) -> None:
+    """From here on as with keepalive_interval and keepalive_timeout; the peer does not answer."""
+    with session._monitor, session._lock:
+        session._watchdog._limits = replace(session._limits, keepalive_interval=0.1, keepalive_timeout=0.1)
+        session._watchdog.rearm_locked()
+
+
 class End:
     """A way to end: what brings it about, and what it means for a stream, or for the session."""
 
@@ -89,13 +96,11 @@ class End:
         stream_error: type[HTTP2Error],
         code: int,
         session_error: type[HTTP2Error] | None = None,
-        **options: Any,
     ) -> None:
         self.act = act
         self.stream_error = stream_error
         self.code = code  # what `wait_closed` returns
         self.session_error = session_error
-        self.options = options
 
 
 STREAM_ENDS = {
@@ -125,7 +130,7 @@ SESSION_ENDS = {
     "session.destroy(error)": End(
         lambda session, peer, stream: session.destroy(BOOM), SessionClosed, ErrorCode.INTERNAL_ERROR, SessionClosed
     ),
-    "dead peer": End(lambda session, peer, stream: None, ConnectionLost, ErrorCode.CANCEL, ConnectionLost, **KEEPALIVE),
+    "dead peer": End(keep_alive, ConnectionLost, ErrorCode.CANCEL, ConnectionLost),
 }
 GOAWAY = {
     "GOAWAY": End(
@@ -156,7 +161,7 @@ def test_whoever_waits_is_woken_by_every_end(
     connections: Connections, background: Any, blocked: set[int], waiter: str, end: str
 ) -> None:
     how = CLIENT_ENDS[end]
-    session, peer = connections.raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: 1}, **how.options)
+    session, peer = connections.raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: 1})
     peer.settled()
     stream = session.request(UPLOAD)
     peer.expect(HeadersFrame, 1)
@@ -217,7 +222,7 @@ def test_a_handler_that_waits_is_woken_by_every_end(
         except HTTP2Error as error:
             outcome.put(error)
 
-    session, peer = connections.raw_client(handler, **how.options)
+    session, peer = connections.raw_client(handler)
     peer.headers(1, UPLOAD_FIELDS)
     stream = streams.get(timeout=PATIENCE)
     eventually(lambda: blocked, "a handler that waits")
@@ -239,7 +244,7 @@ def test_all_who_wait_are_woken_at_once_each_with_an_error_of_its_own(
 ) -> None:
     how = SESSION_ENDS[end]
     count = len(CLIENT_STREAM_WAITERS)
-    session, peer = connections.raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: count}, **how.options)
+    session, peer = connections.raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: count})
     peer.settled()
     streams = [session.request(UPLOAD) for _ in range(count)]
     calls = [background(call, stream) for call, stream in zip(CLIENT_STREAM_WAITERS.values(), streams, strict=True)]
@@ -581,7 +586,7 @@ def test_a_descriptor_number_that_is_reused_is_never_touched(
 ) -> None:
     how = SESSION_ENDS[end]
     for closed in range(1, 4):
-        session, peer = connections.raw_server(peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}, **how.options)
+        session, peer = connections.raw_server(peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1})
         peer.settled()
         streams = [session.request(UPLOAD) for _ in range(3)]
         stop = threading.Event()
@@ -623,7 +628,7 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
 ) -> None:
     how = SESSION_ENDS[end]
     session, peer = connections.raw_server(
-        peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=4_096, **how.options
+        peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=4_096
     )
     peer.open_window(0, 2**31 - 1 - 65_535)
     peer.settled()
