@@ -2,8 +2,8 @@
 
 The threads of a session are the reader (receiver.py: in blocking `recv` or under the lock, never anywhere else), the
 writer (sender.py: only when the kernel did not take everything at once), the dispatcher (listeners.py: only while
-there are events somebody listens for), the process's timer thread (watchdog.py), and whoever calls the public
-methods.
+there are events somebody listens for), the keeper (keeper.py: only after `ref`), the process's timer thread
+(watchdog.py), and whoever calls the public methods.
 
 Who may touch what:
 

@@ -20,6 +20,7 @@ from ..errors import ConnectionLost, InvalidArgument, InvalidState, Timeout
 from .tls import END, TLSEngine
 
 _PIECE = 64 * 1024
+_MOST_UNREAD = 1024 * 1024  # that `close` reads and discards
 
 
 class BlockingTLSConnection:
@@ -106,6 +107,11 @@ class BlockingTLSConnection:
         with contextlib.suppress(OSError):  # the peer may have gone
             self._sock.shutdown(socket.SHUT_RDWR)
         with self._receiving, self._sending:
+            with contextlib.suppress(OSError):
+                # With unread octets the close would be a reset, which can take from the peer what it has not read yet.
+                for _ in range(_MOST_UNREAD // _PIECE):
+                    if not self._sock.recv(_PIECE):
+                        break
             self._sock.close()
 
     def __enter__(self) -> BlockingTLSConnection:

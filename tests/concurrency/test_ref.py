@@ -209,6 +209,15 @@ def test_one_thread_keeps_a_session_whatever_the_order() -> None:
     assert keepers() == []
 
 
+def test_ref_in_a_listener_of_new_sessions() -> None:
+    """It runs on the thread that will read, which must not wait for anything that has to be read."""
+    with sync_h2.create_server(listeners={"session": lambda session: session.ref()}) as server:
+        with sync_h2.connect(server.url) as client:
+            client.ping(timeout=PATIENCE)
+            assert len(keepers()) == 1
+        eventually(lambda: not keepers())
+
+
 def test_many_threads_ref_and_unref() -> None:
     client, server = pair()
 

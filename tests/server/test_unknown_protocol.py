@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import select
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -93,6 +94,17 @@ def test_a_listener_answers(serve: Any, visit: Any, certificate: Any, protocols:
     with sync_h2.connect(f"https://localhost:{server.address[1]}", cafile=certificate.cafile) as session:
         assert session.request().read(timeout=PATIENCE) == b"h2"
     assert errors.empty()
+
+
+def test_an_answer_to_what_was_not_read_arrives(serve: Any, visit: Any, given: Given) -> None:
+    client = visit(serve({"unknown_protocol": given.put}))
+    with given.get(timeout=PATIENCE) as transport:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        eventually(lambda: select.select([transport._sock], [], [], 0)[0])
+        transport.sendall(b"HTTP/1.1 426 Upgrade Required\r\n\r\n")
+    assert received(client) == b"HTTP/1.1 426 Upgrade Required\r\n\r\n"
+    # And no reset, which can take from a client what it has not read yet.
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
 def test_a_client_that_offers_both_gets_h2(serve: Any, visit: Any, given: Given) -> None:
