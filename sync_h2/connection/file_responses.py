@@ -36,7 +36,7 @@ class FileRange:
     offset: int = 0
     length: int = -1
 
-    def check(self) -> None:
+    def _check(self) -> None:
         check_whole_number("offset", self.offset, 0, _LARGEST_OFFSET)
         check_whole_number("length", self.length, -1, _LARGEST_OFFSET)
 
@@ -56,7 +56,7 @@ def respond_with_file(
 ) -> None:
     path = os.fspath(path)
     fields = Headers(headers)
-    span.check()
+    span._check()
     stream._check_unanswered()
     try:
         # Unbuffered, so that it holds nothing but the descriptor.
@@ -74,7 +74,7 @@ def respond_with_file(
             if stat_check is not None:
                 if stat_check(status, fields, span) is False:
                     return
-                span.check()
+                span._check()
             left = max(status.st_size - span.offset, 0)
             length = left if span.length < 0 else min(span.length, left)
             if fields.get(":status") != "204":  # RFC 9110 section 8.6
@@ -97,13 +97,13 @@ def respond_with_fd(
 ) -> None:
     descriptor = _descriptor(fd)
     fields = Headers(headers)
-    span.check()
+    span._check()
     stream._check_unanswered()
     if stat_check is not None:
         try:
             if stat_check(os.fstat(descriptor), fields, span) is False:
                 return
-            span.check()
+            span._check()
         except Exception as error:
             _not_sent(stream, error, None)
             return

@@ -51,19 +51,19 @@ def _printable(text: str) -> str:
 class Host(Protocol):
     """What a session needs of the server it belongs to; called with no lock held."""
 
-    def handlers(self) -> list[Handler]:
+    def _handlers(self) -> list[Handler]:
         """The functions that a new stream is given to."""
 
-    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         """Run `job` on the pool, some time; never blocks."""
 
-    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+    def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         """Whether a thread that runs jobs has to stay for this session; its end takes that back."""
 
-    def session_idle(self, session: ServerSession) -> bool:
+    def _session_idle(self, session: ServerSession) -> bool:
         """The session was idle for its timeout; True when somebody listens for that and decides."""
 
-    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+    def _session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         """The session is gone."""
 
 
@@ -148,7 +148,7 @@ class ServerSession(Session):
             self._sender.send_locked()
 
     def _stay_ready(self, stays: bool) -> None:
-        self._host.keep_worker(self, stays)
+        self._host._keep_worker(self, stays)
 
     # -- requests
 
@@ -187,7 +187,7 @@ class ServerSession(Session):
 
     def _submit(self, stream: ServerStream, headers: Headers) -> None:
         try:
-            self._host.submit(self, partial(self._handle, stream, headers))
+            self._host._submit(self, partial(self._handle, stream, headers))
         except Exception:
             logger.exception("no handler can be run for stream %s", stream.id)
             with self._monitor, self._lock:
@@ -209,7 +209,7 @@ class ServerSession(Session):
         """One stream's job, on a thread of the pool."""
         state = stream._state
         thread = threading.get_ident()
-        functions: list[Callable[..., object]] = list(self._host.handlers())
+        functions: list[Callable[..., object]] = list(self._host._handlers())
         with self._monitor, self._lock:
             if state.closed:
                 functions = []
@@ -350,9 +350,9 @@ class ServerSession(Session):
             self._monitor.after_unlock(self._ask_host_about_idleness)
 
     def _ask_host_about_idleness(self) -> None:
-        if not self._host.session_idle(self):
+        if not self._host._session_idle(self):
             self.close(wait=False)
 
     def _session_gone(self) -> None:
         error = self._end_reason if self._failed else None
-        self._host.session_ended(self, error)
+        self._host._session_ended(self, error)

@@ -157,22 +157,22 @@ class _SocketHost:
     """What a session of `serve_socket` belongs to: one handler, one pool."""
 
     def __init__(self, handler: Handler | None, pool: Pool) -> None:
-        self._handlers = [] if handler is None else [handler]
+        self._functions = [] if handler is None else [handler]
         self._pool = pool
 
-    def handlers(self) -> list[Handler]:
-        return self._handlers
+    def _handlers(self) -> list[Handler]:
+        return self._functions
 
-    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         self._pool.submit(session, job)
 
-    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+    def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 
-    def session_idle(self, session: ServerSession) -> bool:
+    def _session_idle(self, session: ServerSession) -> bool:
         return False
 
-    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+    def _session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
         self._pool.shutdown(wait=False)
         _serving.discard(session)

@@ -376,21 +376,21 @@ class ThreadingServer(Observable):
 
     # -- what sessions ask (see connection.server_session.Host)
 
-    def handlers(self) -> list[Handler]:
+    def _handlers(self) -> list[Handler]:
         with self._monitor, self._lock:
             return list(self._listeners.take_locked("stream"))
 
-    def submit(self, session: ServerSession, job: Callable[[], None]) -> None:
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
         self._pool.submit(session, job)
 
-    def keep_worker(self, session: ServerSession, wanted: bool) -> None:
+    def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 
-    def session_idle(self, session: ServerSession) -> bool:
+    def _session_idle(self, session: ServerSession) -> bool:
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
 
-    def session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
+    def _session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
         with self._monitor, self._lock:
             self._sessions.discard(session)

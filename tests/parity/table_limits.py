@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import NOT_YET, Entry
+from parity.table_module import Entry
 
 ERRORS: list[Entry] = [
     (
@@ -25,7 +25,11 @@ ERRORS: list[Entry] = [
         "StreamIDsExhausted",
         "connection/test_slots.py::test_past_the_last_id_the_session_drains",
     ),
-    ("ERR_HTTP2_NO_SOCKET_MANIPULATION", "SocketManipulationError: raised", NOT_YET),
+    (
+        "ERR_HTTP2_NO_SOCKET_MANIPULATION",
+        "SocketManipulationError: raised",
+        "connection/test_socket_proxy.py::test_what_would_disturb_the_session_is_refused",
+    ),
     (
         "ERR_HTTP2_ERROR",
         "ProtocolError",
@@ -157,7 +161,12 @@ LIMITS: list[Entry] = [
         "parity/test_limits.py::test_length_of_a_header_block_that_we_send",
         "parity/test_bad_input.py::test_trailers_that_are_too_long_behind_data_that_waits",
     ),
-    ("maxSendHeaderBlockLength", "option max_send_header_block_length: fires frame_error", NOT_YET),
+    (
+        "maxSendHeaderBlockLength",
+        "option max_send_header_block_length: fires frame_error",
+        "connection/test_frame_error.py::test_a_request_that_is_too_long",
+        "connection/test_frame_error.py::test_a_response_that_is_too_long",
+    ),
     (
         "maxDeflateDynamicTableSize",
         "option max_deflate_dynamic_table_size",
@@ -169,8 +178,16 @@ LIMITS: list[Entry] = [
         "parity/test_limits.py::test_a_default_client_opens_a_hundred_streams_before_the_servers_settings",
         "connection/test_slots.py::test_before_the_peers_settings_a_hundred_may_go",
     ),
-    ("maxOriginSetSize", "option max_origin_set_size", NOT_YET),
-    ("paddingStrategy", "option padding_strategy", NOT_YET),
+    ("maxOriginSetSize", "option max_origin_set_size", "connection/test_origins.py::test_max_origin_set_size"),
+    (
+        "paddingStrategy",
+        "option padding_strategy",
+        "connection/test_padding.py::test_max_pads_headers_data_and_trailers_as_far_as_there_is_room",
+        "connection/test_padding.py::test_aligned_makes_frames_a_multiple_of_eight_octets",
+        "connection/test_padding.py::test_bodies_arrive_intact_at_the_other_end",
+        "interop/test_flow_and_priorities.py::test_nghttp_sees_the_padding",
+        "interop/test_flow_and_priorities.py::test_node_and_nghttpd_read_padded_requests",
+    ),
     ("", "connect: a limit is named in GOAWAY", "parity/test_limits.py::test_settings_in_one_frame"),
     (
         "",

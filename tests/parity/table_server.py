@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import NOT_YET, Entry
+from parity.table_module import Entry
 
 SERVERS: list[Entry] = [
     ("Http2Server", "ThreadingServer", "server/test_server.py::test_a_server_in_a_with_block"),
@@ -82,7 +82,12 @@ EVENTS: list[Entry] = [
         "server event timeout",
         "server/test_server.py::test_an_idle_session_is_closed_and_a_timeout_listener_decides_instead",
     ),
-    ("'unknownProtocol'", "server event unknown_protocol", NOT_YET),
+    (
+        "'unknownProtocol'",
+        "server event unknown_protocol",
+        "server/test_unknown_protocol.py::test_a_listener_answers",
+        "server/test_unknown_protocol.py::test_without_a_listener_the_connection_is_closed",
+    ),
     (
         "'tlsClientError', 'error'",
         "server event error",
@@ -132,15 +137,6 @@ HANDLERS: list[Entry] = [
         "ServerStream.detach",
         "server/test_handlers.py::test_a_detached_stream_outlives_its_handler",
         "server/test_handlers.py::test_a_detached_stream_whose_handler_fails_is_not_left_hanging",
-    ),
-    (
-        "",
-        "ThreadingServer.handlers, ThreadingServer.submit, ThreadingServer.submit(session), "
-        "ThreadingServer.submit(job), ThreadingServer.session_idle, ThreadingServer.session_idle(session), "
-        "ThreadingServer.session_ended, ThreadingServer.session_ended(session), ThreadingServer.session_ended(error)"
-        ": what its sessions ask",
-        "server/test_server.py::test_streams_of_one_session_are_handled_in_parallel",
-        "server/test_server.py::test_session_error_names_error_and_session",
     ),
 ]
 
@@ -229,7 +225,7 @@ OF_SERVERS: list[Entry] = [
     (
         "pushStream({exclusive, parent})",
         "ServerStream.push_stream(exclusive), ServerStream.push_stream(parent)",
-        NOT_YET,
+        "connection/test_priorities.py::test_the_dependency_of_a_pushed_stream",
     ),
 ]
 
@@ -341,7 +337,7 @@ FILES: list[Entry] = [
     ),
     (
         "statCheck(stat, headers, options)",
-        "FileRange, FileRange.offset, FileRange.length, FileRange.check",
+        "FileRange, FileRange.offset, FileRange.length",
         "connection/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
         "connection/test_respond_with_file.py::test_stat_check_that_gives_a_bad_range",
     ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from parity.table_module import NOT_YET, Entry
+from parity.table_module import Entry
 
 EVENTS: list[Entry] = [
     ("'close'", "session event close", "parity/test_events.py::test_events_of_a_session"),
     ("'connect'", "session event connect", "parity/test_events.py::test_events_of_a_session"),
     ("'error'", "session event error", "parity/test_events.py::test_an_error_comes_before_the_close"),
-    ("'frameError'", "session event frame_error", NOT_YET),
+    ("'frameError'", "session event frame_error", "connection/test_frame_error.py::test_a_request_that_is_too_long"),
     (
         "'goaway'",
         "session event goaway",
@@ -37,8 +37,19 @@ EVENTS: list[Entry] = [
         "session event timeout",
         "connection/test_timeouts.py::test_a_silent_session_fires_timeout_and_goes_on",
     ),
-    ("'altsvc'", "session event altsvc", NOT_YET),
-    ("'origin'", "session event origin", NOT_YET),
+    (
+        "'altsvc'",
+        "session event altsvc",
+        "connection/test_origins.py::test_altsvc_for_an_origin",
+        "connection/test_origins.py::test_altsvc_for_a_stream",
+        "interop/test_altsvc_and_origin.py::test_we_hear_node",
+    ),
+    (
+        "'origin'",
+        "session event origin",
+        "connection/test_origins.py::test_origins_join_the_set_before_the_listener_is_called",
+        "interop/test_altsvc_and_origin.py::test_we_hear_node",
+    ),
 ]
 
 ATTRIBUTES: list[Entry] = [
@@ -58,12 +69,62 @@ ATTRIBUTES: list[Entry] = [
         "Session.peer_certificate",
         "parity/test_streams.py::test_types_and_names_of_sessions",
     ),
-    ("socket", "Session.socket", NOT_YET),
-    ("socket", "Session.socket: refuses what belongs to the session", NOT_YET),
-    ("socket.setTimeout", "Session.socket: settimeout is set_timeout", NOT_YET),
-    ("socket", "Session.socket: all else goes to the socket", NOT_YET),
-    ("originSet", "ClientSession.origin_set", NOT_YET),
-    ("state", "Session.state", NOT_YET),
+    (
+        "socket",
+        "Session.socket",
+        "connection/test_socket_proxy.py::test_what_can_be_looked_at_in_a_socket",
+        "connection/test_socket_proxy.py::test_after_the_end",
+    ),
+    (
+        "socket",
+        "Session.socket: refuses what belongs to the session",
+        "connection/test_socket_proxy.py::test_what_would_disturb_the_session_is_refused",
+        "connection/test_socket_proxy.py::test_every_method_that_reads_writes_or_closes_is_among_them",
+        "connection/test_socket_proxy.py::test_nothing_can_be_set_or_used_as_a_block",
+    ),
+    (
+        "socket.setTimeout",
+        "Session.socket: settimeout is set_timeout",
+        "connection/test_socket_proxy.py::test_the_timeout_is_the_sessions",
+    ),
+    (
+        "socket",
+        "Session.socket: all else goes to the socket",
+        "connection/test_socket_proxy.py::test_what_can_be_looked_at_in_a_socket",
+        "connection/test_socket_proxy.py::test_what_can_be_looked_at_in_tls",
+    ),
+    (
+        "originSet",
+        "ClientSession.origin_set",
+        "connection/test_origins.py::test_origins_join_the_set_before_the_listener_is_called",
+        "connection/test_origins.py::test_cleartext_has_no_origin_set_and_no_origin_event",
+        "interop/test_altsvc_and_origin.py::test_we_hear_node",
+    ),
+    (
+        "state",
+        "Session.state",
+        "connection/test_states.py::test_a_new_session",
+        "connection/test_states.py::test_a_snapshot_stays_as_it_is",
+    ),
+    (
+        "state: effectiveLocalWindowSize, effectiveRecvDataLength, localWindowSize, remoteWindowSize",
+        "SessionState, SessionState.effective_local_window_size, SessionState.effective_recv_data_length, "
+        "SessionState.local_window_size, SessionState.remote_window_size",
+        "connection/test_states.py::test_the_fields_are_those_of_node",
+        "connection/test_states.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
+    ),
+    (
+        "state: nextStreamID, lastProcStreamID, deflateDynamicTableSize, inflateDynamicTableSize",
+        "SessionState.next_stream_id, SessionState.last_proc_stream_id, SessionState.deflate_dynamic_table_size, "
+        "SessionState.inflate_dynamic_table_size",
+        "connection/test_states.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
+    ),
+    (
+        "state: outboundQueueSize",
+        "SessionState.outbound_queue_size",
+        "connection/test_states.py::test_the_outbound_queue_counts_frames_and_requests_without_a_slot",
+        "connection/test_states.py::test_frames_that_the_transport_has_not_taken_are_counted",
+    ),
     (
         "performance entry Http2Session",
         "Session.stats, SessionStats, SessionStats.type, SessionStats.bytes_received, SessionStats.bytes_sent, "
@@ -162,8 +223,18 @@ ENDING: list[Entry] = [
         "Session: never lets a script hang at exit",
         "connection/test_interrupts.py::test_a_script_that_forgets_to_close_ends",
     ),
-    ("ref()", "Session.ref", NOT_YET),
-    ("unref()", "Session.unref", NOT_YET),
+    (
+        "ref()",
+        "Session.ref",
+        "concurrency/test_ref.py::test_listeners_of_a_client_are_called_until_its_session_ends",
+        "concurrency/test_ref.py::test_handlers_run_after_the_main_thread_has_ended",
+    ),
+    (
+        "unref()",
+        "Session.unref",
+        "concurrency/test_ref.py::test_unref_lets_the_interpreter_end_that_waits",
+        "concurrency/test_ref.py::test_ref_and_unref_and_the_interpreter_ends_at_once",
+    ),
 ]
 
 GOAWAY: list[Entry] = [
@@ -265,12 +336,45 @@ CALLS: list[Entry] = [
         "Session.set_timeout: None or 0 switches it off",
         "connection/test_timeouts.py::test_a_silent_session_fires_timeout_and_goes_on",
     ),
-    ("setLocalWindowSize(size)", "Session.set_local_window_size", NOT_YET),
-    ("altsvc(alt, originOrStream)", "ServerSession.altsvc", NOT_YET),
-    ("altsvc", "ServerSession.altsvc: to Node, and from Node", NOT_YET),
-    ("ERR_HTTP2_ALTSVC_INVALID_ORIGIN", "ServerSession.altsvc: what gives no origin is a ValueError", NOT_YET),
-    ("origin(...origins)", "ServerSession.origin", NOT_YET),
-    ("origin", "ServerSession.origin: ignored on h2c, origin_set first", NOT_YET),
+    (
+        "setLocalWindowSize(size)",
+        "Session.set_local_window_size, Session.set_local_window_size(size)",
+        "connection/test_windows.py::test_a_larger_window_is_announced_at_once",
+        "connection/test_windows.py::test_a_smaller_window_withholds_credit_until_the_difference_is_used_up",
+        "interop/test_flow_and_priorities.py::test_node_sees_our_window",
+        "interop/test_flow_and_priorities.py::test_we_see_nodes_window",
+    ),
+    (
+        "altsvc(alt, originOrStream)",
+        "ServerSession.altsvc, ServerSession.altsvc(value), ServerSession.altsvc(origin_or_stream)",
+        "connection/test_origins.py::test_altsvc_for_an_origin",
+        "connection/test_origins.py::test_altsvc_for_a_stream",
+        "connection/test_origins.py::test_altsvc_for_a_stream_that_is_not_open",
+    ),
+    (
+        "altsvc",
+        "ServerSession.altsvc: to Node, and from Node",
+        "interop/test_altsvc_and_origin.py::test_node_hears_ours",
+        "interop/test_altsvc_and_origin.py::test_we_hear_node",
+    ),
+    (
+        "ERR_HTTP2_ALTSVC_INVALID_ORIGIN",
+        "ServerSession.altsvc: what gives no origin is a ValueError",
+        "connection/test_origins.py::test_what_gives_no_origin_leaves_the_session_as_it_was",
+        "connection/test_origins.py::test_what_has_no_origin_is_refused",
+    ),
+    (
+        "origin(...origins)",
+        "ServerSession.origin, ServerSession.origin(origins)",
+        "connection/test_origins.py::test_origins_join_the_set_before_the_listener_is_called",
+        "interop/test_altsvc_and_origin.py::test_node_hears_ours",
+    ),
+    (
+        "origin",
+        "ServerSession.origin: ignored on h2c, origin_set first",
+        "connection/test_origins.py::test_cleartext_has_no_origin_set_and_no_origin_event",
+        "connection/test_origins.py::test_origins_join_the_set_before_the_listener_is_called",
+    ),
 ]
 
 REQUESTS: list[Entry] = [
@@ -332,15 +436,25 @@ REQUESTS: list[Entry] = [
         "CONNECT",
         "ClientSession.request: CONNECT is a tunnel",
         "connection/test_requests.py::test_connect_is_a_tunnel",
-        NOT_YET,
+        "connection/test_connect_tunnels.py::test_a_conversation",
+        "connection/test_connect_tunnels.py::test_what_a_server_sees_of_a_request_for_a_tunnel",
     ),
     (
         "CONNECT with :protocol",
         "ClientSession.request: extended CONNECT only where the peer enabled it",
         "connection/test_requests.py::test_extended_connect_needs_the_peers_leave",
-        NOT_YET,
+        "connection/test_connect_tunnels.py::test_it_waits_for_the_settings_that_do_not",
+        "connection/test_connect_tunnels.py::test_what_a_server_sees_of_an_extended_one",
+        "interop/test_connections.py::test_our_extended_connect_to_node",
+        "interop/test_connections.py::test_nodes_extended_connect_to_us",
+        "interop/test_connections.py::test_nodes_extended_connect_without_our_leave",
     ),
-    ("CONNECT", "ClientSession.request: tunnels with Node", NOT_YET),
+    (
+        "CONNECT",
+        "ClientSession.request: tunnels with Node",
+        "interop/test_connections.py::test_our_tunnel_to_node",
+        "interop/test_connections.py::test_nodes_tunnel_to_us",
+    ),
 ]
 
 ENTRIES = EVENTS + ATTRIBUTES + ENDING + GOAWAY + CALLS + REQUESTS

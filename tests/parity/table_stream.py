@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import NOT_YET, Entry
+from parity.table_module import Entry
 
 BODIES: list[Entry] = [
     (
@@ -150,7 +150,24 @@ ATTRIBUTES: list[Entry] = [
         "parity/test_streams.py::test_the_attributes_of_a_servers_stream",
     ),
     ("'trailers'", "Stream.trailers", "connection/test_trailers.py::test_a_servers_trailers_end_its_side"),
-    ("state", "Stream.state", NOT_YET),
+    (
+        "state",
+        "Stream.state",
+        "connection/test_states.py::test_a_stream_in_each_state",
+        "connection/test_states.py::test_a_pushed_stream_is_reserved_at_both_ends",
+    ),
+    (
+        "state: localWindowSize, state, localClose, remoteClose",
+        "StreamState, StreamState.local_window_size, StreamState.state, StreamState.local_close, "
+        "StreamState.remote_close",
+        "connection/test_states.py::test_the_fields_are_those_of_node",
+        "connection/test_states.py::test_a_stream_in_each_state",
+    ),
+    (
+        "state: sumDependencyWeight, weight",
+        "StreamState.sum_dependency_weight, StreamState.weight",
+        "connection/test_states.py::test_a_server_sees_what_its_client_said_of_dependencies",
+    ),
     (
         "performance entry Http2Stream",
         "Stream.stats, StreamStats, StreamStats.id, StreamStats.bytes_received, StreamStats.bytes_sent",
@@ -174,7 +191,12 @@ EVENTS: list[Entry] = [
         "parity/test_events.py::test_events_of_a_stream_that_the_peer_resets",
         "connection/test_reset.py::test_no_error_event_for_codes_that_are_no_errors",
     ),
-    ("'frameError'", "stream event frame_error", NOT_YET),
+    (
+        "'frameError'",
+        "stream event frame_error",
+        "connection/test_frame_error.py::test_a_response_that_is_too_long",
+        "connection/test_frame_error.py::test_a_client_s_trailers_that_are_too_long",
+    ),
     (
         "'timeout'",
         "stream event timeout",
@@ -272,12 +294,45 @@ ENDING: list[Entry] = [
 ]
 
 PRIORITIES: list[Entry] = [
-    ("priority({exclusive, parent, weight, silent})", "Stream.priority", NOT_YET),
-    ("priority", "Stream.priority: 1 to 256, no self-dependency", NOT_YET),
-    ("priority", "Stream.priority: weights share the bandwidth", NOT_YET),
-    ("priority({silent})", "Stream.priority: silent sends no frame", NOT_YET),
-    ("PRIORITY received", "Stream.priority: the peer's weights are followed", NOT_YET),
-    ("RFC 9218", "Stream.priority: urgency first, by field and PRIORITY_UPDATE", NOT_YET),
+    (
+        "priority({exclusive, parent, weight, silent})",
+        "Stream.priority, Stream.priority(exclusive), Stream.priority(parent), Stream.priority(weight), "
+        "Stream.priority(silent)",
+        "connection/test_priorities.py::test_a_client_sends_priority",
+        "interop/test_flow_and_priorities.py::test_node_sees_our_priorities",
+    ),
+    (
+        "priority",
+        "Stream.priority: 1 to 256, no self-dependency",
+        "connection/test_priorities.py::test_a_weight_out_of_range",
+        "connection/test_priorities.py::test_a_stream_that_would_depend_on_itself",
+    ),
+    (
+        "priority",
+        "Stream.priority: weights share the bandwidth",
+        "connection/test_priorities.py::test_weights_of_1_to_3",
+        "connection/test_priorities.py::test_weights_of_1_to_2_to_5",
+        "connection/test_priorities.py::test_a_clients_own_weights_share_its_uploads",
+    ),
+    (
+        "priority({silent})",
+        "Stream.priority: silent sends no frame",
+        "connection/test_priorities.py::test_a_client_sends_priority",
+        "connection/test_priorities.py::test_a_weight_that_the_server_gives_holds_at_once_and_sends_no_frame",
+    ),
+    (
+        "PRIORITY received",
+        "Stream.priority: the peer's weights are followed",
+        "connection/test_priorities.py::test_a_weight_given_with_the_request",
+        "connection/test_priorities.py::test_weights_of_1_to_3",
+    ),
+    (
+        "RFC 9218",
+        "Stream.priority: urgency first, by field and PRIORITY_UPDATE",
+        "connection/test_priorities.py::test_the_more_urgent_stream_comes_first_and_the_other_does_not_starve",
+        "connection/test_priorities.py::test_three_urgencies",
+        "connection/test_priorities.py::test_an_update_moves_a_stream_to_another_urgency",
+    ),
     (
         "RFC 9218",
         "Stream: a PRIORITY_UPDATE before its request is kept",

@@ -1,5 +1,6 @@
 """Bad input is refused by the call that made it: the error is of the promised type and names the argument, nothing has
-changed, and stream and session go on.
+changed, and stream and session go on. (Headers that are too long to be sent are the one exception: they end their
+stream.)
 """
 
 from __future__ import annotations
@@ -104,7 +105,6 @@ HEADER_CALLS: dict[str, Callable[[Ends, ClientStream, ServerStream, Any], object
         ({"te": "gzip"}, "te may only say trailers"),
         ({"content-type": ["a", "b"]}, "'content-type'"),
         ({"content-length": "x"}, "content-length"),
-        ({"x-long": "x" * 70_000}, "max_send_header_block_length"),
         ([("x-triple", "x", "y")], "x-triple"),
     ],
 )
@@ -122,6 +122,24 @@ def test_header_fields(ends: Ends, call: Any, headers: Any, says: str) -> None:
     assert stream.informational == []
     assert stream.wait_push() is None
     assert stream.wait_closed() == 0
+    exchange_works(ends, *ends.exchange())
+
+
+@pytest.mark.parametrize("call", HEADER_CALLS.values(), ids=HEADER_CALLS.keys())
+def test_header_fields_that_are_too_long(ends: Ends, call: Any) -> None:
+    """They end their stream, as with Node (`frame_error`); the session goes on."""
+    stream, served = ends.exchange({":method": "POST"}, wait_for_trailers=True)
+    with pytest.raises(InvalidArgument, match="max_send_header_block_length") as raised:
+        call(ends, stream, served, {"x-long": "x" * 70_000})
+    assert isinstance(raised.value, ValueError)
+    if call is HEADER_CALLS["request"]:  # the stream that it would have opened is none; this is another
+        stream.send_trailers({"x": "1"})
+        assert served.wait_trailers() == {"x": "1"}
+        served.end(b"answer")
+        assert stream.read() == b"answer"
+    else:
+        assert stream.wait_closed() == served.wait_closed() == ErrorCode.INTERNAL_ERROR
+        assert (stream if call is HEADER_CALLS["send_trailers"] else served).destroyed
     exchange_works(ends, *ends.exchange())
 
 
@@ -179,17 +197,16 @@ def test_trailers_that_are_too_long_behind_data_that_waits(ends: Ends, backgroun
     assert receiver.read(1)
     with pytest.raises(InvalidArgument, match="max_send_header_block_length"):
         sender.send_trailers({"x": "y" * 70_000})
-    assert len(receiver.read(999_999)) > 0
-    sender.send_trailers({"x": "1"})
-    assert receiver.wait_trailers() == {"x": "1"}
-    writing.result(5)
+    assert isinstance(writing.exception(5), StreamReset)
+    assert sender.destroyed
+    assert sender.wait_closed() == receiver.wait_closed() == ErrorCode.INTERNAL_ERROR
     exchange_works(ends, *ends.exchange())
 
 
 def test_a_refused_response_leaves_no_content_length_behind(ends: Ends) -> None:
     stream, served = ends.exchange()
-    with pytest.raises(InvalidArgument, match="max_send_header_block_length"):
-        served.respond({"content-length": 2, "x": "y" * 70_000})
+    with pytest.raises(InvalidArgument, match="'x'"):
+        served.respond({"content-length": 2, "x": "two\r\nlines"})
     exchange_works(ends, stream, served)
 
 

@@ -2,7 +2,7 @@
 
 The rows stand in table_*.py. A row is (the reference's name, or "" where it has none, ours, the tests that prove it).
 Ours is a public name, as `public_names` forms them, or several with commas between, and behind a colon what is promised
-of it. NOT_YET among the proofs says that the feature, or a part of it, is still being built.
+of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import pytest
 import sync_h2
 import sync_h2.testing
 from parity import table_limits, table_module, table_server, table_session, table_stream
-from parity.table_module import NOT_YET
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 
@@ -91,7 +90,7 @@ def functions_of(file: str) -> frozenset[str]:
 
 
 def test_every_proof_is_a_test() -> None:
-    proofs = {proof for entry in ENTRIES for proof in entry[2:] if proof != NOT_YET}
+    proofs = {proof for entry in ENTRIES for proof in entry[2:]}
     missing = []
     for proof in proofs:
         file, _, name = proof.partition("::")
@@ -101,8 +100,7 @@ def test_every_proof_is_a_test() -> None:
 
 
 def test_every_name_of_ours_exists() -> None:
-    proved = [entry for entry in ENTRIES if NOT_YET not in entry]
-    assert [name for entry in proved for name in names_of(entry[1]) if name not in public_names()] == []
+    assert [name for ours in OURS for name in names_of(ours) if name not in public_names()] == []
 
 
 def test_every_public_name_is_an_entry() -> None:
@@ -114,8 +112,7 @@ def test_no_entry_is_there_twice() -> None:
 
 
 def test_their_number(capsys: pytest.CaptureFixture[str]) -> None:
-    open_entries = [entry for entry in ENTRIES if NOT_YET in entry]
-    proofs = {proof for entry in ENTRIES for proof in entry[2:]} - {NOT_YET}
+    proofs = {proof for entry in ENTRIES for proof in entry[2:]}
     with capsys.disabled():
-        print(f"\nparity: {len(ENTRIES)} entries, {len(open_entries)} of them not proved yet, {len(proofs)} tests")
+        print(f"\nparity: {len(ENTRIES)} entries, {len(proofs)} tests")
     assert len(ENTRIES) >= 390

@@ -99,9 +99,9 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         (server, "call_listener"),
         (server_session.ServerSession, "_handle"),
         (session.SessionCore, "_session_gone"),
-        (server.ThreadingServer, "handlers"),
-        (server.ThreadingServer, "session_idle"),
-        (server.ThreadingServer, "session_ended"),
+        (server.ThreadingServer, "_handlers"),
+        (server.ThreadingServer, "_session_idle"),
+        (server.ThreadingServer, "_session_ended"),
     ):
         rules.watch(monkeypatch, owner, name)
     yield rules
