@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,9 +28,17 @@ def interrupt(background: Any) -> Callable[[], None]:
     main = threading.main_thread().ident
     assert main is not None
 
+    def blocks() -> bool:
+        return sys._current_frames()[main].f_code is _BLOCK
+
     def wait_and_interrupt() -> None:
-        eventually(lambda: sys._current_frames()[main].f_code is _BLOCK, "a blocking call")
-        signal.pthread_kill(main, signal.SIGINT)
+        eventually(blocks, "a blocking call")
+        # Again while nothing comes of it: a signal between Python's last look at its signals and the wait wakes nobody.
+        while blocks():
+            signal.pthread_kill(main, signal.SIGINT)
+            once_more = time.monotonic() + 1
+            while blocks() and time.monotonic() < once_more:
+                time.sleep(0.002)
 
     return lambda: background(wait_and_interrupt)
 
