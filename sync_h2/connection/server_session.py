@@ -71,6 +71,8 @@ class ServerSession(Session):
     """The server's end of a connection."""
 
     type = "server"
+    origin_set: None = None
+    """What a client over TLS has (RFC 8336); None on a server."""
 
     def __init__(
         self,

@@ -95,9 +95,13 @@ def test_an_unknown_event_is_refused(ends: Any, name: str) -> None:
 
 
 def test_what_nodes_streams_have_is_explained(ends: Any) -> None:
-    stream, _ = ends.exchange()
-    with pytest.raises(ValueError, match="read"):
-        stream.on("data", print)
+    stream, served = ends.exchange()
+    for name in ("data", "end", "drain", "finish"):
+        for end in (stream, served):
+            with pytest.raises(
+                ValueError, match=r"read\(\), iteration, write\(\), wait_closed\(\) or io\.TextIOWrapper"
+            ):
+                end.on(name, print)
 
 
 def test_what_is_no_function_is_refused(ends: Any) -> None:

@@ -132,6 +132,18 @@ def test_an_open_file(path: Path, span: dict[str, int], expected: bytes, as_file
         assert file.tell() == 17
 
 
+def test_the_descriptor_may_be_closed_on_return(path: Path) -> None:
+    """Whatever flow control has not let through yet."""
+
+    def handler(stream: Any) -> None:
+        with descriptor_of(path) as descriptor:
+            stream.respond_with_fd(descriptor)
+
+    with serving(handler, client={"settings": {"initial_window_size": 50_000}}) as (client, errors):
+        assert client.request().read() == CONTENT
+    assert errors == []
+
+
 def test_an_empty_file_ends_with_the_headers(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with serving(lambda stream: stream.respond_with_file(tmp_path / "empty")) as (client, _):

@@ -328,6 +328,8 @@ CONVENTIONS: list[Entry] = [
         "Session.on: the first 64 of events that come again",
         "connection/test_listeners.py::test_no_more_than_64_are_kept",
         "parity/test_events.py::test_the_first_64_of_the_others_are_kept",
+        "parity/test_either_role.py::test_the_first_64_settings_are_kept_for_a_late_listener",
+        "parity/test_either_role.py::test_the_first_64_altsvc_are_kept_for_a_late_listener",
     ),
     (
         "",

@@ -242,6 +242,11 @@ FILES: list[Entry] = [
         "connection/test_respond_with_file.py::test_an_open_file",
     ),
     (
+        "respondWithFD",
+        "ServerStream.respond_with_fd: the caller may close it on return",
+        "connection/test_respond_with_file.py::test_the_descriptor_may_be_closed_on_return",
+    ),
+    (
         "respondWithFD({offset, length})",
         "ServerStream.respond_with_fd(offset), ServerStream.respond_with_fd(length)",
         "connection/test_respond_with_file.py::test_an_open_file",

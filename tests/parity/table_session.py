@@ -68,6 +68,7 @@ ATTRIBUTES: list[Entry] = [
         "socket.getPeerCertificate()",
         "Session.peer_certificate",
         "parity/test_streams.py::test_types_and_names_of_sessions",
+        "parity/test_either_role.py::test_each_end_has_the_others_certificate",
     ),
     (
         "socket",
@@ -95,10 +96,11 @@ ATTRIBUTES: list[Entry] = [
     ),
     (
         "originSet",
-        "ClientSession.origin_set",
+        "ClientSession.origin_set, ServerSession.origin_set: None on a server, and without TLS",
         "connection/test_origins.py::test_origins_join_the_set_before_the_listener_is_called",
         "connection/test_origins.py::test_cleartext_has_no_origin_set_and_no_origin_event",
         "interop/test_altsvc_and_origin.py::test_we_hear_node",
+        "parity/test_either_role.py::test_only_a_client_over_tls_has_an_origin_set",
     ),
     (
         "state",
@@ -205,6 +207,7 @@ ENDING: list[Entry] = [
         "destroy(error, code)",
         "Session.destroy, Session.destroy(error), Session.destroy(code): NO_ERROR, INTERNAL_ERROR or code",
         "connection/test_closing.py::test_destroy_says_why",
+        "parity/test_either_role.py::test_destroy_says_why",
     ),
     ("destroy()", "Session.destroy: wakes everybody", "connection/test_closing.py::test_destroy_wakes_everybody"),
     (
@@ -242,6 +245,7 @@ GOAWAY: list[Entry] = [
         "goaway(code, lastStreamID, opaqueData)",
         "Session.goaway, Session.goaway(code), Session.goaway(last_stream_id), Session.goaway(opaque_data): "
         "closes nothing",
+        "parity/test_either_role.py::test_a_goaway_of_ones_own",
         "connection/test_goaway.py::test_sending_one_does_not_close",
         "interop/test_server.py::test_node_sees_a_goaway",
     ),
@@ -279,6 +283,7 @@ CALLS: list[Entry] = [
         "settings",
         "Session.settings: several outstanding, each ACK its own",
         "connection/test_settings.py::test_each_ack_applies_its_own_frame",
+        "parity/test_either_role.py::test_each_ack_applies_its_own_settings",
     ),
     (
         "localSettings",

@@ -119,6 +119,7 @@ ATTRIBUTES: list[Entry] = [
         "Stream.aborted: closed before our side had ended",
         "parity/test_events.py::test_events_of_a_stream_that_the_peer_resets",
         "parity/test_events.py::test_no_abort_once_our_side_has_ended",
+        "parity/test_either_role.py::test_a_stream_that_we_reset_is_aborted",
     ),
     (
         "endAfterHeaders",
@@ -248,11 +249,13 @@ ENDING: list[Entry] = [
         "Stream.close, Stream.close(code): drops what was not sent",
         "connection/test_reset.py::test_close_with_a_code_drops_what_was_not_sent",
         "interop/test_server.py::test_node_sees_a_reset_and_its_session_goes_on",
+        "parity/test_either_role.py::test_a_reset_drops_what_was_not_sent",
     ),
     (
         "close()",
         "Stream.close: with 0 what was given to end goes out",
         "connection/test_reset.py::test_close_lets_out_what_was_given_to_end",
+        "parity/test_either_role.py::test_close_lets_out_what_was_given_to_end",
     ),
     (
         "close()",
@@ -264,6 +267,7 @@ ENDING: list[Entry] = [
         "Stream.destroy, Stream.destroy(error): INTERNAL_ERROR with an error",
         "connection/test_reset.py::test_destroy_with_an_error",
         "connection/test_reset.py::test_destroy_without_an_error_drops_what_was_not_sent",
+        "parity/test_either_role.py::test_a_reset_drops_what_was_not_sent",
     ),
     (
         "RST_STREAM received",
@@ -280,6 +284,7 @@ ENDING: list[Entry] = [
         "Stream.read: -1 never gives a short body, partial has it",
         "connection/test_reading.py::test_a_cut_body_never_looks_whole",
         "parity/test_streams.py::test_read_of_everything_gives_what_came_before_a_reset_in_the_exception",
+        "parity/test_either_role.py::test_a_cut_body_is_in_the_exception",
     ),
     (
         "setTimeout(msecs, callback)",

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hyperframe.frame import FRAMES
 
 import sync_h2
 from support.connections import Connections
 from support.peers import program
 from sync_h2 import ErrorCode, Headers, HTTP2Error, InvalidArgument, Settings, pack_settings, unpack_settings
-from sync_h2.constants import FrameFlag, SettingId
+from sync_h2.constants import FrameFlag, FrameType, SettingId
 
 
 def node(expression: str) -> Any:
@@ -81,6 +82,9 @@ def test_setting_ids_and_frame_types_are_nodes() -> None:
     for flag in ("ACK", "END_STREAM", "END_HEADERS", "PADDED", "PRIORITY"):
         assert constants[f"NGHTTP2_FLAG_{flag}"] == FrameFlag[flag]
     assert sync_h2.constants.SettingId is SettingId
+    # Node has no names for frame types.
+    for number, frame in FRAMES.items():
+        assert FrameType(number).name.replace("_", "") + "FRAME" == frame.__name__.upper()
 
 
 def test_every_error_is_an_http2_error_and_says_of_what() -> None:
