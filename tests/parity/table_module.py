@@ -422,6 +422,8 @@ SETTINGS: list[Entry] = [
         "Settings.custom",
         "protocol/test_settings.py::test_custom_ids_have_16_bits_and_are_not_known_ones",
         "connection/test_settings.py::test_both_ends_learn_the_others_settings",
+        "interop/test_connections.py::test_custom_settings_with_nodes_server",
+        "interop/test_connections.py::test_custom_settings_with_nodes_client",
     ),
     (
         "ERR_HTTP2_INVALID_SETTING_VALUE",

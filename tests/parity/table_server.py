@@ -302,6 +302,8 @@ FILES: list[Entry] = [
         "respondWithFile({offset, length})",
         "ServerStream.respond_with_file(offset), ServerStream.respond_with_file(length)",
         "connection/test_respond_with_file.py::test_a_part_of_a_file",
+        "interop/test_files.py::test_node_downloads",
+        "interop/test_files.py::test_curl_downloads",
     ),
     (
         "respondWithFile({onError})",

@@ -14,6 +14,8 @@ EVENTS: list[Entry] = [
         "session event goaway",
         "parity/test_events.py::test_events_of_a_session",
         "interop/test_client.py::test_a_goaway_from_node_lets_the_stream_finish",
+        "interop/test_connections.py::test_a_goaway_from_nodes_client",
+        "interop/test_connections.py::test_a_goaway_with_an_error_from_nodes_server",
     ),
     (
         "'localSettings'",
@@ -248,6 +250,8 @@ GOAWAY: list[Entry] = [
         "parity/test_either_role.py::test_a_goaway_of_ones_own",
         "connection/test_goaway.py::test_sending_one_does_not_close",
         "interop/test_server.py::test_node_sees_a_goaway",
+        "interop/test_connections.py::test_our_goaway_to_nodes_server",
+        "interop/test_connections.py::test_our_goaway_to_nodes_client",
     ),
     (
         "GOAWAY received",
@@ -284,6 +288,8 @@ CALLS: list[Entry] = [
         "Session.settings: several outstanding, each ACK its own",
         "connection/test_settings.py::test_each_ack_applies_its_own_frame",
         "parity/test_either_role.py::test_each_ack_applies_its_own_settings",
+        "interop/test_connections.py::test_our_settings_one_after_the_other",
+        "interop/test_connections.py::test_our_settings_to_nodes_client_one_after_the_other",
     ),
     (
         "localSettings",
@@ -306,6 +312,8 @@ CALLS: list[Entry] = [
         "Session.ping, Session.ping(payload)",
         "connection/test_ping.py::test_a_round_trip_from_both_ends",
         "interop/test_client.py::test_ping",
+        "interop/test_connections.py::test_pings_to_nodes_server_at_once",
+        "interop/test_connections.py::test_pings_to_nodes_client_at_once",
     ),
     ("ping", "Pong, Pong.duration, Pong.payload", "parity/test_streams.py::test_a_pong_has_a_duration_and_the_payload"),
     ("", "Session.ping(timeout)", "connection/test_ping.py::test_a_timeout_leaves_the_session_usable"),

@@ -250,6 +250,8 @@ ENDING: list[Entry] = [
         "connection/test_reset.py::test_close_with_a_code_drops_what_was_not_sent",
         "interop/test_server.py::test_node_sees_a_reset_and_its_session_goes_on",
         "parity/test_either_role.py::test_a_reset_drops_what_was_not_sent",
+        "interop/test_connections.py::test_we_reset_with_each_code",
+        "interop/test_connections.py::test_node_resets_with_each_code",
     ),
     (
         "close()",
