@@ -372,9 +372,9 @@ def test_section_5_4_3_the_connection_may_end_anywhere(server: ServerConversatio
 
 
 @pytest.mark.parametrize("kind", [0xB, 0xD, 0xF, 0x11, 0x3A, 0xFF])
-@pytest.mark.parametrize("stream_id", [0, 1, 2, 99])
-def test_section_5_5_frames_of_unknown_types_are_ignored(either: Conversation, kind: int, stream_id: int) -> None:
-    either.send(frames.frame(kind, 0xFF, stream_id, bytes(300)), frames.frame(kind, 0, stream_id))
+def test_section_5_5_frames_of_unknown_types_are_ignored(either: Conversation, kind: int) -> None:
+    for stream_id in (0, 1, 2, 99):
+        either.send(frames.frame(kind, 0xFF, stream_id, bytes(300)), frames.frame(kind, 0, stream_id))
     either.accepted()
 
 

@@ -152,8 +152,8 @@ class ServerConversation(Conversation):
 
     def goes_on(self) -> None:
         stream_id = self.new_id()
-        self.send(frames.upload(stream_id), frames.data(stream_id, b"still there?", frames.END_STREAM))
-        assert self.answer(stream_id) == ("200", b"still there?")
+        self.send(frames.upload(stream_id), frames.data(stream_id, b"again", frames.END_STREAM))
+        assert self.answer(stream_id) == ("200", b"again")
 
     def answer(self, stream_id: int) -> tuple[str, bytes]:
         """The (status, body) of a response. No other frame may bring bad news before it ends."""
@@ -229,8 +229,8 @@ class ClientConversation(Conversation):
     def goes_on(self) -> None:
         stream = self.request()
         stream_id = _id(stream)
-        self.send(frames.response(stream_id), frames.data(stream_id, b"still there", frames.END_STREAM))
-        assert stream.read(timeout=PATIENCE) == b"still there"
+        self.send(frames.response(stream_id), frames.data(stream_id, b"again", frames.END_STREAM))
+        assert stream.read(timeout=PATIENCE) == b"again"
 
     def connection_error(self, code: int, *, last_stream_id: int | None = None) -> GoAwayFrame:
         goaway = super().connection_error(code, last_stream_id=last_stream_id)
@@ -282,24 +282,28 @@ class ClientConversation(Conversation):
 
 
 @contextlib.contextmanager
-def server_conversation(**options: Any) -> Iterator[ServerConversation]:
-    """With a server; `options` are `server_and_raw_client`'s."""
+def server_conversation(*, handshake: bool = True, **options: Any) -> Iterator[ServerConversation]:
+    """With a server; `options` are `server_and_raw_client`'s. Unless told otherwise, the handshake is over."""
     waiting: list[ServerConversation] = []
 
     def handler(stream: ServerStream, request: Headers) -> None:
         waiting[0].serve(stream, request)
 
-    with server_and_raw_client(handler, **options) as (session, peer):
+    with server_and_raw_client(handler, handshake=handshake, **options) as (session, peer):
         conversation = ServerConversation(peer)
         conversation.session = session
         waiting.append(conversation)
+        if handshake:
+            peer.settled()
         yield conversation
 
 
 @contextlib.contextmanager
-def client_conversation(**options: Any) -> Iterator[ClientConversation]:
-    """With a client; `options` are `client_and_raw_server`'s."""
-    with client_and_raw_server(**options) as (session, peer):
+def client_conversation(*, handshake: bool = True, **options: Any) -> Iterator[ClientConversation]:
+    """With a client; `options` are `client_and_raw_server`'s. Unless told otherwise, the handshake is over."""
+    with client_and_raw_server(handshake=handshake, **options) as (session, peer):
+        if handshake:
+            peer.settled()
         yield ClientConversation(peer, session)
 
 
