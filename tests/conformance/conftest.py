@@ -1,7 +1,12 @@
-"""Fixtures of the tests of conformance: a session of each role, and its peer as raw frames (support/conversations.py)."""
+"""Fixtures of the tests of conformance: a session of each role, and its peer as raw frames (support/conversations.py).
+
+One test stands for one requirement and is named after its section; what is to be sent and what has to come of it are
+the test's body.
+"""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +21,17 @@ from support.conversations import (
 from support.threads import background
 
 __all__ = ["background"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """After each test garbage is collected (support/leaks.py). What was there before a module's first test need not be
+    looked at each time: that would take longer than most of these tests do.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

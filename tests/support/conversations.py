@@ -60,8 +60,8 @@ of a method of `Conversation`.
 
 
 class Conversation:
-    """A session and its raw peer. `last_stream_id` is the highest stream that the peer has opened so far, which a GOAWAY
-    is to name.
+    """A session and its raw peer. `last_stream_id` is the highest stream that the peer has opened so far: what a GOAWAY
+    names.
     """
 
     def __init__(self, peer: RawPeer) -> None:
@@ -219,9 +219,9 @@ class ClientConversation(Conversation):
         self.session = session
         self.streams: list[ClientStream] = []
 
-    def request(self, method: str = "GET", **options: Any) -> ClientStream:
+    def request(self, method: str = "GET", authority: str = "localhost") -> ClientStream:
         """Make a request, which has arrived on return."""
-        stream = self.session.request({":method": method}, **options)
+        stream = self.session.request({":method": method, ":authority": authority})
         self.streams.append(stream)
         self.peer.expect(HeadersFrame, stream.id)
         return stream
