@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.connections import tls_connections, tls_contexts
 from support.conversations import (
     ClientConversation,
     Conversation,
@@ -20,7 +21,7 @@ from support.conversations import (
 )
 from support.threads import background
 
-__all__ = ["background"]
+__all__ = ["background", "tls_connections", "tls_contexts"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -411,6 +411,18 @@ def test_section_8_1_1_a_response_without_content_may_announce_a_length(
     client.accepted()
 
 
+def test_section_8_1_a_response_to_head_ends_with_its_headers(server: ServerConversation) -> None:
+    server.send(frames.headers(server.new_id(), *_request(method="HEAD"), flags=END_HEADERS | END_STREAM))
+    assert server.answer(1) == ("200", b"")
+    stream = server.hold(_request(method="HEAD"), END_HEADERS | END_STREAM)
+    stream.respond({"content-length": 1000})
+    assert stream.write(b"is dropped") == 10
+    response = server.peer.expect(HeadersFrame, stream.id)
+    assert "END_STREAM" in response.flags
+    assert ("content-length", "1000") in response.fields
+    server.accepted()
+
+
 @pytest.mark.parametrize("status", ["204", "304", "200 to HEAD"])
 def test_section_8_1_1_a_response_without_content_has_none(client: ClientConversation, status: str) -> None:
     stream = client.request("HEAD" if "HEAD" in status else "GET")
