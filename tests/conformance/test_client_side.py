@@ -233,9 +233,8 @@ def test_no_answer_at_all() -> None:
 
 def test_no_settings_at_all() -> None:
     with client_conversation(handshake=False, handshake_timeout=0.05) as client:
-        stream = client.session.request()
         with pytest.raises(ProtocolError) as raised:
-            stream.read(timeout=PATIENCE)
+            client.session.request().read(timeout=PATIENCE)
         assert raised.value.code == ErrorCode.SETTINGS_TIMEOUT
 
 
