@@ -19,9 +19,21 @@ from support.conversations import (
     client_conversation,
     server_conversation,
 )
+from support.lock_rules import keep_lock_rules, lock_rules
+from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
 from support.threads import background
 
-__all__ = ["background", "tls_connections", "tls_contexts"]
+__all__ = [
+    "background",
+    "keep_lock_rules",
+    "lock_rules",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "stress_round",
+    "tls_connections",
+    "tls_contexts",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
