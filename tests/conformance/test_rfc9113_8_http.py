@@ -182,6 +182,15 @@ def test_section_8_2_3_cookie_crumbs_are_one_cookie(server: ServerConversation) 
         pytest.param(_request(authority="user@localhost"), id="userinfo in :authority"),
         pytest.param(_request(authority="local host"), id="a space in :authority"),
         pytest.param(_request(authority="localhost\r\nx: y"), id="a field in :authority"),
+        pytest.param(_request(authority="localhost/admin"), id="a path in :authority"),
+        pytest.param(_request(authority="localhost?x=y"), id="a query in :authority"),
+        pytest.param(_request(authority="localhost#x"), id="a fragment in :authority"),
+        pytest.param(_request(authority="localhost\\admin"), id="a backslash in :authority"),
+        pytest.param(_request(authority="l\xf6calhost"), id="an octet over 0x7f in :authority"),
+        pytest.param((*_request(authority=None), ("host", "localhost/admin")), id="a path in host"),
+        pytest.param((*_request(authority=None), ("host", "user@localhost")), id="userinfo in host"),
+        pytest.param((*_request(authority=None), ("host", "local host")), id="a space in host"),
+        pytest.param((*_request(authority=None), ("host", "")), id="an empty host and no :authority"),
         pytest.param((*REQUEST, ("host", "other")), id=":authority against host"),
         pytest.param((*REQUEST, ("host", "localhost:80")), id=":authority against host's port"),
         pytest.param((*_request(authority=None), ("host", "a"), ("host", "b")), id="two hosts"),
@@ -218,8 +227,11 @@ def test_section_8_3_1_malformed_requests(server: ServerConversation, fields: Fi
         pytest.param(_request(method="get"), id="methods are case-sensitive: get is another one"),
         pytest.param(_request(scheme="https"), id="a scheme that is not the connection's"),
         pytest.param(_request(scheme="coap", path=""), id="a scheme that may have no path"),
-        pytest.param(_request(path="/?a=b&c=%20#f"), id="a query"),
+        pytest.param(_request(path="/?a=b&c=%20"), id="a query"),
         pytest.param(_request(authority="[::1]:8080"), id="an IPv6 address"),
+        pytest.param(_request(authority="[fe80::1%25eth0]"), id="an IPv6 address with a zone"),
+        pytest.param(_request(authority="a-b_c.d~e!$&'()*+,;=:1"), id="all that RFC 3986 has in an authority"),
+        pytest.param(_request(authority="%2Frun%2Fsock"), id="percent-encoded octets in :authority"),
         pytest.param((*REQUEST, ("content-length", "0"), ("content-length", "0")), id="the same content-length twice"),
     ],
 )
@@ -227,6 +239,47 @@ def test_section_8_3_1_requests_that_are_right(server: ServerConversation, field
     server.send(frames.headers(server.new_id(), *fields, flags=END_HEADERS | END_STREAM))
     assert server.answer(1) == ("200", b"")
     server.accepted()
+
+
+@pytest.mark.parametrize("state", ["malformed", "refused"])
+def test_section_8_1_1_what_follows_on_a_stream_that_was_reset_at_once_is_ignored(state: str) -> None:
+    """It was under way: body, trailers, windows, and the credit for the body."""
+    with server_conversation(max_concurrent_streams=1) as server:
+        if state == "refused":
+            server.open()
+        stream_id = server.new_id()
+        server.send(frames.upload(stream_id, *([("X-Upper", "1")] if state == "malformed" else [])))
+        server.send(frames.data(stream_id, bytes(16_384)) * 3, frames.window_update(stream_id, 10))
+        server.send(frames.trailers(stream_id), frames.rst_stream(stream_id), frames.priority(stream_id))
+        if state == "refused":
+            server.send(frames.rst_stream(1))
+        code = ErrorCode.REFUSED_STREAM if state == "refused" else ErrorCode.PROTOCOL_ERROR
+        server.stream_error(stream_id, code)
+
+
+def test_section_10_5_1_a_request_over_the_header_limit_gets_a_431() -> None:
+    with server_conversation(max_header_list_size=2000) as server:
+        server.send(frames.request(server.new_id(), ("x-long", "y" * 3000)))
+        assert server.answer(1) == ("431", b"")
+        server.accepted()
+        assert len(server.requests) == 1
+
+
+def test_section_10_5_1_trailers_over_the_header_limit() -> None:
+    with server_conversation(max_header_list_size=2000) as server:
+        stream = server.hold()
+        server.send(frames.trailers(1, ("x-long", "y" * 3000)))
+        server.stream_error(1, ErrorCode.ENHANCE_YOUR_CALM)
+        with pytest.raises(ProtocolError):
+            stream.wait_trailers()
+
+
+def test_section_10_5_1_a_block_beyond_what_is_decoded_at_all(server: ServerConversation) -> None:
+    """Four times the limit, and at least 256 KiB: no response is possible any more, the table is out of step."""
+    large = ("x", "y" * 16_200)
+    server.send(frames.request(1, large, flags=END_STREAM))
+    server.send(*[frames.continuation(1, frames.block(large), 0)] * 15, frames.continuation(1, frames.block(large)))
+    assert server.connection_error(ErrorCode.ENHANCE_YOUR_CALM).additional_data == b"max_header_list_size"
 
 
 # Section 8.3.2: responses
@@ -509,6 +562,23 @@ def test_section_8_4_a_server_resets_a_push_that_its_client_resets(server: Serve
     server.accepted()
 
 
+def test_section_8_4_1_a_promise_may_be_split(client: ClientConversation) -> None:
+    stream_id = client.half_closed_local()
+    block = frames.number(2) + frames.block(*REQUEST)
+    client.send(frames.frame(frames.PUSH_PROMISE, 0, stream_id, block[:9]))
+    client.send(frames.continuation(stream_id, block[9:30], 0), frames.continuation(stream_id, block[30:]))
+    client.send(frames.response(2), frames.data(2, b"pushed", END_STREAM))
+    pushed = client.streams[0].wait_push(timeout=PATIENCE)
+    assert pushed is not None
+    assert pushed.read() == b"pushed"
+
+
+def test_section_8_4_1_a_promise_over_the_header_limit() -> None:
+    with client_conversation(max_header_list_size=2000) as client:
+        client.send(frames.push_promise(client.half_closed_local(), 2, *REQUEST, ("x-long", "y" * 3000)))
+        client.stream_error(2, ErrorCode.ENHANCE_YOUR_CALM)
+
+
 # Section 8.5: CONNECT
 
 
@@ -565,6 +635,16 @@ def test_section_8_5_trailers_in_a_tunnel(server: ServerConversation, client: Cl
     client.stream_error(1, ErrorCode.PROTOCOL_ERROR)
     with pytest.raises(ProtocolError):
         stream.read()
+
+
+def test_section_8_5_a_promise_in_a_tunnel(client: ClientConversation) -> None:
+    stream = client.request("CONNECT", "example.org:443")
+    client.send(frames.response(1), frames.push_promise(1, 2))
+    resets = [frame for frame in client.peer.settled() if isinstance(frame, RstStreamFrame)]
+    assert {frame.stream_id: frame.error_code for frame in resets} == {1: ErrorCode.PROTOCOL_ERROR, 2: ErrorCode.CANCEL}
+    with pytest.raises(ProtocolError):
+        stream.read()
+    client.goes_on()
 
 
 # Section 8.7: which requests may be sent again
