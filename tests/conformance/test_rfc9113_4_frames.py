@@ -90,10 +90,10 @@ def test_section_4_2_a_larger_limit_of_ours_is_kept_to() -> None:
 def test_section_4_2_a_lower_limit_holds_from_its_acknowledgement_on() -> None:
     with server_conversation(settings={"max_frame_size": 20_000}) as server:
         server.session.settings({"max_frame_size": 16_384})
-        stream_id = server.new_id()
-        server.send(frames.upload(stream_id), frames.data(stream_id, bytes(20_000)))
-        server.peer.expect(SettingsFrame)
-        server.send(frames.settings_ack(), frames.data(stream_id, bytes(16_385), END_STREAM))
+        stream_id = server.open()
+        server.send(frames.data(stream_id, bytes(20_000)))
+        server.accepted()
+        server.send(frames.settings_ack(), frames.data(stream_id, bytes(16_385)))
         server.connection_error(ErrorCode.FRAME_SIZE_ERROR)
 
 
@@ -158,7 +158,7 @@ def test_section_4_3_a_block_may_be_split_into_many_frames(server: ServerConvers
 )
 def test_section_4_3_a_block_is_contiguous(either: Conversation, interruption: bytes) -> None:
     stream_id = either.in_state("half_closed_local")
-    either.send(frames.trailers(stream_id, flags=END_STREAM), interruption, frames.continuation(stream_id))
+    either.send(frames.trailers(stream_id, flags=END_STREAM), interruption)
     either.connection_error(ErrorCode.PROTOCOL_ERROR)
 
 

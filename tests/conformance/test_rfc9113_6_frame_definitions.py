@@ -404,7 +404,9 @@ def test_section_6_8_a_client_is_told_which_streams_were_not_processed(backgroun
 
 def test_section_6_8_the_last_id_may_go_down_but_not_up(client: ClientConversation) -> None:
     client.request()
-    client.send(frames.goaway(LARGEST_WINDOW), frames.goaway(5), frames.goaway(5), frames.goaway(3), frames.goaway(5))
+    client.send(frames.goaway(LARGEST_WINDOW), frames.goaway(5), frames.goaway(5), frames.goaway(3))
+    assert client.peer.settled() == []
+    client.send(frames.goaway(5))
     client.connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
