@@ -37,6 +37,8 @@ _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTI
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # a token of RFC 9110 section 5.6.2 in lower case
 _is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch  # RFC 3986 section 3.1
+# RFC 3986 section 3.2, less userinfo. A path or a query in here would be taken for one by whoever builds a URL of it.
+_is_authority = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*").fullmatch
 _forbidden_in_value = re.compile(rb"[\x00\r\n]").search  # RFC 9113 section 8.2.1
 _forbidden_in_target = re.compile(rb"[\x00-\x20\x7f]").search
 # Longer ones are no lengths of this world, and int() refuses text of more than 4300 digits.
@@ -59,8 +61,10 @@ def check_request(fields: Sequence[tuple[bytes, bytes]], *, extended_connect: bo
     if method not in _COMMON_METHODS and not _is_token(method):
         raise MalformedHeaders(f":method is not a token: {_shown(method)}")
     authority = pseudo.get(b":authority")
-    if authority is not None and (b"@" in authority or _forbidden_in_target(authority)):
+    if authority is not None and not _is_authority(authority):
         raise MalformedHeaders(f":authority is not a host and a port: {_shown(authority)}")
+    if host is not None and not _is_authority(host):
+        raise MalformedHeaders(f"host is not a host and a port: {_shown(host)}")
     if authority is not None and host is not None and authority.lower() != host.lower():
         raise MalformedHeaders(f":authority ({_shown(authority)}) and host ({_shown(host)}) differ")
     if b":protocol" in pseudo:
