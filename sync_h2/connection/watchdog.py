@@ -61,6 +61,12 @@ class Watchdog:
             self.settings.append(time.monotonic() + self._limits.settings_timeout)
             self.arm_locked(self.settings[0])
 
+    def settings_released_locked(self) -> None:
+        """Our SETTINGS, which were held back until the client's preface came, go out only now."""
+        for _ in range(len(self.settings)):
+            self.settings.popleft()
+            self.await_settings_locked()
+
     def settings_acknowledged_locked(self) -> None:
         if self.settings:
             self.settings.popleft()
@@ -95,7 +101,7 @@ class Watchdog:
         if self._session._destroyed:
             return self.linger
         moments = [self.handshake, self.header_block, self.drain, self.linger, self._keepalive_due_locked()]
-        if self.settings:
+        if self.settings and not self._session._sender.held_locked:
             moments.append(self.settings[0])
         if self.inactivity:
             moments.append(self._last_activity_locked() + self.inactivity)
@@ -129,7 +135,7 @@ class Watchdog:
                 ProtocolError("the peer's preface and SETTINGS did not come in time", code=ErrorCode.SETTINGS_TIMEOUT),
                 limit="handshake_timeout",
             )
-        elif self.settings and now >= self.settings[0]:
+        elif self.settings and now >= self.settings[0] and not session._sender.held_locked:
             self.settings.clear()
             session._fail_locked(
                 ProtocolError("the peer did not acknowledge our SETTINGS in time", code=ErrorCode.SETTINGS_TIMEOUT),

@@ -58,6 +58,10 @@ class FrameReader:
         """The type of the frame whose header has arrived and whose end has not."""
         return self._partial_type
 
+    def peek(self, count: int) -> bytes:
+        """The first `count` octets that were received and not taken, or as many as there are."""
+        return bytes(self._view[self._start : min(self._end, self._start + count)])
+
     def writable(self) -> memoryview:
         """Room for the next read. Payloads handed out before become invalid."""
         remaining = self._end - self._start
