@@ -1,14 +1,16 @@
-"""What protocol a client speaks, by its first octets: a server without TLS looks before it says anything.
+"""What protocol a client speaks, by its first octets: a server without TLS looks before it says anything. And the
+whole answers to those that it does not serve.
 
-Pure functions of what has arrived; the session's reader thread calls them under the session's lock.
+Pure functions of what has arrived; a session's reader thread calls them under its lock, the acceptor without any.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
-from ..constants import PREFACE, ErrorCode
+from ..constants import PREFACE, ErrorCode, FrameType
 from ..errors import ProtocolError
+from .framing import frame_header
 
 # A TLS record (RFC 8446 section 5.1): handshake, then the major number of a version that says 3 in all of them.
 _TLS = b"\x16\x03"
@@ -55,6 +57,12 @@ def recognise(octets: bytes) -> Opening:
         # neither.
         return Opening.UNKNOWN if method == b"PRI" else Opening.HTTP_1
     return Opening.UNDECIDED if len(octets) < LONGEST_OPENING else Opening.UNKNOWN
+
+
+def refusal(limit: str) -> bytes:
+    """All that a server says to a client that is one too many: nothing was processed (RFC 9113 section 6.8)."""
+    payload = bytes(4) + ErrorCode.ENHANCE_YOUR_CALM.to_bytes(4, "big") + limit.encode()
+    return frame_header(0, FrameType.SETTINGS, 0, 0) + frame_header(len(payload), FrameType.GOAWAY, 0, 0) + payload
 
 
 def wrong_protocol(opening: Opening) -> ProtocolError:

@@ -24,6 +24,7 @@ from ..connection.server_session import Handler, ServerSession
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
+from ..protocol.first_octets import Opening, recognise, refusal
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.fork import close_in_forked_child
@@ -274,6 +275,7 @@ class ThreadingServer(Observable):
                 self._connecting[sock] = address
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
+            self._refuse(sock, refused)
             sock.close()
             return
         try:
@@ -282,6 +284,17 @@ class ThreadingServer(Observable):
             self._forget(sock)
             sock.close()
             self._report(error)
+
+    def _refuse(self, sock: socket.socket, limit: str) -> None:
+        """Say what a client of HTTP/2 understands, as far as that can be done without waiting."""
+        with contextlib.suppress(OSError):  # it may have gone already
+            sock.setblocking(False)
+            received = b""
+            with contextlib.suppress(BlockingIOError):
+                received = sock.recv(65_536)  # what is unread when it is closed makes a reset of the end
+            if recognise(received) in (Opening.HTTP_2, Opening.UNDECIDED):
+                sock.send(refusal(limit))
+                sock.shutdown(socket.SHUT_WR)
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
@@ -376,6 +389,9 @@ class SecureThreadingServer(ThreadingServer):
     def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
         """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
         load_certificate(self._context, certfile, keyfile)
+
+    def _refuse(self, sock: socket.socket, limit: str) -> None:
+        """TLS would have to be set up first, which takes a thread and more time than the connection is worth."""
 
     def _handshake(self, sock: socket.socket) -> Transport:
         engine = TLSEngine(self._context, server_side=True)
