@@ -22,8 +22,9 @@ class InboundFlow:
         self._protocol = protocol
         self._outbox = outbox
         self._sender = sender
-        self._max_memory = max_memory
-        self._connection = ReceiveWindow(min(CONNECTION_WINDOW, max_memory // 2))
+        # A quarter is left for what else a peer can make a session hold: queues, header lists, its handlers' threads.
+        self._max_unread = max_memory // 4 * 3
+        self._connection = ReceiveWindow(min(CONNECTION_WINDOW, max_memory // 4))
         self._withheld = 0  # credit that arrived data has earned and that is held back while too much is unread
         self.unread = 0  # bytes in all streams' buffers that nobody has read
 
@@ -91,7 +92,7 @@ class InboundFlow:
 
     def _release(self) -> None:
         window = self._connection
-        if self._withheld and self.unread + window.size <= self._max_memory:
+        if self._withheld and self.unread + window.size <= self._max_unread:
             increment = window.credit(self._withheld, self._protocol.inbound_window())
             self._withheld = 0
             if increment:
