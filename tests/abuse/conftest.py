@@ -170,3 +170,56 @@ class Victim:
             assert max(most_threads) <= threads + allowed
             assert self.cpu_seconds - cpu <= cpu_seconds
             growth = self.peak_memory - memory
+            assert growth <= MEMORY_GROWTH, f"{growth / 1e6:.0f} MB"
+            self.hang_up()
+            eventually(lambda: self.descriptors <= descriptors, "descriptors given back")
+            eventually(lambda: self.threads <= threads + _OTHER_THREADS + handlers, "threads given back")
+
+    @contextlib.contextmanager
+    def _bystander(self) -> Iterator[Any]:
+        scheme = "https" if self._cafile else "http"
+        with connect(f"{scheme}://127.0.0.1:{self.address[1]}", cafile=self._cafile) as session:
+            yield session
+
+
+@pytest.fixture
+def start(certificate: Certificate, background: Background) -> Iterator[Callable[..., Victim]]:
+    """Starts a server with the options of `create_server`; with `tls=True`, of `create_secure_server`."""
+    processes: list[subprocess.Popen[bytes]] = []
+    victims: list[Victim] = []
+
+    def make(*, tls: bool = False, **options: Any) -> Victim:
+        files = {"certfile": str(certificate.certfile), "keyfile": str(certificate.keyfile)} if tls else {}
+        job = {"tls": files, "options": options, "switch_interval": sys.getswitchinterval()}
+        command = [sys.executable, str(SCRIPT), json.dumps(job)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        processes.append(process)
+        victims.append(Victim(process, str(certificate.cafile) if tls else None, background))
+        return victims[-1]
+
+    yield make
+    for victim in victims:
+        victim.hang_up()
+    for process in processes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.close()
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+        assert code == 0
+
+
+@pytest.fixture
+def victim(start: Callable[..., Victim]) -> Victim:
+    """A server with the default options."""
+    return start()
+
+
+@pytest.fixture
+def without_alpn(certificate: Certificate) -> ssl.SSLContext:
+    """A client's context that offers no protocol."""
+    return ssl.create_default_context(cafile=str(certificate.cafile))
