@@ -17,10 +17,9 @@ from hyperframe.frame import (
 )
 
 from support.raw_peer import REQUEST, UPLOAD
+from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
 from sync_h2.constants import MAX_WINDOW_SIZE, SettingId
-
-from .conftest import Attacker, Victim
 
 POOL = 256  # max_workers' default
 CALM = ErrorCode.ENHANCE_YOUR_CALM

@@ -17,10 +17,9 @@ from hyperframe.frame import (
 )
 
 from support.raw_peer import REQUEST, UPLOAD, RawPeer
+from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE, SettingId
-
-from .conftest import Attacker, Victim
 
 COUNT = 20
 POOL = 256  # max_workers' default

@@ -11,10 +11,9 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, SettingsFrame
 
 from support.raw_peer import REQUEST, UPLOAD, RawPeer
 from support.threads import eventually
+from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE
-
-from .conftest import Attacker, Victim
 
 COUNT = 30
 UPLOADING = (*UPLOAD[:3], (":path", "/read"))
