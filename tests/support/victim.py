@@ -63,12 +63,46 @@ class Attacker(RawPeer):
         self.sock.close()
 
 
+class Costs:
+    """What a process takes at this moment; `peak_memory` is the most that it ever took."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}")
+
+    def _status(self, name: str) -> int:
+        for line in (self._folder / "status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1])
+        raise AssertionError(f"no {name}: the process has ended")
+
+    @property
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    @property
+    def memory(self) -> int:
+        return self._status("VmRSS") * 1024
+
+    @property
+    def peak_memory(self) -> int:
+        return self._status("VmHWM") * 1024
+
+    @property
+    def cpu_seconds(self) -> float:
+        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(self._folder / "fd"))
+
+
 class Victim:
     """The server's process. Attack it inside `with victim.watched(...)`."""
 
     def __init__(self, process: subprocess.Popen[bytes], cafile: str | None, background: Background) -> None:
         assert process.stdout is not None
-        self._process = process
+        self.costs = Costs(process.pid)
         self._background = background
         self._cafile = cafile
         self._sockets: list[socket.socket] = []
@@ -107,34 +141,11 @@ class Victim:
 
     # -- what it costs
 
-    def _status(self, name: str) -> int:
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1])
-        raise AssertionError(f"no {name}: it has ended with {self._process.poll()}")
-
-    @property
-    def threads(self) -> int:
-        return self._status("Threads")
-
-    @property
-    def peak_memory(self) -> int:
-        return self._status("VmHWM") * 1024
-
-    @property
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
-
-    @property
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
-
     def _quiet(self) -> bool:
         """Whether it does nothing for a moment."""
-        before = self.cpu_seconds
+        before = self.costs.cpu_seconds
         time.sleep(0.2)
-        return self.cpu_seconds - before <= 0.04
+        return self.costs.cpu_seconds - before <= 0.04
 
     @contextlib.contextmanager
     def watched(self, *, handlers: int = 0, connections: int = 3, cpu_seconds: float = CPU_SECONDS) -> Iterator[None]:
@@ -144,7 +155,7 @@ class Victim:
         """
         with self._bystander() as session:
             session.request().read(timeout=PATIENCE)  # what is loaded at the first request is no growth
-            baseline = self.threads, self.peak_memory, self.cpu_seconds, self.descriptors
+            baseline = self.costs.threads, self.costs.peak_memory, self.costs.cpu_seconds, self.costs.descriptors
             threads, memory, cpu, descriptors = baseline
             most_threads = [threads]
             stop = threading.Event()
@@ -153,7 +164,7 @@ class Victim:
                 count = 0
                 while not stop.wait(0.01):
                     assert session.request().read(timeout=BYSTANDER_PATIENCE) == b"hello"
-                    most_threads.append(self.threads)
+                    most_threads.append(self.costs.threads)
                     count += 1
                 return count
 
@@ -167,12 +178,12 @@ class Victim:
             assert session.request().read(timeout=BYSTANDER_PATIENCE) == b"hello"
             allowed = _THREADS_OF_A_CONNECTION * connections + handlers + _OTHER_THREADS
             assert max(most_threads) <= threads + allowed
-            assert self.cpu_seconds - cpu <= cpu_seconds
-            growth = self.peak_memory - memory
+            assert self.costs.cpu_seconds - cpu <= cpu_seconds
+            growth = self.costs.peak_memory - memory
             assert growth <= MEMORY_GROWTH, f"{growth / 1e6:.0f} MB"
             self.hang_up()
-            eventually(lambda: self.descriptors <= descriptors, "descriptors given back")
-            eventually(lambda: self.threads <= threads + _OTHER_THREADS + handlers, "threads given back")
+            eventually(lambda: self.costs.descriptors <= descriptors, "descriptors given back")
+            eventually(lambda: self.costs.threads <= threads + _OTHER_THREADS + handlers, "threads given back")
 
     @contextlib.contextmanager
     def _bystander(self) -> Iterator[Any]:
