@@ -22,7 +22,8 @@ class InboundFlow:
         self._protocol = protocol
         self._outbox = outbox
         self._sender = sender
-        self._max_memory = max_memory
+        # A quarter is left for what else a peer can make a session hold: queues, header lists, its handlers' threads.
+        self._max_unread = max_memory // 4 * 3
         # It starts at this size whatever SETTINGS say (RFC 9113 section 6.9.2).
         self._connection = ReceiveWindow(DEFAULT_WINDOW_SIZE)
         self._most_unread = 0  # beyond this much unread, the connection's credit is held back
@@ -31,7 +32,7 @@ class InboundFlow:
 
     def start(self) -> None:
         """Give the connection's window the size that memory allows."""
-        self.resize(max(min(CONNECTION_WINDOW, self._max_memory // 2), 1))
+        self.resize(max(min(CONNECTION_WINDOW, self._max_unread // 3), 1))
 
     @property
     def window_size(self) -> int:
@@ -43,7 +44,7 @@ class InboundFlow:
         increment = self._connection.resize(size)
         # What is unread and what may come stay within the memory allowed; but if a window that the user chose leaves
         # little of that, as much again may be unread: a few unread streams must not stop all others.
-        self._most_unread = max(self._max_memory - size, size)
+        self._most_unread = max(self._max_unread - size, size)
         if increment:
             self._protocol.open_window(0, increment)
         self._release()

@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..errors import StreamReset as StreamResetError
 from ..protocol import events
+from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
 from ..protocol.framing import FrameReader
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
@@ -142,7 +143,8 @@ class Receiver:
                         break
                     if not session._destroyed:  # afterwards what comes is read and discarded
                         self._frames.received(count)
-                        self._handle_frames_locked()
+                        if not self._sender.held_locked or self._preface_came_locked():
+                            self._handle_frames_locked()
                         view = self._frames.writable()
             except TLSError as error:
                 session._end_locked(error, None)
@@ -154,6 +156,21 @@ class Receiver:
                 )
             self._sender.send_locked()
             return True
+
+    def _preface_came_locked(self) -> bool:
+        """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
+        opening = recognise(self._frames.peek(LONGEST_OPENING))
+        if opening is Opening.UNDECIDED:
+            return False
+        session = self._session
+        if opening in (Opening.HTTP_2, Opening.UNKNOWN):  # the frame reader refuses what is neither, with GOAWAY
+            self._sender.release_locked()
+            session._watchdog.settings_released_locked()
+            return True
+        # A server that also serves HTTP/1.1 takes the connection over here.
+        self._sender.release_locked(HTTP_1_REFUSAL if opening is Opening.HTTP_1 else b"")
+        session._end_locked(wrong_protocol(opening), None)
+        return False
 
     def _handle_frames_locked(self) -> None:
         session = self._session

@@ -60,6 +60,7 @@ class Sender:
         self._linger: float | None = _LINGER
         self._finishing = False
         self._said_goodbye = False
+        self._held: list[bytes | memoryview] | None = None
         self.last_sent = time.monotonic()
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
         self.protocol: Connection  # set by the session, whose protocol in turn emits into the outbox
@@ -164,7 +165,7 @@ class Sender:
 
     def send_locked(self) -> None:
         """Frame what can be framed and give the kernel what it takes without blocking; the rest is the writer's."""
-        if self._writer_active:
+        if self._writer_active or self._held is not None:
             return
         if self.finished:
             self._outbox.clear()
@@ -192,9 +193,26 @@ class Sender:
             self.last_sent = time.monotonic()
             self._transport.wrap_locked(self._outbox.take(HIGH_WATER_MARK))
 
+    def hold_locked(self) -> None:
+        """Keep back what is queued (our SETTINGS), and behind it all that will be, until `release_locked`."""
+        self._held = self._outbox.take(HIGH_WATER_MARK)
+
+    @property
+    def held_locked(self) -> bool:
+        """Whether anything is kept back."""
+        return self._held is not None
+
+    def release_locked(self, instead: bytes | None = None) -> None:
+        """Let go what was kept back, or `instead`; `send_locked` sends it."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._transport.wrap_locked(held if instead is None else (instead,))
+
     def finish_locked(self) -> None:
         """Shut our side of the connection down once all that is queued has gone out; nothing may be queued after."""
         self._finishing = True
+        # To a peer that said nothing and is told nothing, not even a GOAWAY, there is no SETTINGS to send either.
+        self.release_locked(None if self._outbox.size else b"")
         self.send_locked()
 
     def _finish_now_locked(self) -> None:

@@ -191,10 +191,14 @@ class ServerSession(Session):
         try:
             self._host._submit(self, partial(self._handle, stream, headers))
         except Exception:
-            logger.exception("no handler can be run for stream %s", stream.id)
             with self._monitor, self._lock:
+                wanted = (
+                    not stream._state.closed
+                )  # the session, and with it its pool, may have ended before this was run
                 self._job_done_locked(stream._state)
                 self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
+            if wanted:
+                logger.exception("no handler can be run for stream %s", stream.id)
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         state = self._new_stream_locked(event.stream_id, None)

@@ -161,10 +161,18 @@ class SessionCore(Observable):
     # -- start
 
     def _start(self) -> None:
-        """Send the preface, SETTINGS and the connection's window. The caller starts the reader afterwards."""
+        """Send the preface, SETTINGS and the connection's window. The caller starts the reader afterwards.
+
+        A server sends its SETTINGS at once where ALPN has agreed on HTTP/2, which saves a round trip, and otherwise
+        when the client's preface has come: who speaks something else could make nothing of them.
+        """
         with self._monitor, self._lock:
             self._protocol.start()
-            self._sender.send_locked()  # now, because the WINDOW_UPDATE is urgent and would overtake the preface
+            # Now, because the WINDOW_UPDATE is urgent and would overtake the preface.
+            if self.type == "server" and not self._transport.encrypted:
+                self._sender.hold_locked()
+            else:
+                self._sender.send_locked()
             self._settings_sent.add()
             self._watchdog.await_settings_locked()
             self._inbound.start()

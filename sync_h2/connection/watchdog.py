@@ -61,6 +61,12 @@ class Watchdog:
             self.settings.append(time.monotonic() + self._limits.settings_timeout)
             self.arm_locked(self.settings[0])
 
+    def settings_released_locked(self) -> None:
+        """Our SETTINGS, which were held back until the client's preface came, go out only now."""
+        for _ in range(len(self.settings)):
+            self.settings.popleft()
+            self.await_settings_locked()
+
     def settings_acknowledged_locked(self) -> None:
         if self.settings:
             self.settings.popleft()
@@ -97,7 +103,7 @@ class Watchdog:
             return {} if self.linger is None or self._session._gone else {"linger": self.linger}
         moments = {
             "handshake_timeout": self.handshake,
-            "settings_timeout": self.settings[0] if self.settings else None,
+            "settings_timeout": self.settings[0] if self.settings and not self._session._sender.held_locked else None,
             "header_timeout": self.header_block,
             "drain": self.drain,
             "linger": self.linger,
@@ -142,7 +148,7 @@ class Watchdog:
                 ProtocolError("the peer's preface and SETTINGS did not come in time", code=ErrorCode.SETTINGS_TIMEOUT),
                 limit="handshake_timeout",
             )
-        elif self.settings and now >= self.settings[0]:
+        elif self.settings and now >= self.settings[0] and not session._sender.held_locked:
             self.settings.clear()
             session._fail_locked(
                 ProtocolError("the peer did not acknowledge our SETTINGS in time", code=ErrorCode.SETTINGS_TIMEOUT),

@@ -60,6 +60,7 @@ class Connection(MessageReceiving):
             raise protocol_error("the first frame is not SETTINGS")
         receive = _RECEIVERS.get(frame_type)
         if receive is None:
+            self._flood_guard.count_control_frame()
             return []  # RFC 9113 section 4.1: frames of unknown types are ignored
         return receive(self, flags, stream_id, payload)
 
@@ -133,6 +134,7 @@ class Connection(MessageReceiving):
     def _receive_priority(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         if not stream_id:
             raise protocol_error("PRIORITY on stream 0")
+        self._flood_guard.count_control_frame()
         if len(payload) != 5:
             return self._stream_or_connection_error(
                 stream_id, ErrorCode.FRAME_SIZE_ERROR, f"PRIORITY with {len(payload)} octets instead of 5"
@@ -145,6 +147,7 @@ class Connection(MessageReceiving):
             raise protocol_error("PRIORITY_UPDATE from a server")
         if stream_id:
             raise protocol_error("PRIORITY_UPDATE on a stream other than 0", stream_id)
+        self._flood_guard.count_control_frame()
         prioritized, value = parse_priority_update(bytes(payload))
         if not prioritized:
             raise protocol_error("PRIORITY_UPDATE for stream 0")
@@ -165,6 +168,7 @@ class Connection(MessageReceiving):
             raise protocol_error("RST_STREAM on an idle stream", stream_id)
         stream = self._table.streams.get(stream_id)
         if stream is None:
+            self._flood_guard.count_control_frame()
             return []
         self._table.apply(stream, StreamInputs.RECV_RST_STREAM)
         if not self._table.is_outbound(stream_id):
@@ -174,6 +178,7 @@ class Connection(MessageReceiving):
     def _receive_window_update(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         if len(payload) != 4:
             raise _size_error("WINDOW_UPDATE", payload)
+        self._flood_guard.count_control_frame()
         increment = _UNSIGNED_32.unpack(payload)[0] & _STREAM_ID_MASK
         table = self._table
         if not stream_id:
@@ -210,6 +215,7 @@ class Connection(MessageReceiving):
                 raise protocol_error("an ACK for SETTINGS that we have not sent")
             self._apply_local_settings()
             return [SettingsAcknowledged(acknowledged)]
+        self._flood_guard.count_control_frame()
         if len(payload) % _SETTINGS_ENTRY.size:
             raise _size_error("SETTINGS", payload)
         if len(payload) // _SETTINGS_ENTRY.size > self.limits.max_settings:
@@ -255,6 +261,7 @@ class Connection(MessageReceiving):
             raise _size_error("PING", payload)
         octets = bytes(payload)
         if flags & _ACK:
+            self._flood_guard.count_control_frame()
             return [PingAcknowledged(octets)]
         self._emit(True, (frame_header(8, FrameType.PING, _ACK, 0) + octets,))
         return [PingReceived(octets)]
@@ -262,6 +269,7 @@ class Connection(MessageReceiving):
     def _receive_goaway(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         if stream_id:
             raise protocol_error("GOAWAY on a stream other than 0", stream_id)
+        self._flood_guard.count_control_frame()
         if len(payload) < _GOAWAY.size:
             raise _size_error("GOAWAY", payload)
         last_stream_id, code = _GOAWAY.unpack_from(payload)
@@ -273,6 +281,7 @@ class Connection(MessageReceiving):
 
     def _receive_altsvc(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         """RFC 7838 section 4: for clients; with an origin on stream 0 and without one elsewhere, otherwise ignored."""
+        self._flood_guard.count_control_frame()
         if not self.client:
             return []
         origin, value = parse_altsvc(bytes(payload))
@@ -282,6 +291,7 @@ class Connection(MessageReceiving):
 
     def _receive_origin(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         """RFC 8336 section 2.1: for clients, on stream 0, without flags; otherwise ignored."""
+        self._flood_guard.count_control_frame()
         if not self.client or stream_id or flags & 0xF:
             return []
         return [OriginReceived(parse_origin(bytes(payload)))]

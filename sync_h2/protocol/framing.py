@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from ..constants import FRAME_HEADER_LENGTH, PREFACE, ErrorCode, FrameType
+from ..constants import FRAME_HEADER_LENGTH, PREFACE, ErrorCode
 from ..errors import ProtocolError
 
 IDLE_BUFFER_SIZE = 16 * 1024
@@ -34,13 +34,6 @@ class PrefaceError(ProtocolError):
 def frame_header(length: int, frame_type: int, flags: int, stream_id: int) -> bytes:
     """The nine octets before a frame's payload."""
     return _HEADER.pack(length >> 8, length & 0xFF, frame_type, flags, stream_id)
-
-
-def refusal(reason: bytes) -> bytes:
-    """All that a server says to a connection that it does not take: SETTINGS and GOAWAY(ENHANCE_YOUR_CALM)."""
-    payload = struct.pack(">LL", 0, ErrorCode.ENHANCE_YOUR_CALM) + reason
-    goaway = frame_header(len(payload), FrameType.GOAWAY, 0, 0) + payload
-    return frame_header(0, FrameType.SETTINGS, 0, 0) + goaway
 
 
 def parse_frame_header(buffer: bytes | memoryview) -> tuple[int, int, int, int]:
@@ -70,6 +63,10 @@ class FrameReader:
     def partial_type(self) -> int | None:
         """The type of the frame whose header has arrived and whose end has not."""
         return self._partial_type
+
+    def peek(self, count: int) -> bytes:
+        """The first `count` octets that were received and not taken, or as many as there are."""
+        return bytes(self._view[self._start : min(self._end, self._start + count)])
 
     def writable(self) -> memoryview:
         """Room for the next read. Payloads handed out before become invalid."""

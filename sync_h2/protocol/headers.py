@@ -63,16 +63,19 @@ class Headers(MutableMapping[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for a slot that is not set yet: the first look into a received block.
-        if name not in ("_fields", "_index", "sensitive") or self._wire is None:
+        if name not in ("_fields", "_index", "sensitive"):
             raise AttributeError(name)
-        fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in self._wire]
-        index: dict[str, list[str]] = {}
-        for field_name, value in fields:
-            index.setdefault(field_name, []).append(value)
-        self.sensitive = {field[0].decode("latin-1") for field in self._wire if not getattr(field, "indexable", True)}
-        # Whole ones: another thread, a listener's, may look for the first time too.
-        self._fields, self._index = fields, index
-        return getattr(self, name)
+        wire = self._wire
+        if wire is not None:
+            fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in wire]
+            index: dict[str, list[str]] = {}
+            for field_name, value in fields:
+                index.setdefault(field_name, []).append(value)
+            # Whole, because another thread may look too; and the octets are not needed twice: a peer may send many.
+            self._fields, self._index = fields, index
+            self.sensitive = {field[0].decode("latin-1") for field in wire if not getattr(field, "indexable", True)}
+            self._wire = None
+        return object.__getattribute__(self, name)
 
     def _append(self, name: str, value: Any) -> None:
         if not isinstance(name, str):

@@ -18,6 +18,12 @@ PADDING_STRATEGIES = (PADDING_STRATEGY_NONE, PADDING_STRATEGY_MAX, PADDING_STRAT
 _FORGIVENESS_SECONDS = 60.0
 _LATE_FRAMES = 3  # headers, trailers, an empty DATA that ends the stream
 _MOST_RESETS_UNDER_WAY = 1000
+# What an honest peer needs frames about the connection for. Browsers send several PRIORITY and a WINDOW_UPDATE with a
+# request; who reads a body in small pieces may send WINDOW_UPDATE for stream and connection with each.
+_EARNED_AT_FIRST = 20
+_EARNED_BY_REQUEST = 10
+_EARNED_BY_DATA_FRAME = 4
+_OCTETS_PER_EARNED_SHIFT = 7  # one more for each 128 octets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,7 @@ class FloodGuard:
         self._rejected_streams = 0
         self._late_frames = 0
         self._most_late_frames = _LATE_FRAMES * _MOST_RESETS_UNDER_WAY
+        self._earned = _EARNED_AT_FIRST
 
     def expect_late_frames(self) -> None:
         """This side resets a stream: what an honest peer had sent on it by then is no flood."""
@@ -145,12 +152,35 @@ class FloodGuard:
         if not self._resets.take():
             raise LimitReached("stream_reset_rate", "too many streams end with RST_STREAM", stream_id=stream_id)
 
-    def count_invalid_frame(self, stream_id: int) -> None:
+    def count_invalid_frame(self, stream_id: int | None) -> None:
         """A frame that does nothing: empty DATA (CVE-2019-9518), HEADERS for a stream that is gone."""
         if self._late_frames:
             self._late_frames -= 1
         elif not self._invalid_frames.take():
             raise LimitReached("max_session_invalid_frames", "too many frames without a purpose", stream_id=stream_id)
+
+    def data_sent(self, length: int) -> None:
+        """We have sent a DATA frame, which the peer will open windows for."""
+        self._earned += _EARNED_BY_DATA_FRAME + (length >> _OCTETS_PER_EARNED_SHIFT)
+
+    def request_made(self) -> None:
+        """A stream was opened, by either side."""
+        self._earned += _EARNED_BY_REQUEST
+
+    def ping_sent(self) -> None:
+        """We have asked for one frame."""
+        self._earned += 1
+
+    def count_control_frame(self) -> None:
+        """A frame that carries nothing of a message: WINDOW_UPDATE, PRIORITY, SETTINGS, one of unknown type...
+
+        Each costs some microseconds and ten octets or so. An honest peer's are few for what goes back and forth; only
+        those beyond that count as frames without a purpose.
+        """
+        if self._earned:
+            self._earned -= 1
+        else:
+            self.count_invalid_frame(None)
 
     def count_rejected_stream(self, stream_id: int) -> None:
         """A stream over the limit that the peer has acknowledged."""
@@ -161,3 +191,4 @@ class FloodGuard:
     def accepted_stream(self) -> None:
         """A stream within the limit: the peer keeps to it again."""
         self._rejected_streams = 0
+        self.request_made()

@@ -80,6 +80,7 @@ class Sending(ConnectionState):
         """Send PING with eight octets."""
         if len(payload) != 8:
             raise InvalidArgument(f"a PING carries 8 octets, not {len(payload)}")
+        self._flood_guard.ping_sent()
         self._emit(True, (frame_header(8, FrameType.PING, 0, 0) + payload,))
 
     def goaway(self, code: int, last_stream_id: int, data: bytes = b"") -> None:
@@ -149,6 +150,7 @@ class Sending(ConnectionState):
         if priority is not None:
             flags, prefix = _PRIORITY, _checked_priority(stream_id, *priority)
         stream = self._table.begin(stream_id)
+        self._flood_guard.request_made()
         stream.request_method = pseudo[b":method"]
         self._send_block(stream, headers, end_stream, flags, prefix)
         return stream_id
@@ -263,6 +265,7 @@ class Sending(ConnectionState):
             raise InvalidArgument(f"padding must be from 0 to 255 octets, not {padding}")
         stream.outbound_flow_control_window -= length
         table.outbound_flow_control_window -= length
+        self._flood_guard.data_sent(length)
         flags = 0
         # SEND_DATA leaves each state in which it is allowed as it is; only the end is a transition.
         if end_stream:

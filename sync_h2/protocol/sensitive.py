@@ -26,9 +26,11 @@ def shown_fields(fields: WireFields) -> list[tuple[str, str]]:
 
 
 def shown_headers(headers: Headers) -> list[tuple[str, str]]:
-    """The same of `Headers` that came or went: as they did, whatever their owner has changed since.
-
-    The owner may be looking into them for the first time, on another thread: that is not done here.
+    """The same of `Headers`. Nobody has looked into received ones yet, or their owner may be doing so, on another
+    thread, for the first time: that is not done here.
     """
-    assert headers._wire is not None
-    return shown_fields(headers._wire)
+    wire = headers._wire
+    if wire is not None:
+        return shown_fields(wire)
+    hidden = headers.sensitive | {name.decode() for name in _CREDENTIALS}
+    return [(name, HIDDEN if name in hidden else value) for name, value in headers.pairs()]

@@ -26,7 +26,7 @@ from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
 from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
-from ..protocol.framing import refusal
+from ..protocol.first_octets import Opening, recognise, refusal
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
@@ -291,7 +291,8 @@ class ThreadingServer(Observable):
                 self._connecting[sock] = address
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
-            self._turn_away(sock, refused)
+            self._refuse(sock, refused)
+            sock.close()
             return
         try:
             threading.Thread(target=self._serve, args=(sock, name), name="sync_h2-reader", daemon=True).start()
@@ -300,13 +301,16 @@ class ThreadingServer(Observable):
             sock.close()
             self._report(error)
 
-    def _turn_away(self, sock: socket.socket, limit: str) -> None:
-        """Close a connection that is over the limit; GOAWAY says why, as far as that goes without waiting."""
-        with sock, contextlib.suppress(OSError):
+    def _refuse(self, sock: socket.socket, limit: str) -> None:
+        """Say what a client of HTTP/2 understands, as far as that can be done without waiting."""
+        with contextlib.suppress(OSError):  # it may have gone already
             sock.setblocking(False)
-            sock.send(refusal(limit.encode()))
-            sock.shutdown(socket.SHUT_WR)
-            sock.recv(65_536)  # the client's preface, for unread octets would make the close a reset
+            received = b""
+            with contextlib.suppress(BlockingIOError):
+                received = sock.recv(65_536)  # what is unread when it is closed makes a reset of the end
+            if recognise(received) in (Opening.HTTP_2, Opening.UNDECIDED):
+                sock.send(refusal(limit))
+                sock.shutdown(socket.SHUT_WR)
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
@@ -415,8 +419,8 @@ class SecureThreadingServer(ThreadingServer):
         """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
         load_certificate(self._context, certfile, keyfile)
 
-    def _turn_away(self, sock: socket.socket, limit: str) -> None:
-        sock.close()  # before its handshake there is nobody to tell
+    def _refuse(self, sock: socket.socket, limit: str) -> None:
+        """TLS would have to be set up first, which takes a thread and more time than the connection is worth."""
 
     def _handshake(self, sock: socket.socket) -> Transport | None:
         engine = TLSEngine(self._context, server_side=True)

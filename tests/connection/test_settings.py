@@ -188,7 +188,7 @@ def test_a_peer_that_says_nothing_is_ended(role: str) -> None:
 
 def test_a_peer_that_does_not_speak_http2_is_told_and_ended() -> None:
     with server_and_raw_client(handshake=False) as (session, peer):
-        peer.sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        peer.sock.sendall(b"\x00\x01 what is this?")
         goaway = peer.farewell()
         assert goaway.error_code == ErrorCode.PROTOCOL_ERROR
         assert session.destroyed

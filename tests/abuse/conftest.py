@@ -1,0 +1,28 @@
+"""What all attacks share: a server to attack."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from support.certificates import Certificate
+from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
+from support.threads import background
+from support.victim import start, victim
+
+__all__ = [
+    "background",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "start",
+    "stress_round",
+    "victim",
+]
+
+
+@pytest.fixture
+def without_alpn(certificate: Certificate) -> ssl.SSLContext:
+    """A client's context that offers no protocol."""
+    return ssl.create_default_context(cafile=str(certificate.cafile))

@@ -1,0 +1,50 @@
+"""Handing a stream to the pool, when the pool does not take it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from hyperframe.frame import RstStreamFrame
+
+from support.raw_peer import REQUEST, server_and_raw_client
+from support.threads import eventually
+from sync_h2 import ErrorCode, InvalidState
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_stream_that_no_handler_can_take_is_refused_and_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server_and_raw_client() as (session, peer):
+
+        def refuse(session: Any, job: Any) -> None:
+            raise InvalidState("the handler pool has been shut down")
+
+        monkeypatch.setattr(session._host, "submit", refuse)
+        peer.headers(1, REQUEST, end_stream=True)
+        assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.REFUSED_STREAM
+        eventually(lambda: errors(caplog))
+    assert errors(caplog) == ["no handler can be run for stream 1"]
+
+
+def test_nothing_is_said_of_a_stream_that_ended_before_its_job_was_handed_over(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread than the reader may do it, some time later: the session and its pool are gone then."""
+    with server_and_raw_client() as (session, peer):
+
+        def come_too_late(session: Any, job: Any) -> None:
+            session.destroy()
+            raise InvalidState("the handler pool has been shut down")
+
+        monkeypatch.setattr(session._host, "submit", come_too_late)
+        peer.headers(1, REQUEST, end_stream=True)
+        peer.until_end()
+        peer.close()
+        eventually(lambda: session._gone)
+    assert errors(caplog) == []
