@@ -6,13 +6,14 @@ costs no memory, and one descriptor can serve several streams.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..deadline import Deadline
+from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers, HeadersSource
 from .arguments import check_whole_number, type_name
@@ -26,6 +27,7 @@ PIECE = 256 * 1024
 """How much of a file is in memory at a time, in bytes."""
 
 _LARGEST_OFFSET = 2**63 - 1
+_LARGEST_DESCRIPTOR = 2**31 - 1
 _DONT_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -57,6 +59,7 @@ def respond_with_file(
     path = os.fspath(path)
     fields = Headers(headers)
     span._check()
+    check_timeout(timeout)
     stream._check_unanswered()
     try:
         # Unbuffered, so that it holds nothing but the descriptor.
@@ -98,6 +101,7 @@ def respond_with_fd(
     descriptor = _descriptor(fd)
     fields = Headers(headers)
     span._check()
+    check_timeout(timeout)
     stream._check_unanswered()
     if stat_check is not None:
         try:
@@ -113,6 +117,7 @@ def respond_with_fd(
 
 def _descriptor(fd: FileDescriptorLike) -> int:
     if isinstance(fd, int):
+        check_whole_number("fd", fd, 0, _LARGEST_DESCRIPTOR)
         return fd
     try:
         return fd.fileno()
@@ -148,7 +153,9 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
             if len(piece) < wanted and not piece and span.length >= 0:
                 raise InvalidState(f"the file ended {span.length - sent} bytes too early", stream_id=stream.id)
             ends = not piece or sent + len(piece) == span.length
-            stream._write(piece, None if timeout is None else deadline.remaining(), ends=ends)
+            left = deadline.remaining()
+            # None is the session's own: so long without progress.
+            stream._write(piece, math.inf if left is None and timeout is not None else left, ends=ends)
             sent += len(piece)
             if ends:
                 return

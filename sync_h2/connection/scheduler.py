@@ -12,7 +12,8 @@ lowest turn is next. Only what was sent moves turns on: streams that wait for a 
 from __future__ import annotations
 
 from bisect import insort
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from itertools import count
 from operator import attrgetter
 from typing import Protocol
 
@@ -20,7 +21,9 @@ DEFAULT_URGENCY = 3
 DEFAULT_WEIGHT = 16
 _URGENCIES = 8
 _LOWER_SHARE = 16
+_LEAST_CLEARING = 256
 _by_id = attrgetter("id")
+_tickets = count(1)  # one for each entry of any heap
 
 
 def parse_priority(value: str) -> tuple[int, bool]:
@@ -55,13 +58,13 @@ class Sendable(Protocol):
 class _Level:
     """The ready streams of one urgency."""
 
-    __slots__ = ("_count", "heap", "now", "sequence")
+    __slots__ = ("_clear_at", "heap", "now", "sequence")
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Sendable]] = []
         self.sequence: list[Sendable] = []  # by id; of these only the first is in the heap
         self.now = 0.0  # the turn of the stream that sent last
-        self._count = 0
+        self._clear_at = _LEAST_CLEARING
 
     def push(self, stream: Sendable) -> None:
         if stream.sequential:
@@ -76,9 +79,13 @@ class _Level:
     def enter(self, stream: Sendable) -> None:
         # A stream that comes anew, or back after a pause, starts now: it has no claim to the time it did not use.
         stream.turn = max(stream.turn, self.now)
-        self._count += 1
-        stream.ticket = self._count  # entries of the heap with an older ticket are void
-        heappush(self.heap, (stream.turn, self._count, stream))
+        stream.ticket = next(_tickets)  # entries with another one of its tickets are void
+        heappush(self.heap, (stream.turn, stream.ticket, stream))
+        if len(self.heap) >= self._clear_at:
+            # Half of it may be void: of a peer that changes priorities all the time nearly all.
+            self.heap = [entry for entry in self.heap if entry[2].ticket == entry[1]]
+            heapify(self.heap)
+            self._clear_at = max(_LEAST_CLEARING, 2 * len(self.heap))
 
     def _pass_on(self, first: Sendable, following: Sendable) -> None:
         """The streams of the sequence share with the others as if they were one."""

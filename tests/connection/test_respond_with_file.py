@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import subprocess
@@ -383,6 +384,8 @@ def test_on_error_gets_what_stat_check_raises(path: Path) -> None:
         ({"length": -2}, InvalidArgument, "length"),
         ({"offset": 1.5}, TypeError, "offset"),
         ({"length": "5"}, TypeError, "length"),
+        ({"timeout": -1}, InvalidArgument, "timeout"),
+        ({"timeout": "5"}, TypeError, "timeout"),
         ({"headers": {"bad name": "x"}}, InvalidArgument, "bad name"),
         ({"headers": {":status": 99}}, InvalidArgument, "status"),
     ],
@@ -397,6 +400,18 @@ def test_bad_arguments(
                 stream.respond_with_file(path, **arguments)
             else:
                 stream.respond_with_fd(descriptor, **arguments)
+        stream.end(b"usable")
+
+    with serving(handler) as (client, errors):
+        assert client.request().read() == b"usable"
+    assert errors == []
+
+
+@pytest.mark.parametrize("fd", [-1, 2**40])
+def test_a_number_that_no_descriptor_has(fd: int) -> None:
+    def handler(stream: Any) -> None:
+        with pytest.raises(InvalidArgument, match="fd must be"):
+            stream.respond_with_fd(fd)
         stream.end(b"usable")
 
     with serving(handler) as (client, errors):
@@ -523,6 +538,16 @@ def test_a_handler_whose_time_ran_out_resets(path: Path) -> None:
             received += len(frame.data) if isinstance(frame, DataFrame) else 0
         assert received == 65_535
         assert frame.error_code == ErrorCode.INTERNAL_ERROR
+
+
+def test_for_ever_is_longer_than_the_sessions_own_timeout(path: Path) -> None:
+    options = {"server": {"write_timeout": 0.05}, "client": {"settings": {"initial_window_size": 50_000}}}
+    with serving(lambda stream: stream.respond_with_file(path, timeout=math.inf), **options) as (client, errors):
+        stream = client.request()
+        with pytest.raises(Timeout):
+            stream.wait_closed(timeout=0.2)  # longer than its write_timeout
+        assert stream.read() == CONTENT
+    assert errors == []
 
 
 def test_bytes_written_counts_all_pieces(open_ends: Any, path: Path) -> None:
