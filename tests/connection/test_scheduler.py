@@ -1,4 +1,4 @@
-"""The scheduler by itself: what a stream's changes leave behind. Who gets how much is measured in test_priorities.py."""
+"""The scheduler by itself: what changes leave behind. Who gets how much is measured in test_priorities.py."""
 
 from __future__ import annotations
 
