@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from ..connection.configuration import configuration
+from ..connection.configuration import server_configuration
 from ..connection.listeners import Listener
 from ..connection.server_session import Handler, ServerSession
 from ..deadline import Deadline
@@ -109,7 +109,7 @@ def _server_options(
     listeners: Mapping[str, Listener] | None,
     limits: Mapping[str, Any],
 ) -> dict[str, Any]:
-    bounds, values = configuration(Limits.for_server(**limits), settings)
+    bounds, values = server_configuration(Limits.for_server(**limits), settings)
     functions = dict(listeners or {})
     if handler is not None:
         if not callable(handler):
@@ -175,7 +175,7 @@ def serve_socket(
     With a `context` the TLS handshake is made first; this blocks for it, up to `handshake_timeout`. Raises
     `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
-    bounds, values = configuration(Limits.for_server(**limits), settings)
+    bounds, values = server_configuration(Limits.for_server(**limits), settings)
     try:
         if context is None:
             transport = Transport(sock)
