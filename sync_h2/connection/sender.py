@@ -326,7 +326,7 @@ class Sender:
 
     def _next_batch_locked(self) -> deque[bytes | memoryview]:
         self._transport.blocking_send_done_locked()
-        if self.finished:
+        if self.finished or self._held is not None:
             return deque()
         self._pump_locked()
         self._wrap_locked()

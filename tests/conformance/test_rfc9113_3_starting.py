@@ -57,11 +57,8 @@ def test_section_3_4_the_preface_may_come_octet_by_octet() -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", id="HTTP/1.1"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r", id="wrong in its last octet"),
         pytest.param(b"PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", id="another version"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
-        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", id="something else"),
         pytest.param(frames.settings(), id="SETTINGS without it"),
     ],
 )
@@ -73,6 +70,24 @@ def test_section_3_4_another_preface_is_a_connection_error(octets: bytes) -> Non
         assert isinstance(said[0], SettingsFrame)
         assert {frame.error_code for frame in said if isinstance(frame, GoAwayFrame)} <= {ErrorCode.PROTOCOL_ERROR}
         assert not any(isinstance(frame, HeadersFrame | DataFrame) for frame in said)
+
+
+@pytest.mark.parametrize(
+    ("octets", "answer"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 505 ", id="HTTP/1.1"),
+        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", b"HTTP/1.1 505 ", id="a method of HTTP/1"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"", id="TLS"),
+    ],
+)
+def test_section_3_4_another_protocol_is_told_so_in_its_own_words(octets: bytes, answer: bytes) -> None:
+    with server_conversation(handshake=False) as server:
+        server.send(octets)
+        said = b""
+        while received := server.peer.sock.recv(65_536):
+            said += received
+        assert said.startswith(answer)
+        assert bool(said) is bool(answer)
 
 
 @pytest.mark.parametrize("octets", [b"", b"P", PREFACE[:-1], PREFACE, PREFACE + frames.settings()[:5]])
