@@ -25,7 +25,7 @@ def test_a_stream_that_no_handler_can_take_is_refused_and_logged(
         def refuse(session: Any, job: Any) -> None:
             raise InvalidState("the handler pool has been shut down")
 
-        monkeypatch.setattr(session._host, "submit", refuse)
+        monkeypatch.setattr(session._host, "_submit", refuse)
         peer.headers(1, REQUEST, end_stream=True)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.REFUSED_STREAM
         eventually(lambda: errors(caplog))
@@ -42,7 +42,7 @@ def test_nothing_is_said_of_a_stream_that_ended_before_its_job_was_handed_over(
             session.destroy()
             raise InvalidState("the handler pool has been shut down")
 
-        monkeypatch.setattr(session._host, "submit", come_too_late)
+        monkeypatch.setattr(session._host, "_submit", come_too_late)
         peer.headers(1, REQUEST, end_stream=True)
         peer.until_end()
         peer.close()
