@@ -38,10 +38,11 @@ def proxy(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
             while data := stream.read(CHUNK, timeout=math.inf):  # a tunnel may be silent for hours
                 far.sendall(data)
             far.shutdown(socket.SHUT_WR)  # the client has ended its side, and may still read
+            stream.wait_closed(timeout=math.inf)
         except (OSError, sync_h2.HTTP2Error):
             stream.close(sync_h2.ErrorCode.CONNECT_ERROR)
-            with contextlib.suppress(OSError):
-                far.shutdown(socket.SHUT_RDWR)  # wakes the other thread
+        with contextlib.suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)  # wakes the other thread, if it still waits
         returning.join()
 
 

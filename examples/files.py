@@ -18,7 +18,8 @@ folder = Path(sys.argv[1]).resolve()
 
 
 def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
-    path = (folder / unquote(headers[":path"].partition("?")[0]).lstrip("/")).resolve()
+    name = unquote(headers[":path"].partition("?")[0]).lstrip("/").replace("\0", "")
+    path = (folder / name).resolve()
 
     def check(stat: os.stat_result, answer: sync_h2.Headers, span: sync_h2.FileRange) -> bool:
         answer["last-modified"] = formatdate(stat.st_mtime, usegmt=True)

@@ -80,7 +80,7 @@ def respond_with_file(
                 span._check()
             left = max(status.st_size - span.offset, 0)
             length = left if span.length < 0 else min(span.length, left)
-            if fields.get(":status") != "204":  # RFC 9110 section 8.6
+            if fields.get(":status") not in ("204", "205"):  # RFC 9110 sections 8.6 and 15.3.6
                 fields["content-length"] = length
             stream.respond(fields, end_stream=not length and not wait_for_trailers, wait_for_trailers=wait_for_trailers)
         except Exception as error:

@@ -23,6 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 # RFC 3986 section 3.2.2: a registered name, without percent-encoding, which IDNA replaces.
 _HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+", re.ASCII)
 _LONGEST_HOST = 253  # RFC 1035 section 2.3.4, written with dots
+_LONGEST_ORIGIN = len("https://") + _LONGEST_HOST + len(":65535")
 _CONTROLS_AND_SPACES = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -87,6 +88,8 @@ class OriginSet:
         for entry in received:
             if len(self._origins) >= self._most:
                 return
+            if not entry.isascii() or len(entry) > _LONGEST_ORIGIN:
+                continue  # no origin in any case, and looking into it would take time under the lock
             try:
                 self._origins.setdefault(serialized_origin(entry))
             except InvalidArgument:

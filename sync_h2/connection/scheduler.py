@@ -58,11 +58,12 @@ class Sendable(Protocol):
 class _Level:
     """The ready streams of one urgency."""
 
-    __slots__ = ("_clear_at", "heap", "now", "sequence")
+    __slots__ = ("_clear_at", "_heap", "now", "ready", "sequence")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[float, int, Sendable]] = []
-        self.sequence: list[Sendable] = []  # by id; of these only the first is in the heap
+        self._heap: list[tuple[float, int]] = []  # turns and tickets; one that is not in `ready` any more is void
+        self.ready: dict[int, Sendable] = {}  # by ticket
+        self.sequence: list[Sendable] = []  # by id; of these only the first is ready
         self.now = 0.0  # the turn of the stream that sent last
         self._clear_at = _LEAST_CLEARING
 
@@ -79,25 +80,28 @@ class _Level:
     def enter(self, stream: Sendable) -> None:
         # A stream that comes anew, or back after a pause, starts now: it has no claim to the time it did not use.
         stream.turn = max(stream.turn, self.now)
-        stream.ticket = next(_tickets)  # entries with another one of its tickets are void
-        heappush(self.heap, (stream.turn, stream.ticket, stream))
-        if len(self.heap) >= self._clear_at:
-            # Half of it may be void: of a peer that changes priorities all the time nearly all.
-            self.heap = [entry for entry in self.heap if entry[2].ticket == entry[1]]
-            heapify(self.heap)
-            self._clear_at = max(_LEAST_CLEARING, 2 * len(self.heap))
+        stream.ticket = next(_tickets)
+        self.ready[stream.ticket] = stream
+        heappush(self._heap, (stream.turn, stream.ticket))
+        if len(self._heap) >= self._clear_at:
+            # Of a peer that changes priorities all the time nearly all is void.
+            self._heap = [entry for entry in self._heap if entry[1] in self.ready]
+            heapify(self._heap)
+            self._clear_at = max(_LEAST_CLEARING, 2 * len(self._heap))
+
+    def withdraw(self, stream: Sendable) -> None:
+        self.ready.pop(stream.ticket, None)
 
     def _pass_on(self, first: Sendable, following: Sendable) -> None:
         """The streams of the sequence share with the others as if they were one."""
-        first.ticket = 0
+        self.withdraw(first)
         following.turn = max(following.turn, first.turn)
         self.enter(following)
 
     def pop(self) -> Sendable | None:
-        while self.heap:
-            _, ticket, stream = heappop(self.heap)
-            if stream.ticket == ticket:
-                stream.ticket = 0
+        while self._heap:
+            stream = self.ready.pop(heappop(self._heap)[1], None)
+            if stream is not None:
                 return stream
         return None
 
@@ -107,6 +111,7 @@ class _Level:
             self.enter(stream)
 
     def leave(self, stream: Sendable) -> None:
+        self.withdraw(stream)
         if stream.sequential and stream in self.sequence:
             was_first = self.sequence[0] is stream
             self.sequence.remove(stream)
@@ -133,7 +138,6 @@ class Scheduler:
         """`stream` has nothing to send for now, or no window."""
         if stream.scheduled:
             stream.scheduled = False
-            stream.ticket = 0
             self._levels[stream.urgency].leave(stream)
 
     def change(self, stream: Sendable, urgency: int, sequential: bool) -> None:
@@ -151,9 +155,13 @@ class Scheduler:
         or `remove`.
         """
         levels = self._levels
-        if self._served % _LOWER_SHARE == _LOWER_SHARE - 1:
-            busy = [level for level in levels if level.heap]
-            levels = busy[1:2] + busy if len(busy) > 1 else busy
+        turns, place = divmod(self._served, _LOWER_SHARE)
+        if place == _LOWER_SHARE - 1:
+            busy = [level for level in levels if level.ready]
+            if len(busy) > 1:
+                lower = turns % (len(busy) - 1) + 1  # each of them in turn
+                busy.insert(0, busy.pop(lower))
+            levels = busy
         for level in levels:
             stream = level.pop()
             if stream is not None:

@@ -161,7 +161,7 @@ def test_the_last_piece_ends_the_stream(path: Path) -> None:
         assert (len(frame.data), "END_STREAM" in frame.flags) == (100, True)
 
 
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 def test_statuses_without_a_body(path: Path, status: int) -> None:
     with serving(lambda stream: stream.respond_with_file(path, {":status": status})) as (client, _):
         stream = client.request()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
+
 import pytest
 
 from sync_h2.connection.scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT, Scheduler
@@ -42,5 +45,29 @@ def test_a_peer_that_changes_priorities_all_the_time_fills_no_memory(again: str)
         else:
             scheduler.remove(stream)
             scheduler.add(stream)
-    assert sum(len(level.heap) for level in scheduler._levels) < 1000
+    assert sum(len(level._heap) for level in scheduler._levels) < 1000
     assert {scheduler.next() for _ in streams} == set(streams)  # nobody was lost
+
+
+def test_a_stream_that_left_is_not_held() -> None:
+    scheduler = Scheduler()
+    stream = Ready(1)
+    reference = weakref.ref(stream)
+    scheduler.add(stream)
+    scheduler.remove(stream)
+    del stream
+    assert reference() is None
+
+
+def test_every_urgency_gets_a_share() -> None:
+    scheduler = Scheduler()
+    for number in range(4):
+        scheduler.add(Ready(2 * number + 1, urgency=number))
+    served = Counter[int]()
+    for _ in range(4800):
+        stream = scheduler.next()
+        assert isinstance(stream, Ready)
+        served[stream.id] += 1
+        scheduler.sent(stream, 1000)
+        scheduler.requeue(stream)
+    assert served == {1: 4500, 3: 100, 5: 100, 7: 100}
