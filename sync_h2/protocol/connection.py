@@ -221,7 +221,9 @@ class Connection(MessageReceiving):
         if len(payload) // _SETTINGS_ENTRY.size > self.limits.max_settings:
             raise LimitReached("max_settings", "too many settings in a frame")
         try:
-            values = settings_from_items(_SETTINGS_ENTRY.iter_unpack(payload))
+            # A copy: the iterator must not hold the receive buffer when an error keeps its frame (CPython before 3.13
+            # crashes when it collects a memoryview that is still exported).
+            values = settings_from_items(_SETTINGS_ENTRY.iter_unpack(bytes(payload)))
         except InvalidArgument as error:
             raise ProtocolError(str(error.message), code=error.code) from error
         self._apply_remote_settings(values)

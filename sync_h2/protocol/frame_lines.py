@@ -143,7 +143,7 @@ def _details(frame_type: int, flags: int, payload: memoryview, blocks: _HeaderBl
     elif frame_type == FrameType.RST_STREAM:
         yield f"error={error_code_name(_UNSIGNED_32.unpack(payload)[0])}"
     elif frame_type == FrameType.SETTINGS:
-        for setting_id, value in _SETTINGS_ENTRY.iter_unpack(payload):
+        for setting_id, value in _SETTINGS_ENTRY.iter_unpack(bytes(payload)):
             yield f"{_setting_name(setting_id)}={value}"
     elif frame_type == FrameType.PING:
         yield f"payload={_octets(payload)}"

@@ -166,7 +166,7 @@ def unpack_settings(data: bytes | bytearray | memoryview) -> Settings:
         raise InvalidArgument(
             f"packed settings are {_ENTRY.size} octets each; {len(data)} octets is no multiple of that"
         )
-    return settings_from_items(_ENTRY.iter_unpack(data))
+    return settings_from_items(_ENTRY.iter_unpack(bytes(data)))
 
 
 def settings_from_items(items: Iterable[tuple[int, ...]]) -> Settings:

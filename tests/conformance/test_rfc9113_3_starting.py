@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 import pytest
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, SettingsFrame
+from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
 
 from support import frames
+from support.connections import tcp_pair
 from support.conversations import ClientConversation, ServerConversation, client_conversation, server_conversation
-from support.raw_peer import RawPeer
-from sync_h2 import ErrorCode
+from support.raw_peer import PATIENCE, RawPeer
+from support.threads import Background
+from sync_h2 import ErrorCode, serve_socket
 from sync_h2.constants import PREFACE
 
 
@@ -19,9 +22,22 @@ def _everything(peer: RawPeer) -> list[Frame]:
     return peer.until_end()
 
 
-def test_section_3_4_a_server_begins_with_settings_and_waits_for_nothing() -> None:
+def test_section_3_4_a_server_begins_with_settings() -> None:
+    """As soon as it knows that the client speaks HTTP/2: the client's SETTINGS need not have come."""
     with server_conversation(handshake=False) as server:
+        server.send(PREFACE)
         assert isinstance(server.peer.receive(), SettingsFrame)
+
+
+def test_section_3_4_a_server_begins_at_once_where_alpn_has_agreed_on_http_2(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext], background: Background
+) -> None:
+    near, far = tcp_pair()
+    opening = background(serve_socket, near, context=tls_contexts[1])
+    with tls_contexts[0].wrap_socket(far, server_hostname="localhost") as sock:
+        session = opening.result(PATIENCE)
+        assert isinstance(RawPeer(sock, client=True).receive(), SettingsFrame)
+        session.destroy()
 
 
 def test_section_3_4_a_client_begins_with_the_preface_and_settings_and_waits_for_nothing() -> None:
@@ -63,13 +79,27 @@ def test_section_3_4_the_preface_may_come_octet_by_octet() -> None:
     ],
 )
 def test_section_3_4_another_preface_is_a_connection_error(octets: bytes) -> None:
-    """PROTOCOL_ERROR; the GOAWAY may be left out, because it is not clear that the peer speaks HTTP/2."""
     with server_conversation(handshake=False) as server:
         server.send(octets)
-        said = server.peer.until_end()
-        assert isinstance(said[0], SettingsFrame)
-        assert {frame.error_code for frame in said if isinstance(frame, GoAwayFrame)} <= {ErrorCode.PROTOCOL_ERROR}
-        assert not any(isinstance(frame, HeadersFrame | DataFrame) for frame in said)
+        assert isinstance(server.peer.receive(), SettingsFrame)
+        server.connection_error(ErrorCode.PROTOCOL_ERROR)
+
+
+@pytest.mark.parametrize(
+    ("octets", "answer"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 505 ", id="HTTP/1.1"),
+        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", b"HTTP/1.1 505 ", id="some text"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"", id="TLS"),
+    ],
+)
+def test_section_3_4_who_speaks_something_else_is_sent_no_frames(octets: bytes, answer: bytes) -> None:
+    """ "A GOAWAY frame MAY be omitted [...], since an invalid preface indicates that the peer is not using HTTP/2"."""
+    with server_conversation(handshake=False) as server:
+        server.send(octets)
+        said = b"".join(iter(lambda: server.peer.sock.recv(65_536), b""))
+        assert said.startswith(answer)
+        assert bool(said) is bool(answer)
 
 
 @pytest.mark.parametrize(

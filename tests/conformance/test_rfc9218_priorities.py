@@ -13,6 +13,7 @@ from support.frames import END_HEADERS, END_STREAM, NO_RFC7540_PRIORITIES
 from support.raw_peer import REQUEST
 from support.threads import Background, eventually, waits
 from sync_h2 import ErrorCode
+from sync_h2.constants import PREFACE
 
 
 @pytest.mark.parametrize(("value", "right"), [(0, True), (1, True), (2, False), (2**32 - 1, False)])
@@ -120,6 +121,7 @@ def test_section_10_the_more_urgent_stream_goes_first(background: Background, ho
 
 def test_section_2_1_the_setting_goes_out_with_the_first_settings() -> None:
     with server_conversation(handshake=False, settings={"no_rfc7540_priorities": True}) as server:
+        server.send(PREFACE)
         assert server.peer.expect(SettingsFrame).settings[NO_RFC7540_PRIORITIES] == 1
 
 

@@ -20,6 +20,7 @@ from sync_h2 import ClientSession, ClientStream, ErrorCode, Headers, ProtocolErr
 
 from . import frames
 from .raw_peer import PATIENCE, REQUEST, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
+from .threads import eventually
 
 
 class Outcome(NamedTuple):
@@ -148,6 +149,8 @@ class ServerConversation(Conversation):
         self.send(frames.headers(self.new_id(), *frames.replaced(fields, path="/held"), flags=flags))
         stream = self.held.get(timeout=PATIENCE)
         self._kept.append(stream)
+        # Until its handler has returned, the stream counts against MAX_CONCURRENT_STREAMS even if it is reset.
+        eventually(lambda: not stream._state.has_job, "the return of the handler")
         return stream
 
     def goes_on(self) -> None:
