@@ -67,12 +67,13 @@ def test_a_read_that_is_interrupted_loses_nothing(ends: Any, interrupt: Any, cal
 
 def test_a_write_that_is_interrupted_is_withdrawn(ends: Any, interrupt: Any) -> None:
     stream, served = ends.exchange()
+    window = ends.server.local_settings["initial_window_size"]
     interrupt()
     with pytest.raises(KeyboardInterrupt):
         stream.end(b"x" * 1_000_000)
     assert not ends.client.destroyed
     received = 0
-    while received < 256 * 1024:
+    while received < window:
         received += len(served.read(65_536))
     stream.end(b"the end")
     assert served.read() == b"the end"

@@ -19,7 +19,7 @@ hypothesis.settings.register_profile(
     database=None,
     deadline=None,
     print_blob=True,
-    max_examples=int(50 * SECONDS) or 100,
+    max_examples=int(50 * SECONDS) or 60,
 )
 
 

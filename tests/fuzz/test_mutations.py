@@ -26,7 +26,7 @@ CLIENTS, SERVERS = recordings("client"), recordings("server")
 OF_CLIENTS = [frame for _, frames in CLIENTS.values() for frame in frames]
 OF_SERVERS = [frame for _, frames in SERVERS.values() for frame in frames]
 
-PROTOCOL_COUNT, SESSION_COUNT = 1000, 100
+PROTOCOL_COUNT, SESSION_COUNT = 600, 80
 Numbers = Callable[[int], Iterator[int]]
 
 
