@@ -102,24 +102,6 @@ def test_section_3_4_who_speaks_something_else_is_sent_no_frames(octets: bytes, 
         assert bool(said) is bool(answer)
 
 
-@pytest.mark.parametrize(
-    ("octets", "answer"),
-    [
-        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 505 ", id="HTTP/1.1"),
-        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", b"HTTP/1.1 505 ", id="a method of HTTP/1"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"", id="TLS"),
-    ],
-)
-def test_section_3_4_another_protocol_is_told_so_in_its_own_words(octets: bytes, answer: bytes) -> None:
-    with server_conversation(handshake=False) as server:
-        server.send(octets)
-        said = b""
-        while received := server.peer.sock.recv(65_536):
-            said += received
-        assert said.startswith(answer)
-        assert bool(said) is bool(answer)
-
-
 @pytest.mark.parametrize("octets", [b"", b"P", PREFACE[:-1], PREFACE, PREFACE + frames.settings()[:5]])
 def test_section_3_4_a_preface_that_breaks_off_is_no_more_than_an_ended_connection(octets: bytes) -> None:
     with server_conversation(handshake=False) as server:

@@ -15,7 +15,6 @@ from sync_h2 import HTTP2Error, ProtocolError
 from sync_h2.constants import FrameType
 from sync_h2.protocol.settings import unpack_settings
 
-
 WINDOW_TOO_LARGE = struct.pack(">HL", 4, 2**31)
 
 
