@@ -59,6 +59,12 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name}{' (daemon)' if thread.daemon else ''}:\n{stack}"
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: to look through it after each would take most of the suite's time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
