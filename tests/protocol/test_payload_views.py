@@ -37,13 +37,15 @@ WINDOW_TOO_LARGE = struct.pack(">HL", 4, 2**31)
 def test_an_error_does_not(kind: FrameType, flags: int, payload: bytes) -> None:
     endpoint = client() if kind in (FrameType.ALTSVC, FrameType.ORIGIN) else server()
     view = memoryview(bytearray(payload))
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as raised:
         endpoint.connection.receive_frame(kind, flags, 1 if kind is FrameType.HEADERS else 0, view)
     view.release()  # a BufferError if something holds it
+    assert raised.value.__traceback__ is not None
 
 
 def test_unpacking_settings_does_not() -> None:
     view = memoryview(WINDOW_TOO_LARGE)
-    with pytest.raises(HTTP2Error):
+    with pytest.raises(HTTP2Error) as raised:
         unpack_settings(view)
     view.release()
+    assert raised.value.__traceback__ is not None
