@@ -57,10 +57,7 @@ def respond_with_file(
     timeout: float | None,
 ) -> None:
     path = os.fspath(path)
-    fields = Headers(headers)
-    span._check()
-    check_timeout(timeout)
-    stream._check_unanswered()
+    fields = _checked(stream, headers, span, timeout, stat_check=stat_check, on_error=on_error)
     try:
         # Unbuffered, so that it holds nothing but the descriptor.
         file = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - closed below, whatever happens
@@ -99,10 +96,7 @@ def respond_with_fd(
     timeout: float | None,
 ) -> None:
     descriptor = _descriptor(fd)
-    fields = Headers(headers)
-    span._check()
-    check_timeout(timeout)
-    stream._check_unanswered()
+    fields = _checked(stream, headers, span, timeout, stat_check=stat_check)
     if stat_check is not None:
         try:
             if stat_check(os.fstat(descriptor), fields, span) is False:
@@ -113,6 +107,20 @@ def respond_with_fd(
             return
     stream.respond(fields, wait_for_trailers=wait_for_trailers)
     _send(stream, descriptor, span, timeout)
+
+
+def _checked(
+    stream: ServerStream, headers: HeadersSource | None, span: FileRange, timeout: float | None, **functions: object
+) -> Headers:
+    """The headers to send; raises what is wrong with the call before anything has been done."""
+    fields = Headers(headers)
+    span._check()
+    check_timeout(timeout)
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, not {type_name(function)}")
+    stream._check_unanswered()
+    return fields
 
 
 def _descriptor(fd: FileDescriptorLike) -> int:
@@ -132,7 +140,7 @@ def _open(path: str, flags: int) -> int:
 
 def _not_sent(stream: ServerStream, error: Exception, on_error: Callable[[Exception], object] | None) -> None:
     """A failure before the headers went out: `on_error`'s, or the caller's."""
-    if isinstance(error, HTTP2Error) and not isinstance(error, InvalidArgument):
+    if isinstance(error, HTTP2Error) and (stream.closed or not isinstance(error, InvalidArgument)):
         raise error  # the stream can't be answered at all
     if on_error is None:
         stream._fail_unless_answered()

@@ -338,7 +338,7 @@ class Receiver:
         if event.code != ErrorCode.NO_ERROR and session._goaway_error is None:
             session._goaway_error = SessionGoaway(
                 f"the peer ended the session with {error_code_name(event.code)}"
-                + (f": {event.data[:200].decode('latin-1')}" if event.data else ""),
+                + (f": {event.data[:200].decode('latin-1')!a}" if event.data else ""),
                 code=event.code,
             )
         session._goaway_received_locked(event.code, event.last_stream_id, event.data)

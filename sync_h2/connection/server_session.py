@@ -252,13 +252,14 @@ class ServerSession(Session):
         that looks whole.
         """
         state = stream._state
-        if state.closed or (state.detached and not failed):
+        unanswered = state.sent_headers is None
+        if state.closed or (state.detached and not failed and not (unanswered and state.fails_unanswered)):
             return
         if not state.remote_ended:
             state.reset_after_end = ErrorCode.NO_ERROR
-        if state.sent_headers is None and state.fails_unanswered:
+        if unanswered and state.fails_unanswered:
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
-        elif state.sent_headers is None:
+        elif unanswered:
             if not failed:
                 self._monitor.after_unlock(
                     lambda: logger.error("no handler answered stream %s: %r", state.id, state.request_headers)

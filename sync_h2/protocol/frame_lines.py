@@ -62,7 +62,7 @@ class FrameLines:
         """
         rest = iter(buffers)
         for buffer in rest:
-            if buffer == PREFACE:
+            if not buffer or buffer == PREFACE:  # padding of no octets is a buffer too
                 continue
             length, frame_type, flags, stream_id = parse_frame_header(buffer)
             pieces = [buffer[FRAME_HEADER_LENGTH:]]

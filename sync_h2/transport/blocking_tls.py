@@ -29,6 +29,10 @@ class BlockingTLSConnection:
     def __init__(self, sock: socket.socket, engine: TLSEngine) -> None:
         sock.setblocking(False)
         self._sock = sock
+        try:
+            self._peer_address: Any = sock.getpeername()
+        except OSError:  # it has gone already
+            self._peer_address = ""
         self._engine = engine
         self._engine_lock = threading.Lock()
         self._receiving = threading.Lock()
@@ -45,8 +49,10 @@ class BlockingTLSConnection:
         return self._engine.alpn_protocol
 
     def getpeername(self) -> Any:
-        """The peer's address as `socket.socket.getpeername` gives it."""
-        return self._sock.getpeername()
+        """The peer's address as `socket.socket.getpeername` gave it when the connection was new; `""` if it had gone by
+        then.
+        """
+        return self._peer_address
 
     def recv(self, size: int, timeout: float | None = None) -> bytes:
         """Wait for up to `size` bytes, and `timeout` seconds (None: for ever); `b""` is the end.

@@ -10,7 +10,15 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame
 
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from support.threads import eventually, waits
-from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, SessionClosed, SessionGoaway, StreamUnprocessed
+from sync_h2 import (
+    ConnectionLost,
+    ErrorCode,
+    HTTP2Error,
+    InvalidArgument,
+    SessionClosed,
+    SessionGoaway,
+    StreamUnprocessed,
+)
 from sync_h2.constants import SettingId
 
 
@@ -161,3 +169,17 @@ def test_a_server_that_gets_one_finishes_its_streams(background: Any) -> None:
         assert peer.expect(HeadersFrame, 1)
         assert peer.expect(DataFrame, 1).data == b"the rest"
         peer.until_end()
+
+
+def test_what_the_peer_says_in_goaway_commands_no_terminal_and_no_log() -> None:
+    with client_and_raw_server() as (session, peer):
+        stream = session.request()
+        peer.send(
+            GoAwayFrame(0, last_stream_id=1, error_code=ErrorCode.INTERNAL_ERROR, additional_data=b"a\n\x1b[2J\xff")
+        )
+        peer.close()
+        with pytest.raises(ConnectionLost) as caught:
+            stream.read()
+        said = str(caught.value.__cause__) + str(caught.value)
+        assert said.isprintable()
+        assert "a\\n\\x1b[2J" in said

@@ -362,6 +362,42 @@ def test_on_error_may_answer(tmp_path: Path, kind: str) -> None:
     assert isinstance(seen[0], expected)
 
 
+def test_on_error_must_be_a_function(path: Path) -> None:
+    def handler(stream: Any) -> None:
+        with pytest.raises(TypeError, match="on_error"):
+            stream.respond_with_file(path, on_error="404")
+        stream.end(b"usable")
+
+    with serving(handler) as (client, errors):
+        assert client.request().read() == b"usable"
+    assert errors == []
+
+
+def test_on_error_is_not_asked_for_a_stream_that_is_gone(path: Path) -> None:
+    def handler(stream: Any) -> None:
+        with pytest.raises(InvalidArgument, match="max_send_header_block_length"):
+            stream.respond_with_file(path, {"x": "y" * 5000}, on_error=asked.append)
+
+    asked: list[Exception] = []
+    with serving(handler, max_send_header_block_length=4000) as (client, errors), pytest.raises(StreamReset):
+        client.request().read()
+    assert asked == []
+    assert errors == []
+
+
+def test_a_failure_on_another_thread_leaves_nobody_waiting(tmp_path: Path, background: Any) -> None:
+    def handler(stream: Any) -> None:
+        failed = background(stream.respond_with_file, tmp_path / "missing")
+        assert isinstance(failed.exception(5), FileNotFoundError)
+        stream.detach()
+
+    with serving(handler) as (client, errors):
+        with pytest.raises(StreamReset) as caught:
+            client.request().read()
+        assert caught.value.code == ErrorCode.INTERNAL_ERROR
+    assert errors == []
+
+
 def test_on_error_gets_what_stat_check_raises(path: Path) -> None:
     def check(status: os.stat_result, headers: Any, span: Any) -> None:
         raise PermissionError("not for you")
@@ -386,6 +422,7 @@ def test_on_error_gets_what_stat_check_raises(path: Path) -> None:
         ({"length": "5"}, TypeError, "length"),
         ({"timeout": -1}, InvalidArgument, "timeout"),
         ({"timeout": "5"}, TypeError, "timeout"),
+        ({"stat_check": "none"}, TypeError, "stat_check"),
         ({"headers": {"bad name": "x"}}, InvalidArgument, "bad name"),
         ({"headers": {":status": 99}}, InvalidArgument, "status"),
     ],

@@ -574,3 +574,22 @@ def test_bodies_are_not_shown() -> None:
     assert "DATA" in text
     assert "secret" not in text
     assert "answer" not in text
+
+
+@pytest.mark.parametrize("strategy", ["max", "aligned"])
+def test_padded_frames_of_every_length(strategy: str) -> None:
+    """Padding of no octets is one of the cases."""
+    sizes = range(20)
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond()
+        for size in sizes:
+            stream.write(b"x" * size)
+        stream.end()
+
+    lines: list[str] = []
+    client, _ = pair(handler, server={"trace": lines.append}, padding_strategy=strategy)
+    with client:
+        assert len(client.request().read()) == sum(sizes)
+        eventually(lambda: any("END_STREAM" in line for line in lines if " sent DATA" in line))
+    assert sum(" sent DATA stream=1" in line for line in lines) == len(sizes)
