@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_what_the_peer_says_in_goaway_commands_no_terminal_and_no_log() -> None:
         peer.send(
             GoAwayFrame(0, last_stream_id=1, error_code=ErrorCode.INTERNAL_ERROR, additional_data=b"a\n\x1b[2J\xff")
         )
-        peer.close()
+        peer.sock.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionLost) as caught:
             stream.read()
         said = str(caught.value.__cause__) + str(caught.value)
