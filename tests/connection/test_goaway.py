@@ -181,6 +181,8 @@ def test_what_the_peer_says_in_goaway_commands_no_terminal_and_no_log() -> None:
         peer.sock.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionLost) as caught:
             stream.read()
-        said = str(caught.value.__cause__) + str(caught.value)
-        assert said.isprintable()
-        assert "a\\n\\x1b[2J" in said
+        lost = caught.value.__cause__
+        assert isinstance(lost, ConnectionLost)
+        assert isinstance(lost.__cause__, SessionGoaway)
+        assert str(lost.__cause__).isprintable()
+        assert "a\\n\\x1b[2J" in str(lost.__cause__)

@@ -144,7 +144,8 @@ def test_a_cancelled_pending_stream_is_closed() -> None:
 def test_a_pushed_stream_is_reserved_at_both_ends(ends: Any) -> None:
     stream, served = ends.exchange({})
     pushed = served.push_stream({":path": "/style.css"})
-    assert pushed.state == sync_h2.StreamState(STREAM_WINDOW, "reserved_local", False, True, 0, 16)
+    window = ends.server.local_settings.initial_window_size
+    assert pushed.state == sync_h2.StreamState(window, "reserved_local", False, True, 0, 16)
     received = stream.wait_push(timeout=10)
     assert received.state == sync_h2.StreamState(STREAM_WINDOW, "reserved_remote", True, False, 0, 16)
     pushed.end(b"body")
