@@ -34,9 +34,9 @@ def open_descriptors() -> dict[int, str]:
         path = f"{_DESCRIPTOR_FOLDER}/{name}"
         try:
             status = os.stat(path)
-        except OSError:  # the descriptor that listed the folder, closed by now
+            kind = os.readlink(path) if os.path.islink(path) else ""
+        except OSError:  # closed by now: the one that listed the folder, or another thread's
             continue
-        kind = os.readlink(path) if os.path.islink(path) else ""
         descriptors[int(name)] = f"{kind} (device {status.st_dev}, inode {status.st_ino})"
     return descriptors
 
