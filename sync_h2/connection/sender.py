@@ -41,15 +41,21 @@ class Sender:
         monitor: Monitor,
         transport: Transport,
         outbox: Outbox,
+        most_queued: int,
         on_local_end_locked: Callable[[StreamState], None],
         on_broken_locked: Callable[[ConnectionLost], None],
+        on_overflow: Callable[[], None],
     ) -> None:
         self._monitor = monitor
         self._transport = transport
         self._outbox = outbox
         self._scheduler = Scheduler()
+        # Bodies wait in their streams; but for headers nobody waits, so a peer that asks and never reads fills the
+        # outbox.
+        self._most_queued = most_queued
         self._on_local_end_locked = on_local_end_locked
         self._on_broken_locked = on_broken_locked
+        self._on_overflow = on_overflow
         # In the order in which they came: they have stream window, but the connection's is used up.
         self._blocked: dict[StreamState, None] = {}
         self._work = WaitQueue(monitor)
@@ -166,6 +172,8 @@ class Sender:
     def send_locked(self) -> None:
         """Frame what can be framed and give the kernel what it takes without blocking; the rest is the writer's."""
         if self._writer_active or self._held is not None:
+            if self._outbox.size > self._most_queued:
+                self._monitor.after_unlock(self._on_overflow)
             return
         if self.finished:
             self._outbox.clear()

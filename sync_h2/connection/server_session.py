@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from ..constants import MAX_STREAM_ID, ErrorCode
-from ..errors import HTTP2Error, InvalidArgument, InvalidState
+from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
 from ..protocol.limits import Limits
@@ -230,6 +230,8 @@ class ServerSession(Session):
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
                 logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+            elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
+                logger.warning("the handler of stream %s failed: %s", state.id, error)
             else:
                 logger.exception("the handler of stream %s failed", state.id)
         finally:
@@ -261,9 +263,7 @@ class ServerSession(Session):
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
         elif unanswered:
             if not failed:
-                self._monitor.after_unlock(
-                    lambda: logger.error("no handler answered stream %s: %r", state.id, state.request_headers)
-                )
+                self._monitor.after_unlock(partial(self._log_no_answer, state))
             stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
         elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
@@ -277,6 +277,11 @@ class ServerSession(Session):
     def _stream_closed_locked(self, state: StreamState) -> None:
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
+
+    def _log_no_answer(self, state: StreamState) -> None:
+        request = state.request_headers or Headers()
+        target = _printable(request.get(":path", request.get(":authority", "")))
+        logger.error('no handler answered stream %s: "%s %s"', state.id, state.request_method, target)
 
     def _log_access(self, state: StreamState) -> None:
         assert state.opened_at is not None and state.closed_at is not None

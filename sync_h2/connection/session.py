@@ -127,7 +127,15 @@ class SessionCore(Observable):
         self._trace = traced(trace, self._monitor, self.type)
         self._outbox = Outbox() if self._trace is None else TracedOutbox(self._trace)
         self._protocol = Connection(client=client, settings=settings, limits=limits, emit=self._outbox.put)
-        self._sender = Sender(self._monitor, transport, self._outbox, self._local_end_locked, self._write_failed_locked)
+        self._sender = Sender(
+            self._monitor,
+            transport,
+            self._outbox,
+            limits.max_session_memory // 2,
+            self._local_end_locked,
+            self._write_failed_locked,
+            self._nothing_is_read,
+        )
         self._sender.protocol = self._protocol
         self._dispatcher = Dispatcher(self._monitor)
         self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
@@ -439,6 +447,14 @@ class SessionCore(Observable):
         # What the peer said before it went may still be unread (its GOAWAY, the rest of a response): the reader
         # decides.
         self._watchdog.linger_locked()
+
+    def _nothing_is_read(self) -> None:
+        """More than we may hold waits to be sent; called with no lock held."""
+        with self._monitor, self._lock:
+            self._fail_locked(
+                ProtocolError("the peer does not read what it asked for", code=ErrorCode.ENHANCE_YOUR_CALM),
+                "max_session_memory",
+            )
 
     def _interrupted(self, error: BaseException) -> None:
         """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with

@@ -153,7 +153,7 @@ def _check_target(pseudo: dict[bytes, bytes], method: bytes, authority: bytes | 
         raise MalformedHeaders(":path is missing")
     if _forbidden_in_target(path):
         raise MalformedHeaders(f":path has a space or control character in it: {_shown(path)}")
-    if scheme in (b"http", b"https"):
+    if scheme.lower() in (b"http", b"https"):
         if not authority:
             raise MalformedHeaders("neither :authority nor host says whom the request is for")
         if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):

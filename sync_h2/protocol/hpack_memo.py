@@ -13,7 +13,9 @@ from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
 
 _MOST_REMEMBERED = 256
-_LONGEST_REMEMBERED = 2048  # octets; with the number above it bounds the memo's memory
+# These two bound, with the number above, the memo's memory: one octet of a block can stand for a field.
+_LONGEST_REMEMBERED = 2048  # octets
+_MOST_FIELDS = 64
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -56,7 +58,7 @@ class RememberingDecoder:
         fields = tuple(self._decoder.decode(block, raw=True))
         if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
             self._memo.clear()
-        elif len(block) <= _LONGEST_REMEMBERED:
+        elif len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
             self._memo[block] = fields
         return fields
 
@@ -86,6 +88,6 @@ class RememberingEncoder:
         block = self._encoder.encode(fields)
         if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
             self._memo.clear()
-        elif len(block) <= _LONGEST_REMEMBERED:
+        elif len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
             self._memo[key] = block
         return block

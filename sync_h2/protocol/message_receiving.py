@@ -159,7 +159,11 @@ class MessageReceiving(Sending):
             if block.end_stream:
                 raise MalformedHeaders(f"the informational response {status.decode()} ends the stream")
             stream.informational_count += 1
-            if stream.informational_count > _MOST_INFORMATIONAL:
+            stream.informational_size += sum([len(name) + len(value) + 32 for name, value in block.fields])
+            if (
+                stream.informational_count > _MOST_INFORMATIONAL
+                or stream.informational_size > self.limits.max_header_list_size
+            ):
                 return self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "too many informational responses")
             # Changes no state: the final response is still to come.
             return [InformationalReceived(stream_id, Headers.from_wire(block.fields))]

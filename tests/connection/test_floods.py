@@ -10,7 +10,7 @@ from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStre
 
 from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import Background, eventually
-from sync_h2 import ErrorCode
+from sync_h2 import ErrorCode, HTTP2Error, ProtocolError
 from sync_h2.constants import SettingId
 
 
@@ -142,3 +142,22 @@ def test_many_pings_at_once_are_answered_to_a_peer_that_reads() -> None:
         for number in range(2000):
             assert peer.expect(PingFrame).opaque_data == number.to_bytes(8, "big")
         assert not session.destroyed
+
+
+def test_headers_that_nobody_reads_end_the_session() -> None:
+    """Whoever sends headers does not wait, so a peer that asks and never reads would fill the memory."""
+    failed: list[Exception] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        try:
+            for number in range(10_000):  # each another, or compression would make little of them
+                stream.additional_headers({":status": 103, "link": f"{number:010}" * 200})
+        except HTTP2Error as error:
+            failed.append(error)
+            raise
+
+    with server_and_raw_client(handler, max_session_memory=1_000_000) as (session, peer):
+        peer.headers(1, REQUEST, end_stream=True)
+        eventually(lambda: failed)
+        assert session.destroyed
+        assert (type(failed[0]), failed[0].code) == (ProtocolError, ErrorCode.ENHANCE_YOUR_CALM)

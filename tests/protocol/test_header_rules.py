@@ -51,6 +51,11 @@ def test_good_requests(fields, result):
         (changed(b":method", b"G\tT"), ":method is not a token"),
         (changed(b":path", b""), ":path does not begin with a slash"),
         (changed(b":path", b"*"), ":path does not begin with a slash"),
+        (
+            [(b":method", b"GET"), (b":scheme", b"HTTP"), (b":authority", b"a"), (b":path", b"@other.example/")],
+            ":path does not begin with a slash",
+        ),
+        ([(b":method", b"GET"), (b":scheme", b"HTTPS"), (b":path", b"/")], "neither :authority nor host"),
         (changed(b":path", b"/\x7f"), ":path has a space or control character"),
         (changed(b":authority", b""), "neither :authority nor host"),
         (changed(b":authority", b"a b"), ":authority is not a host"),

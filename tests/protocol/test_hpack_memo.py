@@ -87,3 +87,15 @@ def test_the_memo_is_bounded():
     assert len(remembering._memo) <= 256
     assert len(encoder._memo) <= 256
     assert max(map(len, remembering._memo)) < 2048
+
+
+def test_a_block_of_very_many_fields_is_not_remembered():
+    """Each octet here stands for a field (index 2, ":method: GET"), which takes a hundred times the memory."""
+    decoder = RememberingDecoder(Decoder())
+    decoder.decode(b"\x82" * 64)
+    assert len(decoder._memo) == 1
+    decoder.decode(b"\x82" * 65)
+    assert len(decoder._memo) == 1
+    encoder = RememberingEncoder(Encoder())
+    encoder.encode([HeaderTuple(b":method", b"GET")] * 65)
+    assert not encoder._memo

@@ -359,6 +359,13 @@ def test_informational_responses_are_bounded():
     only_reset(endpoint, events, 1, ErrorCode.ENHANCE_YOUR_CALM)
 
 
+def test_informational_responses_are_bounded_by_the_size_of_a_header_list():
+    endpoint = asking(max_header_list_size=4000)
+    events = endpoint.receive(endpoint.headers(1, [(b":status", b"103"), (b"link", b"x" * 3000)]) * 2)
+    assert len(events) == 2
+    only_reset(endpoint, events[1:], 1, ErrorCode.ENHANCE_YOUR_CALM)
+
+
 def test_data_before_the_response_is_a_stream_error():
     endpoint = asking()
     events = endpoint.receive(data(1, b"abc"))

@@ -82,10 +82,18 @@ def test_an_exception_of_one_stream_leaves_the_others_alone(serving: Any) -> Non
 
 
 def test_no_answer_is_a_500(serving: Any, caplog: Any) -> None:
-    stream = serving(lambda stream, headers: None).request()
+    stream = serving(lambda stream, headers: None).request({":path": "/page", "authorization": "Bearer secret"})
     assert stream.wait_response()[":status"] == "500"
     assert stream.read() == b""
-    eventually(lambda: "no handler answered" in caplog.text)
+    eventually(lambda: 'no handler answered stream 1: "GET /page"' in caplog.text)
+    assert "secret" not in caplog.text
+
+
+def test_a_handler_that_waited_too_long_for_its_client_makes_one_line_in_the_log(serving: Any, caplog: Any) -> None:
+    stream = serving(lambda stream, headers: stream.read(timeout=0.01)).request({":method": "POST"})
+    assert stream.wait_response()[":status"] == "500"
+    eventually(lambda: "the handler of stream 1 failed: timed out" in caplog.text)
+    assert "Traceback" not in caplog.text
 
 
 def test_no_handler_is_an_answer_too(serving: Any) -> None:
