@@ -289,6 +289,7 @@ def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[t
         left = set(open_descriptors().items()) - set(descriptors_before.items())
         if not left or time.monotonic() > deadline:
             return [f"{target} is left" for _, target in left] + threads_left(threads_before)
+        time.sleep(0.001)  # for the threads that are to let go of it
 
 
 @pytest.mark.one_round
