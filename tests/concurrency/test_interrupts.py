@@ -243,7 +243,7 @@ CALLS = [
 
 
 @pytest.mark.one_round
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> None:
     client, server = pair(count_body)
@@ -293,7 +293,7 @@ def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[t
 
 
 @pytest.mark.one_round
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", ["connect", "serve_socket"])
 def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> None:
     """Nothing goes on with a connection whose caller never got the session."""
@@ -320,7 +320,7 @@ def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> Non
 
 
 @pytest.mark.one_round
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", ["start", "close", "with"])
 def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
     """A server can be closed from another thread whatever was interrupted."""
@@ -408,7 +408,7 @@ def exchange_everything(client: Any) -> object:
 
 
 @pytest.mark.one_round
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = TracedReader(monkeypatch, side)
