@@ -52,6 +52,8 @@ def serialized_origin(source: object) -> str:
         raise InvalidArgument(f"{url!r} gives no origin: {error}") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise InvalidArgument(f"{url!r} gives no origin: it is no URL like https://host[:port]")
+    if "[" in parts.netloc and ":" not in parts.hostname:  # which urlsplit lets through before Python 3.11
+        raise InvalidArgument(f"{url!r} gives no origin: brackets are for IPv6 addresses")
     origin = f"{parts.scheme}://{_serialized_host(parts.hostname)}"
     return origin if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{origin}:{port}"
 
