@@ -52,7 +52,7 @@ def connect(
     choose `h2`, and `InvalidArgument`.
     """
     check_trace(trace)
-    bounds, values = configuration(Limits.for_client(**limits), settings)
+    bounds, values = configuration(Limits.for_client(**limits), settings, server=False)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
     if scheme == "https":

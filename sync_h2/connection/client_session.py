@@ -120,7 +120,7 @@ class ClientSession(Session):
         priority = check_priority(exclusive, parent, weight)
         check_timeout(timeout)
 
-        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.weight = weight
         state.request_method = method
         state.sent_headers = request_headers
@@ -299,7 +299,7 @@ class ClientSession(Session):
             # RFC 9113 section 8.4: a server pushes for what it is authoritative for.
             self._protocol.reset(event.promised_stream_id, ErrorCode.PROTOCOL_ERROR)
             return
-        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.id = event.promised_stream_id
         state.is_push = True
         state.request_headers = event.headers

@@ -14,6 +14,18 @@ LEAST_WINDOW = 16 * 1024
 CONNECTION_WINDOW = 8 * 1024 * 1024
 
 
+def first_stream_window(max_memory: int, max_streams: int, *, server: bool) -> int:
+    """The size that a stream's window begins with, unless the user chooses one.
+
+    A server's streams may have to wait for a handler. What they hold unread meanwhile must not stop the data of those
+    that are read: all of it fits into the half of the memory up to which the connection's credit is given back (see
+    inbound_flow.py).
+    """
+    if not server:
+        return STREAM_WINDOW
+    return min(STREAM_WINDOW, max(max_memory // 2 // max(max_streams, 1), LEAST_WINDOW))
+
+
 class ReceiveWindow:
     """One window's size and the credit that is owed. `grows_to` is the size up to which `credit` may double it."""
 

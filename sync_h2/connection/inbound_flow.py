@@ -7,7 +7,7 @@ the session's lock.
 
 from __future__ import annotations
 
-from ..constants import DEFAULT_WINDOW_SIZE
+from ..constants import DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW_SIZE
 from ..protocol.connection import Connection
 from .flow_control import CONNECTION_WINDOW, LEAST_WINDOW, ReceiveWindow
 from .outbox import Outbox
@@ -66,8 +66,8 @@ class InboundFlow:
         """`count` bytes of a stream's window are used up for good: they were read, or were padding."""
         if count and not state.remote_ended and not state.closed:
             assert state.id is not None
-            # Less than an eighth waiting: the reader keeps up, so the window is what limits it.
-            keeps_up = state.unread * 8 <= state.window.size
+            # Little waits, a frame or an eighth of the window: the reader keeps up, so the window is what limits it.
+            keeps_up = state.unread <= max(DEFAULT_MAX_FRAME_SIZE, state.window.size // 8)
             increment = state.window.credit(count, self._protocol.inbound_window(state.id), grow=keeps_up)
             if increment:
                 self._protocol.open_window(state.id, increment)

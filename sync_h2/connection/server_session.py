@@ -155,7 +155,7 @@ class ServerSession(Session):
     # -- requests
 
     def _new_stream_locked(self, stream_id: int, headers: Headers | None) -> StreamState:
-        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._stream_window)
+        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.id = stream_id
         if headers is not None:
             state.request_headers = headers

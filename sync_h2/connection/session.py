@@ -13,7 +13,7 @@ Who may touch what:
   `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end in `_locked`;
   those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
-  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`.
+  `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`, `_first_window`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
   writer alone. `_fate` is written under the lock, and read by the reader when nobody is left who could write.
 
@@ -60,7 +60,7 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import format_address
 from ..transport.transport import Transport
-from .flow_control import STREAM_WINDOW
+from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow, first_stream_window
 from .inbound_flow import InboundFlow
 from .keeper import Keeper
 from .limit_log import log_limit
@@ -148,7 +148,12 @@ class SessionCore(Observable):
         self._settings_sent = SettingsSent(self._monitor)
         self._inbound = InboundFlow(self._protocol, self._outbox, self._sender, limits.max_session_memory)
         # What new streams count on; a value in SETTINGS that are not acknowledged yet counts already.
-        self._stream_window = STREAM_WINDOW if settings.initial_window_size is None else settings.initial_window_size
+        self._first_window = first_stream_window(
+            limits.max_session_memory, limits.max_concurrent_streams, server=not client
+        )
+        self._stream_window = (
+            self._first_window if settings.initial_window_size is None else settings.initial_window_size
+        )
 
         self._closing = False  # no new streams
         self._draining = False  # a server between its two GOAWAYs
@@ -281,6 +286,11 @@ class SessionCore(Observable):
         self._listeners.emit_locked("timeout")
 
     # -- state of streams
+
+    def _receive_window(self) -> ReceiveWindow:
+        """Of a new stream; it may grow, unless its size is one that the user chose."""
+        size = self._stream_window
+        return ReceiveWindow(size, LARGEST_STREAM_WINDOW if size == self._first_window else size)
 
     def _opened_locked(self, state: StreamState) -> None:
         """A stream has got its id: it is open, or promised."""

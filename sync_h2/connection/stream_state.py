@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import HTTP2Error
 from ..protocol.headers import EncodableFields
-from .flow_control import LARGEST_STREAM_WINDOW, STREAM_WINDOW, ReceiveWindow
+from .flow_control import ReceiveWindow
 from .listeners import Listeners
 from .receive_buffer import ReceiveBuffer
 from .scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT
@@ -137,7 +137,7 @@ class StreamState:
         "sent_bytes",
     )
 
-    def __init__(self, monitor: Monitor, listeners: Listeners, window_size: int) -> None:
+    def __init__(self, monitor: Monitor, listeners: Listeners, window: ReceiveWindow) -> None:
         self.id: int | None = None
         self.handle: weakref.ref[Stream] | None = None  # kept for its callback
         self.request_method = "GET"
@@ -152,8 +152,7 @@ class StreamState:
         self.buffer = ReceiveBuffer()
         self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival
-        # A size that the user chose is kept to.
-        self.window = ReceiveWindow(window_size, LARGEST_STREAM_WINDOW if window_size == STREAM_WINDOW else window_size)
+        self.window = window
         self.remote_ended = False
         self.ended_with_headers = False
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from ..connection.configuration import server_configuration
+from ..connection.configuration import configuration
 from ..connection.listeners import Listener
 from ..connection.origins import HasOrigin, serialized_origin
 from ..connection.server_session import Handler, ServerSession
@@ -121,7 +121,7 @@ def _server_options(
     limits: Mapping[str, Any],
 ) -> dict[str, Any]:
     check_trace(trace)
-    bounds, values = server_configuration(Limits.for_server(**limits), settings)
+    bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
     functions = dict(listeners or {})
     if handler is not None:
         _check_handler(handler)
@@ -199,7 +199,7 @@ def serve_socket(
     check_trace(trace)
     if handler is not None:
         _check_handler(handler)
-    bounds, values = server_configuration(Limits.for_server(**limits), settings)
+    bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
     try:
         if context is None:
             transport = Transport(sock)

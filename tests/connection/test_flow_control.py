@@ -266,3 +266,24 @@ def test_settings_with_a_window_beyond_the_largest_are_an_error() -> None:
         peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: 2**31}))
         assert peer.farewell().error_code == ErrorCode.FLOW_CONTROL_ERROR
         assert session.destroyed
+
+
+@pytest.mark.parametrize("receiver", ["client", "server"])
+def test_a_window_grows_for_a_reader_that_keeps_up(ends: Any, background: Any, receiver: str) -> None:
+    stream, served = ends.exchange()
+    served.respond()
+    reading, writing = (stream, served) if receiver == "client" else (served, stream)
+    first = reading.state.local_window_size
+    sent = background(writing.end, bytes(20_000_000))
+    assert sum(map(len, reading)) == 20_000_000
+    sent.result(10)
+    assert reading._state.window.size > first
+
+
+def test_a_window_of_the_users_stays_as_it_is(open_ends: Any, background: Any) -> None:
+    ends = open_ends(settings={"initial_window_size": 100_000})
+    stream, served = ends.exchange()
+    sent = background(stream.end, bytes(5_000_000))
+    assert sum(map(len, served)) == 5_000_000
+    sent.result(10)
+    assert served._state.window.size == 100_000
