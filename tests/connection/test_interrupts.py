@@ -67,6 +67,7 @@ def test_a_read_that_is_interrupted_loses_nothing(ends: Any, interrupt: Any, cal
 
 def test_a_write_that_is_interrupted_is_withdrawn(ends: Any, interrupt: Any) -> None:
     stream, served = ends.exchange()
+    eventually(lambda: not ends.server.pending_settings_ack)
     window = ends.server.local_settings["initial_window_size"]
     interrupt()
     with pytest.raises(KeyboardInterrupt):

@@ -144,6 +144,7 @@ def test_a_cancelled_pending_stream_is_closed() -> None:
 def test_a_pushed_stream_is_reserved_at_both_ends(ends: Any) -> None:
     stream, served = ends.exchange({})
     pushed = served.push_stream({":path": "/style.css"})
+    eventually(lambda: not ends.server.pending_settings_ack)
     window = ends.server.local_settings.initial_window_size
     assert pushed.state == sync_h2.StreamState(window, "reserved_local", False, True, 0, 16)
     received = stream.wait_push(timeout=10)

@@ -52,6 +52,7 @@ def test_files_use_the_sessions_timeouts(plain_connections: Connections, role: s
     with pytest.raises(TimeoutError) as raised:
         ours.wfile.write(bytes(1_000_000))
     assert isinstance(raised.value, Timeout)
+    eventually(lambda: not theirs.session.pending_settings_ack)
     assert raised.value.bytes_written == theirs.session.local_settings.initial_window_size
     theirs.write(b"x")
     assert ours.rfile.read(1) == b"x"
