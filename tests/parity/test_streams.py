@@ -17,6 +17,7 @@ from hyperframe.frame import HeadersFrame, RstStreamFrame
 from support.certificates import Certificate
 from support.connections import Connections, Ends
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
+from support.threads import eventually
 from sync_h2 import (
     ErrorCode,
     InvalidState,
