@@ -45,7 +45,7 @@ def trickle(peer: RawPeer, octets: bytes, between: float = 0.05) -> None:
 @pytest.mark.parametrize("octets", [b"", PREFACE + SettingsFrame(0).serialize()], ids=["silent", "slow"])
 def test_a_preface_that_does_not_come(start: Callable[..., Victim], octets: bytes) -> None:
     victim = start(handshake_timeout=SOON)
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         peers = [Attacker(victim.dial(), client=True) for _ in range(COUNT)]
         trickle(peers[0], octets)
         for peer in peers:
@@ -54,7 +54,7 @@ def test_a_preface_that_does_not_come(start: Callable[..., Victim], octets: byte
 
 def test_a_tls_handshake_that_does_not_come(start: Callable[..., Victim]) -> None:
     victim = start(tls=True, handshake_timeout=SOON)
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         socks = [victim.dial() for _ in range(COUNT)]
         for sock in socks:
             assert sock.recv(1) == b""
@@ -67,7 +67,7 @@ def test_a_tls_handshake_that_does_not_come(start: Callable[..., Victim]) -> Non
 )
 def test_headers_that_do_not_end(start: Callable[..., Victim], octets: bytes) -> None:
     victim = start(header_timeout=SOON)
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         peers = [victim.attacker() for _ in range(COUNT)]
         for peer in peers:
             peer.blast(octets[:10])
@@ -79,7 +79,7 @@ def test_headers_that_do_not_end(start: Callable[..., Victim], octets: bytes) ->
 def test_bodies_that_do_not_come(start: Callable[..., Victim]) -> None:
     """Their handlers get a timeout, and the streams are reset; the connections live on."""
     victim = start(read_timeout=SOON)
-    with victim.watched(connections=3, handlers=3 * 10, cpu_seconds=5):
+    with victim.watched(connections=3, handlers=3 * 10, cpu_seconds=20):
 
         def attack(peer: Attacker) -> list[int]:
             for stream_id in range(1, 20, 2):

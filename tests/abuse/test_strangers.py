@@ -28,7 +28,7 @@ def everything(sock: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("octets", [b"", b"\x00", b"PR", b"GET", b"\x16\x03\x01"])
 def test_a_few_octets_and_gone(victim: Victim, octets: bytes) -> None:
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             sock = victim.dial()
             sock.sendall(octets)
@@ -38,7 +38,7 @@ def test_a_few_octets_and_gone(victim: Victim, octets: bytes) -> None:
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01", b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_few_octets_to_a_tls_port_and_gone(start: Callable[..., Victim], octets: bytes) -> None:
     victim = start(tls=True)
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             sock = victim.dial()
             sock.sendall(octets)
@@ -47,7 +47,7 @@ def test_a_few_octets_to_a_tls_port_and_gone(start: Callable[..., Victim], octet
 
 def test_tls_without_alpn(start: Callable[..., Victim], without_alpn: ssl.SSLContext) -> None:
     victim = start(tls=True)
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             with victim.dial() as sock:
                 try:
@@ -58,7 +58,7 @@ def test_tls_without_alpn(start: Callable[..., Victim], without_alpn: ssl.SSLCon
 
 
 def test_http_1_to_a_port_of_http_2(victim: Victim) -> None:
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             with victim.dial() as sock:
                 sock.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -66,7 +66,7 @@ def test_http_1_to_a_port_of_http_2(victim: Victim) -> None:
 
 
 def test_tls_to_a_port_without(victim: Victim, without_alpn: ssl.SSLContext) -> None:
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             with victim.dial() as sock, pytest.raises((ssl.SSLError, OSError)):
                 without_alpn.wrap_socket(sock, server_hostname="localhost")
@@ -83,7 +83,7 @@ CUTS = {
 
 @pytest.mark.parametrize("octets", CUTS.values(), ids=CUTS.keys())
 def test_a_tcp_reset_in_mid_frame(victim: Victim, octets: bytes) -> None:
-    with victim.watched(connections=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             peer = Attacker(victim.dial(), client=True)
             peer.blast(octets)
@@ -91,7 +91,7 @@ def test_a_tcp_reset_in_mid_frame(victim: Victim, octets: bytes) -> None:
 
 
 def test_a_tcp_reset_in_mid_body(victim: Victim) -> None:
-    with victim.watched(connections=COUNT, handlers=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, handlers=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             peer = victim.attacker()
             peer.headers(1, UPLOADING)
@@ -101,7 +101,7 @@ def test_a_tcp_reset_in_mid_body(victim: Victim) -> None:
 
 
 def test_a_tcp_reset_in_mid_response(victim: Victim) -> None:
-    with victim.watched(connections=COUNT, handlers=COUNT, cpu_seconds=5):
+    with victim.watched(connections=COUNT, handlers=COUNT, cpu_seconds=20):
         for _ in range(COUNT):
             peer = victim.attacker()
             peer.headers(1, (*REQUEST[:3], (":path", "/big/100000000")), end_stream=True)
