@@ -226,10 +226,11 @@ def test_destroy_with_an_error_tells_everybody(ends: Any, background: Any) -> No
 )
 def test_destroy_says_why(arguments: Any, code: int) -> None:
     with client_and_raw_server() as (session, peer):
-        session.request()
+        stream = session.request()
         session.destroy(**arguments)
         goaway = peer.farewell()
         assert goaway.error_code == code
+        assert stream.destroyed
 
 
 def test_destroy_reaches_a_peer_that_is_still_sending() -> None:
