@@ -184,7 +184,6 @@ def test_a_peer_that_requests_much_and_never_reads(start: Callable[..., Victim])
         peer.blast(WindowUpdateFrame(0, 2**31 - 1 - 65_535))
         for stream_id in range(1, 200, 2):
             peer.headers(stream_id, big(10_000_000), end_stream=True)
-        time.sleep(0.5)  # nothing tells a peer that does not read that the server is stuck
 
     with victim.watched(handlers=32):
         victim.attack(attack, settings=windows, receive_buffer=4096)

@@ -100,28 +100,16 @@ def test_any_2xx_begins_a_tunnel(status: int) -> None:
 # -- the end of one direction, and of both
 
 
-def test_the_client_ends_its_side_first(tunnel: Any) -> None:
-    stream, served = tunnel
-    stream.end(b"that was all")
-    assert served.read() == b"that was all"
-    assert not served.closed
-    served.write(b"not ")
-    assert stream.read(4) == b"not "
-    served.end(b"for me")
-    assert stream.read() == b"for me"
-    for end in tunnel:
-        assert (end.wait_closed(5), end.aborted) == (0, False)
-
-
-def test_the_server_ends_its_side_first(tunnel: Any) -> None:
-    stream, served = tunnel
-    served.end(b"that was all")
-    assert stream.read() == b"that was all"
-    assert not stream.closed
-    stream.write(b"not ")
-    assert served.read(4) == b"not "
-    stream.end(b"for me")
-    assert served.read() == b"for me"
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_one_side_ends_first(tunnel: Any, first: str) -> None:
+    near, far = tunnel if first == "client" else reversed(tunnel)
+    near.end(b"that was all")
+    assert far.read() == b"that was all"
+    assert not far.closed
+    far.write(b"not ")
+    assert near.read(4) == b"not "
+    far.end(b"for me")
+    assert near.read() == b"for me"
     for end in tunnel:
         assert (end.wait_closed(5), end.aborted) == (0, False)
 

@@ -65,6 +65,13 @@ def serving(handler: Callable[[Any], None], **options: Any) -> Iterator[tuple[An
     eventually(lambda: server.destroyed and not running)
 
 
+def stays_usable(handler: Callable[[Any], None]) -> None:
+    """The stream that `handler` was refused something on takes its answer, "usable"."""
+    with serving(handler) as (client, errors):
+        assert client.request().read() == b"usable"
+    assert errors == []
+
+
 @contextmanager
 def descriptor_of(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY)
@@ -368,9 +375,7 @@ def test_on_error_must_be_a_function(path: Path) -> None:
             stream.respond_with_file(path, on_error="404")
         stream.end(b"usable")
 
-    with serving(handler) as (client, errors):
-        assert client.request().read() == b"usable"
-    assert errors == []
+    stays_usable(handler)
 
 
 def test_on_error_is_not_asked_for_a_stream_that_is_gone(path: Path) -> None:
@@ -439,9 +444,7 @@ def test_bad_arguments(
                 stream.respond_with_fd(descriptor, **arguments)
         stream.end(b"usable")
 
-    with serving(handler) as (client, errors):
-        assert client.request().read() == b"usable"
-    assert errors == []
+    stays_usable(handler)
 
 
 @pytest.mark.parametrize("fd", [-1, 2**40])
@@ -451,9 +454,7 @@ def test_a_number_that_no_descriptor_has(fd: int) -> None:
             stream.respond_with_fd(fd)
         stream.end(b"usable")
 
-    with serving(handler) as (client, errors):
-        assert client.request().read() == b"usable"
-    assert errors == []
+    stays_usable(handler)
 
 
 @pytest.mark.parametrize("what", [None, object(), "name", b"name", 1.5])
@@ -465,9 +466,7 @@ def test_what_is_no_descriptor(what: Any) -> None:
             stream.respond_with_file(object())
         stream.end(b"usable")
 
-    with serving(handler) as (client, errors):
-        assert client.request().read() == b"usable"
-    assert errors == []
+    stays_usable(handler)
 
 
 def test_only_one_response(path: Path) -> None:
