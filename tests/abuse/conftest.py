@@ -7,14 +7,13 @@ import ssl
 import pytest
 
 from support.certificates import Certificate
-from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
+from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
 from support.threads import background
 from support.victim import start, victim
 
 __all__ = [
     "background",
     "pytest_collection_modifyitems",
-    "pytest_configure",
     "pytest_generate_tests",
     "start",
     "stress_round",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.blocking import blocked
 from support.connections import connections, plain_connections, tls_connections, tls_contexts
 from support.lock_rules import keep_lock_rules, lock_rules
-from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
+from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
 from support.threads import background
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "lock_rules",
     "plain_connections",
     "pytest_collection_modifyitems",
-    "pytest_configure",
     "pytest_generate_tests",
     "stress_round",
     "tls_connections",

@@ -12,6 +12,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame
 
+from support.leaks import check_threads_end
 from support.lock_rules import inside_a_critical_section
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from support.threads import PATIENCE, Background, eventually
@@ -205,7 +207,7 @@ def test_a_collection_under_the_lock(where: str, dropped: Dropped, monkeypatch: 
     client.close(timeout=PATIENCE)
     server.close(timeout=PATIENCE)
     timers_are_through()
-    eventually(lambda: set(threading.enumerate()) <= threads_before)
+    check_threads_end(threads_before, time.monotonic() + PATIENCE)
     assert dropped.count("stream") >= VICTIMS
 
 
@@ -393,7 +395,7 @@ def test_a_dropped_session_closes_its_connection(dropped: Dropped) -> None:
     with far:
         while far.recv(65_536):
             pass
-    eventually(lambda: set(threading.enumerate()) <= threads_before)
+    check_threads_end(threads_before, time.monotonic() + PATIENCE)
     assert dropped.count("session was dropped") == 1
 
 

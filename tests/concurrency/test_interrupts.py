@@ -2,15 +2,14 @@
 
 A trace function raises at one line of the package, the n-th time that line is run. Afterwards the session either goes
 on rightly, which an exchange from another thread shows, or has ended with a clear error; nothing hangs, and no thread
-and no descriptor is left. With SYNC_H2_STRESS=1 every line is struck, the first and the last time it is run; otherwise
-a sample.
+and no descriptor is left. With SYNC_H2_STRESS=1 every line is struck, the first and the last time it is run, a part of
+them in each round; otherwise a sample.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import socket
 import sys
 import threading
@@ -24,13 +23,13 @@ from typing import Any
 import pytest
 
 from support.leaks import open_descriptors
+from support.stress import ROUNDS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import ErrorCode, HTTP2Error, Session, connect, create_server, serve_socket
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 
-STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
 SAMPLE = 80
 """How many of the lines of one call are struck without SYNC_H2_STRESS."""
 MOST_FAILURES = 5
@@ -38,13 +37,12 @@ BOUND = 4.0
 """Seconds for what takes milliseconds: what takes longer hangs."""
 
 
-def strikes(lines: Counter[Line]) -> Iterator[tuple[Line, int]]:
-    """The lines to strike, with the occurrence: of all of them, or of a sample that depends on the lines alone."""
+def strikes(lines: Counter[Line], stress_round: int | None) -> Iterator[tuple[Line, int]]:
+    """The lines to strike, with the occurrence: those of this round, or of a sample that depends on the lines alone."""
     ordered = sorted(lines)
-    if STRESS:
-        for line in ordered:
-            for occurrence in sorted({1, lines[line]}):
-                yield line, occurrence
+    if stress_round is not None:
+        every = [(line, occurrence) for line in ordered for occurrence in sorted({1, lines[line]})]
+        yield from every[stress_round::ROUNDS]
         return
     step = -(-len(ordered) // SAMPLE)
     for index in range(len(ordered) % step, len(ordered), step):
@@ -242,10 +240,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", CALLS)
-def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> None:
+def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call], stress_round: int | None) -> None:
     client, server = pair(count_body)
     counting = Tracer()
     counting.run(call(client))
@@ -255,7 +252,7 @@ def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> No
 
     failures = Failures()
     struck = 0
-    for line, occurrence in strikes(counting.lines):
+    for line, occurrence in strikes(counting.lines, stress_round):
         threads_before = set(threading.enumerate())
         client, server = pair(count_body)
         operation = call(client)
@@ -271,7 +268,7 @@ def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call]) -> No
         del operation
         failures.add(line, occurrence, wrong + what_is_wrong(client, server, threads_before))
     failures.check()
-    assert struck > 10
+    assert struck > (10 if stress_round is None else 0)
 
 
 def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[threading.Thread]) -> list[str]:
@@ -292,10 +289,9 @@ def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[t
         time.sleep(0.001)  # for the threads that are to let go of it
 
 
-@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", ["connect", "serve_socket"])
-def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> None:
+def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str, stress_round: int | None) -> None:
     """Nothing goes on with a connection whose caller never got the session."""
     server = create_server(count_body)
     server.start()
@@ -314,15 +310,14 @@ def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str) -> Non
         counting = Tracer()
         assert strike(counting) == []
         failures = Failures()
-        for line, occurrence in strikes(counting.lines):
+        for line, occurrence in strikes(counting.lines, stress_round):
             failures.add(line, occurrence, strike(Tracer(line, occurrence)))
         failures.check()
 
 
-@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", ["start", "close", "with"])
-def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
+def test_an_interrupt_at_every_line_of_a_servers_calls(call: str, stress_round: int | None) -> None:
     """A server can be closed from another thread whatever was interrupted."""
 
     def strike(tracer: Tracer) -> list[str]:
@@ -354,7 +349,7 @@ def test_an_interrupt_at_every_line_of_a_servers_calls(call: str) -> None:
     counting = Tracer()
     assert strike(counting) == []
     failures = Failures()
-    for line, occurrence in strikes(counting.lines):
+    for line, occurrence in strikes(counting.lines, stress_round):
         failures.add(line, occurrence, strike(Tracer(line, occurrence)))
     failures.check()
 
@@ -407,10 +402,11 @@ def exchange_everything(client: Any) -> object:
     return bytes(body)
 
 
-@pytest.mark.one_round
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("side", ["client", "server"])
-def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_at_every_line_of_the_reader(
+    side: str, monkeypatch: pytest.MonkeyPatch, stress_round: int | None
+) -> None:
     reader = TracedReader(monkeypatch, side)
     client, server = pair(answer_with_everything)
     assert outcome(partial(exchange_everything, client)) == b"200000\n"
@@ -421,7 +417,7 @@ def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest
 
     failures = Failures()
     struck = 0
-    for line, occurrence in strikes(lines):
+    for line, occurrence in strikes(lines, stress_round):
         threads_before = set(threading.enumerate())
         reader.tracer = Tracer(line, occurrence, MemoryError)
         client, server = pair(answer_with_everything)
@@ -433,7 +429,7 @@ def test_an_exception_at_every_line_of_the_reader(side: str, monkeypatch: pytest
         struck += reader.tracer.struck is not None
         failures.add(line, occurrence, wrong)
     failures.check()
-    assert struck > 10
+    assert struck > (10 if stress_round is None else 0)
 
 
 def test_a_listener_that_exits_ends_only_itself(caplog: pytest.LogCaptureFixture) -> None:

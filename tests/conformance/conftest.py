@@ -20,7 +20,7 @@ from support.conversations import (
     server_conversation,
 )
 from support.lock_rules import keep_lock_rules, lock_rules
-from support.stress import pytest_collection_modifyitems, pytest_configure, pytest_generate_tests, stress_round
+from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
 from support.threads import background
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "keep_lock_rules",
     "lock_rules",
     "pytest_collection_modifyitems",
-    "pytest_configure",
     "pytest_generate_tests",
     "stress_round",
     "tls_connections",

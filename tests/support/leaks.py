@@ -59,6 +59,13 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name}{' (daemon)' if thread.daemon else ''}:\n{stack}"
 
 
+def check_threads_end(before: set[threading.Thread], deadline: float) -> None:
+    """Wait for the threads that are not in `before`; fails with the stacks of those that outlive `deadline`."""
+    threads = _wait_for_threads_to_end(before, deadline)
+    if threads:
+        pytest.fail("threads are left behind\n" + "\n".join(map(_describe, threads)), pytrace=False)
+
+
 def pytest_collection_finish() -> None:
     """What is there before the first test stays: to look through it after each would take most of the suite's time."""
     gc.collect()
@@ -83,10 +90,7 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.node.stash.get(_call_failed, False):
         return  # the traceback of the failure keeps objects alive, and the failure is what should be read
-    deadline = time.monotonic() + GRACE_SECONDS
-    threads = _wait_for_threads_to_end(threads_before, deadline)
-    if threads:
-        pytest.fail("the test left threads behind\n" + "\n".join(map(_describe, threads)), pytrace=False)
+    check_threads_end(threads_before, time.monotonic() + GRACE_SECONDS)
     # Unreachable objects warn here (ResourceWarning is an error), not in a later test.
     gc.collect()
     opened = {item for item in open_descriptors().items() if item not in descriptors_before.items()}

@@ -1,7 +1,7 @@
 """The soak of races: with SYNC_H2_STRESS=1 the tests that use this run 20 times over, in rounds, while threads switch
 as often as the interpreter can make them.
 
-A test that goes through all its cases by itself says `@pytest.mark.one_round`.
+A test with more cases than a round has time for asks for the fixture `stress_round` and takes a part in each round.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ ROUNDS = 20
 _SWITCH_INTERVAL = 1e-6
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "one_round: under SYNC_H2_STRESS=1 this test runs once all the same")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if STRESS and metafunc.definition.get_closest_marker("one_round") is None:
+    if STRESS:
         metafunc.parametrize("stress_round", range(ROUNDS), ids="round{}".format, indirect=True)
 
 
@@ -37,12 +33,12 @@ def _round(item: pytest.Item) -> int:
 
 
 @pytest.fixture(autouse=True)
-def stress_round() -> Iterator[None]:
-    """One round of a test."""
+def stress_round(request: pytest.FixtureRequest) -> Iterator[int | None]:
+    """The number of the round that a test runs in; None without SYNC_H2_STRESS."""
     if not STRESS:
-        yield
+        yield None
         return
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    yield
+    yield request.param
     sys.setswitchinterval(interval)
