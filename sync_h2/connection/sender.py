@@ -30,6 +30,8 @@ logger = logging.getLogger("sync_h2.connection")
 
 LARGEST_FRAME = 64 * 1024
 """What we put into one DATA frame when the peer allows it: larger ones only make other streams wait."""
+_MOST_DEFERRED = 32
+"""How often `send_soon_locked` leaves what there is for a later send, at most."""
 _LINGER = 2.0  # seconds for which an idle writer thread waits for more
 
 
@@ -45,6 +47,7 @@ class Sender:
         on_local_end_locked: Callable[[StreamState], None],
         on_broken_locked: Callable[[ConnectionLost], None],
         on_overflow: Callable[[], None],
+        more_is_coming_locked: Callable[[], bool],
     ) -> None:
         self._monitor = monitor
         self._transport = transport
@@ -56,6 +59,8 @@ class Sender:
         self._on_local_end_locked = on_local_end_locked
         self._on_broken_locked = on_broken_locked
         self._on_overflow = on_overflow
+        self._more_is_coming_locked = more_is_coming_locked
+        self.deferred_locked = 0  # calls of `send_soon_locked` since the last send
         # In the order in which they came: they have stream window, but the connection's is used up.
         self._blocked: dict[StreamState, None] = {}
         self._work = WaitQueue(monitor)
@@ -171,6 +176,7 @@ class Sender:
 
     def send_locked(self) -> None:
         """Frame what can be framed and give the kernel what it takes without blocking; the rest is the writer's."""
+        self.deferred_locked = 0
         if self._writer_active or self._held is not None:
             if self._outbox.size > self._most_queued:
                 self._monitor.after_unlock(self._on_overflow)
@@ -193,6 +199,24 @@ class Sender:
                 return
         if self._finishing:
             self._finish_now_locked()
+
+    def send_soon_locked(self) -> None:
+        """As `send_locked`; but where handlers are about to send more on this session, frame what can be framed and
+        leave it to the next send, at the latest when the last of them begins or a few milliseconds have passed.
+
+        A send is a system call and gives the interpreter away, which costs about as much as a small response.
+        """
+        if (
+            self.deferred_locked < _MOST_DEFERRED
+            and not self._writer_active
+            and self._held is None
+            and self._more_is_coming_locked()
+        ):
+            self._pump_locked()
+            if self._outbox.size < LARGEST_FRAME:
+                self.deferred_locked += 1
+                return
+        self.send_locked()
 
     def _wrap_locked(self) -> None:
         if self._said_goodbye:

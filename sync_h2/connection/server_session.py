@@ -54,8 +54,10 @@ class Host(Protocol):
     def _handlers(self) -> list[Handler]:
         """The functions that a new stream is given to."""
 
-    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
-        """Run `job` on the pool, some time; never blocks."""
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
+        """Run `job` on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every few
+        milliseconds until then.
+        """
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         """Whether a thread that runs jobs has to stay for this session; its end takes that back."""
@@ -94,6 +96,8 @@ class ServerSession(Session):
         self._jobs = 0
         self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
+        self._waiting_handlers = 0  # jobs that no thread has begun yet
+        self._pool_watched = False  # `_handlers_wait` is called while there are some
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 
@@ -184,14 +188,16 @@ class ServerSession(Session):
         state.remote_ended = state.ended_with_headers = event.end_stream
         self._jobs += 1
         state.has_job = True
+        self._waiting_handlers += 1
         stream = ServerStream(self, state)
         self._monitor.after_unlock(partial(self._submit, stream, event.headers))
 
     def _submit(self, stream: ServerStream, headers: Headers) -> None:
         try:
-            self._host._submit(self, partial(self._handle, stream, headers))
+            self._pool_watched = self._host._submit(self, partial(self._handle, stream, headers))
         except Exception:
             with self._monitor, self._lock:
+                self._handler_begins_locked()
                 wanted = (
                     not stream._state.closed
                 )  # the session, and with it its pool, may have ended before this was run
@@ -217,6 +223,7 @@ class ServerSession(Session):
         thread = threading.get_ident()
         functions: list[Callable[..., object]] = list(self._host._handlers())
         with self._monitor, self._lock:
+            self._handler_begins_locked()
             if state.closed:
                 functions = []
             else:
@@ -239,6 +246,20 @@ class ServerSession(Session):
                 self._job_done_locked(state)
                 self._handler_threads.discard(thread)
                 self._finish_locked(stream, failed)
+
+    def _handler_begins_locked(self) -> None:
+        self._waiting_handlers -= 1
+        if not self._waiting_handlers and self._sender.deferred_locked:
+            self._sender.send_locked()
+
+    def _handlers_wait(self) -> None:
+        """The pool has no thread for some handlers yet: what others sent may wait for them no longer. No lock held."""
+        if self._sender.deferred_locked:
+            with self._monitor, self._lock:
+                self._sender.send_locked()
+
+    def _more_is_coming_locked(self) -> bool:
+        return self._waiting_handlers > 0 and self._pool_watched
 
     def _job_done_locked(self, state: StreamState) -> None:
         if state.has_job:
@@ -272,7 +293,7 @@ class ServerSession(Session):
             self._sender.post_locked(state, End.END_STREAM)
         elif state.local_ended and not state.remote_ended:
             self._reset_locked(state, ErrorCode.NO_ERROR)
-        self._sender.send_locked()
+        self._sender.send_soon_locked()
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         if self._logs_access:

@@ -86,7 +86,7 @@ class ServerStream(Stream):
         block = encode_response(fields)
         with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._respond_locked(block, end_stream, wait_for_trailers)
-            self._session._sender.send_locked()
+            self._session._sender.send_soon_locked()
 
     def _respond_locked(self, block: EncodableFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
@@ -263,7 +263,7 @@ class ServerStream(Stream):
                 if self._state.sent_headers is None:
                     self._respond_locked(block, nothing_follows, False)
                     if nothing_follows:
-                        self._session._sender.send_locked()
+                        self._session._sender.send_soon_locked()
 
 
 _last_date = (0, "")

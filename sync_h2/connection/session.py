@@ -135,6 +135,7 @@ class SessionCore(Observable):
             self._local_end_locked,
             self._write_failed_locked,
             self._nothing_is_read,
+            self._more_is_coming_locked,
         )
         self._sender.protocol = self._protocol
         self._dispatcher = Dispatcher(self._monitor)
@@ -260,6 +261,10 @@ class SessionCore(Observable):
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         """A stream has left `_streams`."""
+
+    def _more_is_coming_locked(self) -> bool:
+        """Whether threads that are about to run will have something to send."""
+        return False
 
     def _fail_pending_locked(self, error: HTTP2Error) -> None:
         """Requests that wait for a slot will not get one."""

@@ -405,7 +405,7 @@ class Stream(Observable):
             items.append(End.END_STREAM)
         if items:
             self._session._sender.post_locked(state, *items)
-            self._session._sender.send_locked()
+            self._session._sender.send_soon_locked()
         if ends and state.wait_for_trailers:
             state.listeners.emit_locked("want_trailers")
 

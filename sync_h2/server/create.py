@@ -23,7 +23,8 @@ from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
-from .pool import ExecutorPool, HandlerPool
+from .executor_pool import ExecutorPool
+from .pool import HandlerPool
 from .server import Pool, SecureThreadingServer, ThreadingServer
 
 
@@ -145,7 +146,9 @@ def _check_handler(handler: object) -> None:
 def make_pool(max_workers: int, executor: Executor | None) -> Pool:
     if not isinstance(max_workers, int) or max_workers < 1:
         raise InvalidArgument(f"max_workers must be a number of at least 1, not {max_workers!r}")
-    return HandlerPool(max_workers, name="sync_h2-handler") if executor is None else ExecutorPool(executor)
+    if executor is not None:
+        return ExecutorPool(executor)
+    return HandlerPool(max_workers, name="sync_h2-handler", on_waiting=ServerSession._handlers_wait)
 
 
 # A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody
@@ -163,8 +166,8 @@ class _SocketHost:
     def _handlers(self) -> list[Handler]:
         return self._functions
 
-    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
-        self._pool.submit(session, job)
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
+        return self._pool.submit(session, job)
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)

@@ -1,26 +1,33 @@
-"""The threads that handlers run on: daemons, as many as there is work for, shared fairly by the sessions.
+"""The threads that handlers run on: daemons, as many as it takes, shared fairly by the sessions.
 
-Reader threads submit jobs, workers run them. The pool's one lock guards its tables and is never held while a job runs,
-a thread is started or a worker woken; callers hold no lock. `concurrent.futures.ThreadPoolExecutor` would keep the
-interpreter from exiting while a handler is stuck, and would serve whoever asks most.
+Reader threads submit jobs, workers run them, and while jobs wait a watcher looks once a millisecond whether another
+worker would help (see pace.py). The pool's one lock guards its tables and is never held while a job runs, a thread is
+started or woken; callers hold no lock. `concurrent.futures.ThreadPoolExecutor` would keep the interpreter from exiting
+while a handler is stuck, and would serve whoever asks most.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import Executor, Future
-from concurrent.futures import wait as wait_for_futures
+from functools import partial
+from typing import Any
 
+from ..connection.waiting import Waiter
 from ..deadline import Deadline
 from ..errors import InvalidState
+from .pace import Pace
 
 Job = Callable[[], None]
 
 IDLE_TIMEOUT = 5.0
+
+_TICK = 0.001
+_LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
+_QUIET_TICKS = 20  # without a waiting job: the watcher goes to sleep
 
 _log = logging.getLogger("sync_h2.server")
 
@@ -37,39 +44,56 @@ class _Account:
 
 
 _Assignment = tuple[_Account, Job]
-_Inbox = queue.SimpleQueue[_Assignment | None]
 
 
 class HandlerPool:
     """Runs jobs on up to `max_workers` threads; the jobs of one key on at most a quarter of them.
 
-    Keys whose jobs wait take turns. A worker is started when a job finds none idle, and leaves after `idle_timeout`
-    seconds without work. A job that raises is logged.
+    Keys whose jobs wait take turns. A worker leaves after `idle_timeout` seconds without work. A job that raises is
+    logged. `on_waiting(key)` is called, with no lock held, every few milliseconds for as long as jobs of `key` wait.
     """
 
-    def __init__(self, max_workers: int, *, name: str, idle_timeout: float = IDLE_TIMEOUT) -> None:
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        name: str,
+        idle_timeout: float = IDLE_TIMEOUT,
+        on_waiting: Callable[[Any], object] | None = None,
+    ) -> None:
         self._max_workers = max_workers
         self._share = max(1, max_workers // 4)
         self._name = name
         self._idle_timeout = idle_timeout
+        self._on_waiting = on_waiting
         self._lock = threading.Lock()
         # All below is guarded by the lock.
         self._accounts: dict[Hashable, _Account] = {}
         # Accounts that have a waiting job and may run one more, the next one first.
         self._turns: OrderedDict[Hashable, _Account] = OrderedDict()
-        # The inboxes of idle workers. Who became idle last is served first, so that the others' time runs out.
-        self._idle: list[_Inbox] = []
-        self._workers: set[threading.Thread] = set()
-        self._worker_left = threading.Condition(self._lock)
+        # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
+        # it off the list first: a worker that is not on it when it wakes has been chosen.
+        self._idle: list[Waiter] = []
+        self._workers: dict[threading.Thread, Waiter] = {}  # those that have begun
+        self._worker_count = 0  # those that are being started too
         self._workers_made = 0
+        self._left = threading.Condition(self._lock)
+        self._pace = Pace()
         self._shut_down = False
         # Who needs a worker to be there even when there is no work: at the interpreter's end none can be started.
         self._keeping: set[Hashable] = set()
+        # The watcher: whether its thread is there, or is being started; whether it looks at the jobs, or is about to.
+        self._watcher_running = False
+        self._watching = False
+        self._wake_watcher = Waiter()
 
     # -- Any thread, with no lock held --
 
-    def submit(self, key: Hashable, job: Job) -> None:
-        """Have `job` run when it is its turn, without waiting for that. Raises InvalidState when it never can."""
+    def submit(self, key: Hashable, job: Job) -> bool:
+        """Have `job` run when it is its turn, without waiting for that. Raises InvalidState when it never can.
+
+        True if `on_waiting` is called for as long as it waits.
+        """
         with self._lock:
             if self._shut_down:
                 raise InvalidState("the handler pool has been shut down")
@@ -77,23 +101,19 @@ class HandlerPool:
             if account is None:
                 account = self._accounts[key] = _Account(key)
             account.waiting.append(job)
-            if account.running == self._share:
-                return
-            self._turns[key] = account
-            if self._idle:
-                assignment = self._next_locked()
-                inbox = self._idle.pop()
-                worker = None
-            elif len(self._workers) < self._max_workers:
-                self._workers_made += 1
-                worker = threading.Thread(target=self._work, name=f"{self._name}-{self._workers_made}", daemon=True)
-                self._workers.add(worker)
-            else:
-                return
-        if worker is None:
-            inbox.put(assignment)
-        else:
-            self._start(worker, account, job)
+            self._settle_locked(account)
+            woken, starting = self._staff_locked(1)
+            # The job is as good as taken if a worker was found for it alone.
+            watch = not self._watching and (len(account.waiting) > 1 or not (woken or starting))
+            if watch:
+                self._watching = True
+        for waiter in woken:
+            waiter.wake()
+        if starting:
+            self._start_worker(partial(self._take_back_locked, account, job))
+        if watch:
+            self._watch_from_now_on()
+        return self._watcher_running
 
     def forget(self, key: Hashable) -> None:
         """Drop the jobs of `key` that have not started."""
@@ -108,72 +128,140 @@ class HandlerPool:
         dropped.clear()
 
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
-        """Have at least one worker, and let the last one stay when it is idle, from now on or, when not `wanted` or
-        after `forget`, no longer.
+        """Have at least one worker, and let the last one and the watcher stay when they are idle, from now on or, when
+        not `wanted` or after `forget`, no longer.
         """
         with self._lock:
             (self._keeping.add if wanted else self._keeping.discard)(key)
             wanted = wanted and not self._shut_down
+            watch = wanted and not self._watching
+            if watch:
+                self._watching = True
         if wanted:
             self.submit(key, _nothing)
+        if watch:
+            self._watch_from_now_on()
 
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool:
         """Take no more jobs, and let the workers leave when all that were submitted have run.
 
         True if they have; without `wait` that is unlikely yet. A worker that calls this does not wait for itself.
         """
-        myself = {threading.current_thread()}
+        myself = threading.current_thread()
         with self._lock:
             self._shut_down = True
-            for inbox in self._idle:
-                inbox.put(None)  # never blocks, so it may stand under the lock; one that gets two leaves at the first
-            self._idle.clear()
+            self._idle = []
+            waiters = [*self._workers.values(), self._wake_watcher]
+        for waiter in waiters:
+            waiter.wake()
+        with self._lock:
             remaining = Deadline(timeout).remaining() if wait else 0
-            return self._worker_left.wait_for(lambda: self._workers <= myself, remaining)
+            return self._left.wait_for(
+                lambda: self._worker_count <= (myself in self._workers) and not self._watcher_running, remaining
+            )
 
     # -- Workers --
 
     def _work(self) -> None:
-        inbox: _Inbox = queue.SimpleQueue()
-        while assignment := self._next(inbox):
-            account, job = assignment
-            _run(job)
-            with self._lock:
-                account.running -= 1
-                self._settle_locked(account)
-            # The worker may be idle for long now, and these refer to a session.
-            del assignment, account, job
-
-    def _next(self, inbox: _Inbox) -> _Assignment | None:
-        """Wait for something to do; None is to leave."""
+        waiter = Waiter()
         with self._lock:
-            if assignment := self._next_locked():
-                return assignment
-            if self._shut_down:
-                self._leave_locked(threading.current_thread())
-                return None
-            self._idle.append(inbox)
+            self._workers[threading.current_thread()] = waiter
+        tick = -1
+        done: _Account | None = None
         while True:
-            try:
-                assignment = inbox.get(timeout=self._idle_timeout)
-                break
-            except queue.Empty:
-                with self._lock:
-                    # If it is not among the idle, somebody chose it just now, and the assignment is on its way.
-                    if inbox in self._idle and not (self._keeping and len(self._workers) == 1):
-                        self._idle.remove(inbox)
-                        self._leave_locked(threading.current_thread())
-                        return None
-        if assignment is None:
+            assignment: _Assignment | None = None
             with self._lock:
-                self._leave_locked(threading.current_thread())
-        return assignment
+                if done is not None:
+                    done.running -= 1
+                    self._settle_locked(done)
+                    done = None
+                if self._turns and self._active_locked() <= self._pace.allowed:
+                    assignment = self._next_locked()
+                    tick = self._pace.began(tick)
+                elif self._shut_down:
+                    self._leave_locked()
+                    return
+                else:
+                    self._idle.append(waiter)
+            if assignment is not None:
+                done, job = assignment
+                run_logged(job)
+                # The worker may be idle for long now, and these refer to a session.
+                del assignment, job
+            elif not self._rest(waiter):
+                return
+
+    def _rest(self, waiter: Waiter) -> bool:
+        """Wait for work; False is to leave."""
+        while True:
+            woken = waiter.block(self._idle_timeout)
+            with self._lock:
+                if waiter not in self._idle:  # chosen
+                    return True
+                # A wake that came too late for the last choice says nothing.
+                if not woken and not (self._keeping and self._worker_count == 1):
+                    self._idle.remove(waiter)
+                    self._leave_locked()
+                    return False
+
+    # -- The watcher --
+
+    def _watch(self) -> None:
+        stays = True
+        while stays:
+            self._wake_watcher.block(self._idle_timeout)
+            self._tick_until_quiet()
+            with self._lock:
+                self._watching = any(account.waiting for account in self._accounts.values())
+                if not self._watching and (self._shut_down or not self._keeping):
+                    stays = False
+                    self._watcher_running = False
+                    self._left.notify_all()
+
+    def _tick_until_quiet(self) -> None:
+        quiet = 0
+        interval = _TICK
+        moment, computed = time.monotonic(), time.process_time()
+        while quiet < _QUIET_TICKS:
+            time.sleep(interval)
+            now, computed_now = time.monotonic(), time.process_time()
+            with self._lock:
+                waiting = [account.key for account in self._accounts.values() if account.waiting]
+                if self._turns:
+                    passed = max(now - moment, _TICK)
+                    self._pace.tick(self._active_locked(), passed / interval, (computed_now - computed) / passed)
+                if self._shut_down and not waiting:
+                    return
+            moment, computed = now, computed_now
+            quiet = 0 if waiting else quiet + 1
+            helped = self._staff()
+            interval = _TICK if helped or not waiting else min(interval * 1.5, _LONGEST_TICK)
+            if self._on_waiting is not None:
+                for key in waiting:
+                    run_logged(partial(self._on_waiting, key))
+            del waiting
 
     # -- With the pool's lock held --
 
-    def _next_locked(self) -> _Assignment | None:
-        if not self._turns:
-            return None
+    def _active_locked(self) -> int:
+        """How many workers have a job, or are about to look for one."""
+        return self._worker_count - len(self._idle)
+
+    def _staff_locked(self, most: int) -> tuple[list[Waiter], int]:
+        """Up to `most` workers more where jobs wait for them: those to wake, and how many are to be started."""
+        wanted = 0
+        if self._turns:
+            # An active one may be about to take a job; then this one finds none, and rests again.
+            wanted = min(most, self._pace.allowed - self._active_locked())
+        if wanted > 1:
+            waiting = sum(min(len(account.waiting), self._share - account.running) for account in self._turns.values())
+            wanted = min(wanted, waiting)
+        woken = [self._idle.pop() for _ in range(min(wanted, len(self._idle)))]
+        starting = max(min(wanted - len(woken), self._max_workers - self._worker_count), 0)
+        self._worker_count += starting
+        return woken, starting
+
+    def _next_locked(self) -> _Assignment:
         _, account = self._turns.popitem(last=False)
         job = account.waiting.popleft()
         account.running += 1
@@ -187,85 +275,72 @@ class HandlerPool:
         else:
             self._turns.pop(account.key, None)
         if not account.waiting and not account.running:
-            del self._accounts[account.key]
+            self._accounts.pop(account.key, None)
 
-    def _leave_locked(self, worker: threading.Thread) -> None:
-        self._workers.discard(worker)
-        self._worker_left.notify_all()
+    def _take_back_locked(self, account: _Account, job: Job) -> bool:
+        if job not in account.waiting:
+            return False
+        account.waiting.remove(job)
+        self._settle_locked(account)
+        return True
 
-    # -- A submitting thread, with no lock held --
+    def _leave_locked(self) -> None:
+        self._workers.pop(threading.current_thread(), None)
+        self._worker_count -= 1
+        self._left.notify_all()
 
-    def _start(self, worker: threading.Thread, account: _Account, job: Job) -> None:
+    # -- A submitting thread or the watcher, with no lock held --
+
+    def _staff(self) -> bool:
+        """Wake or start all the workers that may run and have something to do; whether there were any."""
+        with self._lock:
+            woken, starting = self._staff_locked(self._max_workers)
+        for waiter in woken:
+            waiter.wake()
+        for _ in range(starting):
+            self._start_worker()
+        return bool(woken) or starting > 0
+
+    def _start_worker(self, on_nobody: Callable[[], bool] | None = None) -> None:
+        """Start a worker that has been counted. When that fails and there is no other, `on_nobody` may take the job
+        back: then the failure is raised.
+        """
+        with self._lock:
+            self._workers_made += 1
+            name = f"{self._name}-{self._workers_made}"
         try:
-            worker.start()
+            threading.Thread(target=self._work, name=name, daemon=True).start()
         except RuntimeError as error:  # the system has no more threads, or the interpreter is about to exit
             with self._lock:
-                self._leave_locked(worker)
-                stranded = not self._workers and job in account.waiting
-                if stranded:
-                    account.waiting.remove(job)
-                    self._settle_locked(account)
+                self._worker_count -= 1
+                self._left.notify_all()
+                stranded = not self._worker_count and on_nobody is not None and on_nobody()
             if stranded:
                 raise InvalidState("no thread can be started to run a handler") from error
             _log.warning("no thread can be started for one more worker; handlers wait for the others")
 
-
-class ExecutorPool:
-    """The same over an executor of the user's, who decides how many jobs run at once and which is next, and who shuts
-    it down.
-    """
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        self._lock = threading.Lock()
-        self._futures: dict[Hashable, set[Future[None]]] = {}
-        self._shut_down = False
-
-    def submit(self, key: Hashable, job: Job) -> None:
-        """Give `job` to the executor. Raises InvalidState when that has been shut down."""
-        if self._shut_down:
-            raise InvalidState("the handler pool has been shut down")
-        try:
-            future = self._executor.submit(_run, job)
-        except RuntimeError as error:
-            raise InvalidState(f"the executor takes no handler: {error}") from error
+    def _watch_from_now_on(self) -> None:
         with self._lock:
-            self._futures.setdefault(key, set()).add(future)
-        # Called at once if the job has run already.
-        future.add_done_callback(lambda future: self._done(key, future))
-
-    def forget(self, key: Hashable) -> None:
-        """Cancel the jobs of `key` that have not started."""
-        with self._lock:
-            futures = list(self._futures.get(key, ()))
-        for future in futures:
-            future.cancel()
-
-    def keep_worker(self, key: Hashable, wanted: bool) -> None:
-        """The executor's threads are its own concern."""
-
-    def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool:
-        """Take no more jobs; True if all that were submitted have run. Not to be waited for in a job. The executor goes
-        on.
-        """
-        self._shut_down = True
-        with self._lock:
-            futures = [future for of_key in self._futures.values() for future in of_key]
-        return not wait_for_futures(futures, Deadline(timeout).remaining() if wait else 0).not_done
-
-    def _done(self, key: Hashable, future: Future[None]) -> None:
-        with self._lock:
-            of_key = self._futures[key]
-            of_key.discard(future)
-            if not of_key:
-                del self._futures[key]
+            start = not self._watcher_running
+            self._watcher_running = True
+        if start:
+            try:
+                threading.Thread(target=self._watch, name=f"{self._name}s-watcher", daemon=True).start()
+            except RuntimeError:
+                with self._lock:
+                    self._watcher_running = self._watching = False
+                    self._pace.allowed = self._max_workers  # nobody is there to raise it
+                _log.warning("no thread can be started to watch over the handlers that wait")
+                self._staff()
+        self._wake_watcher.wake()
 
 
 def _nothing() -> None:
     """A job that only takes a worker to run."""
 
 
-def _run(job: Job) -> None:
+def run_logged(job: Callable[[], object]) -> None:
+    """Run a job or a call-back; what it raises is logged."""
     try:
         job()
     except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its worker

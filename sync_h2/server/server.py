@@ -49,7 +49,7 @@ _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 class Pool(Protocol):
     """Where handlers run: `HandlerPool`, or a user's executor behind the same methods."""
 
-    def submit(self, key: object, job: Callable[[], None]) -> None: ...
+    def submit(self, key: object, job: Callable[[], None]) -> bool: ...
 
     def forget(self, key: object) -> None: ...
 
@@ -384,8 +384,8 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             return list(self._listeners.take_locked("stream"))
 
-    def _submit(self, session: ServerSession, job: Callable[[], None]) -> None:
-        self._pool.submit(session, job)
+    def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
+        return self._pool.submit(session, job)
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)

@@ -21,7 +21,6 @@ from support.connections import Connections
 from support.raw_peer import REQUEST, UPLOAD
 from support.threads import PATIENCE, eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, connect, create_server
-from sync_h2.server import pool
 
 POST = {":method": "POST"}
 
@@ -357,16 +356,15 @@ def test_without_a_thread_for_the_first_worker_streams_are_refused(
     """As when the process has as many threads as it may have."""
     client, server = connections.pair(lambda stream, headers: stream.end(b"x"))
 
-    def start(self: Any, worker: threading.Thread, *rest: Any) -> None:
-        worker.start = no_more_threads  # type: ignore[method-assign]  # this worker's only
-        start_worker(self, worker, *rest)
+    start = threading.Thread.start
 
-    def no_more_threads() -> None:
-        raise RuntimeError("can't start new thread")
+    def start_no_worker(self: threading.Thread) -> None:
+        if self.name.startswith("sync_h2-handler-"):
+            raise RuntimeError("can't start new thread")
+        start(self)
 
-    start_worker = pool.HandlerPool._start
     with monkeypatch.context() as patched:
-        patched.setattr(pool.HandlerPool, "_start", start)
+        patched.setattr(threading.Thread, "start", start_no_worker)
         stream = client.request()
         with pytest.raises(StreamReset) as raised:
             stream.read(timeout=5)

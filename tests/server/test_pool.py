@@ -8,15 +8,17 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from support.threads import eventually
+from sync_h2.connection.waiting import Waiter
 from sync_h2.errors import InvalidState
 from sync_h2.server import pool as pool_module
-from sync_h2.server.pool import ExecutorPool, HandlerPool
+from sync_h2.server.executor_pool import ExecutorPool
+from sync_h2.server.pool import HandlerPool
 
 TIMEOUT = 20.0
 
@@ -78,7 +80,7 @@ def make_pool() -> Iterator[MakePool]:
 
 
 def workers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("pool under test")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pool under test-")]
 
 
 def call(pool: HandlerPool | ExecutorPool, key: str = "caller") -> None:
@@ -216,27 +218,89 @@ def test_a_worker_that_is_chosen_as_its_time_runs_out_does_the_job(
 ) -> None:
     done = threading.Event()
 
-    class Inbox:
+    class TimesOut(Waiter):
         """Its first timeout comes true just after a job was given to the worker."""
 
         timeouts = 0
 
-        def __init__(self) -> None:
-            self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            self.put = self._queue.put
+        def block(self, timeout: float | None) -> bool:
+            TimesOut.timeouts += 1
+            if TimesOut.timeouts == 1:
+                pool.submit("late", done.set)
+                return False
+            return super().block(timeout)
 
-        def get(self, timeout: float | None = None) -> Any:
-            if timeout is not None:
-                Inbox.timeouts += 1
-                if Inbox.timeouts == 1:
-                    pool.submit("late", done.set)
-                    raise queue.Empty
-            return self._queue.get(timeout=timeout)
-
-    monkeypatch.setattr(pool_module, "queue", SimpleNamespace(SimpleQueue=Inbox, Empty=queue.Empty))
-    pool = make_pool(1)
+    pool = make_pool(1, idle_timeout=1000.0)
+    monkeypatch.setattr(pool_module, "Waiter", TimesOut)
     call(pool)
     assert done.wait(TIMEOUT)
+
+
+def test_a_worker_whose_wake_was_lost_comes_by_itself(make_pool: MakePool) -> None:
+    """An exception on the submitting thread may fall between the choice and the wake."""
+    pool = make_pool(1, idle_timeout=0.05)
+    call(pool)
+    wait_until_idle(pool, 1)
+    with pool._lock:
+        pool._idle.pop()
+    call(pool)
+
+
+# -- how many workers run at once
+
+
+def test_jobs_that_wait_for_one_another_all_run(make_pool: MakePool) -> None:
+    pool = make_pool(400)
+    together = threading.Barrier(100)
+    for _ in range(100):
+        pool.submit("key", partial(together.wait, TIMEOUT))
+    call(pool, "key")
+    assert not together.broken
+    assert pool._worker_count >= 100
+
+
+def test_short_jobs_do_with_few_workers(make_pool: MakePool) -> None:
+    pool = make_pool(400)
+    for _ in range(20):
+        for _ in range(100):
+            pool.submit("key", int)
+        call(pool, "key")
+    assert pool._workers_made < 50
+
+
+def test_keys_whose_jobs_wait_are_told_until_none_does(jobs: Jobs) -> None:
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    pool = HandlerPool(1, name="telling", on_waiting=told.put)
+    pool.submit("busy", jobs.job("busy"))
+    jobs.wait_started("busy")
+    assert pool.submit("waits", jobs.job("waits"))
+    for _ in range(5):
+        assert told.get(timeout=TIMEOUT) == "waits"
+    jobs.let_go("busy")
+    jobs.wait_started("waits")
+    jobs.let_go("waits")
+    assert pool.shutdown(timeout=TIMEOUT)
+    while not told.empty():
+        assert told.get() == "waits"
+
+
+def test_without_a_thread_for_the_watcher_jobs_get_their_workers_at_once(
+    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def fail_to_start_watchers(self: threading.Thread) -> None:
+        if "watcher" in self.name:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", fail_to_start_watchers)
+    pool = make_pool(4)
+    for name in "abc":
+        assert not pool.submit(name, jobs.job(name))
+    jobs.wait_started("a", "b", "c")
+    jobs.let_go("a", "b", "c")
+    assert "watch over" in caplog.text
 
 
 def test_a_job_that_raises_is_logged_and_the_worker_goes_on(

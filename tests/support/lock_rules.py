@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from sync_h2.connection import listeners, server_session, session, timers, trace, waiting
-from sync_h2.server import pool, server
+from sync_h2.server import executor_pool, pool, server
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
@@ -90,9 +90,9 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         (pool.HandlerPool, "submit"),
         (pool.HandlerPool, "forget"),
         (pool.HandlerPool, "shutdown"),
-        (pool.ExecutorPool, "submit"),
-        (pool.ExecutorPool, "forget"),
-        (pool.ExecutorPool, "shutdown"),
+        (executor_pool.ExecutorPool, "submit"),
+        (executor_pool.ExecutorPool, "forget"),
+        (executor_pool.ExecutorPool, "shutdown"),
         (timers.TimerThread, "ensure_running"),
         (listeners, "call_listener"),
         (trace.Trace, "_call"),

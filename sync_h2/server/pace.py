@@ -1,0 +1,50 @@
+"""How many workers of a pool may run at once: few while the interpreter is busy, more as handlers wait.
+
+Pure arithmetic on what the pool counted between two ticks; called under the pool's lock. Threads that all want to run
+Python code only take the interpreter's lock from each other: with 128 requests under way, 128 workers served 3,000
+small ones a second where one or two served 7,000. Handlers that wait (for data, a database, a sleep) need a worker
+each.
+"""
+
+from __future__ import annotations
+
+_BUSY = 0.75  # of one core: with so much in use, another thread would only wait for the interpreter
+_LATE = 3.0  # ticks: who wakes this late waits for a core or for the interpreter, and so would another worker
+_SHORT_JOBS = 4  # begun in a tick by each worker that moves: then fewer workers do as well
+
+
+class Pace:
+    """The number of workers that may have a job or look for one."""
+
+    __slots__ = ("_begun", "_moving", "_tick", "allowed")
+
+    def __init__(self) -> None:
+        self.allowed = 1
+        self._tick = 0
+        self._begun = 0
+        self._moving = 0
+
+    def began(self, last_tick: int) -> int:
+        """A worker begins a job; it gives what it got from here the last time (at first -1)."""
+        self._begun += 1
+        if last_tick != self._tick:
+            self._moving += 1
+        return self._tick
+
+    def tick(self, active: int, ticks_passed: float, cores_used: float) -> None:
+        """Jobs wait. `active` workers have a job, or are about to get one.
+
+        `ticks_passed` is the time since the last call in ticks, `cores_used` what the process computed meanwhile,
+        divided by it.
+        """
+        moving, begun = self._moving, self._begun
+        self._tick += 1
+        self._moving = self._begun = 0
+        waiting = max(active - moving, 0)  # they got no new job since the last tick: they wait, or compute for long
+        if not moving:
+            moving = max(active, 1)
+        elif cores_used < _BUSY and ticks_passed < _LATE:
+            moving += 1 + moving // 4
+        elif begun >= _SHORT_JOBS * moving:
+            moving -= moving // 4 or moving > 1
+        self.allowed = waiting + moving

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from sync_h2.server.pace import Pace
+
+
+def tick(
+    pace: Pace, jobs_of_each: list[int], *, active: int | None = None, cores: float = 1.0, late: float = 1.0
+) -> int:
+    """One tick in which a worker for each entry has begun so many jobs; how many may run then."""
+    for jobs in jobs_of_each:
+        last_tick = -1
+        for _ in range(jobs):
+            last_tick = pace.began(last_tick)
+    pace.tick(len(jobs_of_each) if active is None else active, late, cores)
+    return pace.allowed
+
+
+def test_one_worker_is_enough_for_short_jobs_that_keep_the_interpreter_busy() -> None:
+    pace = Pace()
+    assert pace.allowed == 1
+    assert [tick(pace, [20]) for _ in range(10)] == [1] * 10
+
+
+def test_workers_that_all_stand_still_are_doubled() -> None:
+    pace = Pace()
+    assert [tick(pace, [], active=active) for active in (1, 2, 4, 8)] == [2, 4, 8, 16]
+
+
+def test_with_nobody_active_somebody_may_be() -> None:
+    assert tick(Pace(), [], active=0) == 1
+
+
+def test_an_interpreter_that_idles_takes_more_workers() -> None:
+    pace = Pace()
+    assert tick(pace, [1] * 8, cores=0.1) == 8 + 1 + 2
+
+
+def test_who_ticks_late_adds_nobody() -> None:
+    pace = Pace()
+    assert tick(pace, [1] * 8, cores=0.1, late=5.0) == 8
+
+
+def test_a_busy_interpreter_gets_rid_of_workers_with_short_jobs() -> None:
+    pace = Pace()
+    moving = 16
+    seen = []
+    while moving > 1:
+        moving = tick(pace, [10] * moving)
+        seen.append(moving)
+    assert seen == [12, 9, 7, 6, 5, 4, 3, 2, 1]
+
+
+def test_long_computations_keep_their_workers() -> None:
+    assert tick(Pace(), [2] * 8) == 8
+
+
+def test_workers_that_wait_do_not_count_against_those_that_move() -> None:
+    assert tick(Pace(), [10, 10], active=12) == 10 + 1

@@ -1,0 +1,68 @@
+"""What handlers send is gathered while others of their session wait for a thread, and never left lying."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from hyperframe.frame import DataFrame, HeadersFrame
+
+from support.raw_peer import REQUEST, server_and_raw_client
+from sync_h2.testing import pair
+from sync_h2.transport.transport import Transport
+
+TIMEOUT = 10.0
+
+
+def test_an_answer_does_not_wait_for_handlers_that_have_no_thread() -> None:
+    free = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] != "/quick":
+            free.wait(TIMEOUT)
+        stream.end(b"x")
+
+    client, server = pair(handler, server={"max_workers": 1})
+    with client:
+        first = client.request({":path": "/blocks"})
+        quick = client.request({":path": "/quick"})
+        others = [client.request({":path": "/blocks"}) for _ in range(5)]
+        free.set()
+        assert first.read(timeout=TIMEOUT) == b"x"
+        assert quick.read(timeout=TIMEOUT) == b"x"
+        free.clear()
+        last = [client.request({":path": path}) for path in ("/quick", "/blocks", "/blocks", "/blocks")]
+        # The handler that blocks now has the only thread, and two more wait for it.
+        assert last[0].read(timeout=TIMEOUT) == b"x"
+        free.set()
+        assert [stream.read(timeout=TIMEOUT) for stream in others + last[1:]] == [b"x"] * 8
+    assert server._waiting_handlers == 0
+
+
+def test_answers_of_a_batch_share_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    sends = 0
+    send = Transport._send_without_blocking
+
+    def counting_send(transport: Transport) -> None:
+        nonlocal sends
+        sends += bool(transport._unsent)
+        send(transport)
+
+    together = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        together.wait(TIMEOUT)
+        stream.respond({"content-length": 1})
+        stream.end(b"x")
+
+    with server_and_raw_client(handler, max_workers=1) as (_, peer):
+        for stream_id in range(1, 81, 2):
+            peer.headers(stream_id, REQUEST, end_stream=True)
+        peer.settled()  # all of them have come
+        monkeypatch.setattr(Transport, "_send_without_blocking", counting_send)
+        together.set()
+        for stream_id in range(1, 81, 2):
+            frames = [peer.expect(HeadersFrame, stream_id), peer.expect(DataFrame, stream_id)]
+            assert "END_STREAM" in frames[-1].flags
+    assert sends < 40
