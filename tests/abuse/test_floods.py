@@ -16,6 +16,7 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from support import frames
 from support.raw_peer import REQUEST, UPLOAD
 from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
@@ -120,7 +121,7 @@ def test_hpack_bomb(victim: Victim) -> None:
 
     def attack(peer: Attacker) -> tuple[int, bytes]:
         head = peer.block(REQUEST)
-        field = b"\x40" + literal(4000)[1:]  # indexed (RFC 7541 section 6.2.1)
+        field = b"\x40" + frames.block(("x", "y" * 4000))[1:]  # indexed (RFC 7541 section 6.2.1)
         bomb = head + field + b"\xbe" * 12_000  # index 62, the newest field
         peer.blast(request(1, bomb, end_stream=True))
         return peer.thrown_out()
@@ -145,28 +146,12 @@ def test_a_header_list_over_the_limit_is_answered_with_431(victim: Victim, count
 
     def attack(peer: Attacker) -> None:
         for stream_id in range(1, 61, 2):
-            block = peer.block(REQUEST) + literal(100_000 // count) * count
-            pieces = [block[start : start + 16_384] for start in range(0, len(block), 16_384)]
-            headers = HeadersFrame(stream_id, pieces[0], flags=["END_STREAM"])
-            rest = [ContinuationFrame(stream_id, piece) for piece in pieces[1:]]
-            (rest or [headers])[-1].flags.add("END_HEADERS")
-            peer.send(headers, *rest)
+            block = peer.block(REQUEST) + frames.block(("x", "y" * (100_000 // count))) * count
+            peer.blast(frames.split_headers(stream_id, block, end_stream=True))
             assert dict(peer.expect(HeadersFrame, stream_id).fields)[":status"] == "431"
 
     with victim.watched():
         victim.attack(attack)
-
-
-def literal(size: int) -> bytes:
-    """A field x with a value of so many octets, not indexed (RFC 7541 section 6.2.2)."""
-    if size < 127:
-        return b"\x00\x01x" + bytes((size,)) + b"y" * size
-    octets = bytearray(b"\x00\x01x\x7f")
-    rest = size - 127
-    while rest >= 128:
-        octets.append(rest % 128 + 128)
-        rest //= 128
-    return bytes((*octets, rest)) + b"y" * size
 
 
 # Frames that carry nothing of a message; a stream 1 is open.

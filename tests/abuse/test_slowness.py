@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 from hyperframe.frame import (
-    ContinuationFrame,
     DataFrame,
     HeadersFrame,
     RstStreamFrame,
@@ -16,6 +15,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from support import frames
 from support.raw_peer import REQUEST, UPLOAD, RawPeer
 from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
@@ -157,21 +157,69 @@ def test_bodies_that_nobody_reads(victim: Victim) -> None:
 
 
 def test_requests_as_long_as_they_may_be(victim: Victim) -> None:
-    """100 streams a connection with 60 KB of header fields each, which their handlers hold."""
+    """100 streams a connection with 60 KB of header fields each. Handlers hold a share of them, the rest is refused."""
 
-    def attack(peer: Attacker) -> None:
+    def attack(peer: Attacker) -> int:
         fields = [(f"x-{number}", "y" * 500) for number in range(115)]
         for stream_id in range(1, 200, 2):
-            block = peer.block([*WAIT, *fields])
-            pieces = [block[start : start + 16_384] for start in range(0, len(block), 16_384)]
-            headers = HeadersFrame(stream_id, pieces[0])
-            rest = [ContinuationFrame(stream_id, piece) for piece in pieces[1:]]
-            (rest or [headers])[-1].flags.add("END_HEADERS")
-            peer.send(headers, *rest)
-        assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+            peer.blast(frames.split_headers(stream_id, peer.block([*WAIT, *fields])))
+        codes = [frame.error_code for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+        assert set(codes) == {ErrorCode.REFUSED_STREAM}
+        return 100 - len(codes)
 
     # hpack takes half a microsecond for each octet of 18 MB in Huffman's code.
     with victim.watched(handlers=POOL, cpu_seconds=40):
+        for accepted in victim.attack(attack):
+            assert 20 <= accepted <= 30
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 64_000), (110, 500), (120, 1)], ids=["one long field", "many fields", "many short fields"]
+)
+def test_every_allowance_at_once(victim: Victim, count: int, size: int) -> None:
+    """Requests and trailers as long as they may be, and between them bodies that nobody reads, on 100 streams."""
+    long = frames.block(*[(f"x-{number}", "y" * size) for number in range(count)])
+
+    def attack(peer: Attacker) -> None:
+        credit = 65_535
+        refused = set()
+
+        def settle() -> None:
+            nonlocal credit
+            for frame in peer.settled():
+                if isinstance(frame, WindowUpdateFrame) and not frame.stream_id:
+                    credit += frame.window_increment
+                elif isinstance(frame, RstStreamFrame):
+                    refused.add(frame.stream_id)
+
+        def fill(stream_id: int) -> None:
+            nonlocal credit
+            left = peer.stream_window
+            while left:
+                if not credit:
+                    settle()
+                size = min(left, credit, 16_384)
+                if not size:
+                    return
+                peer.blast(DataFrame(stream_id, bytes(size)))
+                credit -= size
+                left -= size
+
+        for stream_id in range(1, 200, 2):
+            peer.blast(frames.split_headers(stream_id, peer.block(WAIT) + long))
+        settle()
+        last = 201 + 2 * len(refused)
+        for stream_id in range(201, last, 2):  # in the place of those that were refused
+            peer.headers(stream_id, WAIT)
+        streams = [stream_id for stream_id in range(1, last, 2) if stream_id not in refused]
+        assert len(streams) == 100
+        for stream_id in streams:
+            fill(stream_id)
+        for stream_id in streams:
+            peer.blast(frames.split_headers(stream_id, long, end_stream=True))
+        settle()
+
+    with victim.watched(handlers=POOL):
         victim.attack(attack)
 
 
