@@ -129,6 +129,7 @@ class MessageReceiving(Sending):
         if self._prioritized_idle:
             self._prioritized_idle = {idle for idle in self._prioritized_idle if idle > stream_id}
         if block.too_large:
+            self._flood_guard.count_reset(stream_id)  # the answer that it gets costs us as much
             return [HeaderListTooLarge(stream_id, block.end_stream)]
         return [RequestReceived(stream_id, Headers.from_wire(block.fields), block.end_stream, block.memory)]
 

@@ -154,6 +154,21 @@ def test_a_header_list_over_the_limit_is_answered_with_431(victim: Victim, count
         victim.attack(attack)
 
 
+def test_header_lists_over_the_limit_without_end(victim: Victim) -> None:
+    """Some thirty octets each, which stand for 80 KB, and none waits for its 431."""
+
+    def attack(peer: Attacker) -> tuple[int, bytes]:
+        field = b"\x40" + frames.block(("x", "y" * 4000))[1:]
+        peer.blast(request(1, peer.block(REQUEST) + field, end_stream=True))
+        # Index 62 is the newest field.
+        block = frames.block(*REQUEST) + b"\xbe" * 20
+        peer.blast(b"".join(request(stream_id, block, end_stream=True) for stream_id in range(3, 8001, 2)))
+        return peer.thrown_out()
+
+    with victim.watched():
+        assert victim.attack(attack) == [(CALM, b"stream_reset_rate")] * 3
+
+
 # Frames that carry nothing of a message; a stream 1 is open.
 USELESS = {
     "empty SETTINGS": SettingsFrame(0).serialize(),
