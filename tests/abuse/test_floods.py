@@ -201,6 +201,21 @@ def test_frames_without_a_purpose(victim: Victim, octets: bytes) -> None:
         assert victim.attack(attack) == [(CALM, b"max_session_invalid_frames")] * 3
 
 
+@pytest.mark.parametrize("kind", ["empty DATA", "DATA of padding"])
+def test_data_without_a_purpose_over_tls(start: Callable[..., Victim], kind: str) -> None:
+    victim = start(tls=True)
+
+    def attack(peer: Attacker) -> tuple[int, bytes]:
+        peer.headers(1, WAIT)
+        peer.settled()
+        for _ in range(100):
+            peer.blast(USELESS[kind], times=500)
+        return peer.thrown_out()
+
+    with victim.watched(handlers=3):
+        assert victim.attack(attack) == [(CALM, b"max_session_invalid_frames")] * 3
+
+
 def test_more_settings_in_a_frame_than_anybody_needs(victim: Victim) -> None:
     def attack(peer: Attacker) -> tuple[int, bytes]:
         peer.blast(raw_frame(0x4, 0, b"\xf0\x00\x00\x00\x00\x01" * 2000))

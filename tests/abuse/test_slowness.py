@@ -91,7 +91,7 @@ def test_bodies_that_do_not_come(start: Callable[..., Victim]) -> None:
             assert ended == list(range(1, 20, 2))
 
 
-def test_a_body_that_comes_octet_by_octet(victim: Victim) -> None:
+def test_a_body_that_comes_octet_by_octet(either_victim: Victim) -> None:
     """It takes a thread of the pool as long as it takes, and no more."""
 
     def attack(peer: Attacker) -> bytes:
@@ -101,35 +101,40 @@ def test_a_body_that_comes_octet_by_octet(victim: Victim) -> None:
         peer.data(1, b"", end_stream=True)
         return bytes(peer.expect(DataFrame, 1).data)
 
-    with victim.watched(handlers=3):
-        assert victim.attack(attack) == [b"3000"] * 3
+    with either_victim.watched(handlers=3):
+        assert either_victim.attack(attack) == [b"3000"] * 3
 
 
-def test_bodies_that_never_end(victim: Victim) -> None:
+@pytest.mark.parametrize(("padding", "times"), [(None, 60_000), (0, 30_000), (255, 20_000)])
+def test_bodies_of_one_octet_a_frame(either_victim: Victim, padding: int | None, times: int) -> None:
+    """As many frames at once as the windows allow."""
+    if padding is None:
+        frame = frames.data(1, b"x")
+    else:
+        frame = frames.data(1, bytes((padding,)) + b"x" + bytes(padding), frames.PADDED)
+
+    def attack(peer: Attacker) -> bytes:
+        peer.headers(1, READ)
+        peer.upload(1, frame, len(frame) - 9, times)
+        peer.data(1, b"", end_stream=True)
+        return bytes(peer.expect(DataFrame, 1).data)
+
+    with either_victim.watched(handlers=3):
+        assert either_victim.attack(attack) == [str(times).encode()] * 3
+
+
+def test_bodies_that_never_end(either_victim: Victim) -> None:
     """What is read is gone: 60 MB go through each of three connections."""
 
     def attack(peer: Attacker) -> None:
         peer.headers(1, READ)
-        stream_window, connection_window = peer.stream_window, 65_535
-        frame = DataFrame(1, bytes(16_384)).serialize()
-        sent = 0
-        while sent < 60_000_000:
-            while min(stream_window, connection_window) < 16_384:
-                update = peer.expect(WindowUpdateFrame)
-                if update.stream_id:
-                    stream_window += update.window_increment
-                else:
-                    connection_window += update.window_increment
-            peer.sock.sendall(frame)
-            stream_window -= 16_384
-            connection_window -= 16_384
-            sent += 16_384
+        peer.upload(1, frames.data(1, bytes(16_384)), 16_384, 60_000_000 // 16_384)
 
-    with victim.watched(handlers=3):
-        victim.attack(attack)
+    with either_victim.watched(handlers=3):
+        either_victim.attack(attack)
 
 
-def test_bodies_that_nobody_reads(victim: Victim) -> None:
+def test_bodies_that_nobody_reads(either_victim: Victim) -> None:
     """100 streams a connection, each as much as its window takes, in frames of all sizes."""
 
     def attack(peer: Attacker) -> int:
@@ -152,8 +157,8 @@ def test_bodies_that_nobody_reads(victim: Victim) -> None:
                 left -= size
         return credit
 
-    with victim.watched(handlers=POOL):
-        victim.attack(attack)
+    with either_victim.watched(handlers=POOL):
+        either_victim.attack(attack)
 
 
 def test_requests_as_long_as_they_may_be(victim: Victim) -> None:
@@ -176,7 +181,7 @@ def test_requests_as_long_as_they_may_be(victim: Victim) -> None:
 @pytest.mark.parametrize(
     ("count", "size"), [(1, 64_000), (110, 500), (120, 1)], ids=["one long field", "many fields", "many short fields"]
 )
-def test_every_allowance_at_once(victim: Victim, count: int, size: int) -> None:
+def test_every_allowance_at_once(either_victim: Victim, count: int, size: int) -> None:
     """Requests and trailers as long as they may be, and between them bodies that nobody reads, on 100 streams."""
     long = frames.block(*[(f"x-{number}", "y" * size) for number in range(count)])
 
@@ -219,8 +224,8 @@ def test_every_allowance_at_once(victim: Victim, count: int, size: int) -> None:
             peer.blast(frames.split_headers(stream_id, long, end_stream=True))
         settle()
 
-    with victim.watched(handlers=POOL):
-        victim.attack(attack)
+    with either_victim.watched(handlers=POOL):
+        either_victim.attack(attack)
 
 
 def test_a_peer_that_requests_much_and_never_reads(start: Callable[..., Victim]) -> None:
