@@ -230,7 +230,8 @@ class ServerSession(Session):
             failed = False
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
-                logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+                if not self.destroyed:  # otherwise the session has said so, once for all its streams
+                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
             elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
                 logger.warning("the handler of stream %s failed: %s", state.id, error)
             else:
