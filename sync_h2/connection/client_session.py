@@ -233,6 +233,8 @@ class ClientSession(Session):
             self._close_stream_locked(state, ErrorCode.CANCEL, error.again(retryable=True))
 
     def _stream_closed_locked(self, state: StreamState) -> None:
+        if not state.is_push:  # how many of those there are is the server's choice: they count until they are dropped
+            self._header_memory.release(state)
         if state.id is None:
             self._pending.pop(state, None)
         elif not self._destroyed:
@@ -263,7 +265,7 @@ class ClientSession(Session):
 
     def _response_received_locked(self, event: events.ResponseReceived) -> None:
         state = self._streams.get(event.stream_id)
-        if state is None:
+        if state is None or not self._keeps_headers_locked(state, event.memory):
             return
         state.touch()
         if state.first_header_at is None:
@@ -277,7 +279,7 @@ class ClientSession(Session):
 
     def _informational_received_locked(self, event: events.InformationalReceived) -> None:
         state = self._streams.get(event.stream_id)
-        if state is None:
+        if state is None or not self._keeps_headers_locked(state, event.memory):
             return
         state.touch()
         if state.first_header_at is None:
@@ -292,7 +294,13 @@ class ClientSession(Session):
     def _push_promise_received_locked(self, event: events.PushPromiseReceived) -> None:
         parent = self._streams.get(event.stream_id)
         promised = sum(1 for state in self._streams.values() if state.is_push)
-        if parent is None or self._closing or promised >= self._limits.max_concurrent_streams:
+        waiting = 0 if parent is None or parent.pushes is None else len(parent.pushes)
+        if (
+            parent is None
+            or self._closing
+            or max(promised, waiting) >= self._limits.max_concurrent_streams
+            or not self._header_memory.has_room(event.memory)
+        ):
             self._protocol.reset(event.promised_stream_id, ErrorCode.REFUSED_STREAM)
             return
         if not self._speaks_for(event.headers, parent):
@@ -306,6 +314,7 @@ class ClientSession(Session):
         state.request_method = event.headers[":method"]
         state.end_posted = state.local_ended = True
         self._opened_locked(state)
+        self._header_memory.keep(state, event.memory)
         stream = ClientStream(self, state)
         # The parent keeps it until somebody asks; if nobody does, it is forgotten, and so cancelled, with the parent.
         if parent.pushes is None:

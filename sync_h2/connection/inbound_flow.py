@@ -22,7 +22,8 @@ class InboundFlow:
         self._protocol = protocol
         self._outbox = outbox
         self._sender = sender
-        # A quarter is left for what else a peer can make a session hold: queues, header lists, its handlers' threads.
+        # A quarter is left for what else a peer can make a session hold: header lists (half of it, see
+        # header_memory.py), queues, its handlers' threads.
         self._max_unread = max_memory // 4 * 3
         # It starts at this size whatever SETTINGS say (RFC 9113 section 6.9.2).
         self._connection = ReceiveWindow(DEFAULT_WINDOW_SIZE)

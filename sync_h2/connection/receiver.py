@@ -272,7 +272,7 @@ class Receiver:
 
     def _trailers_locked(self, event: events.TrailersReceived) -> None:
         state = self._session._streams.get(event.stream_id)
-        if state is not None:
+        if state is not None and self._session._keeps_headers_locked(state, event.memory):
             state.touch()
             state.trailers = event.headers
             state.listeners.emit_locked("trailers", event.headers)

@@ -180,10 +180,11 @@ class ServerSession(Session):
             self._early_priorities[stream_id] = value
 
     def _request_received_locked(self, event: events.RequestReceived) -> None:
-        if self._jobs >= self._limits.max_concurrent_streams:
+        if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):
             self._protocol.refuse(event.stream_id)
             return
         state = self._new_stream_locked(event.stream_id, event.headers)
+        self._header_memory.keep(state, event.memory)
         state.first_header_at = state.opened_at
         state.remote_ended = state.ended_with_headers = event.end_stream
         self._jobs += 1
@@ -236,7 +237,8 @@ class ServerSession(Session):
             failed = False
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
-                logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+                if not self.destroyed:  # otherwise the session has said so, once for all its streams
+                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
             elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
                 logger.warning("the handler of stream %s failed: %s", state.id, error)
             else:
@@ -246,6 +248,8 @@ class ServerSession(Session):
                 self._job_done_locked(state)
                 self._handler_threads.discard(thread)
                 self._finish_locked(stream, failed)
+                if state.closed:
+                    self._header_memory.release(state)
 
     def _handler_begins_locked(self) -> None:
         self._waiting_handlers -= 1
@@ -269,6 +273,8 @@ class ServerSession(Session):
     def _local_end_locked(self, state: StreamState) -> None:
         self._job_done_locked(state)
         super()._local_end_locked(state)
+        if state.closed:  # like the job's, its place is free for what the client sends next
+            self._header_memory.release(state)
 
     def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
         """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body

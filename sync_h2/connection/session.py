@@ -9,9 +9,9 @@ Who may touch what:
 
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
-  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_stream_counters`, `_pings`, `_settings_sent`, `_listeners`,
-  `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end in `_locked`;
-  those classes say so of all their methods.
+  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_header_memory`, `_stream_counters`, `_pings`, `_settings_sent`,
+  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end
+  in `_locked`; those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
   `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`, `_first_window`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
@@ -61,6 +61,7 @@ from ..protocol.settings import Settings
 from ..transport.sockets import format_address
 from ..transport.transport import Transport
 from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow, first_stream_window
+from .header_memory import HeaderMemory
 from .inbound_flow import InboundFlow
 from .keeper import Keeper
 from .limit_log import log_limit
@@ -148,6 +149,7 @@ class SessionCore(Observable):
         self._pings = Pings(self._monitor, limits.max_outstanding_pings)
         self._settings_sent = SettingsSent(self._monitor)
         self._inbound = InboundFlow(self._protocol, self._outbox, self._sender, limits.max_session_memory)
+        self._header_memory = HeaderMemory(limits.max_session_memory)
         # What new streams count on; a value in SETTINGS that are not acknowledged yet counts already.
         self._first_window = first_stream_window(
             limits.max_session_memory, limits.max_concurrent_streams, server=not client
@@ -317,6 +319,18 @@ class SessionCore(Observable):
         elif state.reset_after_end is not None:
             self._reset_locked(state, state.reset_after_end)
 
+    def _keeps_headers_locked(self, state: StreamState, size: int) -> bool:
+        """Whether there is memory for another header list of this stream; if not, the stream is closed."""
+        if self._header_memory.keep(state, size):
+            return True
+        assert state.id is not None
+        code = ErrorCode.ENHANCE_YOUR_CALM
+        self._protocol.refuse(state.id, code)
+        error = ProtocolError("no memory for its header fields (max_session_memory)", stream_id=state.id, code=code)
+        self._close_stream_locked(state, code, error)
+        self._inbound.discard(state)
+        return False
+
     def _decline_rest_locked(self, state: StreamState) -> None:
         """Our side is whole; what the peer still has to send is of no use: RST_STREAM(NO_ERROR) once ours is out."""
         state.reset_after_end = ErrorCode.NO_ERROR
@@ -375,6 +389,7 @@ class SessionCore(Observable):
         with self._monitor, self._lock:
             unfinished = not state.closed and self._forgotten_locked(state)
             self._inbound.discard(state)
+            self._header_memory.release(state)
             self._sender.send_locked()
         if unfinished:
             warnings.warn(f"stream {state.id} was dropped unfinished and is reset", ResourceWarning, stacklevel=1)

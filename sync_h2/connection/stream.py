@@ -68,7 +68,7 @@ def stream_listeners(dispatcher: Dispatcher) -> Listeners:
 
 def _forgotten(session: Session, state: StreamState, reference: weakref.ref[Stream]) -> None:
     # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
-    if not state.closed or len(state.buffer):
+    if not state.closed or len(state.buffer) or state.header_memory:
         timers.run(partial(session._forget, state))
 
 

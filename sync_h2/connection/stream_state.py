@@ -90,6 +90,7 @@ class StreamState:
         "precredited",
         "reading_all",
         "window",
+        "header_memory",
         "remote_ended",
         "ended_with_headers",
         # what goes
@@ -153,6 +154,7 @@ class StreamState:
         self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival
         self.window = window
+        self.header_memory = 0  # octets that the header lists above take (see header_memory.py)
         self.remote_ended = False
         self.ended_with_headers = False
 

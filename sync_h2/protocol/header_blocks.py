@@ -30,6 +30,8 @@ _PRIORITY_FLAG = int(FrameFlag.PRIORITY)
 # to this bound.
 _HARD_BOUND_FACTOR = 4
 _SMALLEST_HARD_BOUND = 256 * 1024
+# What a field takes besides its octets once an application has looked at it, less the 32 of RFC 9113 section 6.5.2.
+_FIELD_MEMORY = 256
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class HeaderBlock:
     """A whole block.
 
     `promised_stream_id` is set for a PUSH_PROMISE, `priority` (exclusive, depends_on, weight) where HEADERS had it.
+    `memory` is about how many octets the field list takes as long as it is kept.
     """
 
     stream_id: int
@@ -46,6 +49,7 @@ class HeaderBlock:
     encoded: bytes
     fields: Fields
     too_large: bool
+    memory: int = 0
 
 
 class HeaderBlockReader:
@@ -136,6 +140,7 @@ class HeaderBlockReader:
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
         size = sum([len(name) + len(value) for name, value in block.fields]) + 32 * len(block.fields)
+        block.memory = size + _FIELD_MEMORY * len(block.fields)
         block.too_large = size > self._max_header_list_size or len(block.fields) > self._max_header_pairs
 
 

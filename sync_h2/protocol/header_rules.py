@@ -40,7 +40,8 @@ _is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch  # RFC 3986 sect
 # RFC 3986 section 3.2, less userinfo. A path or a query in here would be taken for one by whoever builds a URL of it.
 _is_authority = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*").fullmatch
 _forbidden_in_value = re.compile(rb"[\x00\r\n]").search  # RFC 9113 section 8.2.1
-_forbidden_in_target = re.compile(rb"[\x00-\x20\x7f]").search
+# A fragment is no part of :path (RFC 9113 section 8.3.1): some would cut it off, and others take it for one.
+_forbidden_in_target = re.compile(rb"[\x00-\x20#\x7f]").search
 # Longer ones are no lengths of this world, and int() refuses text of more than 4300 digits.
 _LONGEST_CONTENT_LENGTH = 19
 
@@ -80,9 +81,14 @@ def check_request(fields: Sequence[tuple[bytes, bytes]], *, extended_connect: bo
                 raise MalformedHeaders(f"{name.decode()} with CONNECT, which has only :authority")
         if not authority:
             raise MalformedHeaders("CONNECT without :authority")
-        return method, None
-    _check_target(pseudo, method, authority or host)
-    return method, None if method == b"CONNECT" else content_length
+    if method == b"CONNECT":
+        # RFC 9110 section 9.3.6: what follows is the tunnel's data.
+        if content_length:
+            raise MalformedHeaders(f"content-length is {content_length} with CONNECT, which has no content")
+        content_length = None
+    if method != b"CONNECT" or b":protocol" in pseudo:
+        _check_target(pseudo, method, authority or host)
+    return method, content_length
 
 
 def check_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
@@ -99,8 +105,14 @@ def check_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int | 
 
 
 def check_trailers(fields: Sequence[tuple[bytes, bytes]]) -> None:
-    """Check trailers: no pseudo-header fields (RFC 9113 section 8.1)."""
-    _check_fields(fields, _NO_PSEUDO)
+    """Check trailers: no pseudo-header fields (RFC 9113 section 8.1), and none that frame or route the message, which
+    would come too late (RFC 9110 section 6.5.1).
+    """
+    _, content_length, host = _check_fields(fields, _NO_PSEUDO)
+    if content_length is not None:
+        raise MalformedHeaders("content-length in trailers")
+    if host is not None:
+        raise MalformedHeaders("host in trailers")
 
 
 def _check_fields(
@@ -125,7 +137,9 @@ def _check_fields(
         else:
             regular_seen = True
             if name == b"content-length":
-                content_length = _checked_content_length(value, content_length)
+                if content_length is not None:
+                    raise MalformedHeaders("content-length twice")
+                content_length = _checked_content_length(value)
             elif name == b"host":
                 if host is not None:
                     raise MalformedHeaders("host twice")
@@ -152,7 +166,7 @@ def _check_target(pseudo: dict[bytes, bytes], method: bytes, authority: bytes | 
     if path is None:
         raise MalformedHeaders(":path is missing")
     if _forbidden_in_target(path):
-        raise MalformedHeaders(f":path has a space or control character in it: {_shown(path)}")
+        raise MalformedHeaders(f":path has a space, a control character or '#' in it: {_shown(path)}")
     if scheme.lower() in (b"http", b"https"):
         if not authority:
             raise MalformedHeaders("neither :authority nor host says whom the request is for")
@@ -160,13 +174,10 @@ def _check_target(pseudo: dict[bytes, bytes], method: bytes, authority: bytes | 
             raise MalformedHeaders(f":path does not begin with a slash: {_shown(path)}")
 
 
-def _checked_content_length(value: bytes, earlier: int | None) -> int:
+def _checked_content_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > _LONGEST_CONTENT_LENGTH:
         raise MalformedHeaders(f"content-length is not a number: {_shown(value)}")
-    length = int(value)
-    if earlier is not None and earlier != length:
-        raise MalformedHeaders(f"content-length says {earlier} and {length}")
-    return length
+    return int(value)
 
 
 def _shown(value: bytes) -> str:

@@ -210,7 +210,9 @@ def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:
 
 def _encode_response(headers: Headers, *, informational: bool) -> list[HeaderTuple]:
     fields = _wire_fields(headers)
-    status, _ = _refuse_malformed(lambda: check_response(fields))
+    status, content_length = _refuse_malformed(lambda: check_response(fields))
+    if status in (b"204", b"205") and content_length:  # RFC 9110 sections 8.6 and 15.3.6
+        raise InvalidArgument(f":status {status.decode()} has no content: leave out content-length")
     if status.startswith(b"1") is not informational:
         kind = "an informational response" if informational else "a final response"
         raise InvalidArgument(f":status {status.decode()} is not that of {kind}")

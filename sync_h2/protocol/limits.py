@@ -148,7 +148,9 @@ class FloodGuard:
         self._late_frames = min(self._late_frames + _LATE_FRAMES, self._most_late_frames)
 
     def count_reset(self, stream_id: int) -> None:
-        """A stream that the peer opened and reset, or that it made us reset (CVE-2023-44487, CVE-2025-8671)."""
+        """A stream that the peer opened and reset, or that it made us reset or answer with 431 (CVE-2023-44487,
+        CVE-2025-8671).
+        """
         if not self._resets.take():
             raise LimitReached("stream_reset_rate", "too many streams end with RST_STREAM", stream_id=stream_id)
 

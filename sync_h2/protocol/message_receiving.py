@@ -129,8 +129,9 @@ class MessageReceiving(Sending):
         if self._prioritized_idle:
             self._prioritized_idle = {idle for idle in self._prioritized_idle if idle > stream_id}
         if block.too_large:
+            self._flood_guard.count_reset(stream_id)  # the answer that it gets costs us as much
             return [HeaderListTooLarge(stream_id, block.end_stream)]
-        return [RequestReceived(stream_id, Headers.from_wire(block.fields), block.end_stream)]
+        return [RequestReceived(stream_id, Headers.from_wire(block.fields), block.end_stream, block.memory)]
 
     def _refuse(self, stream_id: int) -> list[Event]:
         """A stream over the limit: the peer may try again (RFC 9113 sections 5.1.2 and 8.7)."""
@@ -153,7 +154,7 @@ class MessageReceiving(Sending):
             if stream.content_left:
                 raise MalformedHeaders("the content is shorter than content-length")
             self._table.apply(stream, StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM)
-            return [TrailersReceived(stream_id, Headers.from_wire(block.fields))]
+            return [TrailersReceived(stream_id, Headers.from_wire(block.fields), block.memory)]
         status, content_length = check_response(block.fields)
         if status.startswith(b"1"):
             if block.end_stream:
@@ -166,7 +167,7 @@ class MessageReceiving(Sending):
             ):
                 return self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "too many informational responses")
             # Changes no state: the final response is still to come.
-            return [InformationalReceived(stream_id, Headers.from_wire(block.fields))]
+            return [InformationalReceived(stream_id, Headers.from_wire(block.fields), block.memory)]
         if machine.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
             return self._stream_error(stream, ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once")
         method = stream.request_method
@@ -174,6 +175,8 @@ class MessageReceiving(Sending):
             content_length = None  # RFC 9110 section 9.3.6: the tunnel begins here, whatever the headers say
             stream.is_tunnel = True
         elif method == b"HEAD" or status in _STATUS_WITHOUT_CONTENT:
+            if status == b"204" and content_length:  # RFC 9110 section 8.6
+                raise MalformedHeaders(f"content-length is {content_length} with :status 204")
             content_length = 0
         if block.end_stream:
             if content_length:
@@ -182,7 +185,7 @@ class MessageReceiving(Sending):
         else:
             stream.content_left = content_length
             self._table.apply(stream, StreamInputs.RECV_HEADERS)
-        return [ResponseReceived(stream_id, Headers.from_wire(block.fields), block.end_stream)]
+        return [ResponseReceived(stream_id, Headers.from_wire(block.fields), block.end_stream, block.memory)]
 
     def _promise_received(self, block: HeaderBlock, promised_stream_id: int) -> list[Event]:
         """PUSH_PROMISE (RFC 9113 sections 6.6 and 8.4)."""
@@ -219,7 +222,7 @@ class MessageReceiving(Sending):
         promised = table.begin(promised_stream_id)
         table.apply(promised, StreamInputs.RECV_PUSH_PROMISE)
         promised.request_method = next(value for name, value in block.fields if name == b":method")
-        return [PushPromiseReceived(stream_id, promised_stream_id, Headers.from_wire(block.fields))]
+        return [PushPromiseReceived(stream_id, promised_stream_id, Headers.from_wire(block.fields), block.memory)]
 
     def _promise_problem(self, block: HeaderBlock, stream: Stream | None) -> tuple[ErrorCode, str]:
         """Why a promised stream is to be reset; NO_ERROR if it is not."""

@@ -308,14 +308,15 @@ class Sending(ConnectionState):
         self._emit_reset(stream_id, code)
         return True
 
-    def refuse(self, stream_id: int) -> None:
-        """Reset a stream that the peer has just opened: there is no room for its work (REFUSED_STREAM).
+    def refuse(self, stream_id: int, code: int = ErrorCode.REFUSED_STREAM) -> None:
+        """Reset a stream for which there is no room: REFUSED_STREAM for one that the peer has just opened.
 
         Counted as a reset that the peer made us send: what it opens faster than it is served must end somewhere.
         """
-        stream = self._table.streams[stream_id]
-        self._table.apply(stream, StreamInputs.SEND_RST_STREAM)
-        self._emit_reset(stream_id, ErrorCode.REFUSED_STREAM)
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            self._table.apply(stream, StreamInputs.SEND_RST_STREAM)
+            self._emit_reset(stream_id, code)
         self._flood_guard.count_reset(stream_id)
 
     def _emit_reset(self, stream_id: int, code: int) -> None:

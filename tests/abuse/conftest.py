@@ -9,10 +9,11 @@ import pytest
 from support.certificates import Certificate
 from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
 from support.threads import background
-from support.victim import start, victim
+from support.victim import either_victim, start, victim
 
 __all__ = [
     "background",
+    "either_victim",
     "pytest_collection_modifyitems",
     "pytest_generate_tests",
     "start",

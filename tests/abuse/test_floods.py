@@ -16,6 +16,7 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from support import frames
 from support.raw_peer import REQUEST, UPLOAD
 from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
@@ -120,7 +121,7 @@ def test_hpack_bomb(victim: Victim) -> None:
 
     def attack(peer: Attacker) -> tuple[int, bytes]:
         head = peer.block(REQUEST)
-        field = b"\x40" + literal(4000)[1:]  # indexed (RFC 7541 section 6.2.1)
+        field = b"\x40" + frames.block(("x", "y" * 4000))[1:]  # indexed (RFC 7541 section 6.2.1)
         bomb = head + field + b"\xbe" * 12_000  # index 62, the newest field
         peer.blast(request(1, bomb, end_stream=True))
         return peer.thrown_out()
@@ -145,28 +146,27 @@ def test_a_header_list_over_the_limit_is_answered_with_431(victim: Victim, count
 
     def attack(peer: Attacker) -> None:
         for stream_id in range(1, 61, 2):
-            block = peer.block(REQUEST) + literal(100_000 // count) * count
-            pieces = [block[start : start + 16_384] for start in range(0, len(block), 16_384)]
-            headers = HeadersFrame(stream_id, pieces[0], flags=["END_STREAM"])
-            rest = [ContinuationFrame(stream_id, piece) for piece in pieces[1:]]
-            (rest or [headers])[-1].flags.add("END_HEADERS")
-            peer.send(headers, *rest)
+            block = peer.block(REQUEST) + frames.block(("x", "y" * (100_000 // count))) * count
+            peer.blast(frames.split_headers(stream_id, block, end_stream=True))
             assert dict(peer.expect(HeadersFrame, stream_id).fields)[":status"] == "431"
 
     with victim.watched():
         victim.attack(attack)
 
 
-def literal(size: int) -> bytes:
-    """A field x with a value of so many octets, not indexed (RFC 7541 section 6.2.2)."""
-    if size < 127:
-        return b"\x00\x01x" + bytes((size,)) + b"y" * size
-    octets = bytearray(b"\x00\x01x\x7f")
-    rest = size - 127
-    while rest >= 128:
-        octets.append(rest % 128 + 128)
-        rest //= 128
-    return bytes((*octets, rest)) + b"y" * size
+def test_header_lists_over_the_limit_without_end(victim: Victim) -> None:
+    """Some thirty octets each, which stand for 80 KB, and none waits for its 431."""
+
+    def attack(peer: Attacker) -> tuple[int, bytes]:
+        field = b"\x40" + frames.block(("x", "y" * 4000))[1:]
+        peer.blast(request(1, peer.block(REQUEST) + field, end_stream=True))
+        # Index 62 is the newest field.
+        block = frames.block(*REQUEST) + b"\xbe" * 20
+        peer.blast(b"".join(request(stream_id, block, end_stream=True) for stream_id in range(3, 8001, 2)))
+        return peer.thrown_out()
+
+    with victim.watched():
+        assert victim.attack(attack) == [(CALM, b"stream_reset_rate")] * 3
 
 
 # Frames that carry nothing of a message; a stream 1 is open.
@@ -195,6 +195,21 @@ def test_frames_without_a_purpose(victim: Victim, octets: bytes) -> None:
         peer.settled()
         for _ in range(100):
             peer.blast(octets, times=500)
+        return peer.thrown_out()
+
+    with victim.watched(handlers=3):
+        assert victim.attack(attack) == [(CALM, b"max_session_invalid_frames")] * 3
+
+
+@pytest.mark.parametrize("kind", ["empty DATA", "DATA of padding"])
+def test_data_without_a_purpose_over_tls(start: Callable[..., Victim], kind: str) -> None:
+    victim = start(tls=True)
+
+    def attack(peer: Attacker) -> tuple[int, bytes]:
+        peer.headers(1, WAIT)
+        peer.settled()
+        for _ in range(100):
+            peer.blast(USELESS[kind], times=500)
         return peer.thrown_out()
 
     with victim.watched(handlers=3):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 from hyperframe.frame import (
-    ContinuationFrame,
     DataFrame,
     HeadersFrame,
     RstStreamFrame,
@@ -16,6 +15,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from support import frames
 from support.raw_peer import REQUEST, UPLOAD, RawPeer
 from support.victim import Attacker, Victim
 from sync_h2 import ErrorCode
@@ -91,7 +91,7 @@ def test_bodies_that_do_not_come(start: Callable[..., Victim]) -> None:
             assert ended == list(range(1, 20, 2))
 
 
-def test_a_body_that_comes_octet_by_octet(victim: Victim) -> None:
+def test_a_body_that_comes_octet_by_octet(either_victim: Victim) -> None:
     """It takes a thread of the pool as long as it takes, and no more."""
 
     def attack(peer: Attacker) -> bytes:
@@ -101,35 +101,40 @@ def test_a_body_that_comes_octet_by_octet(victim: Victim) -> None:
         peer.data(1, b"", end_stream=True)
         return bytes(peer.expect(DataFrame, 1).data)
 
-    with victim.watched(handlers=3):
-        assert victim.attack(attack) == [b"3000"] * 3
+    with either_victim.watched(handlers=3):
+        assert either_victim.attack(attack) == [b"3000"] * 3
 
 
-def test_bodies_that_never_end(victim: Victim) -> None:
+@pytest.mark.parametrize(("padding", "times"), [(None, 60_000), (0, 30_000), (255, 20_000)])
+def test_bodies_of_one_octet_a_frame(either_victim: Victim, padding: int | None, times: int) -> None:
+    """As many frames at once as the windows allow."""
+    if padding is None:
+        frame = frames.data(1, b"x")
+    else:
+        frame = frames.data(1, bytes((padding,)) + b"x" + bytes(padding), frames.PADDED)
+
+    def attack(peer: Attacker) -> bytes:
+        peer.headers(1, READ)
+        peer.upload(1, frame, len(frame) - 9, times)
+        peer.data(1, b"", end_stream=True)
+        return bytes(peer.expect(DataFrame, 1).data)
+
+    with either_victim.watched(handlers=3):
+        assert either_victim.attack(attack) == [str(times).encode()] * 3
+
+
+def test_bodies_that_never_end(either_victim: Victim) -> None:
     """What is read is gone: 60 MB go through each of three connections."""
 
     def attack(peer: Attacker) -> None:
         peer.headers(1, READ)
-        stream_window, connection_window = peer.stream_window, 65_535
-        frame = DataFrame(1, bytes(16_384)).serialize()
-        sent = 0
-        while sent < 60_000_000:
-            while min(stream_window, connection_window) < 16_384:
-                update = peer.expect(WindowUpdateFrame)
-                if update.stream_id:
-                    stream_window += update.window_increment
-                else:
-                    connection_window += update.window_increment
-            peer.sock.sendall(frame)
-            stream_window -= 16_384
-            connection_window -= 16_384
-            sent += 16_384
+        peer.upload(1, frames.data(1, bytes(16_384)), 16_384, 60_000_000 // 16_384)
 
-    with victim.watched(handlers=3):
-        victim.attack(attack)
+    with either_victim.watched(handlers=3):
+        either_victim.attack(attack)
 
 
-def test_bodies_that_nobody_reads(victim: Victim) -> None:
+def test_bodies_that_nobody_reads(either_victim: Victim) -> None:
     """100 streams a connection, each as much as its window takes, in frames of all sizes."""
 
     def attack(peer: Attacker) -> int:
@@ -152,27 +157,75 @@ def test_bodies_that_nobody_reads(victim: Victim) -> None:
                 left -= size
         return credit
 
-    with victim.watched(handlers=POOL):
-        victim.attack(attack)
+    with either_victim.watched(handlers=POOL):
+        either_victim.attack(attack)
 
 
 def test_requests_as_long_as_they_may_be(victim: Victim) -> None:
-    """100 streams a connection with 60 KB of header fields each, which their handlers hold."""
+    """100 streams a connection with 60 KB of header fields each. Handlers hold a share of them, the rest is refused."""
 
-    def attack(peer: Attacker) -> None:
+    def attack(peer: Attacker) -> int:
         fields = [(f"x-{number}", "y" * 500) for number in range(115)]
         for stream_id in range(1, 200, 2):
-            block = peer.block([*WAIT, *fields])
-            pieces = [block[start : start + 16_384] for start in range(0, len(block), 16_384)]
-            headers = HeadersFrame(stream_id, pieces[0])
-            rest = [ContinuationFrame(stream_id, piece) for piece in pieces[1:]]
-            (rest or [headers])[-1].flags.add("END_HEADERS")
-            peer.send(headers, *rest)
-        assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+            peer.blast(frames.split_headers(stream_id, peer.block([*WAIT, *fields])))
+        codes = [frame.error_code for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+        assert set(codes) == {ErrorCode.REFUSED_STREAM}
+        return 100 - len(codes)
 
     # hpack takes half a microsecond for each octet of 18 MB in Huffman's code.
     with victim.watched(handlers=POOL, cpu_seconds=40):
-        victim.attack(attack)
+        for accepted in victim.attack(attack):
+            assert 20 <= accepted <= 30
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 64_000), (110, 500), (120, 1)], ids=["one long field", "many fields", "many short fields"]
+)
+def test_every_allowance_at_once(either_victim: Victim, count: int, size: int) -> None:
+    """Requests and trailers as long as they may be, and between them bodies that nobody reads, on 100 streams."""
+    long = frames.block(*[(f"x-{number}", "y" * size) for number in range(count)])
+
+    def attack(peer: Attacker) -> None:
+        credit = 65_535
+        refused = set()
+
+        def settle() -> None:
+            nonlocal credit
+            for frame in peer.settled():
+                if isinstance(frame, WindowUpdateFrame) and not frame.stream_id:
+                    credit += frame.window_increment
+                elif isinstance(frame, RstStreamFrame):
+                    refused.add(frame.stream_id)
+
+        def fill(stream_id: int) -> None:
+            nonlocal credit
+            left = peer.stream_window
+            while left:
+                if not credit:
+                    settle()
+                size = min(left, credit, 16_384)
+                if not size:
+                    return
+                peer.blast(DataFrame(stream_id, bytes(size)))
+                credit -= size
+                left -= size
+
+        for stream_id in range(1, 200, 2):
+            peer.blast(frames.split_headers(stream_id, peer.block(WAIT) + long))
+        settle()
+        last = 201 + 2 * len(refused)
+        for stream_id in range(201, last, 2):  # in the place of those that were refused
+            peer.headers(stream_id, WAIT)
+        streams = [stream_id for stream_id in range(1, last, 2) if stream_id not in refused]
+        assert len(streams) == 100
+        for stream_id in streams:
+            fill(stream_id)
+        for stream_id in streams:
+            peer.blast(frames.split_headers(stream_id, long, end_stream=True))
+        settle()
+
+    with either_victim.watched(handlers=POOL):
+        either_victim.attack(attack)
 
 
 def test_a_peer_that_requests_much_and_never_reads(start: Callable[..., Victim]) -> None:

@@ -106,6 +106,15 @@ def test_section_6_frames_of_the_wrong_size(
     either.check(outcome, stream_id)
 
 
+@pytest.mark.parametrize("state", ["idle", "ended"])
+def test_section_6_3_a_priority_of_the_wrong_size_where_no_stream_is(either: Conversation, state: str) -> None:
+    """A stream error by section 6.3; but section 6.4 has no RST_STREAM for idle streams, so it is one of the
+    connection (section 5.4.1 allows that), as it always is in nghttp2.
+    """
+    either.send(frames.frame(frames.PRIORITY, 0, either.in_state(state), bytes(4)))
+    either.connection_error(ErrorCode.FRAME_SIZE_ERROR)
+
+
 # 6.1 DATA, and the padding of 6.1, 6.2 and 6.6
 
 

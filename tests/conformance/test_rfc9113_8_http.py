@@ -16,7 +16,7 @@ from support.conversations import (
 )
 from support.frames import END_HEADERS, END_STREAM, Field, replaced
 from support.raw_peer import PATIENCE, REQUEST, RESPONSE, UPLOAD
-from sync_h2 import ErrorCode, InvalidState, ProtocolError, StreamReset
+from sync_h2 import ErrorCode, InvalidArgument, InvalidState, ProtocolError, StreamReset
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -98,7 +98,19 @@ def test_section_8_2_bad_fields_in_a_response(client: ClientConversation, field:
 
 @pytest.mark.parametrize(
     "field",
-    [("X-Upper", "1"), ("x", "a\r\nb"), ("connection", "x"), (":status", "200"), (":path", "/"), (":x", "")],
+    [
+        ("X-Upper", "1"),
+        ("x", "a\r\nb"),
+        ("connection", "x"),
+        (":status", "200"),
+        (":path", "/"),
+        (":x", ""),
+        # RFC 9110 section 6.5.1: what frames or routes a message comes too late there.
+        ("content-length", "4"),
+        ("content-length", "0"),
+        ("transfer-encoding", "chunked"),
+        ("host", "localhost"),
+    ],
     ids=repr,
 )
 def test_section_8_1_bad_fields_in_trailers(
@@ -149,6 +161,18 @@ def test_section_8_2_3_cookie_crumbs_are_one_cookie(server: ServerConversation) 
     assert server.answer(1) == ("200", b"")
     assert server.requests[0]["cookie"] == "a=1; b=2; c=3"
     assert server.requests[0].get_all("cookie") == ["a=1", "b=2; c=3"]
+
+
+def test_section_8_1_other_fields_in_trailers_stay_trailers(server: ServerConversation) -> None:
+    """RFC 9110 section 6.5.1: what they say is not merged into the header section."""
+    stream = server.hold()
+    late = {"authorization": "Basic YTpi", "content-type": "text/html", "cookie": "a=1", "expect": "100-continue"}
+    server.send(frames.trailers(1, *late.items()))
+    assert stream.wait_trailers(timeout=PATIENCE) == late
+    assert stream.request_headers is not None
+    assert not late.keys() & stream.request_headers.keys()
+    stream.end()
+    server.accepted()
 
 
 # Section 8.3.1: requests
@@ -207,6 +231,11 @@ def test_section_8_2_3_cookie_crumbs_are_one_cookie(server: ServerConversation) 
         pytest.param((("GET", "/"), *REQUEST), id="upper case before them"),
         pytest.param((*REQUEST, ("content-length", "5")), id="content-length, but the headers end the stream"),
         pytest.param((*REQUEST, ("content-length", "5"), ("content-length", "0")), id="two content-lengths"),
+        # RFC 9110 section 8.6: one that stands there twice is made one, or refused, as nghttp2 does.
+        pytest.param((*REQUEST, ("content-length", "0"), ("content-length", "0")), id="the same content-length twice"),
+        # Who takes it for a part of the path grants access to another one than who cuts it off (CVE-2021-32779).
+        pytest.param(_request(path="/public#/../admin"), id="a fragment in :path"),
+        pytest.param(_request(path="/#"), id="an empty fragment in :path"),
     ],
 )
 def test_section_8_3_1_malformed_requests(server: ServerConversation, fields: Fields) -> None:
@@ -232,7 +261,6 @@ def test_section_8_3_1_malformed_requests(server: ServerConversation, fields: Fi
         pytest.param(_request(authority="[fe80::1%25eth0]"), id="an IPv6 address with a zone"),
         pytest.param(_request(authority="a-b_c.d~e!$&'()*+,;=:1"), id="all that RFC 3986 has in an authority"),
         pytest.param(_request(authority="%2Frun%2Fsock"), id="percent-encoded octets in :authority"),
-        pytest.param((*REQUEST, ("content-length", "0"), ("content-length", "0")), id="the same content-length twice"),
     ],
 )
 def test_section_8_3_1_requests_that_are_right(server: ServerConversation, fields: Fields) -> None:
@@ -464,6 +492,42 @@ def test_section_8_1_1_a_response_without_content_may_announce_a_length(
     client.accepted()
 
 
+@pytest.mark.parametrize("status", ["200", "204", "205", "304"])
+def test_section_8_1_1_content_length_twice_in_a_response(client: ClientConversation, status: str) -> None:
+    """RFC 9110 section 8.6."""
+    stream = client.request()
+    fields = ((":status", status), ("content-length", "0"), ("content-length", "0"))
+    client.send(frames.headers(1, *fields, flags=END_HEADERS | END_STREAM))
+    with pytest.raises(ProtocolError):
+        stream.wait_response(timeout=PATIENCE)
+    client.stream_error(1, ErrorCode.PROTOCOL_ERROR)
+
+
+def test_section_8_1_1_a_204_with_content_length(client: ClientConversation) -> None:
+    """RFC 9110 section 8.6 forbids it: passed on over HTTP/1.1 it could have the next response taken for its content.
+    Servers that say 0 do no harm.
+    """
+    stream = client.request()
+    client.send(frames.headers(1, (":status", "204"), ("content-length", "5"), flags=END_HEADERS | END_STREAM))
+    with pytest.raises(ProtocolError):
+        stream.wait_response(timeout=PATIENCE)
+    client.stream_error(1, ErrorCode.PROTOCOL_ERROR)
+    stream = client.request()
+    assert stream.id is not None
+    fields = ((":status", "204"), ("content-length", "0"))
+    client.send(frames.headers(stream.id, *fields, flags=END_HEADERS | END_STREAM))
+    assert stream.read() == b""
+    client.accepted()
+
+
+def test_section_8_1_1_a_205_is_framed_as_any_response(client: ClientConversation) -> None:
+    """RFC 9110 section 15.3.6 forbids its content, and RFC 9112 section 6.3 counts it all the same."""
+    stream = client.request()
+    client.send(frames.headers(1, (":status", "205"), ("content-length", "4")), frames.data(1, b"body", END_STREAM))
+    assert stream.read() == b"body"
+    client.accepted()
+
+
 def test_section_8_1_a_response_to_head_ends_with_its_headers(server: ServerConversation) -> None:
     server.send(frames.headers(server.new_id(), *_request(method="HEAD"), flags=END_HEADERS | END_STREAM))
     assert server.answer(1) == ("200", b"")
@@ -601,11 +665,19 @@ def test_section_8_5_a_tunnel(server: ServerConversation) -> None:
         pytest.param(CONNECT[:1], id="no :authority"),
         pytest.param(((":method", "CONNECT"), (":authority", "")), id="an empty :authority"),
         pytest.param((*CONNECT[:1], ("host", "example.org:443")), id="host instead of :authority"),
+        # RFC 9110 section 9.3.6: it has no content; passed on over HTTP/1.1, the tunnel's data would become some.
+        pytest.param((*CONNECT, ("content-length", "5")), id="content-length"),
     ],
 )
 def test_section_8_5_malformed(server: ServerConversation, fields: Fields) -> None:
     server.send(frames.headers(server.new_id(), *fields))
     server.stream_error(1, ErrorCode.PROTOCOL_ERROR)
+
+
+def test_section_8_5_a_content_length_of_0_says_what_holds_anyway(server: ServerConversation) -> None:
+    stream_id = server.new_id()
+    server.send(frames.headers(stream_id, *CONNECT, ("content-length", "0")), frames.data(stream_id, b"there"))
+    assert server.peer.expect(DataFrame, stream_id).data == b"there"
 
 
 def test_section_8_5_content_length_does_not_bound_a_tunnel(client: ClientConversation) -> None:
@@ -696,6 +768,31 @@ def test_section_8_2_we_do_not_send_what_is_malformed(
         stream.respond({"x": "right"})
         stream.end()
         assert server.answer(1) == ("200", b"")
+
+
+@pytest.mark.parametrize("status", [204, 205])
+def test_section_8_1_1_we_announce_no_content_where_there_is_none(server: ServerConversation, status: int) -> None:
+    with server.hold(REQUEST, END_HEADERS | END_STREAM) as stream:
+        with pytest.raises(InvalidArgument, match="content-length"):
+            stream.respond({":status": status, "content-length": 5})
+        stream.respond({":status": status, "content-length": 0})
+    server.accepted()
+
+
+@pytest.mark.parametrize("name", ["content-length", "host"])
+def test_section_8_1_we_send_no_framing_in_trailers(server: ServerConversation, name: str) -> None:
+    with server.hold(REQUEST, END_HEADERS | END_STREAM) as stream:
+        stream.respond(wait_for_trailers=True)
+        with pytest.raises(InvalidArgument, match=name):
+            stream.send_trailers({name: "1"})
+        stream.send_trailers({"x-checksum": "7"})
+    server.accepted()
+
+
+def test_section_8_3_1_we_send_no_fragment(client: ClientConversation) -> None:
+    with pytest.raises(InvalidArgument, match=":path"):
+        client.session.request({":path": "/page#part"})
+    client.accepted()
 
 
 def test_section_8_1_1_we_do_not_send_less_than_we_have_announced() -> None:

@@ -43,7 +43,7 @@ def test_a_session_that_has_nothing_to_do(ends: Any) -> None:
         assert dump["settings"]["unacknowledged"] == 0
         state = session.state
         assert dump["windows"] == {"send": state.remote_window_size, "receive": state.local_window_size}
-        assert dump["queues"] == {"outbox": 0, "transport": 0, "unread": 0, "events": 0, "handlers": 0}
+        assert dump["queues"] == {"outbox": 0, "transport": 0, "unread": 0, "headers": 0, "events": 0, "handlers": 0}
         assert dump["waiting"] == {"ping": [], "settings": [], "end": []}
         assert dump["threads"]["reader"] == "running"
         assert dump["stats"]["frames_sent"] == session.stats.frames_sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -57,6 +58,32 @@ def test_a_limit_is_named_in_one_line_of_the_log(caplog: Any, monkeypatch: pytes
     assert warnings_after_another_session() == ["WARNING"]
     last_logged["max_continuation_frames"] -= 10
     assert warnings_after_another_session() == ["WARNING", "WARNING"]
+
+
+def test_the_handlers_of_a_session_that_a_limit_ends_add_no_lines(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each of them was told is what the session's one line says; the access log has a line a stream as always."""
+    monkeypatch.setattr("sync_h2.connection.limit_log._last_logged", {})
+    caplog.set_level(logging.INFO, "sync_h2")
+    ended: list[Exception] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        try:
+            stream.read()
+        except HTTP2Error as error:
+            ended.append(error)
+            raise
+
+    with server_and_raw_client(handler, max_continuation_frames=1) as (session, peer):
+        for stream_id in range(1, 41, 2):
+            peer.headers(stream_id, UPLOAD)
+        eventually(lambda: len(session._handler_threads) == 20)
+        peer.send(HeadersFrame(41), ContinuationFrame(41), ContinuationFrame(41))
+        peer.until_end()
+        eventually(lambda: len(ended) == 20 and session._gone and not session._handler_threads)
+    records = [(record.name, record.levelname) for record in caplog.records]
+    assert sorted(records) == [("sync_h2.access", "INFO")] * 20 + [("sync_h2.connection", "WARNING")]
 
 
 def test_small_frames_cost_little_more_than_their_bytes() -> None:

@@ -77,6 +77,15 @@ def headers(stream_id: int, *fields: Field, flags: int = END_HEADERS) -> bytes:
     return frame(HEADERS, flags, stream_id, block(*fields))
 
 
+def split_headers(stream_id: int, encoded: bytes, *, end_stream: bool = False) -> bytes:
+    """HEADERS, and as many CONTINUATION frames as the block takes."""
+    pieces = [encoded[start : start + 16_384] for start in range(0, len(encoded), 16_384)]
+    kinds = [HEADERS] + [CONTINUATION] * (len(pieces) - 1)
+    flags = [END_STREAM if end_stream else 0] + [0] * (len(pieces) - 1)
+    flags[-1] |= END_HEADERS
+    return b"".join(frame(kind, flag, stream_id, piece) for kind, flag, piece in zip(kinds, flags, pieces, strict=True))
+
+
 def request(stream_id: int, *more: Field, flags: int = END_HEADERS | END_STREAM) -> bytes:
     """A GET that ends with its headers."""
     return headers(stream_id, *REQUEST, *more, flags=flags)

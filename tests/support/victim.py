@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperframe.frame import Frame, GoAwayFrame
+from hyperframe.frame import Frame, GoAwayFrame, WindowUpdateFrame
 
 from sync_h2 import connect
 from sync_h2.constants import SettingId
@@ -45,8 +46,24 @@ class Attacker(RawPeer):
         """Send octets, or as much of them as the server takes before it ends the connection."""
         if isinstance(octets, Frame):
             octets = octets.serialize()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             self.sock.sendall(octets * times)
+
+    def upload(self, stream_id: int, frame: bytes, flow_controlled: int, times: int) -> None:
+        """Send a DATA frame again and again, as fast as the windows open; the first on its connection."""
+        stream_window, connection_window = self.stream_window, 65_535
+        while times:
+            while min(stream_window, connection_window) < flow_controlled:
+                update = self.expect(WindowUpdateFrame)
+                if update.stream_id == stream_id:
+                    stream_window += update.window_increment
+                elif not update.stream_id:
+                    connection_window += update.window_increment
+            count = min(times, stream_window // flow_controlled, connection_window // flow_controlled)
+            self.sock.sendall(frame * count)
+            stream_window -= flow_controlled * count
+            connection_window -= flow_controlled * count
+            times -= count
 
     def block(self, fields: Fields) -> bytes:
         return self._encoder.encode(fields)
@@ -122,7 +139,13 @@ class Victim:
 
     def attacker(self, settings: Mapping[int, int] | None = None, receive_buffer: int | None = None) -> Attacker:
         """A connection after the handshake."""
-        peer = Attacker(self.dial(receive_buffer), client=True)
+        sock = self.dial(receive_buffer)
+        if self._cafile is not None:
+            context = ssl.create_default_context(cafile=self._cafile)
+            context.set_alpn_protocols(["h2"])
+            sock = context.wrap_socket(sock, server_hostname="localhost")
+            self._sockets.append(sock)
+        peer = Attacker(sock, client=True)
         announced = peer.handshake(settings)
         peer.stream_window = announced.settings[SettingId.INITIAL_WINDOW_SIZE]
         return peer
@@ -227,3 +250,9 @@ def start(certificate: Certificate, background: Background) -> Iterator[Callable
 def victim(start: Callable[..., Victim]) -> Victim:
     """A server with the default options."""
     return start()
+
+
+@pytest.fixture(params=["cleartext", "TLS"])
+def either_victim(start: Callable[..., Victim], request: pytest.FixtureRequest) -> Victim:
+    """The same, without TLS and with it."""
+    return start(tls=request.param == "TLS")
