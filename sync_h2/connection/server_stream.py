@@ -12,6 +12,7 @@ from ..protocol.headers import (
     EncodableFields,
     Headers,
     HeadersSource,
+    ResponseFields,
     encode_informational,
     encode_push,
     encode_response,
@@ -80,27 +81,25 @@ class ServerStream(Stream):
         `InvalidArgument` for headers that HTTP/2 forbids, and for fields over `max_send_header_block_length` (which
         destroys the stream), `InvalidState` the second time, and the stream's error if it is closed.
         """
-        fields = Headers(headers)
-        if send_date and "date" not in fields:
-            fields["date"] = _date()
-        block = encode_response(fields)
+        block = encode_response(headers, date=_date() if send_date else None)
         with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._respond_locked(block, end_stream, wait_for_trailers)
             self._session._sender.send_soon_locked()
 
-    def _respond_locked(self, block: EncodableFields, end_stream: bool, wait_for_trailers: bool) -> None:
+    def _respond_locked(self, block: ResponseFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
         self._check_unanswered_locked()
         assert state.id is not None
-        fields = Headers.from_wire(block)
-        if state.request_method == "CONNECT" and fields[":status"].startswith("2"):
+        status, length = block.status, block.content_length
+        if state.request_method == "CONNECT" and status.startswith("2"):
             # RFC 9110 section 8.6, RFC 9113 section 8.5
-            if "content-length" in fields:
+            if length is not None:
                 raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
-        no_body = state.request_method == "HEAD" or fields[":status"] in _STATUSES_WITHOUT_BODY
-        length = None if no_body or "content-length" not in fields else int(fields["content-length"])
+        no_body = state.request_method == "HEAD" or status in _STATUSES_WITHOUT_BODY
+        if no_body:
+            length = None
         if end_stream and length:
             raise InvalidArgument(
                 f"content-length {length} on a response that ends with its headers", stream_id=state.id
@@ -108,7 +107,7 @@ class ServerStream(Stream):
         ends = end_stream or no_body
         self._session._protocol.send_response(state.id, block, ends)
         state.unsent_length = length
-        state.sent_headers = fields
+        state.sent_headers = Headers.from_wire(block)
         state.no_body = no_body
         state.wait_for_trailers = wait_for_trailers and not ends
         if ends:
@@ -258,7 +257,7 @@ class ServerStream(Stream):
 
     def _before_writing(self, *, nothing_follows: bool) -> None:
         if self._state.sent_headers is None:
-            block = encode_response({":status": 200, "date": _date()})
+            block = encode_response({}, date=_date())
             with self._monitor, self._lock:
                 if self._state.sent_headers is None:
                     self._respond_locked(block, nothing_follows, False)

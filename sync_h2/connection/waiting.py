@@ -90,7 +90,8 @@ class Monitor:
             self.lock.release()  # the exception struck just before the lock's own release
         if DEBUG:
             _entered.monitor = None
-        self._run_after_unlock()
+        if self._after_unlock:
+            self._run_after_unlock()
         if error is not None and not isinstance(error, HTTP2Error):
             self.on_broken(error)
 

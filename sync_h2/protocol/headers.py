@@ -196,19 +196,59 @@ def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -
     return fields
 
 
-def encode_response(headers: HeadersSource | None) -> list[HeaderTuple]:
-    """The field list of a final response; `:status` is 200 unless it says otherwise."""
+class ResponseFields(list[HeaderTuple]):
+    """The checked field list of a final response, and what it says; shared, and so never changed."""
+
+    __slots__ = ("content_length", "status")
+
+    def __init__(self, fields: Iterable[HeaderTuple], status: str, content_length: int | None) -> None:
+        super().__init__(fields)
+        self.status = status
+        self.content_length = content_length
+
+
+# Most servers' responses have few different sets of fields. By the items of the dict that was given, with their types
+# (1 == True), and the date.
+_remembered_responses: dict[tuple[object, ...], ResponseFields] = {}
+_MOST_REMEMBERED = 512
+_LONGEST_REMEMBERED = 2048  # octets
+
+
+def encode_response(headers: HeadersSource | None, *, date: str | None = None) -> ResponseFields:
+    """The field list of a final response; `:status` is 200 and `date` is `date` unless it says otherwise."""
+    key: tuple[object, ...] | None = None
+    if type(headers) is dict:
+        key = (date, *headers.items(), *map(type, headers.values()))
+        try:
+            remembered = _remembered_responses.get(key)
+        except TypeError:  # a list of values
+            key = None
+        else:
+            if remembered is not None:
+                return remembered
     headers = Headers(headers)
     headers.setdefault(":status", "200")
-    return _encode_response(headers, informational=False)
+    if date is not None:
+        headers.setdefault("date", date)
+    fields, status, content_length = _encode_response(headers, informational=False)
+    response = ResponseFields(fields, status.decode(), content_length)
+    if (
+        key is not None
+        and all(field.indexable for field in fields)  # no secrets
+        and sum([len(name) + len(value) for name, value in fields]) <= _LONGEST_REMEMBERED
+    ):
+        if len(_remembered_responses) >= _MOST_REMEMBERED:
+            _remembered_responses.clear()
+        _remembered_responses[key] = response
+    return response
 
 
 def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:
     """The field list of a 1xx response."""
-    return _encode_response(Headers(headers), informational=True)
+    return _encode_response(Headers(headers), informational=True)[0]
 
 
-def _encode_response(headers: Headers, *, informational: bool) -> list[HeaderTuple]:
+def _encode_response(headers: Headers, *, informational: bool) -> tuple[list[HeaderTuple], bytes, int | None]:
     fields = _wire_fields(headers)
     status, content_length = _refuse_malformed(lambda: check_response(fields))
     if status in (b"204", b"205") and content_length:  # RFC 9110 sections 8.6 and 15.3.6
@@ -216,7 +256,7 @@ def _encode_response(headers: Headers, *, informational: bool) -> list[HeaderTup
     if status.startswith(b"1") is not informational:
         kind = "an informational response" if informational else "a final response"
         raise InvalidArgument(f":status {status.decode()} is not that of {kind}")
-    return fields
+    return fields, status, content_length
 
 
 def encode_trailers(headers: HeadersSource) -> list[HeaderTuple]:
