@@ -262,6 +262,7 @@ def test_an_upload_that_is_cut_never_looks_whole(tls_connections: Connections) -
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def handler(stream: Any, headers: Any) -> None:
+        outcome.put("begun")  # a handler whose stream has died before is not called
         try:
             outcome.put(stream.read())
         except HTTP2Error as error:
@@ -271,6 +272,7 @@ def test_an_upload_that_is_cut_never_looks_whole(tls_connections: Connections) -
     _, peer = tls_connections.raw_client(handler)
     peer.headers(1, UPLOAD_FIELDS)
     peer.data(1, b"half")
+    assert outcome.get(timeout=5) == "begun"
     peer.settled()
     peer.close()
     error = outcome.get(timeout=5)

@@ -97,3 +97,4 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     if opened:
         listing = "\n".join(f"{number}: {target}" for number, target in sorted(opened))
         pytest.fail(f"the test left descriptors open\n{listing}", pytrace=False)
+    gc.freeze()  # see above: what is left is pytest's, and grows with each test
