@@ -34,7 +34,15 @@ gc.callbacks += [
 
 
 def _collecting() -> bool:
-    return next(reversed(_phases)) == "start" and getattr(_own, "start", None) is _latest["start"]
+    return _latest_phase() == "start" and getattr(_own, "start", None) is _latest["start"]
+
+
+def _latest_phase() -> str:
+    while True:
+        try:
+            return next(reversed(_phases))
+        except RuntimeError:  # another thread has begun or ended a collection between the two calls
+            continue
 
 
 class StreamReader(io.RawIOBase):

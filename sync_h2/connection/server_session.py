@@ -158,15 +158,17 @@ class ServerSession(Session):
 
     # -- requests
 
-    def _new_stream_locked(self, stream_id: int, headers: Headers | None) -> StreamState:
+    def _new_stream_locked(
+        self, stream_id: int, headers: Headers | None, method: str = "GET", priority: str | None = None
+    ) -> StreamState:
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.id = stream_id
-        if headers is not None:
-            state.request_headers = headers
-            state.request_method = headers[":method"]
-            signal = self._early_priorities.pop(stream_id, None) or headers.get("priority")
-            if signal is not None:
-                state.urgency, state.sequential = parse_priority(signal)
+        state.request_headers = headers
+        state.request_method = method
+        if self._early_priorities:
+            priority = self._early_priorities.pop(stream_id, None) or priority
+        if priority is not None:
+            state.urgency, state.sequential = parse_priority(priority)
         self._opened_locked(state)
         return state
 
@@ -183,7 +185,7 @@ class ServerSession(Session):
         if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):
             self._protocol.refuse(event.stream_id)
             return
-        state = self._new_stream_locked(event.stream_id, event.headers)
+        state = self._new_stream_locked(event.stream_id, event.headers, event.method, event.priority)
         self._header_memory.keep(state, event.memory)
         state.first_header_at = state.opened_at
         state.remote_ended = state.ended_with_headers = event.end_stream

@@ -219,7 +219,8 @@ class ServerStream(Stream):
             if session._protocol.has_stream_ids and parent == session._protocol.next_outbound_stream_id:
                 raise InvalidArgument(f"parent {parent} is the pushed stream itself: it can't depend on itself")
             promised_id = session._protocol.push(self._state.id, block)
-            state = session._new_stream_locked(promised_id, Headers.from_wire(block))
+            promised = Headers.from_wire(block)
+            state = session._new_stream_locked(promised_id, promised, promised[":method"], promised.get("priority"))
             state.is_push = True
             state.remote_ended = True
             set_priority_locked(session._streams, state, priority)

@@ -15,12 +15,16 @@ from .settings import Settings
 
 @dataclass(slots=True)
 class RequestReceived:
-    """The client's request headers: a new stream."""
+    """The client's request headers: a new stream. `method` and `priority` are in the headers too, which are decoded
+    when they are first looked at.
+    """
 
     stream_id: int
     headers: Headers
     end_stream: bool
     memory: int = field(default=0, compare=False)
+    method: str = field(default="GET", compare=False)
+    priority: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)

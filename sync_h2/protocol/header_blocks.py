@@ -8,13 +8,15 @@ thread, session's lock.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from ..constants import ErrorCode, FrameFlag, FrameType
 from ..errors import ProtocolError
-from .hpack_memo import Fields, RememberingDecoder
+from .field_list import FieldList
+from .hpack_memo import RememberingDecoder
 from .limits import LimitReached
 
 _PRIORITY = struct.Struct(">LB")
@@ -34,6 +36,9 @@ _SMALLEST_HARD_BOUND = 256 * 1024
 _FIELD_MEMORY = 256
 
 
+_NO_FIELDS = FieldList(())
+
+
 @dataclass(slots=True)
 class HeaderBlock:
     """A whole block.
@@ -47,9 +52,13 @@ class HeaderBlock:
     end_stream: bool
     priority: tuple[bool, int, int] | None
     encoded: bytes
-    fields: Fields
+    field_list: FieldList
     too_large: bool
     memory: int = 0
+
+    @property
+    def fields(self) -> Sequence[tuple[bytes, bytes]]:
+        return self.field_list.fields
 
 
 class HeaderBlockReader:
@@ -97,7 +106,7 @@ class HeaderBlockReader:
                     raise _too_short("HEADERS")
                 priority = parse_priority(payload)
                 payload = payload[_PRIORITY.size :]
-        self._block = HeaderBlock(stream_id, promised_stream_id, end_stream, priority, b"", (), False)
+        self._block = HeaderBlock(stream_id, promised_stream_id, end_stream, priority, b"", _NO_FIELDS, False)
         return self._fragment(flags, payload)
 
     def continuation(self, flags: int, stream_id: int, payload: memoryview) -> HeaderBlock | None:
@@ -126,7 +135,7 @@ class HeaderBlockReader:
 
     def _decode(self, block: HeaderBlock) -> None:
         try:
-            block.fields = self._remembering_decoder.decode(block.encoded)
+            block.field_list = self._remembering_decoder.decode(block.encoded)
         except OversizedHeaderListError as error:
             raise LimitReached(
                 "max_header_list_size", "a header list that is too large", stream_id=block.stream_id
@@ -139,9 +148,9 @@ class HeaderBlockReader:
                 f"HPACK decoding failed: {str(error).partition(': <')[0][:100]}",
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
-        size = sum([len(name) + len(value) for name, value in block.fields]) + 32 * len(block.fields)
-        block.memory = size + _FIELD_MEMORY * len(block.fields)
-        block.too_large = size > self._max_header_list_size or len(block.fields) > self._max_header_pairs
+        size, count = block.field_list.size, len(block.field_list.fields)
+        block.memory = size + _FIELD_MEMORY * count
+        block.too_large = size > self._max_header_list_size or count > self._max_header_pairs
 
 
 def without_padding(payload: memoryview) -> memoryview:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ..errors import InvalidArgument
+from .field_list import FieldList, texts_of
 from .header_rules import SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
 
 WireFields = Sequence[tuple[bytes, bytes]]
@@ -42,7 +43,7 @@ class Headers(MutableMapping[str, Any]):
     sensitive: set[str]
 
     def __init__(self, source: HeadersSource | None = None, /, *, sensitive: Iterable[str] = ()) -> None:
-        self._wire: WireFields | None = None
+        self._wire: WireFields | FieldList | None = None
         self._fields: list[tuple[str, str]] = []
         self._index: dict[str, list[str]] = {}
         self.sensitive = {name.lower() for name in sensitive}
@@ -55,7 +56,7 @@ class Headers(MutableMapping[str, Any]):
                 self._append(name, value)
 
     @classmethod
-    def from_wire(cls, fields: WireFields) -> Headers:
+    def from_wire(cls, fields: WireFields | FieldList) -> Headers:
         """Headers over a validated field list, decoded (as latin-1) when first looked at."""
         headers = cls.__new__(cls)
         headers._wire = fields
@@ -67,13 +68,9 @@ class Headers(MutableMapping[str, Any]):
             raise AttributeError(name)
         wire = self._wire
         if wire is not None:
-            fields = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in wire]
-            index: dict[str, list[str]] = {}
-            for field_name, value in fields:
-                index.setdefault(field_name, []).append(value)
+            texts = wire.copied_texts() if isinstance(wire, FieldList) else texts_of(wire)
             # Whole, because another thread may look too; and the octets are not needed twice: a peer may send many.
-            self._fields, self._index = fields, index
-            self.sensitive = {field[0].decode("latin-1") for field in wire if not getattr(field, "indexable", True)}
+            self._fields, self._index, self.sensitive = texts
             self._wire = None
         return object.__getattribute__(self, name)
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
 
+from .field_list import FieldList
+
 _MOST_REMEMBERED = 256
 # These two bound, with the number above, the memo's memory: one octet of a block can stand for a field.
 _LONGEST_REMEMBERED = 2048  # octets
 _MOST_FIELDS = 64
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 
 class _TableWatch:
@@ -48,17 +48,17 @@ class RememberingDecoder:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._watch = _TableWatch(decoder.header_table)
-        self._memo: dict[bytes, Fields] = {}
+        self._memo: dict[bytes, FieldList] = {}
 
-    def decode(self, block: bytes) -> Fields:
+    def decode(self, block: bytes) -> FieldList:
         """The block's fields. What is remembered was within the decoder's limits then: `limits_changed` forgets it."""
-        fields = self._memo.get(block)
-        if fields is not None:
-            return fields
-        fields = tuple(self._decoder.decode(block, raw=True))
+        remembered = self._memo.get(block)
+        if remembered is not None:
+            return remembered
+        fields = FieldList(tuple(self._decoder.decode(block, raw=True)))
         if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
             self._memo.clear()
-        elif len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
+        elif len(block) <= _LONGEST_REMEMBERED and len(fields.fields) <= _MOST_FIELDS:
             self._memo[block] = fields
         return fields
 

@@ -20,16 +20,18 @@ from .events import (
     StreamReset,
     TrailersReceived,
 )
+from .field_list import Request
 from .h2_overrides import Stream, StreamClosedBy, StreamInputs, StreamState
 from .header_blocks import HeaderBlock
-from .header_rules import MalformedHeaders, check_request, check_response, check_trailers
+from .header_rules import MalformedHeaders, check_trailers
 from .headers import Headers
 from .sending import Sending
 
 # An application has use for a few 1xx responses to a request; each is kept until it asks.
 _MOST_INFORMATIONAL = 64
 _STATUS_WITHOUT_CONTENT = frozenset({b"204", b"304"})  # RFC 9110 section 6.4.1
-_SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})  # RFC 9110 section 9.2.1
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+_NO_REQUEST = Request("", None, None)
 
 
 class MessageReceiving(Sending):
@@ -110,18 +112,20 @@ class MessageReceiving(Sending):
             return self._refuse(stream_id)
         self._flood_guard.accepted_stream()
         extended_connect = bool(self._local_settings.latest("enable_connect_protocol"))
-        method, content_length = b"", None
+        request = _NO_REQUEST
         if not block.too_large:
             try:
-                method, content_length = check_request(block.fields, extended_connect=extended_connect)
-                if block.end_stream and content_length:
-                    raise MalformedHeaders(f"content-length is {content_length}, but the request ends with its headers")
+                request = block.field_list.request(extended_connect=extended_connect)
+                if block.end_stream and request.content_length:
+                    raise MalformedHeaders(
+                        f"content-length is {request.content_length}, but the request ends with its headers"
+                    )
             except MalformedHeaders as error:
                 table.skip(stream_id)
                 return self._reset_absent(stream_id, ErrorCode.PROTOCOL_ERROR, str(error))
         stream = table.begin(stream_id)
-        stream.request_method = method
-        stream.content_left = content_length
+        stream.request_method = request.method.encode("latin-1")
+        stream.content_left = request.content_length
         if block.end_stream:
             table.apply(stream, StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM)
         else:
@@ -131,7 +135,8 @@ class MessageReceiving(Sending):
         if block.too_large:
             self._flood_guard.count_reset(stream_id)  # the answer that it gets costs us as much
             return [HeaderListTooLarge(stream_id, block.end_stream)]
-        return [RequestReceived(stream_id, Headers.from_wire(block.fields), block.end_stream, block.memory)]
+        headers = Headers.from_wire(block.field_list)
+        return [RequestReceived(stream_id, headers, block.end_stream, block.memory, request.method, request.priority)]
 
     def _refuse(self, stream_id: int) -> list[Event]:
         """A stream over the limit: the peer may try again (RFC 9113 sections 5.1.2 and 8.7)."""
@@ -154,20 +159,20 @@ class MessageReceiving(Sending):
             if stream.content_left:
                 raise MalformedHeaders("the content is shorter than content-length")
             self._table.apply(stream, StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM)
-            return [TrailersReceived(stream_id, Headers.from_wire(block.fields), block.memory)]
-        status, content_length = check_response(block.fields)
+            return [TrailersReceived(stream_id, Headers.from_wire(block.field_list), block.memory)]
+        status, content_length = block.field_list.response()
         if status.startswith(b"1"):
             if block.end_stream:
                 raise MalformedHeaders(f"the informational response {status.decode()} ends the stream")
             stream.informational_count += 1
-            stream.informational_size += sum([len(name) + len(value) + 32 for name, value in block.fields])
+            stream.informational_size += block.field_list.size
             if (
                 stream.informational_count > _MOST_INFORMATIONAL
                 or stream.informational_size > self.limits.max_header_list_size
             ):
                 return self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "too many informational responses")
             # Changes no state: the final response is still to come.
-            return [InformationalReceived(stream_id, Headers.from_wire(block.fields), block.memory)]
+            return [InformationalReceived(stream_id, Headers.from_wire(block.field_list), block.memory)]
         if machine.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
             return self._stream_error(stream, ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once")
         method = stream.request_method
@@ -185,7 +190,7 @@ class MessageReceiving(Sending):
         else:
             stream.content_left = content_length
             self._table.apply(stream, StreamInputs.RECV_HEADERS)
-        return [ResponseReceived(stream_id, Headers.from_wire(block.fields), block.end_stream, block.memory)]
+        return [ResponseReceived(stream_id, Headers.from_wire(block.field_list), block.end_stream, block.memory)]
 
     def _promise_received(self, block: HeaderBlock, promised_stream_id: int) -> list[Event]:
         """PUSH_PROMISE (RFC 9113 sections 6.6 and 8.4)."""
@@ -222,7 +227,7 @@ class MessageReceiving(Sending):
         promised = table.begin(promised_stream_id)
         table.apply(promised, StreamInputs.RECV_PUSH_PROMISE)
         promised.request_method = next(value for name, value in block.fields if name == b":method")
-        return [PushPromiseReceived(stream_id, promised_stream_id, Headers.from_wire(block.fields), block.memory)]
+        return [PushPromiseReceived(stream_id, promised_stream_id, Headers.from_wire(block.field_list), block.memory)]
 
     def _promise_problem(self, block: HeaderBlock, stream: Stream | None) -> tuple[ErrorCode, str]:
         """Why a promised stream is to be reset; NO_ERROR if it is not."""
@@ -236,10 +241,10 @@ class MessageReceiving(Sending):
         if block.too_large:
             return ErrorCode.ENHANCE_YOUR_CALM, "a header list over the announced size"
         try:
-            method, content_length = check_request(block.fields, extended_connect=False)
+            request = block.field_list.request(extended_connect=False)
         except MalformedHeaders as error:
             return ErrorCode.PROTOCOL_ERROR, str(error)
-        if method not in _SAFE_METHODS or content_length:
+        if request.method not in _SAFE_METHODS or request.content_length:
             return ErrorCode.PROTOCOL_ERROR, "the promised request is not a safe one without content"
         return ErrorCode.NO_ERROR, ""
 

@@ -5,6 +5,7 @@ Pure functions on field lists as HPACK takes and gives them.
 
 from __future__ import annotations
 
+from .field_list import FieldList
 from .headers import Headers, WireFields
 
 HIDDEN = "<sensitive>"
@@ -31,6 +32,6 @@ def shown_headers(headers: Headers) -> list[tuple[str, str]]:
     """
     wire = headers._wire
     if wire is not None:
-        return shown_fields(wire)
+        return shown_fields(wire.fields if isinstance(wire, FieldList) else wire)
     hidden = headers.sensitive | {name.decode() for name in _CREDENTIALS}
     return [(name, HIDDEN if name in hidden else value) for name, value in headers.pairs()]

@@ -29,7 +29,7 @@ from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_an
 from support.threads import PATIENCE, Background, eventually
 from support.tracing import PACKAGE
 from sync_h2 import ErrorCode, Session, connect, create_server
-from sync_h2.connection import sender
+from sync_h2.connection import files, sender
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 
@@ -499,3 +499,27 @@ def test_ended_sessions_are_collected() -> None:
         return not any(reference() for reference in references)
 
     eventually(all_collected)
+
+
+def test_a_file_is_written_as_another_thread_begins_to_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this thread collects is found out without a lock."""
+    interruptions = 0
+
+    def interrupted(phases: Any) -> Any:
+        nonlocal interruptions
+        iterator = reversed(phases)
+        if interruptions < 2:
+            interruptions += 1
+            collecting = threading.Thread(target=gc.collect)
+            collecting.start()
+            collecting.join()
+        return iterator
+
+    monkeypatch.setattr(files, "reversed", interrupted, raising=False)
+    client, _ = pair(lambda stream, headers: stream.end(stream.read()))
+    with client:
+        stream = client.request({":method": "POST"})
+        with stream.wfile as file:
+            assert file.write(b"x") == 1
+        assert stream.read(timeout=PATIENCE) == b"x"
+    assert interruptions == 2

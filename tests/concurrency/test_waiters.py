@@ -316,21 +316,12 @@ def test_a_second_wake_does_nothing(box: Box) -> None:
 
 @pytest.fixture
 def wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
-    """For each wake: whether the lock of the only monitor of the test was free for anybody at that moment."""
+    """For each wake: whether the thread that makes it holds no lock. (Whom it woke before may have taken one.)"""
     free: list[bool] = []
     wake = Waiter.wake
 
     def observed(waiter: Waiter) -> None:
-        def try_the_lock() -> None:
-            for monitor in list(waiting._monitors):
-                if monitor.lock.acquire(blocking=False):
-                    monitor.lock.release()
-                else:
-                    free.append(False)
-                    return
-            free.append(True)
-
-        elsewhere(try_the_lock)
+        free.append(not any(monitor.owned for monitor in list(waiting._monitors)))
         wake(waiter)
 
     monkeypatch.setattr(Waiter, "wake", observed)
