@@ -122,22 +122,25 @@ class _Level:
 class Scheduler:
     """The streams that have something to send and a window to send it in."""
 
-    __slots__ = ("_levels", "_served")
+    __slots__ = ("_levels", "_served", "count")
 
     def __init__(self) -> None:
         self._levels = [_Level() for _ in range(_URGENCIES)]
         self._served = 0
+        self.count = 0  # of the streams that take turns
 
     def add(self, stream: Sendable) -> None:
         """Have `stream` take its turns until `remove`."""
         if not stream.scheduled:
             stream.scheduled = True
+            self.count += 1
             self._levels[stream.urgency].push(stream)
 
     def remove(self, stream: Sendable) -> None:
         """`stream` has nothing to send for now, or no window."""
         if stream.scheduled:
             stream.scheduled = False
+            self.count -= 1
             self._levels[stream.urgency].leave(stream)
 
     def change(self, stream: Sendable, urgency: int, sequential: bool) -> None:
@@ -154,6 +157,8 @@ class Scheduler:
         """The stream whose turn it is. The caller sends a frame of it, if it can, and says `sent`; and then `requeue`
         or `remove`.
         """
+        if not self.count:
+            return None
         levels = self._levels
         turns, place = divmod(self._served, _LOWER_SHARE)
         if place == _LOWER_SHARE - 1:

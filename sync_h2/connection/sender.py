@@ -110,6 +110,34 @@ class Sender:
         for state in blocked:
             self.schedule_locked(state)
 
+    def may_frame_at_once_locked(self, state: StreamState, count: int) -> bool:
+        """Whether `count` bytes fit into one frame that the pump would make next: no turns, no wait for a window."""
+        assert state.id is not None
+        protocol = self.protocol
+        return (
+            not self._scheduler.count
+            and not state.outgoing
+            and count <= LARGEST_FRAME
+            and count <= protocol.max_outbound_frame_size
+            and count <= protocol.send_window(state.id)
+            and self._outbox.size < HIGH_WATER_MARK
+            and protocol.padding is None
+        )
+
+    def frame_at_once_locked(self, state: StreamState, data: bytes, ends: bool) -> None:
+        """Frame `data`, and the stream's end if it `ends`, where `may_frame_at_once_locked` says so."""
+        assert state.id is not None
+        self.protocol.send_data(state.id, data, ends)
+        self._framed_locked(state, len(data), ends)
+
+    def _framed_locked(self, state: StreamState, count: int, ends: bool) -> None:
+        if count and not state.sent_bytes:
+            state.first_byte_sent_at = time.monotonic()
+        state.sent_bytes += count
+        state.touch()
+        if ends:
+            self._ended_locked(state)
+
     def _pump_locked(self) -> None:
         """Turn posted data into frames until the outbox holds enough, or windows or data are used up."""
         while self._outbox.size < HIGH_WATER_MARK:
@@ -145,12 +173,7 @@ class Sender:
                 state.progressed.wake_all_locked()
             padding = None if protocol.padding is None else protocol.padding(count, largest - count)
             protocol.send_data(state.id, piece, ends, padding)
-            if not state.sent_bytes:
-                state.first_byte_sent_at = time.monotonic()
-            state.sent_bytes += count
-            state.touch()
-            if ends:
-                self._ended_locked(state)
+            self._framed_locked(state, count, ends)
             return count
         state.outgoing.popleft()
         if isinstance(item, Posted):  # an empty write

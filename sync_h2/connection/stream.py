@@ -41,6 +41,8 @@ Self = TypeVar("Self", bound="Stream")
 CHUNK = 64 * 1024
 """How much iteration reads at a time, in bytes."""
 
+_SMALL = 16 * 1024  # bytes: a frame that every peer takes
+
 _EVENTS = frozenset(
     {
         "aborted",
@@ -335,6 +337,8 @@ class Stream(Observable):
     def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool) -> int:
         if isinstance(data, str):
             raise TypeError("a body is bytes: encode the str first")
+        if type(data) is bytes and len(data) <= _SMALL and self._write_at_once(data, timeout, ends):
+            return len(data)
         state = self._state
         posted = Posted(data)
         length = posted.remaining
@@ -369,6 +373,28 @@ class Stream(Observable):
             raise
         finally:
             posted.release()
+
+    def _write_at_once(self, data: bytes, timeout: float | None, ends: bool) -> bool:
+        """The same for what nothing stands in the way of; False, without a change, if something does."""
+        check_timeout(timeout)
+        state = self._state
+        length = len(data)
+        if not length and (not ends or (self._answers and state.sent_headers is None)):
+            return False
+        self._before_writing(nothing_follows=False)
+        with self._monitor, self._lock:
+            if state.closed or state.end_posted or state.no_body or state.id is None or state.wait_for_trailers:
+                return False
+            sender = self._session._sender
+            if not sender.may_frame_at_once_locked(state, length):
+                return False
+            self._may_post_locked(length, ends)
+            if state.unsent_length is not None:
+                state.unsent_length -= length
+            state.end_posted = ends
+            sender.frame_at_once_locked(state, data, ends)
+            sender.send_soon_locked()
+        return True
 
     def _may_post_locked(self, length: int, ends: bool) -> bool:
         """Whether there is anything to do; raises if it is not allowed."""

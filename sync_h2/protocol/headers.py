@@ -196,10 +196,11 @@ def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -
 class ResponseFields(list[HeaderTuple]):
     """The checked field list of a final response, and what it says; shared, and so never changed."""
 
-    __slots__ = ("content_length", "status")
+    __slots__ = ("content_length", "octets", "status")
 
-    def __init__(self, fields: Iterable[HeaderTuple], status: str, content_length: int | None) -> None:
+    def __init__(self, fields: Sequence[HeaderTuple], status: str, content_length: int | None) -> None:
         super().__init__(fields)
+        self.octets = sum([len(name) + len(value) for name, value in fields])
         self.status = status
         self.content_length = content_length
 
@@ -232,7 +233,7 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
     if (
         key is not None
         and all(field.indexable for field in fields)  # no secrets
-        and sum([len(name) + len(value) for name, value in fields]) <= _LONGEST_REMEMBERED
+        and response.octets <= _LONGEST_REMEMBERED
     ):
         if len(_remembered_responses) >= _MOST_REMEMBERED:
             _remembered_responses.clear()

@@ -18,6 +18,7 @@ from .extension_frames import build_altsvc, build_origin, build_priority_update
 from .framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState, StreamTable
 from .header_blocks import pack_priority
+from .headers import ResponseFields
 from .settings import Settings, pack_settings
 from .state import ConnectionState
 
@@ -214,7 +215,10 @@ class Sending(ConnectionState):
         """Raise HeaderBlockTooLong for more octets of fields than `max_send_header_block_length`."""
         # Before compression: once it is known how long the block became, the encoder has moved and the block must be
         # sent.
-        length = sum([len(name) + len(value) for name, value in headers])
+        if isinstance(headers, ResponseFields):
+            length = headers.octets
+        else:
+            length = sum([len(name) + len(value) for name, value in headers])
         if length > self.limits.max_send_header_block_length:
             limit = self.limits.max_send_header_block_length
             raise HeaderBlockTooLong(
