@@ -11,7 +11,7 @@ from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
-from ..protocol.headers import EncodableFields, Headers, HeadersSource, encode_request
+from ..protocol.headers import Headers, HeadersSource, RequestFields, encode_request
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
@@ -36,12 +36,11 @@ class _PendingRequest:
     """
 
     state: StreamState
-    block: EncodableFields
+    block: RequestFields
     end_stream: bool
     priority: Priority
     announced_priority: Priority
     """What its headers will say of it: less than `priority` after a silent change."""
-    is_extended_connect: bool
 
 
 class ClientSession(Session):
@@ -109,8 +108,7 @@ class ClientSession(Session):
         it is closing (`retryable`) or has ended.
         """
         block = encode_request(headers, scheme=self._scheme, authority=self._authority)
-        request_headers = Headers.from_wire(block)
-        method = request_headers[":method"]
+        method = block.method.decode()
         if end_stream is None:
             end_stream = method in _METHODS_WITHOUT_BODY and not wait_for_trailers
         if end_stream and wait_for_trailers:
@@ -123,17 +121,15 @@ class ClientSession(Session):
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.weight = weight
         state.request_method = method
-        state.sent_headers = request_headers
+        state.sent_headers = Headers.from_wire(block)
         state.wait_for_trailers = wait_for_trailers
         state.end_posted = end_stream
-        content_length = request_headers.get("content-length")
-        state.unsent_length = None if content_length is None or method == "CONNECT" else int(content_length)
+        state.unsent_length = block.content_length
         if end_stream and state.unsent_length:
             raise InvalidArgument(f"content-length {state.unsent_length} on a request that ends with its headers")
         stream = ClientStream(self, state)
         stream._register_all(listeners)
-        is_extended_connect = method == "CONNECT" and ":protocol" in request_headers
-        pending = _PendingRequest(state, block, end_stream, priority, priority, is_extended_connect)
+        pending = _PendingRequest(state, block, end_stream, priority, priority)
         with FrameErrors(self, state, FrameType.HEADERS), self._monitor, self._lock:
             self._check_may_request_locked(pending)
             self._pending[state] = pending
@@ -141,7 +137,7 @@ class ClientSession(Session):
             self._sender.send_locked()
         if state.id is None and (wait or state.closed):
             what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
-            if pending.is_extended_connect:
+            if pending.block.is_extended_connect:
                 what = f"the peer's SETTINGS, which say whether it takes extended CONNECT, or {what}"
             self._wait_for_slot(stream, timeout, what)
         return stream
@@ -172,7 +168,7 @@ class ClientSession(Session):
             raise SessionClosed("the session is closing and takes no new requests", retryable=True)
         protocol = self._protocol
         if (
-            request.is_extended_connect
+            request.block.is_extended_connect
             and protocol.settings_received
             and not protocol.remote_settings.enable_connect_protocol
         ):
@@ -192,10 +188,12 @@ class ClientSession(Session):
         while self._pending and not self._closing:
             # An extended CONNECT holds up nobody while it is not known whether it may be sent.
             known = protocol.settings_received
-            request = next((next_ for next_ in self._pending.values() if known or not next_.is_extended_connect), None)
+            request = next(
+                (next_ for next_ in self._pending.values() if known or not next_.block.is_extended_connect), None
+            )
             if request is None:
                 return
-            if request.is_extended_connect and not protocol.remote_settings.enable_connect_protocol:
+            if request.block.is_extended_connect and not protocol.remote_settings.enable_connect_protocol:
                 self._close_stream_locked(request.state, ErrorCode.CANCEL, _extended_connect_refused())
                 continue
             if protocol.open_outbound_streams() >= protocol.peer_max_concurrent_streams:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, TypeVar, Union
+from typing import Any, Generic, TypeVar, Union
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
@@ -161,36 +161,17 @@ def _texts(name: str, value: Any) -> list[str]:
     raise InvalidArgument(f"the value of header {name!r} must be a str, an int or a list of these, not {value!r}")
 
 
-def encode_request(
-    headers: HeadersSource | None, *, scheme: str, authority: str, method: str = "GET", path: str = "/"
-) -> list[HeaderTuple]:
-    """A request's field list; keywords fill in what `headers` does not say (nothing for a plain CONNECT)."""
-    headers = Headers(headers)
-    headers.setdefault(":method", method)
-    if headers[":method"] != "CONNECT" or ":protocol" in headers:
-        headers.setdefault(":scheme", scheme)
-        headers.setdefault(":path", path)
-        if "host" not in headers:
-            headers.setdefault(":authority", authority)
-    fields = _wire_fields(headers)
-    _refuse_malformed(lambda: check_request(fields, extended_connect=True))
-    if headers[":method"] == "CONNECT" and ":protocol" not in headers and not _is_host_and_port(headers[":authority"]):
-        # RFC 9110 section 9.3.6
-        raise InvalidArgument(
-            f":authority of CONNECT names a host and a port, as in 'host:443', not {headers[':authority']!r}"
-        )
-    return fields
+class RequestFields(list[HeaderTuple]):
+    """The checked field list of a request, and what it says; shared, and so never changed."""
 
+    __slots__ = ("content_length", "is_extended_connect", "method", "octets")
 
-def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -> list[HeaderTuple]:
-    """The field list of a request that is answered in advance; safe and without content (RFC 9113 section 8.4)."""
-    fields = encode_request(headers, scheme=scheme, authority=authority)
-    method = next(value for name, value in fields if name == b":method")
-    if method not in (b"GET", b"HEAD"):
-        raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {method.decode('latin-1')!r}")
-    if any(name == b"content-length" and int(value) for name, value in fields):
-        raise InvalidArgument("a promised request has no content: leave out content-length")
-    return fields
+    def __init__(self, fields: Sequence[HeaderTuple], method: bytes, content_length: int | None) -> None:
+        super().__init__(fields)
+        self.octets = sum([len(name) + len(value) for name, value in fields])
+        self.method = method
+        self.content_length = content_length
+        self.is_extended_connect = method == b"CONNECT" and any(name == b":protocol" for name, _ in fields)
 
 
 class ResponseFields(list[HeaderTuple]):
@@ -205,40 +186,92 @@ class ResponseFields(list[HeaderTuple]):
         self.content_length = content_length
 
 
-# Most servers' responses have few different sets of fields. By the items of the dict that was given, with their types
-# (1 == True), and the date.
-_remembered_responses: dict[tuple[object, ...], ResponseFields] = {}
-_MOST_REMEMBERED = 512
-_LONGEST_REMEMBERED = 2048  # octets
+_Encoded = TypeVar("_Encoded", RequestFields, ResponseFields)
+
+
+class _Remembered(Generic[_Encoded]):
+    """What dicts of headers were encoded to: most programs send few different ones. Any thread, no lock: each step is
+    one call of the dict's.
+    """
+
+    _MOST = 512
+    _LONGEST = 2048  # octets
+
+    def __init__(self) -> None:
+        self._by_items: dict[tuple[object, ...], _Encoded] = {}
+
+    def get(self, headers: object, *rest: object) -> tuple[tuple[object, ...] | None, _Encoded | None]:
+        """The key of what is asked for, None if it can't be remembered; and what is remembered."""
+        items: dict[Any, Any]
+        if headers is None:
+            items = {}
+        elif type(headers) is dict:
+            items = headers
+        else:
+            return None, None
+        key = (*rest, *items.items(), *map(type, items.values()))  # the types, because 1 == True
+        try:
+            return key, self._by_items.get(key)
+        except TypeError:  # a list of values
+            return None, None
+
+    def put(self, key: tuple[object, ...] | None, encoded: _Encoded) -> _Encoded:
+        if key is not None and encoded.octets <= self._LONGEST and all(field.indexable for field in encoded):
+            if len(self._by_items) >= self._MOST:
+                self._by_items.clear()
+            self._by_items[key] = encoded  # without secrets: those are not indexable
+        return encoded
+
+
+_requests: _Remembered[RequestFields] = _Remembered()
+_responses: _Remembered[ResponseFields] = _Remembered()
+
+
+def encode_request(
+    headers: HeadersSource | None, *, scheme: str, authority: str, method: str = "GET", path: str = "/"
+) -> RequestFields:
+    """A request's field list; keywords fill in what `headers` does not say (nothing for a plain CONNECT)."""
+    key, remembered = _requests.get(headers, scheme, authority, method, path)
+    if remembered is not None:
+        return remembered
+    headers = Headers(headers)
+    headers.setdefault(":method", method)
+    if headers[":method"] != "CONNECT" or ":protocol" in headers:
+        headers.setdefault(":scheme", scheme)
+        headers.setdefault(":path", path)
+        if "host" not in headers:
+            headers.setdefault(":authority", authority)
+    fields = _wire_fields(headers)
+    wire_method, content_length = _refuse_malformed(lambda: check_request(fields, extended_connect=True))
+    if headers[":method"] == "CONNECT" and ":protocol" not in headers and not _is_host_and_port(headers[":authority"]):
+        # RFC 9110 section 9.3.6
+        raise InvalidArgument(
+            f":authority of CONNECT names a host and a port, as in 'host:443', not {headers[':authority']!r}"
+        )
+    return _requests.put(key, RequestFields(fields, wire_method, content_length))
+
+
+def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -> RequestFields:
+    """The field list of a request that is answered in advance; safe and without content (RFC 9113 section 8.4)."""
+    fields = encode_request(headers, scheme=scheme, authority=authority)
+    if fields.method not in (b"GET", b"HEAD"):
+        raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {fields.method.decode('latin-1')!r}")
+    if fields.content_length:
+        raise InvalidArgument("a promised request has no content: leave out content-length")
+    return fields
 
 
 def encode_response(headers: HeadersSource | None, *, date: str | None = None) -> ResponseFields:
     """The field list of a final response; `:status` is 200 and `date` is `date` unless it says otherwise."""
-    key: tuple[object, ...] | None = None
-    if type(headers) is dict:
-        key = (date, *headers.items(), *map(type, headers.values()))
-        try:
-            remembered = _remembered_responses.get(key)
-        except TypeError:  # a list of values
-            key = None
-        else:
-            if remembered is not None:
-                return remembered
+    key, remembered = _responses.get(headers, date)
+    if remembered is not None:
+        return remembered
     headers = Headers(headers)
     headers.setdefault(":status", "200")
     if date is not None:
         headers.setdefault("date", date)
     fields, status, content_length = _encode_response(headers, informational=False)
-    response = ResponseFields(fields, status.decode(), content_length)
-    if (
-        key is not None
-        and all(field.indexable for field in fields)  # no secrets
-        and response.octets <= _LONGEST_REMEMBERED
-    ):
-        if len(_remembered_responses) >= _MOST_REMEMBERED:
-            _remembered_responses.clear()
-        _remembered_responses[key] = response
-    return response
+    return _responses.put(key, ResponseFields(fields, status.decode(), content_length))
 
 
 def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:

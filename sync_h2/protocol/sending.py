@@ -18,7 +18,7 @@ from .extension_frames import build_altsvc, build_origin, build_priority_update
 from .framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState, StreamTable
 from .header_blocks import pack_priority
-from .headers import ResponseFields
+from .headers import RequestFields, ResponseFields
 from .settings import Settings, pack_settings
 from .state import ConnectionState
 
@@ -134,7 +134,7 @@ class Sending(ConnectionState):
     # Header blocks; `headers` is what the `encode_*` functions of `headers` gave.
 
     def send_request(
-        self, headers: Sequence[HeaderTuple], end_stream: bool, priority: tuple[bool, int, int] | None = None
+        self, headers: RequestFields, end_stream: bool, priority: tuple[bool, int, int] | None = None
     ) -> int:
         """Open a stream with a request; its id. `priority` is RFC 7540's (exclusive, depends_on, weight)."""
         self._only_client("a request")
@@ -143,8 +143,7 @@ class Sending(ConnectionState):
         stream_id = self.next_outbound_stream_id
         if self.open_outbound_streams() >= self.peer_max_concurrent_streams:
             raise InvalidState(f"the peer takes at most {self.peer_max_concurrent_streams} streams at once")
-        pseudo = dict(field for field in headers if field[0].startswith(b":"))
-        if b":protocol" in pseudo and not self.remote_settings.enable_connect_protocol:
+        if headers.is_extended_connect and not self.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL)")
         self.check_block_length(headers)
         flags, prefix = 0, b""
@@ -152,7 +151,7 @@ class Sending(ConnectionState):
             flags, prefix = _PRIORITY, _checked_priority(stream_id, *priority)
         stream = self._table.begin(stream_id)
         self._flood_guard.request_made()
-        stream.request_method = pseudo[b":method"]
+        stream.request_method = headers.method
         self._send_block(stream, headers, end_stream, flags, prefix)
         return stream_id
 
@@ -215,7 +214,7 @@ class Sending(ConnectionState):
         """Raise HeaderBlockTooLong for more octets of fields than `max_send_header_block_length`."""
         # Before compression: once it is known how long the block became, the encoder has moved and the block must be
         # sent.
-        if isinstance(headers, ResponseFields):
+        if isinstance(headers, RequestFields | ResponseFields):
             length = headers.octets
         else:
             length = sum([len(name) + len(value) for name, value in headers])

@@ -6,6 +6,7 @@ import pytest
 from hpack import HeaderTuple
 
 from sync_h2.constants import FrameType
+from sync_h2.protocol.headers import encode_request
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 
@@ -94,7 +95,7 @@ def test_a_client_may_ping_as_often_as_it_likes():
 
 def test_a_server_may_open_windows_for_what_a_client_sends():
     endpoint = client()
-    stream_id = endpoint.connection.send_request([HeaderTuple(*field) for field in REQUEST], False)
+    stream_id = endpoint.connection.send_request(encode_request(None, scheme="https", authority="example.org"), False)
     for _ in range(2000):
         endpoint.receive(window_update(0, 1) + window_update(stream_id, 1))
         endpoint.connection.send_data(stream_id, b"x", False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hpack import Decoder, HeaderTuple, NeverIndexedHeaderTuple
+from hpack import Decoder
 
 from protocol.wire import (
     ACK,
@@ -28,6 +28,7 @@ from protocol.wire import (
 from sync_h2.constants import PREFACE, FrameType, SettingId
 from sync_h2.errors import InvalidArgument, InvalidState, StreamIDsExhausted
 from sync_h2.protocol.headers import (
+    Headers,
     encode_informational,
     encode_push,
     encode_request,
@@ -239,13 +240,13 @@ def test_a_request_with_priority():
 
 def test_never_indexed_fields_go_out_as_such():
     endpoint = client()
-    endpoint.connection.send_request([*GET, NeverIndexedHeaderTuple(b"x-key", b"k")], True)
+    endpoint.connection.send_request(encode_request(Headers({"x-key": "k"}, sensitive=["x-key"]), **ORIGIN), True)
     assert Decoder().decode(endpoint.sent()[0].payload, raw=True)[-1].indexable is False
 
 
 def test_a_long_block_goes_out_in_one_piece():
     endpoint = client()
-    fields = [*GET, HeaderTuple(b"x-long", b"~" * 40_000)]
+    fields = encode_request({"x-long": "~" * 40_000}, **ORIGIN)
     endpoint.connection.send_request(fields, True, (False, 0, 16))
     assert len(endpoint.emitted) == 1
     frames = endpoint.sent()
@@ -260,7 +261,7 @@ def test_a_long_block_goes_out_in_one_piece():
 
 def test_a_refused_block_never_moves_the_encoder():
     endpoint = client(max_send_header_block_length=1000)
-    fields = [*GET, HeaderTuple(b"x-long", b"x" * 1000)]
+    fields = encode_request({"x-long": "x" * 1000}, **ORIGIN)
     refuses(endpoint, InvalidArgument, endpoint.connection.send_request, fields, True, match="max_send_header_block")
     endpoint.connection.send_request(GET, True)
 
