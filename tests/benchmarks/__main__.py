@@ -63,27 +63,31 @@ def main() -> None:
         show(
             lines, "Quick: too short, and with too few connections, to tell how fast anything is. No goal is judged.\n"
         )
-    with workplace(QUICK_FILE_SIZE if options.quick else FILE_SIZE) as places:
-        setting = Setting(places, options.seconds, options.quick)
-        for row in rows:
-            result = sitting.measure(row, setting, rounds, peers, progress)
-            results.append(result)
-            progress("")
-            show(lines, report.as_text(result, judged=not options.quick))
-    described = {
-        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "took_seconds": round(time.time() - started),
-        "rounds": rounds,
-        "seconds": options.seconds,
-        "quick": options.quick,
-        "versions": found,
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    if not report.draw(results, options.output / "results.svg"):
-        show(lines, "The chart is left out: matplotlib is not installed.")
-    (options.output / "results.txt").write_text("\n".join(lines) + "\n")
-    (options.output / "results.json").write_text(report.as_json(results, described) + "\n")
-    print(f"These results are in {options.output}.")
+    try:
+        with workplace(QUICK_FILE_SIZE if options.quick else FILE_SIZE) as places:
+            setting = Setting(places, options.seconds, options.quick)
+            for row in rows:
+                result = sitting.measure(row, setting, rounds, peers, progress)
+                results.append(result)
+                progress("")
+                show(lines, report.as_text(result, judged=not options.quick))
+    finally:  # what was found until Ctrl-C is kept
+        described = {
+            "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "took_seconds": round(time.time() - started),
+            "rounds": rounds,
+            "seconds": options.seconds,
+            "quick": options.quick,
+            "versions": found,
+        }
+        options.output.mkdir(parents=True, exist_ok=True)
+        if not report.draw(results, options.output / "results.svg"):
+            show(lines, "No chart is drawn: matplotlib is not installed.")
+        (options.output / "results.txt").write_text("\n".join(lines) + "\n")
+        (options.output / "results.json").write_text(report.as_json(results, described) + "\n")
+        print(f"These results are in {options.output}.")
+    if any(result.failures for result in results):
+        sys.exit("Not all of it could be measured.")
 
 
 def show(lines: list[str], text: str) -> None:

@@ -34,6 +34,7 @@ def as_text(result: Result, *, judged: bool) -> str:
     if judged:
         lines += [f"  {_goal_line(result, goal)}" for goal in row.goals if not _beside_a_peer(result, goal)]
     lines += [f"  {peer}: left out, {why}" for peer, why in result.left_out.items()]
+    lines += [f"  {entry}: FAILED, {why}" for entry, why in result.failures.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -85,6 +86,7 @@ def _row(result: Result) -> dict[str, Any]:
         "title": row.title,
         "metric": row.metric,
         "left_out": result.left_out,
+        "failures": {str(entry): why for entry, why in result.failures.items()},
         "entries": [
             {
                 "peer": entry.peer,

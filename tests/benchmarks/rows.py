@@ -176,19 +176,15 @@ def _prepare_latency(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sa
     """At half of the rate that the server reaches when it is given as much as it takes."""
     connections = 8
     with servers.running(entry.peer, setting.places) as server:
-        seconds = 0.0
 
         def act(requests: int) -> float:
-            nonlocal seconds
-            seconds = load.h2load(server, requests, connections, 16)
-            return seconds
+            return load.h2load(server, requests, connections, 16)
 
         requests = setting.fitting(act, 200)
-        rate = max(int(requests / seconds / 2 / connections), 1)
-        total = 200 if setting.quick else int(rate * connections * setting.seconds)
 
         def measure() -> Sample:
-            found = load.latencies(server, total, connections, 100, rate)
+            rate = max(int(requests / act(requests) / 2 / connections), 1)
+            found = load.latencies(server, max(requests // 2, 100), connections, 100, rate)
             p50, p99 = load.percentile(found, 50), load.percentile(found, 99)
             return {P50: p50, P99: p99, P99_BY_P50: p99 / p50, REQUESTS_PER_SECOND: float(rate * connections)}
 
@@ -274,7 +270,7 @@ def _prepare_idle_connections(setting: Setting, entry: Entry) -> Iterator[Callab
 @contextlib.contextmanager
 def _prepare_open_streams(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sample]]:
     """Responses that have begun, to requests that have not ended. Each time on a new server."""
-    connections, streams = 10, 5 if setting.quick else 25
+    connections, streams = 10, 5 if setting.quick else 20
 
     def measure() -> Sample:
         with servers.running(entry.peer, setting.places) as server, contextlib.ExitStack() as stack:

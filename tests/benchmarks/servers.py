@@ -88,9 +88,8 @@ def _options(port: int, places: Workplace, tls: bool, processes: int) -> str:
 
 
 def _hypercorn(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
-    # Idle connections are to stay for as long as memory is measured.
-    command = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--keep-alive", "120"]
-    command += ["--workers", str(processes), "--log-level", "critical"]
+    command = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--workers", str(processes)]
+    command += ["--config", "python:hypercorn_config"]
     if tls:
         command += ["--certfile", str(places.certfile), "--keyfile", str(places.keyfile)]
     return [*command, "asgi_app:app"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .rows import OURS, Entry, Goal, Row, Sample, Setting
@@ -19,6 +19,17 @@ class Result:
     samples: dict[Entry, list[Sample]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     """Peer, or `all` -> why it was not measured."""
+    failures: dict[Entry, str] = field(default_factory=dict)
+    """What went wrong with those that were to be measured; they have no samples."""
+
+    @contextlib.contextmanager
+    def failing(self, entry: Entry) -> Iterator[None]:
+        """What is raised in the block is the entry's failure, and the sitting goes on without it."""
+        try:
+            yield
+        except Exception as error:
+            self.failures[entry] = f"{type(error).__name__}: {error}"
+            self.samples.pop(entry, None)
 
     def median(self, entry: Entry, metric: str) -> float:
         return statistics.median(sample[metric] for sample in self.samples[entry])
@@ -54,15 +65,17 @@ def measure(row: Row, setting: Setting, rounds: int, peers: set[str] | None, say
             result.left_out[peer] = "not asked for"
         elif peer != OURS and not installed(peer):
             result.left_out[peer] = "not installed"
+    entries = [entry for entry in row.entries if entry.peer not in result.left_out]
     with contextlib.ExitStack() as stack:
         measures: dict[Entry, Callable[[], Sample]] = {}
-        for entry in row.entries:
-            if entry.peer not in result.left_out:
-                say(f"{row.name}: starting {entry}")
+        for entry in entries:
+            say(f"{row.name}: starting {entry}")
+            with result.failing(entry):
                 measures[entry] = stack.enter_context(row.prepare(setting, entry))
                 result.samples[entry] = []
         for number in range(rounds):
-            for entry, act in measures.items():
+            for entry in list(result.samples):
                 say(f"{row.name}: round {number + 1} of {rounds}, {entry}")
-                result.samples[entry].append(act())
+                with result.failing(entry):
+                    result.samples[entry].append(measures[entry]())
     return result

@@ -55,7 +55,7 @@ def all_at_once(job: Job, multi: pycurl.CurlMulti, requests: list[Request], coun
                 started += 1
         done += len(succeeded)
         if not succeeded:
-            multi.poll(1000)
+            multi.select(1.0)
 
 
 def main() -> None:
