@@ -18,7 +18,11 @@ from support.peers import accepts, free_port
 from .workplace import PROGRAMS, Workplace, environment, find_program
 
 START_SECONDS = 20.0
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_clock(pid: int) -> int:
+    """The clock of a process' CPU time, as clock_getcpuclockid(3) has it on Linux: finer than /proc/PID/stat."""
+    return ~pid << 3 | 2
 
 
 class Server:
@@ -42,11 +46,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Spent since it was started."""
-        ticks = 0
-        for pid in self._processes():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / _CLOCK_TICKS
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self._processes())
 
     def memory(self) -> int:
         """Resident, in bytes."""
@@ -59,7 +59,7 @@ class Server:
         while time.monotonic() < deadline:
             before = self.cpu_seconds()
             time.sleep(0.05)
-            if self.cpu_seconds() - before < 0.01:
+            if self.cpu_seconds() - before < 0.002:
                 return
         raise RuntimeError("the server does not come to rest")
 

@@ -60,15 +60,15 @@ def measure(row: Row, setting: Setting, rounds: int, peers: set[str] | None, say
     if row.needs and not installed(row.needs):
         result.left_out["all"] = f"{row.needs} is not installed"
         return result
-    for peer in row.peers:
-        if peers is not None and peer not in peers:
-            result.left_out[peer] = "not asked for"
-        elif peer != OURS and not installed(peer):
-            result.left_out[peer] = "not installed"
-    entries = [entry for entry in row.entries if entry.peer not in result.left_out]
+    wanted = [entry for entry in row.entries(quick=setting.quick) if peers is None or entry.peer in peers]
+    for entry in wanted:
+        if entry.peer != OURS and not installed(entry.peer):
+            result.left_out[entry.peer] = "not installed"
     with contextlib.ExitStack() as stack:
         measures: dict[Entry, Callable[[], Sample]] = {}
-        for entry in entries:
+        for entry in wanted:
+            if entry.peer in result.left_out:
+                continue
             say(f"{row.name}: starting {entry}")
             with result.failing(entry):
                 measures[entry] = stack.enter_context(row.prepare(setting, entry))
