@@ -46,8 +46,11 @@ def main() -> None:
     if options.list or not rows:
         print("\n".join(row.name for row in rows or ROWS))
         sys.exit(0 if rows else f"no row matches {options.only!r}")
-    rounds = 1 if options.quick else options.rounds
     peers = set(options.peers.split(",")) if options.peers else None
+    known = {peer for row in ROWS for peer in row.peers}
+    if peers is not None and not peers <= known:
+        sys.exit(f"no peer is called {', '.join(peers - known)}; there are {', '.join(sorted(known))}")
+    rounds = 1 if options.quick else options.rounds
     # Termination is to end the servers too; and thousands of connections need descriptors.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     with contextlib.suppress(ValueError):
@@ -71,7 +74,9 @@ def main() -> None:
                 results.append(result)
                 progress("")
                 show(lines, report.as_text(result, judged=not options.quick))
-    finally:  # what was found until Ctrl-C is kept
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    finally:  # what was found until then is kept
         described = {
             "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "took_seconds": round(time.time() - started),
@@ -82,12 +87,13 @@ def main() -> None:
         }
         options.output.mkdir(parents=True, exist_ok=True)
         if not report.draw(results, options.output / "results.svg"):
-            show(lines, "No chart is drawn: matplotlib is not installed.")
+            show(lines, "No chart is drawn: that takes results, and matplotlib.")
         (options.output / "results.txt").write_text("\n".join(lines) + "\n")
         (options.output / "results.json").write_text(report.as_json(results, described) + "\n")
         print(f"These results are in {options.output}.")
-    if any(result.failures for result in results):
-        sys.exit("Not all of it could be measured.")
+    failures = [f"{entry}: {why}" for result in results for entry, why in result.failures.items()]
+    if failures:
+        sys.exit("\n".join(["Not all of it could be measured.", *failures]))
 
 
 def show(lines: list[str], text: str) -> None:

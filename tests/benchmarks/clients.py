@@ -38,6 +38,7 @@ def run(peer: str, server: Server, mode: str, requests: int) -> tuple[float, flo
         timeout=PATIENCE,
     )
     if finished.returncode:
-        raise RuntimeError(f"the client {peer} failed:\n{finished.stderr}")
+        reason = finished.stderr.rstrip().rpartition("\n")[2]
+        raise RuntimeError(f"the client {peer} failed: {reason}\n{finished.stderr}")
     result = json.loads(finished.stdout)
     return result["seconds"], result["cpu_seconds"]

@@ -34,7 +34,12 @@ def as_text(result: Result, *, judged: bool) -> str:
     if judged:
         lines += [f"  {_goal_line(result, goal)}" for goal in row.goals if not _beside_a_peer(result, goal)]
     lines += [f"  {peer}: left out, {why}" for peer, why in result.left_out.items()]
-    lines += [f"  {entry}: FAILED, {why}" for entry, why in result.failures.items()]
+    lines += [
+        f"  {entry}: {len(reasons)} measurements failed and were repeated, {reasons[-1]}"
+        for entry, reasons in result.repeated.items()
+        if reasons
+    ]
+    lines += [f"  {entry}: FAILED, {_first_line(why)}" for entry, why in result.failures.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -70,6 +75,10 @@ def _times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}x"
 
 
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -86,6 +95,7 @@ def _row(result: Result) -> dict[str, Any]:
         "title": row.title,
         "metric": row.metric,
         "left_out": result.left_out,
+        "repeated": {str(entry): reasons for entry, reasons in result.repeated.items()},
         "failures": {str(entry): why for entry, why in result.failures.items()},
         "entries": [
             {
@@ -124,15 +134,15 @@ def machine() -> dict[str, Any]:
 
 
 def draw(results: Sequence[Result], path: Path) -> bool:
-    """A chart of the medians; False when there is no matplotlib to draw it."""
-    if find_spec("matplotlib") is None:
+    """A chart of the medians; False when there are none, or no matplotlib to draw it."""
+    drawn = [result for result in results if result.samples]
+    if not drawn or find_spec("matplotlib") is None:
         return False
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    drawn = [result for result in results if result.samples]
     heights = [0.9 + 0.25 * len(result.samples) for result in drawn]
     figure, plots = pyplot.subplots(
         len(drawn), 1, figsize=(9, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"

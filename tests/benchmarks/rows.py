@@ -96,9 +96,9 @@ class Row:
         return [Entry(peer, variant) for variant in variants for peer in self.peers]
 
 
-def _against(metric: str, variant: str = "", **bounds: float) -> list[Goal]:
+def _against(metric: str, **bounds: float) -> list[Goal]:
     """We reach at least so many times what these peers reach."""
-    return [Goal(metric, Entry(OURS, variant), Entry(peer, variant), bound) for peer, bound in bounds.items()]
+    return [Goal(metric, Entry(OURS), Entry(peer), bound) for peer, bound in bounds.items()]
 
 
 # -- servers

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from .rows import OURS, Entry, Goal, Row, Sample, Setting
 from .workplace import installed
+
+MOST_REPEATED = 10
+Outcome = TypeVar("Outcome")
 
 
 @dataclass
@@ -19,17 +25,26 @@ class Result:
     samples: dict[Entry, list[Sample]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     """Peer, or `all` -> why it was not measured."""
+    repeated: dict[Entry, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Why measurements of other programs were made again."""
     failures: dict[Entry, str] = field(default_factory=dict)
     """What went wrong with those that were to be measured; they have no samples."""
 
-    @contextlib.contextmanager
-    def failing(self, entry: Entry) -> Iterator[None]:
-        """What is raised in the block is the entry's failure, and the sitting goes on without it."""
-        try:
-            yield
-        except Exception as error:
-            self.failures[entry] = f"{type(error).__name__}: {error}"
-            self.samples.pop(entry, None)
+    def attempt(self, entry: Entry, act: Callable[[], Outcome]) -> Outcome | None:
+        """Call `act` for an entry. What it raises is the entry's failure, and the sitting goes on without it; but other
+        programs may fail now and then (httpx, when threads share a client) without being left out.
+        """
+        while True:
+            try:
+                return act()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                repeated = self.repeated[entry]
+                if entry.peer == OURS or len(repeated) == MOST_REPEATED:
+                    self.failures[entry] = why
+                    self.samples.pop(entry, None)
+                    return None
+                repeated.append(why.partition("\n")[0])
 
     def median(self, entry: Entry, metric: str) -> float:
         return statistics.median(sample[metric] for sample in self.samples[entry])
@@ -65,17 +80,23 @@ def measure(row: Row, setting: Setting, rounds: int, peers: set[str] | None, say
         if entry.peer != OURS and not installed(entry.peer):
             result.left_out[entry.peer] = "not installed"
     with contextlib.ExitStack() as stack:
+
+        def start(entry: Entry) -> Callable[[], Sample]:
+            return stack.enter_context(row.prepare(setting, entry))
+
         measures: dict[Entry, Callable[[], Sample]] = {}
         for entry in wanted:
             if entry.peer in result.left_out:
                 continue
             say(f"{row.name}: starting {entry}")
-            with result.failing(entry):
-                measures[entry] = stack.enter_context(row.prepare(setting, entry))
+            measure_once = result.attempt(entry, partial(start, entry))
+            if measure_once is not None:
+                measures[entry] = measure_once
                 result.samples[entry] = []
         for number in range(rounds):
             for entry in list(result.samples):
                 say(f"{row.name}: round {number + 1} of {rounds}, {entry}")
-                with result.failing(entry):
-                    result.samples[entry].append(measures[entry]())
+                sample = result.attempt(entry, measures[entry])
+                if sample is not None:
+                    result.samples[entry].append(sample)
     return result

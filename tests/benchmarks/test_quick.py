@@ -78,6 +78,26 @@ def test_a_goal_is_judged_by_the_median_of_the_rounds_ratios() -> None:
     ]
 
 
+def test_others_may_fail_now_and_then_we_may_not() -> None:
+    result = a_result(ours=[4000], theirs=[5000])
+    outcomes = iter([OSError("timed out"), 1])
+
+    def act() -> int:
+        outcome = next(outcomes)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    assert result.attempt(Entry("node"), act) == 1
+    outcomes = iter([OSError("timed out\nat some place"), 1])
+    assert result.attempt(Entry(OURS), act) is None
+    assert report.as_text(result, judged=False).splitlines()[-2:] == [
+        "  node: 1 measurements failed and were repeated, OSError: timed out",
+        "  sync_h2: FAILED, OSError: timed out",
+    ]
+    assert list(result.samples) == [Entry("node")]
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
     result = a_result(ours=[4000], theirs=[5000])
     del result.samples[Entry("node")]
