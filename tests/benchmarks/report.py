@@ -145,7 +145,7 @@ def draw(results: Sequence[Result], path: Path) -> bool:
 
     heights = [0.9 + 0.25 * len(result.samples) for result in drawn]
     figure, plots = pyplot.subplots(
-        len(drawn), 1, figsize=(9, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
+        len(drawn), 1, figsize=(12, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
     )
     for result, plot in zip(drawn, plots[:, 0], strict=True):
         metric = result.row.metric

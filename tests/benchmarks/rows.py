@@ -434,7 +434,7 @@ ROWS = (
         "Server: GET of 12 bytes, processes that share a port, 32 connections of 4 streams, h2c",
         REQUESTS_PER_SECOND,
         _prepare_processes,
-        (OURS,),
+        (OURS, "hypercorn", "gunicorn"),
         ("1 process", "2 processes"),
         [Goal(CPU_BY_PROCESSES, Entry(OURS, "1 process"), Entry(OURS, "2 processes"), 1.6)],
     ),
