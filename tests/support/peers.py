@@ -37,13 +37,15 @@ def program(name: str) -> str:
 # -- servers
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody has at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether somebody accepts connections on that port of the loopback."""
     try:
         with socket.create_connection(("127.0.0.1", port)) as connection:
             # A connect to a free port that picks the same port for its own end connects to itself.
@@ -60,11 +62,11 @@ def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int
     """
     with tempfile.TemporaryFile("w+") as log:
         for _attempt in range(5):
-            port = _free_port()
+            port = free_port()
             process = subprocess.Popen(command_for_port(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
                 while process.poll() is None:
-                    if _accepts(port):
+                    if accepts(port):
                         yield port
                         return
                     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,0 +1,58 @@
+"""The benchmarks' server with sync_h2. One argument, JSON: {port, file, certfile, keyfile, processes}; without the
+files of a certificate it speaks h2c. Several processes share the port. The other servers here answer the same:
+GET / with 12 bytes, /file with the file, PUT /upload with the number of bytes received; /open responds at once, and
+ends when the request's body has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import sync_h2
+
+OPTIONS = json.loads(sys.argv[1])
+
+
+def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
+    path = headers[":path"]
+    if path == "/file":
+        stream.respond_with_file(OPTIONS["file"])
+    elif path == "/upload":
+        size = sum(len(chunk) for chunk in stream)
+        stream.respond({"content-type": "text/plain"})
+        stream.end(b"%d" % size)
+    elif path == "/open":
+        stream.respond({"content-type": "text/plain"})
+        stream.read()
+        stream.end()
+    else:
+        stream.respond({"content-type": "text/plain"})
+        stream.end(b"hello world\n")
+
+
+def make_server() -> sync_h2.ThreadingServer:
+    common = {"port": OPTIONS["port"], "reuse_port": OPTIONS["processes"] > 1}
+    if OPTIONS["certfile"]:
+        return sync_h2.create_secure_server(handler, certfile=OPTIONS["certfile"], keyfile=OPTIONS["keyfile"], **common)
+    return sync_h2.create_server(handler, **common)
+
+
+def main() -> None:
+    # Each child listens before its parent does, so that all of them do as soon as the port accepts a connection.
+    for _ in range(OPTIONS["processes"] - 1):
+        reader, writer = os.pipe()
+        if os.fork():
+            os.close(writer)
+            os.read(reader, 1)
+            os.close(reader)
+        else:
+            server = make_server()
+            os.write(writer, b"\0")
+            server.serve_forever()
+    make_server().serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The benchmarks run, and their report is right about the samples."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.rows import CPU_PER_REQUEST, OURS, REQUESTS_PER_SECOND, ROWS, Entry, Goal, Row
+from benchmarks.sitting import Result
+from support.peers import program
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.mark.timeout(60)
+def test_every_row_runs(tmp_path: Path) -> None:
+    for name in ("node", "nghttpd", "h2load", "curl"):
+        program(name)
+    # Not measured by coverage: it makes every process slow to start, and there are many.
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    searched = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path)],
+        env={**unmeasured, "PYTHONPATH": searched},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.terminate()  # it ends its servers then
+        process.wait()
+    assert process.returncode == 0, output
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == [row.name for row in ROWS]
+    for row in rows:
+        measured = {entry["peer"] for entry in row["entries"]}
+        assert OURS in measured, row
+        assert "node" in measured or row["name"] == "server-processes", row
+        assert all(entry["median"][row["metric"]] > 0 for entry in row["entries"]), row
+        assert set(row["left_out"].values()) <= {"not installed"}
+    assert (tmp_path / "results.txt").read_text() in output
+
+
+def a_result(ours: list[float], theirs: list[float]) -> Result:
+    """Of a row whose goals are half of their requests, and 100 us of CPU for one of ours."""
+    us, them = Entry(OURS), Entry("node")
+    goals = [
+        Goal(REQUESTS_PER_SECOND, us, them, 0.5),
+        Goal(CPU_PER_REQUEST, us, None, 100, at_most=True),
+    ]
+    row = Row("a-row", "A row", REQUESTS_PER_SECOND, pytest.fail, (OURS, "node", "gunicorn"), goals=goals)
+    samples = {
+        entry: [{REQUESTS_PER_SECOND: rate, CPU_PER_REQUEST: 1e6 / rate} for rate in rates]
+        for entry, rates in ((us, ours), (them, theirs))
+    }
+    return Result(row, samples, {"gunicorn": "not installed"})
+
+
+def test_a_goal_is_judged_by_the_median_of_the_rounds_ratios() -> None:
+    # The last round was slow for both. The ratio of the medians would be 0.4.
+    result = a_result(ours=[4000, 6000, 3000], theirs=[10000, 11000, 5000])
+    assert report.as_text(result, judged=True).splitlines() == [
+        "A row  (a-row)",
+        "           requests/s  CPU us/request  sync_h2 / peer         goal",
+        "  sync_h2       4,000             250",
+        "  node         10,000             100           0.55x  >= 0.5x met",
+        "  sync_h2: CPU us/request 250, goal <= 100 NOT MET",
+        "  gunicorn: left out, not installed",
+    ]
+
+
+def test_others_may_fail_now_and_then_we_may_not() -> None:
+    result = a_result(ours=[4000], theirs=[5000])
+    outcomes = iter([OSError("timed out"), 1])
+
+    def act() -> int:
+        outcome = next(outcomes)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    assert result.attempt(Entry("node"), act) == 1
+    outcomes = iter([OSError("timed out\nat some place"), 1])
+    assert result.attempt(Entry(OURS), act) is None
+    assert report.as_text(result, judged=False).splitlines()[-2:] == [
+        "  node: 1 measurements failed and were repeated, OSError: timed out",
+        "  sync_h2: FAILED, OSError: timed out",
+    ]
+    assert list(result.samples) == [Entry("node")]
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    result = a_result(ours=[4000], theirs=[5000])
+    del result.samples[Entry("node")]
+    result.failures[Entry("node")] = "RuntimeError: requests failed"
+    assert "  node: FAILED, RuntimeError: requests failed" in report.as_text(result, judged=True).splitlines()
+    (row,) = json.loads(report.as_json([result], {}))["rows"]
+    assert [(goal["value"], goal["met"]) for goal in row["goals"]] == [(None, None), (250, False)]
