@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, H2Connection
-from h2.stream import STREAM_OPEN, H2Stream, StreamClosedBy, StreamInputs, StreamState
+from h2.events import Event
+from h2.stream import STREAM_OPEN, H2Stream, H2StreamStateMachine, StreamClosedBy, StreamInputs, StreamState
 from hpack import Decoder, HeaderTuple, HPACKDecodingError
 from hpack.hpack import decode_integer
 
@@ -33,6 +34,55 @@ _MOST_SIZE_UPDATES = 32
 _SHORT_REST = 1024
 
 
+_RECV_HEADERS, _RECV_END_STREAM = StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM
+_SEND_HEADERS, _SEND_END_STREAM = StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM
+_IDLE, _OPEN, _CLOSED = StreamState.IDLE, StreamState.OPEN, StreamState.CLOSED
+_HALF_CLOSED_LOCAL, _HALF_CLOSED_REMOTE = StreamState.HALF_CLOSED_LOCAL, StreamState.HALF_CLOSED_REMOTE
+
+
+class StateMachine(H2StreamStateMachine):
+    """h2's state machine. The transitions that every message makes are made here as h2 makes them, without the events
+    that nobody looks at: a request makes four, which took a tenth of all the time that it takes here.
+    """
+
+    def process_input(self, input_: StreamInputs) -> list[Event]:
+        state = self.state
+        if input_ is _RECV_HEADERS:
+            if state is _IDLE and not self.headers_received and not self.trailers_received:
+                self.client = False
+                self.headers_received = True
+                self.state = _OPEN
+                return []
+            if (state is _HALF_CLOSED_LOCAL or state is _OPEN) and self.client is True and not self.headers_received:
+                self.headers_received = True
+                return []
+        elif input_ is _RECV_END_STREAM:
+            if state is _OPEN:
+                self.state = _HALF_CLOSED_REMOTE
+                return []
+            if state is _HALF_CLOSED_LOCAL:
+                self.state = _CLOSED
+                self.stream_closed_by = StreamClosedBy.RECV_END_STREAM
+                return []
+        elif input_ is _SEND_HEADERS:
+            if state is _IDLE:
+                self.client = self.headers_sent = True
+                self.state = _OPEN
+                return []
+            if (state is _HALF_CLOSED_REMOTE or state is _OPEN) and self.client is False and not self.headers_sent:
+                self.headers_sent = True
+                return []
+        elif input_ is _SEND_END_STREAM:
+            if state is _OPEN:
+                self.state = _HALF_CLOSED_LOCAL
+                return []
+            if state is _HALF_CLOSED_REMOTE:
+                self.state = _CLOSED
+                self.stream_closed_by = StreamClosedBy.SEND_END_STREAM
+                return []
+        return super().process_input(input_)
+
+
 class Stream(H2Stream):
     """h2's stream, with what h2 counts wrongly or not at all."""
 
@@ -42,6 +92,7 @@ class Stream(H2Stream):
         self, stream_id: int, config: H2Configuration, inbound_window_size: int, outbound_window_size: int
     ) -> None:
         super().__init__(stream_id, config, inbound_window_size, outbound_window_size)
+        self.state_machine = StateMachine(stream_id)
         # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty
         # DATA frame after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
         self.content_left: int | None = None
@@ -108,6 +159,7 @@ class StreamTable(H2Connection):
     streams: dict[int, Stream]  # type: ignore[assignment]  # dict is invariant; see `_begin_new_stream`
 
     def __init__(self, *, client: bool) -> None:
+        self._own_remainder = int(client)
         self._open_counts = [0, 0]  # of even and of odd stream ids
         # Bytes in, bytes out, unchanged: h2's normalising reorders cookies and marks them never-indexed, its decoding
         # raises on octets that are no UTF-8, and `header_rules` does the validating.
@@ -133,7 +185,7 @@ class StreamTable(H2Connection):
         """h2's takes the windows from settings that change at the wrong ACK (RFC 9113 section 6.5.3)."""
         stream = Stream(stream_id, self.config, self.initial_inbound_window, self.initial_outbound_window)
         self.streams[stream_id] = stream
-        if self._stream_id_is_outbound(stream_id):
+        if self.is_outbound(stream_id):
             self.highest_outbound_stream_id = stream_id
         else:
             self.highest_inbound_stream_id = stream_id
@@ -145,7 +197,7 @@ class StreamTable(H2Connection):
 
     def is_outbound(self, stream_id: int) -> bool:
         """Whether a stream of this id is one that this side opens."""
-        return self._stream_id_is_outbound(stream_id)
+        return stream_id % 2 == self._own_remainder
 
     def is_idle(self, stream_id: int) -> bool:
         """Whether nobody has opened this stream, or one with a higher id, yet (RFC 9113 section 5.1.1)."""

@@ -5,12 +5,15 @@ The tests named `test_plain_h2_...` fail when h2 changes its mind; then the over
 
 from __future__ import annotations
 
+import itertools
+
 import h2.config
 import h2.connection
 import h2.errors
 import h2.exceptions
 import pytest
 from h2.settings import SettingCodes
+from h2.stream import H2StreamStateMachine
 from hpack import Decoder, Encoder, HeaderTuple, HPACKDecodingError, NeverIndexedHeaderTuple
 from hpack.hpack import encode_integer
 from hypothesis import given
@@ -18,7 +21,14 @@ from hypothesis import strategies as st
 
 from protocol.wire import POST, REQUEST, RESPONSE, Endpoint, client, data, frame, goaway, server, settings
 from sync_h2.constants import PREFACE, FrameType
-from sync_h2.protocol.h2_overrides import HeaderDecoder, StreamClosedBy, StreamInputs, StreamState, StreamTable
+from sync_h2.protocol.h2_overrides import (
+    HeaderDecoder,
+    StateMachine,
+    StreamClosedBy,
+    StreamInputs,
+    StreamState,
+    StreamTable,
+)
 
 
 def plain_server(**options) -> h2.connection.H2Connection:
@@ -423,3 +433,26 @@ def exchange(ours: Endpoint, theirs: h2.connection.H2Connection) -> tuple[list, 
             our_events += ours.receive(answer)
         if not octets and not answer:
             return our_events, their_events
+
+
+FLAGS = ("client", "headers_sent", "trailers_sent", "headers_received", "trailers_received")
+
+
+def outcome_of(machine: H2StreamStateMachine, stream_input: StreamInputs):
+    try:
+        machine.process_input(stream_input)
+    except h2.exceptions.ProtocolError as error:
+        return type(error), vars(machine)
+    return vars(machine)
+
+
+@pytest.mark.parametrize("state", StreamState)
+def test_the_state_machine_makes_h2s_transitions(state):
+    """Every input in every state, whatever has been sent and received before."""
+    for flags in itertools.product((None, False, True), repeat=len(FLAGS)):
+        for stream_input in StreamInputs:
+            machines = [H2StreamStateMachine(1), StateMachine(1)]
+            for machine in machines:
+                vars(machine).update(zip(FLAGS, flags, strict=True), state=state)
+            expected, ours = (outcome_of(machine, stream_input) for machine in machines)
+            assert ours == expected, (flags, stream_input)
