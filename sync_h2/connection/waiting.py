@@ -252,8 +252,8 @@ class WaitQueue:
             self._waiters.remove(waiter)
 
     def wake_all_locked(self) -> None:
+        assert not DEBUG or self._monitor.owned
         if self._waiters:
-            assert self._monitor.owned
             for waiter in self._waiters:
                 self._monitor.after_unlock(waiter.wake)
             self._waiters = []

@@ -378,7 +378,7 @@ def test_an_action_that_fails_keeps_no_other_from_running(box: Box, caplog: pyte
         box.monitor.after_unlock(lambda: done.append(2))
         assert done == []
     eventually(lambda: done == [1, 2])
-    assert "failed" in caplog.text
+    eventually(lambda: "failed" in caplog.text)  # another thread may have run that one
 
 
 def test_an_error_in_the_section_loses_no_wake(box: Box, background: Background) -> None:

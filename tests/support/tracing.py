@@ -18,7 +18,7 @@ PACKAGE = str(Path(sync_h2.__file__).parent)
 Line = tuple[str, int]
 
 _FINALIZERS = ("_forgotten", "__del__", "_dealloc_warn")
-_NOTHING = ("NOP", "POP_BLOCK", "SETUP_FINALLY", "SETUP_WITH")
+_NOTHING = ("NOP", "POP_BLOCK", "POP_EXCEPT", "SETUP_FINALLY", "SETUP_WITH")
 _EXIT_CALLS = (
     ["LOAD_CONST", "LOAD_CONST", "LOAD_CONST", "CALL"],
     ["LOAD_CONST", "LOAD_CONST", "LOAD_CONST", "PRECALL"],  # Python 3.11
