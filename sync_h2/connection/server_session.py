@@ -97,7 +97,8 @@ class ServerSession(Session):
         self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
-        self._pool_watched = False  # `_handlers_wait` is called while there are some
+        # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
+        self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 

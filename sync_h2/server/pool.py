@@ -207,16 +207,21 @@ class HandlerPool:
     # -- The watcher --
 
     def _watch(self) -> None:
-        stays = True
-        while stays:
-            self._wake_watcher.block(self._idle_timeout)
-            self._tick_until_quiet()
-            with self._lock:
-                self._watching = any(account.waiting for account in self._accounts.values())
-                if not self._watching and (self._shut_down or not self._keeping):
-                    stays = False
-                    self._watcher_running = False
+        leaves = False
+        try:
+            while not leaves:
+                self._wake_watcher.block(self._idle_timeout)
+                self._tick_until_quiet()
+                with self._lock:
+                    self._watching = any(account.waiting for account in self._accounts.values())
+                    leaves = not self._watching and (self._shut_down or not self._keeping)
+                    self._watcher_running = not leaves
                     self._left.notify_all()
+        except BaseException:  # a MemoryError, say: the next job that waits gets another watcher
+            with self._lock:
+                self._watching = self._watcher_running = False
+                self._left.notify_all()
+            _log.exception("the watcher of the handler pool failed")
 
     def _tick_until_quiet(self) -> None:
         quiet = 0

@@ -284,6 +284,24 @@ def test_keys_whose_jobs_wait_are_told_until_none_does(jobs: Jobs) -> None:
         assert told.get() == "waits"
 
 
+def test_a_watcher_that_fails_is_followed_by_another(
+    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool(4)
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "_tick_until_quiet", fail)
+        pool.submit("a", jobs.job("a"))
+        pool.submit("b", jobs.job("b"))
+        eventually(lambda: "watcher" in caplog.text)
+    pool.submit("c", jobs.job("c"))
+    jobs.wait_started("a", "b", "c")
+    jobs.let_go("a", "b", "c")
+
+
 def test_without_a_thread_for_the_watcher_jobs_get_their_workers_at_once(
     make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
