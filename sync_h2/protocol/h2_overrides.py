@@ -36,6 +36,7 @@ _SHORT_REST = 1024
 
 _RECV_HEADERS, _RECV_END_STREAM = StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM
 _SEND_HEADERS, _SEND_END_STREAM = StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM
+_PARITIES = (AllowedStreamIDs.EVEN, AllowedStreamIDs.ODD)
 _IDLE, _OPEN, _CLOSED = StreamState.IDLE, StreamState.OPEN, StreamState.CLOSED
 _HALF_CLOSED_LOCAL, _HALF_CLOSED_REMOTE = StreamState.HALF_CLOSED_LOCAL, StreamState.HALF_CLOSED_REMOTE
 
@@ -210,7 +211,7 @@ class StreamTable(H2Connection):
 
     def begin(self, stream_id: int) -> Stream:
         """A new stream in the idle state; whoever asks for it makes its first transition at once."""
-        return self._begin_new_stream(stream_id, AllowedStreamIDs(stream_id % 2))
+        return self._begin_new_stream(stream_id, _PARITIES[stream_id % 2])
 
     def skip(self, stream_id: int) -> None:
         """Note an inbound stream that was refused when it opened: what still comes on it is ignored."""
