@@ -27,6 +27,7 @@ IDLE_TIMEOUT = 5.0
 
 _TICK = 0.001
 _LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
+_RETRY = 1.0  # seconds until another worker is started after the system had no thread for one
 _QUIET_TICKS = 20  # without a waiting job: the watcher goes to sleep
 
 _log = logging.getLogger("sync_h2.server")
@@ -77,6 +78,7 @@ class HandlerPool:
         self._workers: dict[threading.Thread, Waiter] = {}  # those that have begun
         self._worker_count = 0  # those that are being started too
         self._workers_made = 0
+        self._start_again_at = 0.0
         self._left = threading.Condition(self._lock)
         self._pace = Pace()
         self._shut_down = False
@@ -263,6 +265,8 @@ class HandlerPool:
             wanted = min(wanted, waiting)
         woken = [self._idle.pop() for _ in range(min(wanted, len(self._idle)))]
         starting = max(min(wanted - len(woken), self._max_workers - self._worker_count), 0)
+        if starting and self._worker_count and time.monotonic() < self._start_again_at:
+            starting = 0
         self._worker_count += starting
         return woken, starting
 
@@ -318,6 +322,7 @@ class HandlerPool:
         except RuntimeError as error:  # the system has no more threads, or the interpreter is about to exit
             with self._lock:
                 self._worker_count -= 1
+                self._start_again_at = time.monotonic() + _RETRY
                 self._left.notify_all()
                 stranded = not self._worker_count and on_nobody is not None and on_nobody()
             if stranded:

@@ -373,18 +373,28 @@ def test_without_a_thread_for_any_worker_the_submitter_is_told(
 
 
 def test_without_a_thread_for_one_more_worker_the_job_waits_for_another(
-    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pool = make_pool(4)
+    looks: list[str] = []
+    pool = HandlerPool(4, name="short of threads", on_waiting=looks.append)
     pool.submit("a", jobs.job("a"))
     jobs.wait_started("a")
+    start = threading.Thread.start
+
+    def start_watchers_only(self: threading.Thread) -> None:
+        if "watcher" not in self.name:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail_to_start)
+        patch.setattr(threading.Thread, "start", start_watchers_only)
         pool.submit("b", jobs.job("b"))
-    assert "no thread can be started" in caplog.text
+        eventually(lambda: len(looks) > 20)  # the watcher goes on looking, and says it once
+    assert caplog.text.count("no thread can be started") == 1
     assert jobs.started == ["a"]
     jobs.let_go("a", "b")
     jobs.wait_ended("b")
+    assert pool.shutdown(timeout=TIMEOUT)
 
 
 # -- forget and shutdown
