@@ -11,18 +11,22 @@ from __future__ import annotations
 _BUSY = 0.75  # of one core: with so much in use, another thread would only wait for the interpreter
 _LATE = 3.0  # ticks: who wakes this late waits for a core or for the interpreter, and so would another worker
 _SHORT_JOBS = 4  # begun in a tick by each worker that moves: then fewer workers do as well
+_PATIENCE = (
+    10  # ticks for which jobs wait for workers that are slow although the interpreter is busy, perhaps with others
+)
 
 
 class Pace:
     """The number of workers that may have a job or look for one."""
 
-    __slots__ = ("_begun", "_moving", "_tick", "allowed")
+    __slots__ = ("_begun", "_moving", "_slow_ticks", "_tick", "allowed")
 
     def __init__(self) -> None:
         self.allowed = 1
         self._tick = 0
         self._begun = 0
         self._moving = 0
+        self._slow_ticks = 0
 
     def began(self, last_tick: int) -> int:
         """A worker begins a job; it gives what it got from here the last time (at first -1)."""
@@ -41,10 +45,13 @@ class Pace:
         self._tick += 1
         self._moving = self._begun = 0
         waiting = max(active - moving, 0)  # they got no new job since the last tick: they wait, or compute for long
-        if not moving:
-            moving = max(active, 1)
-        elif cores_used < _BUSY and ticks_passed < _LATE:
-            moving += 1 + moving // 4
-        elif begun >= _SHORT_JOBS * moving:
+        if cores_used < _BUSY and ticks_passed < _LATE:
+            moving = moving + 1 + moving // 4 if moving else max(active, 1)
+            self._slow_ticks = 0
+        elif moving and begun >= _SHORT_JOBS * moving:
             moving -= moving // 4 or moving > 1
-        self.allowed = waiting + moving
+            self._slow_ticks = 0
+        else:
+            self._slow_ticks += 1
+            moving += self._slow_ticks > _PATIENCE
+        self.allowed = max(waiting + moving, 1)

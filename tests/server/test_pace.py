@@ -23,7 +23,12 @@ def test_one_worker_is_enough_for_short_jobs_that_keep_the_interpreter_busy() ->
 
 def test_workers_that_all_stand_still_are_doubled() -> None:
     pace = Pace()
-    assert [tick(pace, [], active=active) for active in (1, 2, 4, 8)] == [2, 4, 8, 16]
+    assert [tick(pace, [], active=active, cores=0.1) for active in (1, 2, 4, 8)] == [2, 4, 8, 16]
+
+
+def test_workers_that_stand_still_because_others_run_get_company_later() -> None:
+    pace = Pace()
+    assert [tick(pace, [], active=4) for _ in range(12)] == [4] * 10 + [5] * 2
 
 
 def test_with_nobody_active_somebody_may_be() -> None:
@@ -50,8 +55,12 @@ def test_a_busy_interpreter_gets_rid_of_workers_with_short_jobs() -> None:
     assert seen == [12, 9, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_long_computations_keep_their_workers() -> None:
-    assert tick(Pace(), [2] * 8) == 8
+def test_long_jobs_keep_their_workers_and_get_more_in_the_long_run() -> None:
+    """They may wait for something, while others keep the interpreter busy."""
+    pace = Pace()
+    assert [tick(pace, [2] * 8) for _ in range(12)] == [8] * 10 + [9] * 2
+    assert tick(pace, [10] * 8) == 6
+    assert tick(pace, [2] * 6) == 6
 
 
 def test_workers_that_wait_do_not_count_against_those_that_move() -> None:
