@@ -256,13 +256,13 @@ class ServerStream(Stream):
                 if state.sent_headers is None and not state.continued and not state.closed:
                     self._inform_locked(encode_informational({":status": 100}))
 
-    def _before_writing(self, *, nothing_follows: bool) -> None:
+    def _before_writing(self, length: int, *, ends: bool) -> None:
         if self._state.sent_headers is None:
             block = encode_response({}, date=_date())
             with self._monitor, self._lock:
                 if self._state.sent_headers is None:
-                    self._respond_locked(block, nothing_follows, False)
-                    if nothing_follows:
+                    self._respond_locked(block, ends and not length, False)
+                    if not length or self._state.no_body:  # otherwise the data takes the headers along
                         self._session._sender.send_soon_locked()
 
 

@@ -345,7 +345,7 @@ class Stream(Observable):
         deadline = self._write_deadline(timeout)
         started = False
         seen = 0
-        self._before_writing(nothing_follows=ends and not length)
+        self._before_writing(length, ends=ends)
 
         def attempt() -> int | WaitQueue:
             nonlocal started, seen
@@ -381,7 +381,7 @@ class Stream(Observable):
         length = len(data)
         if not length and (not ends or (self._answers and state.sent_headers is None)):
             return False
-        self._before_writing(nothing_follows=False)
+        self._before_writing(length, ends=ends)
         with self._monitor, self._lock:
             if state.closed or state.end_posted or state.no_body or state.id is None or state.wait_for_trailers:
                 return False
@@ -596,5 +596,5 @@ class Stream(Observable):
     def _before_reading(self) -> None:
         """What a role does before it reads."""
 
-    def _before_writing(self, *, nothing_follows: bool) -> None:
-        """What a role does before it writes; `nothing_follows` when the body ends here with no more bytes."""
+    def _before_writing(self, length: int, *, ends: bool) -> None:
+        """What a role does before it writes `length` bytes, the last ones if the body `ends` with them."""

@@ -67,3 +67,23 @@ def test_answers_of_a_batch_share_sends(monkeypatch: pytest.MonkeyPatch) -> None
             frames = [peer.expect(HeadersFrame, stream_id), peer.expect(DataFrame, stream_id)]
             assert "END_STREAM" in frames[-1].flags
     assert sends < 40
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("data", [b"", b"x", bytearray(b"x"), b"x" * 100_000])
+@pytest.mark.parametrize("call", ["write", "end", "wfile"])
+def test_headers_go_out_with_the_first_write_whatever_it_sends(method: str, data: bytes, call: str) -> None:
+    """Nothing else is sent on this session that would take them along."""
+    answered = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        (stream.wfile.write if call == "wfile" else getattr(stream, call))(data)
+        answered.wait(TIMEOUT)
+
+    client, _ = pair(handler)
+    with client:
+        client.ping(timeout=TIMEOUT)
+        stream = client.request({":method": method})
+        assert stream.wait_response(timeout=TIMEOUT)[":status"] == "200"
+        answered.set()
+        assert stream.read(timeout=TIMEOUT) == (b"" if method == "HEAD" else data)
