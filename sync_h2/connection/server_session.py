@@ -36,6 +36,8 @@ access_logger = logging.getLogger("sync_h2.access")
 
 Handler = Callable[[ServerStream, Headers], object]
 
+_NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follow one another
+
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -97,6 +99,7 @@ class ServerSession(Session):
         self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
+        self._handler_began_at = 0.0
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -256,6 +259,7 @@ class ServerSession(Session):
 
     def _handler_begins_locked(self) -> None:
         self._waiting_handlers -= 1
+        self._handler_began_at = time.monotonic()
         if not self._waiting_handlers and self._sender.deferred_locked:
             self._sender.send_locked()
 
@@ -266,7 +270,12 @@ class ServerSession(Session):
                 self._sender.send_locked()
 
     def _more_is_coming_locked(self) -> bool:
-        return self._waiting_handlers > 0 and self._pool_watched
+        return (
+            self._waiting_handlers > 0
+            and self._pool_watched
+            # Those that wait may wait for long: for threads that block.
+            and time.monotonic() - self._handler_began_at < _NEXT_HANDLER_BEGINS
+        )
 
     def _job_done_locked(self, state: StreamState) -> None:
         if state.has_job:

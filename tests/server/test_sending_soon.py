@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
 from support.raw_peer import REQUEST, server_and_raw_client
+from support.threads import eventually
 from sync_h2.testing import pair
 from sync_h2.transport.transport import Transport
 
@@ -39,6 +41,31 @@ def test_an_answer_does_not_wait_for_handlers_that_have_no_thread() -> None:
         free.set()
         assert [stream.read(timeout=TIMEOUT) for stream in last[1:]] == [b"x"] * 3
     assert server._waiting_handlers == 0
+
+
+def test_a_conversation_is_not_slowed_down_by_requests_that_have_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the handlers' own sends is let through here."""
+
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] == "/talk":
+            for chunk in stream:
+                stream.write(chunk)
+        stream.end()
+
+    client, server = pair(handler, server={"max_workers": 1})
+    with client:
+        talk = client.request({":method": "POST", ":path": "/talk"})
+        talk.write(b"begun")
+        assert talk.read(5, timeout=TIMEOUT) == b"begun"
+        waiting = client.request()
+        client.ping(timeout=TIMEOUT)
+        monkeypatch.setattr(server._host._pool, "_on_waiting", None)
+        eventually(lambda: time.monotonic() - server._handler_began_at > 0.01)
+        for _ in range(5):
+            talk.write(b"x")
+            assert talk.read(1, timeout=TIMEOUT) == b"x"
+        talk.end()
+        assert waiting.read(timeout=TIMEOUT) == b""
 
 
 def test_answers_of_a_batch_share_sends(monkeypatch: pytest.MonkeyPatch) -> None:
