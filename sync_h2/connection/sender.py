@@ -225,7 +225,8 @@ class Sender:
 
     def send_soon_locked(self) -> None:
         """As `send_locked`; but where handlers are about to send more on this session, frame what can be framed and
-        leave it to the next send, at the latest when the last of them begins or a few milliseconds have passed.
+        leave it to the next send, at the latest when the last of them begins or some milliseconds have passed (or
+        when a handler that holds the interpreter for longer gives it away).
 
         A send is a system call and gives the interpreter away, which costs about as much as a small response.
         """

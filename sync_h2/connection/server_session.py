@@ -230,6 +230,9 @@ class ServerSession(Session):
         thread = threading.get_ident()
         functions: list[Callable[..., object]] = list(self._host._handlers())
         with self._monitor, self._lock:
+            if state.handler_begun:
+                return  # submitted twice, because an interrupt fell into that
+            state.handler_begun = True
             self._handler_begins_locked()
             if state.closed:
                 functions = []

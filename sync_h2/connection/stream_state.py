@@ -127,6 +127,7 @@ class StreamState:
         "ticket",
         # server
         "has_job",
+        "handler_begun",
         "detached",
         "fails_unanswered",
         # what it has done
@@ -191,6 +192,7 @@ class StreamState:
         self.ticket = 0
 
         self.has_job = False  # its handler counts against MAX_CONCURRENT_STREAMS
+        self.handler_begun = False
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
         self.fails_unanswered = False  # without an answer the stream is reset, where it would get a 500
         # Moments of `time.monotonic()`; None: not yet.

@@ -21,6 +21,9 @@ SINGLE_VALUE = frozenset(
 )
 """Fields that have one value: we do not send them twice. The list is Node's; receiving is not so strict."""
 
+CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
+"""Whoever reads one of these can act for its sender, whether or not that sender thought of marking it."""
+
 _REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _RESPONSE_PSEUDO = frozenset({b":status"})
 _NO_PSEUDO: frozenset[bytes] = frozenset()

@@ -15,7 +15,7 @@ from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ..errors import InvalidArgument
 from .field_list import FieldList, texts_of
-from .header_rules import SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
+from .header_rules import CREDENTIALS, SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
 
 WireFields = Sequence[tuple[bytes, bytes]]
 """A field list as HPACK takes and gives it: pairs of bytes; a NeverIndexedHeaderTuple is a sensitive one."""
@@ -196,6 +196,7 @@ class _Remembered(Generic[_Encoded]):
 
     _MOST = 512
     _LONGEST = 2048  # octets
+    _MOST_FIELDS = 32
 
     def __init__(self) -> None:
         self._by_items: dict[tuple[object, ...], _Encoded] = {}
@@ -216,10 +217,19 @@ class _Remembered(Generic[_Encoded]):
             return None, None
 
     def put(self, key: tuple[object, ...] | None, encoded: _Encoded) -> _Encoded:
-        if key is not None and encoded.octets <= self._LONGEST and all(field.indexable for field in encoded):
+        if (
+            key is not None
+            and encoded.octets <= self._LONGEST
+            and len(encoded) <= self._MOST_FIELDS
+            # Of other types equal values may mean different fields.
+            and all(part is str or part is int for part in key if isinstance(part, type))
+            and all(type(part[0]) is str for part in key if isinstance(part, tuple))
+            # Nobody's secrets are kept beyond their session.
+            and all(field.indexable and field[0] not in CREDENTIALS for field in encoded)
+        ):
             if len(self._by_items) >= self._MOST:
                 self._by_items.clear()
-            self._by_items[key] = encoded  # without secrets: those are not indexable
+            self._by_items[key] = encoded
         return encoded
 
 

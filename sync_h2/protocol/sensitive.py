@@ -6,12 +6,10 @@ Pure functions on field lists as HPACK takes and gives them.
 from __future__ import annotations
 
 from .field_list import FieldList
+from .header_rules import CREDENTIALS
 from .headers import Headers, WireFields
 
 HIDDEN = "<sensitive>"
-
-# Whoever reads one of these can act for its sender, whether or not that sender thought of marking it.
-_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
 
 
 def shown_fields(fields: WireFields) -> list[tuple[str, str]]:
@@ -19,7 +17,7 @@ def shown_fields(fields: WireFields) -> list[tuple[str, str]]:
 
     Sensitive are credentials and every name that has a never-indexed field (RFC 7541 section 7.1.3).
     """
-    hidden = _CREDENTIALS | {field[0] for field in fields if not getattr(field, "indexable", True)}
+    hidden = CREDENTIALS | {field[0] for field in fields if not getattr(field, "indexable", True)}
     return [
         (name.decode("latin-1"), HIDDEN if name in hidden else value.decode("latin-1"))
         for name, value in (field[:2] for field in fields)
@@ -33,5 +31,5 @@ def shown_headers(headers: Headers) -> list[tuple[str, str]]:
     wire = headers._wire
     if wire is not None:
         return shown_fields(wire.fields if isinstance(wire, FieldList) else wire)
-    hidden = headers.sensitive | {name.decode() for name in _CREDENTIALS}
+    hidden = headers.sensitive | {name.decode() for name in CREDENTIALS}
     return [(name, HIDDEN if name in hidden else value) for name, value in headers.pairs()]

@@ -84,8 +84,9 @@ class HandlerPool:
         self._shut_down = False
         # Who needs a worker to be there even when there is no work: at the interpreter's end none can be started.
         self._keeping: set[Hashable] = set()
-        # The watcher: whether its thread is there, or is being started; whether it looks at the jobs, or is about to.
-        self._watcher_running = False
+        # The watcher's thread, and whether it looks at the jobs or has been woken to do so. Who is interrupted between
+        # the two leaves a watcher that is not alive: the next job that waits gets another.
+        self._watcher: threading.Thread | None = None
         self._watching = False
         self._wake_watcher = Waiter()
 
@@ -106,16 +107,14 @@ class HandlerPool:
             self._settle_locked(account)
             woken, starting = self._staff_locked(1)
             # The job is as good as taken if a worker was found for it alone.
-            watch = not self._watching and (len(account.waiting) > 1 or not (woken or starting))
-            if watch:
-                self._watching = True
+            watch = (len(account.waiting) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()
         for waiter in woken:
             waiter.wake()
         if starting:
             self._start_worker(partial(self._take_back_locked, account, job))
         if watch:
             self._watch_from_now_on()
-        return self._watcher_running
+        return self._watching
 
     def forget(self, key: Hashable) -> None:
         """Drop the jobs of `key` that have not started."""
@@ -136,13 +135,11 @@ class HandlerPool:
         with self._lock:
             (self._keeping.add if wanted else self._keeping.discard)(key)
             wanted = wanted and not self._shut_down
-            watch = wanted and not self._watching
-            if watch:
-                self._watching = True
-        if wanted:
-            self.submit(key, _nothing)
+            watch = wanted and self._must_wake_watcher_locked()
         if watch:
             self._watch_from_now_on()
+        if wanted:
+            self.submit(key, _nothing)
 
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool:
         """Take no more jobs, and let the workers leave when all that were submitted have run.
@@ -159,7 +156,7 @@ class HandlerPool:
         with self._lock:
             remaining = Deadline(timeout).remaining() if wait else 0
             return self._left.wait_for(
-                lambda: self._worker_count <= (myself in self._workers) and not self._watcher_running, remaining
+                lambda: self._worker_count <= (myself in self._workers) and self._watcher is None, remaining
             )
 
     # -- Workers --
@@ -209,20 +206,22 @@ class HandlerPool:
     # -- The watcher --
 
     def _watch(self) -> None:
-        leaves = False
+        with self._lock:
+            if self._watcher is not threading.current_thread():
+                return  # another was started before this one had begun
         try:
-            while not leaves:
-                self._wake_watcher.block(self._idle_timeout)
+            while True:
+                if not self._watching:
+                    self._wake_watcher.block(self._idle_timeout)
                 self._tick_until_quiet()
                 with self._lock:
                     self._watching = any(account.waiting for account in self._accounts.values())
-                    leaves = not self._watching and (self._shut_down or not self._keeping)
-                    self._watcher_running = not leaves
-                    self._left.notify_all()
+                    if not self._watching and (self._shut_down or not self._keeping):
+                        self._watcher_left_locked()
+                        return
         except BaseException:  # a MemoryError, say: the next job that waits gets another watcher
             with self._lock:
-                self._watching = self._watcher_running = False
-                self._left.notify_all()
+                self._watcher_left_locked()
             _log.exception("the watcher of the handler pool failed")
 
     def _tick_until_quiet(self) -> None:
@@ -293,6 +292,18 @@ class HandlerPool:
         self._settle_locked(account)
         return True
 
+    def _must_wake_watcher_locked(self) -> bool:
+        """Whether the watcher has to be woken, or started; the caller does it."""
+        if self._watching and self._watcher is not None and self._watcher.is_alive():
+            return False
+        self._watching = True
+        return True
+
+    def _watcher_left_locked(self) -> None:
+        self._watcher = None
+        self._watching = False
+        self._left.notify_all()
+
     def _leave_locked(self) -> None:
         self._workers.pop(threading.current_thread(), None)
         self._worker_count -= 1
@@ -330,15 +341,17 @@ class HandlerPool:
             _log.warning("no thread can be started for one more worker; handlers wait for the others")
 
     def _watch_from_now_on(self) -> None:
+        watcher = threading.Thread(target=self._watch, name=f"{self._name}s-watcher", daemon=True)
         with self._lock:
-            start = not self._watcher_running
-            self._watcher_running = True
+            start = self._watcher is None or not self._watcher.is_alive()
+            if start:
+                self._watcher = watcher
         if start:
             try:
-                threading.Thread(target=self._watch, name=f"{self._name}s-watcher", daemon=True).start()
+                watcher.start()
             except RuntimeError:
                 with self._lock:
-                    self._watcher_running = self._watching = False
+                    self._watcher_left_locked()
                     self._pace.allowed = self._max_workers  # nobody is there to raise it
                 _log.warning("no thread can be started to watch over the handlers that wait")
                 self._staff()

@@ -6,6 +6,7 @@ import copy
 import pickle
 import sys
 import threading
+from functools import partial
 from http import HTTPStatus
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from sync_h2.errors import InvalidArgument
 from sync_h2.protocol.headers import (
     Headers,
+    _responses,
     encode_informational,
     encode_push,
     encode_request,
@@ -300,3 +302,30 @@ def test_two_threads_that_look_into_a_received_block_see_all_of_it() -> None:
             assert seen == [200, 200]
     finally:
         sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("encode", [encode_response, partial(encode_request, scheme="https", authority="example.org")])
+def test_headers_that_were_encoded_before_are_looked_at_all_the_same(encode):
+    """What is remembered of `good` says nothing of headers that are equal to it and mean something else."""
+    for good, bad in [
+        ({"x": 1}, {"x": True}),
+        ({"x": (1,)}, {"x": (True,)}),
+        ({"x": (1, 2)}, {"x": (1.0, 2)}),
+        ({"x": "1"}, {1: "1"}),
+    ]:
+        encode(good)
+        encode(good)
+        with pytest.raises(InvalidArgument):
+            encode(bad)
+
+
+def test_neither_secrets_nor_long_lists_are_remembered():
+    before = len(_responses._by_items)
+    encode_response({"set-cookie": "session=0123456789012345678901234567890"})
+    encode_response({"x": ["a", "b"]})
+    encode_response({f"x-{number}": "" for number in range(33)})
+    encode_response({"x": "y" * 3000})
+    assert len(_responses._by_items) == before
+    for number in range(1000):
+        encode_response({"x-number": number})
+    assert len(_responses._by_items) <= 512

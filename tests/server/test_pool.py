@@ -284,6 +284,40 @@ def test_keys_whose_jobs_wait_are_told_until_none_does(jobs: Jobs) -> None:
         assert told.get() == "waits"
 
 
+def test_a_pool_that_once_got_no_thread_watches_over_later_jobs(
+    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(8)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail_to_start)
+        with pytest.raises(InvalidState):
+            pool.keep_worker("key", True)
+    pool._pace.allowed = 1
+    pool.submit("blocks", jobs.job("blocks"))
+    call(pool)
+    jobs.let_go("blocks")
+
+
+def test_a_job_that_comes_as_the_watcher_goes_to_sleep_is_seen(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(8, idle_timeout=1000.0)
+    tick_until_quiet = pool._tick_until_quiet
+    late = threading.Event()
+
+    def then_a_job_comes() -> None:
+        tick_until_quiet()
+        if "blocks" not in jobs.started:
+            pool._pace.allowed = 1
+            pool.submit("blocks", jobs.job("blocks"))
+            pool.submit("late", late.set)
+
+    pool._tick_until_quiet = then_a_job_comes  # type: ignore[method-assign]
+    pool.submit("a", jobs.job("a"))
+    pool.submit("b", jobs.job("b"))
+    jobs.let_go("a", "b")
+    assert late.wait(TIMEOUT)
+    jobs.let_go("blocks")
+
+
 def test_a_watcher_that_fails_is_followed_by_another(
     make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
