@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from hyperframe.frame import RstStreamFrame
+from hyperframe.frame import DataFrame, RstStreamFrame
 
 from support.raw_peer import REQUEST, server_and_raw_client
 from support.threads import eventually
@@ -48,3 +48,27 @@ def test_nothing_is_said_of_a_stream_that_ended_before_its_job_was_handed_over(
         peer.close()
         eventually(lambda: session._gone)
     assert errors(caplog) == []
+
+
+def test_a_stream_that_is_handed_over_twice_is_handled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt as its thread leaves the lock may have that done again."""
+    handled: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        handled.append(stream.id)
+        stream.end(b"x")
+
+    with server_and_raw_client(handler) as (session, peer):
+        submit = session._host._submit
+
+        def submit_twice(session: Any, job: Any) -> bool:
+            submit(session, job)
+            return submit(session, job)
+
+        monkeypatch.setattr(session._host, "_submit", submit_twice)
+        for stream_id in (1, 3, 5):
+            peer.headers(stream_id, REQUEST, end_stream=True)
+            peer.expect(DataFrame, stream_id)
+        eventually(lambda: not session._host._pool._accounts)
+        assert handled == [1, 3, 5]
+        assert session._waiting_handlers == 0
