@@ -134,7 +134,7 @@ class ClientSession(Session):
             self._check_may_request_locked(pending)
             self._pending[state] = pending
             self._slots_changed_locked()
-            self._sender.send_locked()
+            self._sender.send_soon_locked()
         if state.id is None and (wait or state.closed):
             what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
             if pending.block.is_extended_connect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..deadline import check_timeout
 from ..protocol.headers import Headers
 from .stream import Stream
 from .waiting import WaitQueue
@@ -20,7 +21,10 @@ class ClientStream(Stream):
         """Wait for the final response's headers (`:status` and fields). Raises `StreamReset`, the session's errors
         and `Timeout`.
         """
+        check_timeout(timeout)
         state = self._state
+        if state.response_headers is not None:
+            return state.response_headers
 
         def attempt() -> Headers | WaitQueue:
             if state.response_headers is not None:

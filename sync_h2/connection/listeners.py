@@ -87,10 +87,13 @@ class Listeners:
 
     def take_locked(self, name: str) -> list[Listener]:
         """The functions to call for one event, `once` ones removed."""
-        entries = self._functions.get(name, [])
+        entries = self._functions.get(name)
+        if not entries:
+            return []
         functions = [entry[0] for entry in entries]
-        if any(entry[1] for entry in entries):
-            self._functions[name] = [entry for entry in entries if not entry[1]]
+        lasting = [entry for entry in entries if not entry[1]]
+        if len(lasting) < len(entries):
+            self._functions[name] = lasting
         return functions
 
 

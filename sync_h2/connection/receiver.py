@@ -189,7 +189,7 @@ class Receiver:
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
                     self._sender.send_locked()  # all of this may have come at once, from a peer that does read
-                if outbox.replies > session._limits.max_queued_control_frames:
+                if outbox.replies > session._limits.max_queued_control_frames and not self._sender.sending_locked:
                     raise ProtocolError(
                         "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
                     )
@@ -225,7 +225,7 @@ class Receiver:
         sender = self._sender
         # A writer that is blocked is freed by the watchdog, which shuts the connection down both ways.
         session._monitor.wait(
-            lambda: sender.writer_changed if sender.writer_running_locked else True,
+            lambda: sender.writer_changed if sender.may_send_locked else True,
             Deadline(None),
             "the writer to leave",
         )

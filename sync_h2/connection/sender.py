@@ -6,6 +6,9 @@ writer after a send). Then, unless the writer is active, whoever holds the lock 
 kernel did not take is the writer's. The writer alone blocks in `send`, and holds no lock then. It is "active" until a
 critical section of its own found outbox and pump empty.
 
+Threads that share a client's session meet at its lock, and a system call under it has all of them wait. So they make
+that send when they have released it; what others queue meanwhile is theirs to send too.
+
 Methods ending in `_locked` need the session's lock.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -24,7 +28,7 @@ from ..transport.transport import Transport
 from .outbox import HIGH_WATER_MARK, Outbox
 from .scheduler import Scheduler
 from .stream_state import End, Posted, StreamState
-from .waiting import Monitor, WaitQueue
+from .waiting import MAIN_THREAD, Monitor, WaitQueue
 
 logger = logging.getLogger("sync_h2.connection")
 
@@ -32,6 +36,8 @@ LARGEST_FRAME = 64 * 1024
 """What we put into one DATA frame when the peer allows it: larger ones only make other streams wait."""
 _MOST_DEFERRED = 32
 """How often `send_soon_locked` leaves what there is for a later send, at most."""
+_MOST_TURNS = 8
+"""How many sends a thread makes in a row, its own and those for others, before it leaves the rest to the writer."""
 _LINGER = 2.0  # seconds for which an idle writer thread waits for more
 
 
@@ -48,6 +54,8 @@ class Sender:
         on_broken_locked: Callable[[ConnectionLost], None],
         on_overflow: Callable[[], None],
         more_is_coming_locked: Callable[[], bool],
+        *,
+        shared_by_requests: bool,
     ) -> None:
         self._monitor = monitor
         self._transport = transport
@@ -60,14 +68,18 @@ class Sender:
         self._on_broken_locked = on_broken_locked
         self._on_overflow = on_overflow
         self._more_is_coming_locked = more_is_coming_locked
+        self._shared_by_requests = shared_by_requests
         self.deferred_locked = 0  # calls of `send_soon_locked` since the last send
         # In the order in which they came: they have stream window, but the connection's is used up.
         self._blocked: dict[StreamState, None] = {}
         self._work = WaitQueue(monitor)
-        self.writer_changed = WaitQueue(monitor)  # the writer has begun, or left
+        self.writer_changed = WaitQueue(monitor)  # the writer has begun, or left; or another thread has sent
         self._writer_running = False  # its thread is there, or is being started
         self._writer_begun = False
         self._writer_active = False
+        self._sending = False  # a thread sends without the lock, or is about to
+        # What it sends. Taking it out is one step in C, which it makes without the lock.
+        self._in_hand: list[deque[bytes | memoryview]] = []
         self._linger: float | None = _LINGER
         self._finishing = False
         self._said_goodbye = False
@@ -199,34 +211,114 @@ class Sender:
 
     def send_locked(self) -> None:
         """Frame what can be framed and give the kernel what it takes without blocking; the rest is the writer's."""
+        if self._prepare_locked():
+            self._send_some_locked()
+
+    def _prepare_locked(self) -> bool:
+        """Frame what can be framed; whether that, or what was there, is for the calling thread to send."""
         self.deferred_locked = 0
+        if self._sending:  # that thread looks for more afterwards
+            self._pump_locked()
+            return False
         if self._writer_active or self._held is not None:
             if self._outbox.size > self._most_queued:
                 self._monitor.after_unlock(self._on_overflow)
-            return
+            return False
         if self.finished:
             self._outbox.clear()
-            return
+            return False
         self._pump_locked()
         self._wrap_locked()
         if self._transport.unsent_locked:
+            return True
+        self._all_sent_locked()
+        return False
+
+    def _send_some_locked(self) -> None:
+        try:
+            drained = self._transport.send_some_locked()
+        except ConnectionLost as error:
+            self._broken_locked(error)
+            return
+        if drained:
+            self._pump_locked()
+        if not drained or self._outbox.size:
+            self._wake_writer_locked()
+        else:
+            self._all_sent_locked()
+
+    def _send_after_unlock_locked(self) -> None:
+        """As `send_locked`, but the calling thread sends when it has released the lock."""
+        if not self._prepare_locked():
+            return
+        taken = self._transport.take_for_send_locked()
+        if taken is None:
+            self._send_some_locked()
+        else:
+            self._in_hand.append(taken)
+            self._sending = True
+            self._monitor.after_unlock(self._send_in_hand)
+
+    def _send_in_hand(self) -> None:
+        """Send what is in hand, and what others have queued by then, in some turns. No lock held."""
+        try:
             try:
-                drained = self._transport.send_some_locked()
-            except ConnectionLost as error:
-                self._broken_locked(error)
-                return
-            if drained:
-                self._pump_locked()
-            if not drained or self._outbox.size:
-                self._wake_writer_locked()
-                return
+                taken = self._in_hand.pop()
+            except IndexError:
+                return  # called a second time, because an interrupt fell into the first
+            turns = _MOST_TURNS
+            while True:
+                sent = self._transport.send_without_waiting(taken)
+                turns -= 1
+                with self._monitor, self._monitor.lock:
+                    more = self._next_in_hand_locked(taken, sent, turns > 0)
+                if more is None:
+                    return
+                taken = more
+        except BaseException as error:
+            with self._monitor, self._monitor.lock:
+                self._in_hand.clear()
+                self._sent_in_hand_locked()
+                if isinstance(error, ConnectionLost):
+                    self._broken_locked(error)
+                    return
+                self._broken_locked(ConnectionLost(f"a send was interrupted: {error!r}"))
+            raise
+
+    def _next_in_hand_locked(
+        self, rest: deque[bytes | memoryview], sent: int, goes_on: bool
+    ) -> deque[bytes | memoryview] | None:
+        """What the thread is to send next; None when nothing is left, or the rest is the writer's."""
+        drained = self._transport.sent_locked(rest, sent)
+        if drained and not self.finished and goes_on:
+            self._pump_locked()
+            self._wrap_locked()
+            more = self._transport.take_for_send_locked() if self._transport.unsent_locked else None
+            if more is not None:
+                return more
+        self._sent_in_hand_locked()
+        if self.finished:
+            return None
+        if not drained or not goes_on:
+            self._wake_writer_locked()
+        elif self._transport.unsent_locked:
+            self._send_some_locked()
+        else:
+            self._all_sent_locked()
+        return None
+
+    def _sent_in_hand_locked(self) -> None:
+        self._sending = False
+        self.writer_changed.wake_all_locked()
+
+    def _all_sent_locked(self) -> None:
         if self._finishing:
             self._finish_now_locked()
 
     def send_soon_locked(self) -> None:
         """As `send_locked`; but where handlers are about to send more on this session, frame what can be framed and
         leave it to the next send, at the latest when the last of them begins or some milliseconds have passed (or
-        when a handler that holds the interpreter for longer gives it away).
+        when a handler that holds the interpreter for longer gives it away). On a client, send after the lock's release.
 
         A send is a system call and gives the interpreter away, which costs about as much as a small response.
         """
@@ -240,7 +332,11 @@ class Sender:
             if self._outbox.size < LARGEST_FRAME:
                 self.deferred_locked += 1
                 return
-        self.send_locked()
+        # The main thread is the one that a KeyboardInterrupt strikes: what others queue should not hang on it.
+        if self._shared_by_requests and get_ident() != MAIN_THREAD:
+            self._send_after_unlock_locked()
+        else:
+            self.send_locked()
 
     def _wrap_locked(self) -> None:
         if self._said_goodbye:
@@ -273,7 +369,7 @@ class Sender:
 
     def _finish_now_locked(self) -> None:
         """Everything queued has gone out: say TLS's goodbye, and shut our side down when that has gone out too."""
-        if self.finished:
+        if self.finished or self._sending:
             return
         if not self._said_goodbye:
             self._said_goodbye = True
@@ -312,9 +408,14 @@ class Sender:
             self._wake_writer_locked()
 
     @property
-    def writer_running_locked(self) -> bool:
-        """Whether the writer thread is there: the descriptor may not be closed before it has left."""
-        return self._writer_running
+    def may_send_locked(self) -> bool:
+        """Whether a thread sends, or may, without the lock: the descriptor may not be closed before it has left."""
+        return self._writer_running or self._sending
+
+    @property
+    def sending_locked(self) -> bool:
+        """Whether another thread is making a send that does not block."""
+        return self._sending
 
     @property
     def writer_starting_locked(self) -> bool:
@@ -381,6 +482,8 @@ class Sender:
                 return
 
     def _next_batch_locked(self) -> deque[bytes | memoryview]:
+        if self._sending:
+            return deque()
         self._transport.blocking_send_done_locked()
         if self.finished or self._held is not None:
             return deque()

@@ -137,6 +137,7 @@ class SessionCore(Observable):
             self._write_failed_locked,
             self._nothing_is_read,
             self._more_is_coming_locked,
+            shared_by_requests=client,
         )
         self._sender.protocol = self._protocol
         self._dispatcher = Dispatcher(self._monitor)

@@ -257,10 +257,14 @@ class Stream(Observable):
             yield chunk
 
     def _read_all(self, timeout: float | None) -> bytes:
+        check_timeout(timeout)
         state = self._state
+        self._before_reading()
+        if state.remote_ended:
+            with self._monitor, self._lock:
+                return self._take_all_locked()
         deadline = self._read_deadline(timeout)
         seen = 0
-        self._before_reading()
 
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
@@ -282,9 +286,10 @@ class Stream(Observable):
         try:
             return self._wait(attempt, deadline, "the end of the body")
         finally:
-            with self._monitor, self._lock:
-                state.reading_all = False
-                state.arrived.wake_all_locked()  # nobody else was woken by what came meanwhile
+            if state.reading_all:
+                with self._monitor, self._lock:
+                    state.reading_all = False
+                    state.arrived.wake_all_locked()  # nobody else was woken by what came meanwhile
 
     def _take_all_locked(self) -> bytes:
         data = self._state.buffer.read(-1)

@@ -17,7 +17,6 @@ Rules that every user of this module keeps (debug mode checks them):
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -40,7 +39,7 @@ DEBUG = os.environ.get("SYNC_H2_DEBUG", "") not in ("", "0")
 logger = logging.getLogger("sync_h2.connection")
 
 _entered = threading.local()
-_main_thread = threading.main_thread().ident
+MAIN_THREAD = threading.main_thread().ident
 
 
 class Monitor:
@@ -135,7 +134,7 @@ class Monitor:
         """
         self._after_unlock.append(action)
         # The main thread is the one that a KeyboardInterrupt may stop on its way out, before it has run the actions.
-        if stand_by and get_ident() == _main_thread and not self._standing_by:
+        if stand_by and get_ident() == MAIN_THREAD and not self._standing_by:
             self._standing_by = True
             timers.run(self._stand_by)
 
@@ -217,8 +216,10 @@ class Waiter:
 
     def wake(self) -> None:
         """Wake the thread; a second time does nothing."""
-        with contextlib.suppress(RuntimeError):  # "release unlocked lock"
+        try:  # noqa: SIM105 - `suppress` takes three times as long
             self._wake.release()
+        except RuntimeError:  # "release unlocked lock"
+            pass
 
 
 class WaitQueue:

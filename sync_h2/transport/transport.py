@@ -2,10 +2,10 @@
 
 Three kinds of callers: the reader thread alone calls `receive`, takes the session's lock and calls `plaintext_locked`
 until that gives nothing more. Whoever holds the session's lock calls the methods that end in `_locked`; none of them
-blocks. The writer thread alone calls `send_blocking`, without the lock, with what it took under the lock.
+blocks. Without the lock, with what it took under the lock, one thread at a time sends: the writer with `send_blocking`,
+any other with `send_without_waiting`.
 
-The order on the wire is the order of the calls of `wrap_locked`: while the writer has octets in hand, a non-blocking
-send sends nothing.
+The order on the wire is the order of the calls of `wrap_locked`: while a thread has octets in hand, nobody else sends.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Transport:
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_size = 0
         self._borrows = False
-        self._writer_size = 0
+        self._in_hand = 0
         self._closed = False
         # The writer thread, while it sends; others only look at it:
         self._writer_sent = 0
@@ -91,7 +91,7 @@ class Transport:
     def wrap_locked(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Add frames to what is to be sent; memoryviews must be of octets.
 
-        Call `send_some_locked` or `take_for_blocking_send_locked` before releasing the lock: after that, no buffer but
+        Call `send_some_locked` or one of `take_for_…_locked` before releasing the lock: after that, no buffer but
         `bytes` is referred to any more.
         """
         if self._closed:
@@ -113,22 +113,22 @@ class Transport:
         """Octets that are committed to the wire and that the kernel has not taken yet. During a blocking send it falls
         call by call.
         """
-        return self._unsent_size + self._writer_size - self._writer_sent
+        return self._unsent_size + self._in_hand - self._writer_sent
 
     def send_some_locked(self) -> bool:
         """Send what the kernel takes at once; True when nothing is left. Raises ConnectionLost.
 
-        False means that the writer has to go on, or that it is at it already.
+        False means that the writer has to go on, or that another thread is at it already.
         """
         try:
-            if self._writer_size == 0 and _DONT_WAIT:
+            if self._in_hand == 0 and _DONT_WAIT:
                 self._send_without_blocking()
         except BlockingIOError:
             pass
         except OSError as error:
             raise _lost(error) from error
         self._copy_borrowed()
-        return not self._unsent and self._writer_size == 0
+        return not self._unsent and self._in_hand == 0
 
     def _copy_borrowed(self) -> None:
         if self._borrows:
@@ -150,6 +150,26 @@ class Transport:
             if sent < size:
                 return
 
+    def take_for_send_locked(self) -> deque[bytes | memoryview] | None:
+        """Hand all that is unsent to a thread that gives it to `send_without_waiting`, and what that leaves back with
+        `sent_locked`. None when it has to be sent under the lock.
+        """
+        if self._borrows or not _DONT_WAIT:
+            return None
+        taken, self._unsent = self._unsent, deque()
+        self._in_hand, self._unsent_size = self._unsent_size, 0
+        return taken
+
+    def sent_locked(self, rest: deque[bytes | memoryview], sent: int) -> bool:
+        """`sent` octets are gone, and `rest` comes before all else; True when that is nothing."""
+        self._unsent_size += self._in_hand - sent
+        self._in_hand = 0
+        if not rest:
+            return True
+        rest.extend(self._unsent)
+        self._unsent = rest
+        return False
+
     def take_for_blocking_send_locked(self) -> deque[bytes | memoryview]:
         """Hand all that is unsent to the writer, which gives it to `send_blocking` and then calls
         `blocking_send_done_locked`.
@@ -157,13 +177,13 @@ class Transport:
         self._copy_borrowed()
         taken = self._unsent
         self._unsent = deque()
-        self._writer_size = self._unsent_size
+        self._in_hand = self._unsent_size
         self._unsent_size = 0
         return taken
 
     def blocking_send_done_locked(self) -> None:
         """Whatever became of it, the writer has nothing in hand any more."""
-        self._writer_size = self._writer_sent = 0
+        self._in_hand = self._writer_sent = 0
 
     def mark_closed_locked(self) -> None:
         """From here on nothing is sent. Precedes `close`, so that no octet goes to whoever gets the descriptor's number
@@ -191,6 +211,22 @@ class Transport:
                 self._writer_sent += sent
         except OSError as error:
             raise _lost(error) from error
+
+    # -- Whoever has taken what is to be sent, without the lock --
+
+    def send_without_waiting(self, taken: deque[bytes | memoryview]) -> int:
+        """Send what the kernel takes at once, which is removed from `taken`; returns its length. Raises
+        ConnectionLost.
+        """
+        buffers = islice(taken, _MAX_BUFFERS) if len(taken) > _MAX_BUFFERS else taken
+        try:
+            sent = self.sock.sendmsg(buffers, (), _DONT_WAIT | _NO_SIGNAL)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise _lost(error) from error
+        _drop(taken, sent)
+        return sent
 
     # -- Any thread --
 

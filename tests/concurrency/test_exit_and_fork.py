@@ -428,7 +428,7 @@ far.sendall(bytes.fromhex("00000c04000000000000047fffffff000500ffffff" "00000408
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 writing = in_background(stream.end, body)
-eventually(lambda: session._transport._writer_size)
+eventually(lambda: session._sender._writer_active and session._transport._in_hand)
 
 def child():
     refuses(session.ping)
