@@ -282,7 +282,7 @@ class ClientSession(Session):
         state.touch()
         if state.first_header_at is None:
             state.first_header_at = time.monotonic()
-        state.informational.append(event.headers)
+        state.informational += (event.headers,)
         if event.headers[":status"] == "100":
             state.continued = True
             state.listeners.emit_locked("continue")

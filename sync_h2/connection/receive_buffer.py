@@ -6,6 +6,7 @@ from collections import deque
 
 _SMALL = 1024  # bytes; pieces below are joined
 _TAIL = 16 * 1024  # bytes up to which
+_NOTHING: deque[bytes | bytearray] = deque()  # is never changed
 
 
 class ReceiveBuffer:
@@ -14,7 +15,8 @@ class ReceiveBuffer:
     __slots__ = ("_chunks", "_position", "_size", "consumed")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes | bytearray] = deque()
+        # Made when something comes: a deque takes 600 bytes, and most requests have no body.
+        self._chunks: deque[bytes | bytearray] = _NOTHING
         self._position = 0  # how much of the first chunk has been read
         self._size = 0
         self.consumed = 0  # bytes that were ever read or dropped: where the front is in the whole body
@@ -26,7 +28,9 @@ class ReceiveBuffer:
         if not data:
             return
         chunks = self._chunks
-        if len(data) >= _SMALL or not chunks:
+        if not chunks:
+            self._chunks = deque((data,))
+        elif len(data) >= _SMALL:
             chunks.append(data)
         else:
             # An object for each of many small pieces would take many times their size.
@@ -97,6 +101,6 @@ class ReceiveBuffer:
         """Drop everything; returns how many bytes that was."""
         dropped = self._size
         self.consumed += dropped
-        self._chunks.clear()
+        self._chunks = _NOTHING
         self._position = self._size = 0
         return dropped

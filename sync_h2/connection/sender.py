@@ -92,7 +92,7 @@ class Sender:
 
     def post_locked(self, state: StreamState, *items: Posted | End) -> None:
         """Append to what a stream is to send; `send_locked` gets it going."""
-        state.outgoing.extend(items)
+        state.post(*items)
         self.schedule_locked(state)
 
     def schedule_locked(self, state: StreamState) -> None:
@@ -202,7 +202,7 @@ class Sender:
         return 0
 
     def _ended_locked(self, state: StreamState) -> None:
-        state.outgoing.clear()
+        state.drop_outgoing()
         state.local_ended = True
         state.progressed.wake_all_locked()
         self._on_local_end_locked(state)

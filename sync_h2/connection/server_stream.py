@@ -188,7 +188,7 @@ class ServerStream(Stream):
         assert state.id is not None
         self._session._protocol.send_informational(state.id, block)
         fields = Headers.from_wire(block)
-        state.sent_info_headers.append(fields)
+        state.sent_info_headers += (fields,)
         if fields[":status"] == "100":
             state.continued = True
         self._session._sender.send_locked()

@@ -368,7 +368,7 @@ class SessionCore(Observable):
         # Before it leaves the table, where `_interrupted` would find those who still wait.
         state.arrived.wake_all_locked()
         state.progressed.wake_all_locked()
-        state.outgoing.clear()
+        state.drop_outgoing()
         self._sender.unschedule_locked(state)
         if state.id is not None:
             self._streams.pop(state.id, None)

@@ -68,8 +68,20 @@ def stream_listeners(dispatcher: Dispatcher) -> Listeners:
     return Listeners(dispatcher, _EVENTS, _KEPT_EVENTS)
 
 
-def _forgotten(session: Session, state: StreamState, reference: weakref.ref[Stream]) -> None:
+class Handle(weakref.ref["Stream"]):
+    """What a session has of a stream that its user holds: it tells when nobody does any more."""
+
+    __slots__ = ("session", "state")
+
+    session: Session
+    state: StreamState
+
+
+def _forgotten(handle: weakref.ref[Stream]) -> None:
     # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
+    assert isinstance(handle, Handle)
+    session, state = handle.session, handle.state
+    del handle.session, handle.state  # the state refers to the handle: a cycle, and garbage
     if not state.closed or len(state.buffer) or state.header_memory:
         timers.run(partial(session._forget, state))
 
@@ -90,7 +102,10 @@ class Stream(Observable):
         self._listeners = state.listeners
         self._rfile: StreamReader | None = None
         self._wfile: StreamWriter | None = None
-        state.handle = weakref.ref(self, partial(_forgotten, session, state))
+        handle = Handle(self, _forgotten)
+        handle.session = session
+        handle.state = state
+        state.handle = handle
 
     # -- attributes
 
@@ -473,7 +488,7 @@ class Stream(Observable):
             self._session._protocol.check_block_length(block)
             state.trailers_posted = state.end_posted = True
             state.sent_trailers = Headers.from_wire(block)
-            state.outgoing.append(Trailers(block))
+            state.post(Trailers(block))
             self._session._sender.schedule_locked(state)
             self._session._sender.send_locked()
 

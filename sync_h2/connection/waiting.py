@@ -229,7 +229,8 @@ class WaitQueue:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._waiters: list[Waiter] = []
+        # A list only while there are some: each stream has two queues, and as a rule nobody waits.
+        self._waiters: list[Waiter] | tuple[()] = ()
 
     @property
     def waiting(self) -> bool:
@@ -244,12 +245,15 @@ class WaitQueue:
     def enlist_locked(self) -> Waiter:
         assert self._monitor.owned
         waiter = Waiter()
-        self._waiters.append(waiter)
+        if self._waiters:
+            self._waiters.append(waiter)
+        else:
+            self._waiters = [waiter]
         return waiter
 
     def withdraw_locked(self, waiter: Waiter) -> None:
         """Take back a waiter that was not woken; nothing if it was: its wake can harm nobody any more."""
-        if waiter in self._waiters:
+        if self._waiters and waiter in self._waiters:
             self._waiters.remove(waiter)
 
     def wake_all_locked(self) -> None:
@@ -257,4 +261,4 @@ class WaitQueue:
         if self._waiters:
             for waiter in self._waiters:
                 self._monitor.after_unlock(waiter.wake)
-            self._waiters = []
+            self._waiters = ()
