@@ -35,6 +35,10 @@ class Pace:
             self._moving += 1
         return self._tick
 
+    def is_now(self, tick: int) -> bool:
+        """Whether `tick` is the tick that runs now."""
+        return tick == self._tick
+
     def tick(self, active: int, ticks_passed: float, cores_used: float) -> None:
         """Jobs wait. `active` workers have a job, or are about to get one.
 

@@ -27,6 +27,8 @@ IDLE_TIMEOUT = 5.0
 
 _TICK = 0.001
 _LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
+_IN_A_ROW = 7
+"""How many more jobs of the same key a worker takes, as long as they are quick: answers of one session share sends."""
 _RETRY = 1.0  # seconds until another worker is started after the system had no thread for one
 _QUIET_TICKS = 20  # without a waiting job: the watcher goes to sleep
 
@@ -50,8 +52,9 @@ _Assignment = tuple[_Account, Job]
 class HandlerPool:
     """Runs jobs on up to `max_workers` threads; the jobs of one key on at most a quarter of them.
 
-    Keys whose jobs wait take turns. A worker leaves after `idle_timeout` seconds without work. A job that raises is
-    logged. `on_waiting(key)` is called, with no lock held, every few milliseconds for as long as jobs of `key` wait.
+    Keys whose jobs wait take turns, with one job each or some quick ones. A worker leaves after `idle_timeout` seconds
+    without work. A job that raises is logged. `on_waiting(key)` is called, with no lock held, every few milliseconds
+    for as long as jobs of `key` wait.
     """
 
     def __init__(
@@ -166,6 +169,7 @@ class HandlerPool:
         with self._lock:
             self._workers[threading.current_thread()] = waiter
         tick = -1
+        in_a_row = 0
         done: _Account | None = None
         while True:
             assignment: _Assignment | None = None
@@ -173,15 +177,17 @@ class HandlerPool:
                 if done is not None:
                     done.running -= 1
                     self._settle_locked(done)
-                    done = None
                 if self._turns and self._active_locked() <= self._pace.allowed:
-                    assignment = self._next_locked()
+                    goes_on = in_a_row < _IN_A_ROW and self._pace.is_now(tick)
+                    assignment = self._next_locked(done if goes_on else None)
+                    in_a_row = in_a_row + 1 if assignment[0] is done else 0
                     tick = self._pace.began(tick)
                 elif self._shut_down:
                     self._leave_locked()
                     return
                 else:
                     self._idle.append(waiter)
+                done = None
             if assignment is not None:
                 done, job = assignment
                 run_logged(job)
@@ -244,7 +250,11 @@ class HandlerPool:
             interval = _TICK if helped or not waiting else min(interval * 1.5, _LONGEST_TICK)
             if self._on_waiting is not None:
                 for key in waiting:
-                    run_logged(partial(self._on_waiting, key))
+                    try:
+                        self._on_waiting(key)
+                    except Exception:
+                        _log.exception("what waits for handlers was not told so")
+                    del key
             del waiting
 
     # -- With the pool's lock held --
@@ -269,8 +279,10 @@ class HandlerPool:
         self._worker_count += starting
         return woken, starting
 
-    def _next_locked(self) -> _Assignment:
-        _, account = self._turns.popitem(last=False)
+    def _next_locked(self, preferred: _Account | None) -> _Assignment:
+        account = None if preferred is None else self._turns.pop(preferred.key, None)
+        if account is None:
+            _, account = self._turns.popitem(last=False)
         job = account.waiting.popleft()
         account.running += 1
         self._settle_locked(account)
@@ -363,7 +375,7 @@ def _nothing() -> None:
 
 
 def run_logged(job: Callable[[], object]) -> None:
-    """Run a job or a call-back; what it raises is logged."""
+    """Run a job; what it raises is logged."""
     try:
         job()
     except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its worker

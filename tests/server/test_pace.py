@@ -65,3 +65,11 @@ def test_long_jobs_keep_their_workers_and_get_more_in_the_long_run() -> None:
 
 def test_workers_that_wait_do_not_count_against_those_that_move() -> None:
     assert tick(Pace(), [10, 10], active=12) == 10 + 1
+
+
+def test_a_job_that_began_before_the_last_tick_was_not_quick() -> None:
+    pace = Pace()
+    tick = pace.began(-1)
+    assert pace.is_now(tick)
+    pace.tick(1, 1.0, 0.1)
+    assert not pace.is_now(tick)
