@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .http_client import HTTP2Connection
 from .http_server import handler_for
+from .urllib_request import HTTP2Handler
 
-__all__ = ["handler_for"]
+__all__ = ["HTTP2Connection", "HTTP2Handler", "handler_for"]

@@ -1,0 +1,280 @@
+"""`http.client`'s connection and response over HTTP/2.
+
+The state machine, the checks of what the caller gives, the automatic fields and the proxy tunnel are
+`http.client.HTTPConnection`'s own: it puts a request's lines into a buffer, which is made a stream here instead of
+text. `sock` stands for the session: the body's pieces are sent to it, and its file is the stream's body, from which
+`http.client.HTTPResponse` reads.
+
+As with `http.client`, one thread at a time uses a connection, and it carries one request at a time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..client.connect import connect
+from ..connection.client_stream import ClientStream
+from ..errors import HTTP2Error, InvalidArgument, Timeout
+from ..protocol.headers import Headers
+from ..transport.tls import client_context
+from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
+from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# The socket module's private mark for "not given"; HTTPConnection's signature shows it to everybody.
+_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+
+
+class HTTP2Response(http.client.HTTPResponse):
+    """The response to a request of `HTTP2Connection`. Closing it early cancels its stream and keeps the connection."""
+
+    def __init__(
+        self, sock: SessionSocket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)  # type: ignore[arg-type]  # takes its makefile(), and no more
+        body: Any = self.fp.raw
+        self._body: Body = body
+        self._exchange = self._body.exchange
+
+    def begin(self) -> None:
+        if self.headers is not None:
+            return
+        try:
+            fields = self._exchange.stream.wait_response(self._exchange.timeout)
+        except Timeout:
+            raise
+        except HTTP2Error as error:
+            raise http.client.RemoteDisconnected(f"the connection ended without a response: {error}") from error
+        self._exchange.response = weakref.ref(self)
+        self.code = self.status = int(fields[":status"])
+        self.reason = http.client.responses.get(self.status, "")
+        self.version = 20
+        self.headers = self.msg = http1_message(field for field in fields.pairs() if field[0] != ":status")
+        self.chunked = self.will_close = False
+        if self.debuglevel > 0:
+            print("reply:", repr(f"HTTP/2 {self.status}"))
+            for name, value in self.headers.items():
+                print("header:", name + ":", value)
+        announced = fields.get("content-length", "")
+        self.length = int(announced) if announced.isdigit() else None
+        if self._method == "HEAD" or self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
+            self.length = 0
+
+    def read(self, amt: int | None = None) -> bytes:
+        try:
+            data = super().read(amt)
+        except http.client.IncompleteRead as error:
+            error.__cause__ = self._body.error
+            raise
+        return self._unless_cut(data, all_wanted=amt is None or amt < 0)
+
+    def read1(self, n: int = -1) -> bytes:
+        return self._unless_cut(super().read1(n))
+
+    def readline(self, limit: int = -1) -> bytes:  # type: ignore[override]
+        return self._unless_cut(super().readline(limit))
+
+    def readinto(self, b: WriteableBuffer) -> int:
+        count = super().readinto(b)
+        if not count:
+            self._unless_cut(b"")
+        return count
+
+    def _unless_cut(self, data: bytes, *, all_wanted: bool = False) -> bytes:
+        """A body that was cut never looks whole: what came of it is returned first, unless all of it was wanted."""
+        error = self._body.error
+        if error is not None and (all_wanted or not data):
+            raise http.client.IncompleteRead(data, self.length) from error
+        return data
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("the response is a stream of a session, and has no descriptor")
+
+    def _close_conn(self) -> None:
+        super()._close_conn()  # type: ignore[misc]  # not in typeshed
+        if self.headers is not None:
+            self._exchange.release(self._body.ended or self.length == 0)
+
+    def __del__(self) -> None:
+        """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
+
+
+class _ProxyResponse(http.client.HTTPResponse):
+    """A proxy's answer to CONNECT, read byte by byte: what follows it is the tunnel's."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp.close()
+        self.fp = sock.makefile("rb", 0)  # type: ignore[assignment]
+
+
+class HTTP2Connection(http.client.HTTPConnection):
+    """An `http.client.HTTPSConnection` whose requests go over one HTTP/2 session.
+
+    `context` is an `ssl.SSLContext`, which gets ALPN set; by default certifi's authorities are trusted. `h2c` means
+    cleartext with prior knowledge. `timeout` is in seconds, for connecting and for each time without progress. What
+    is different from HTTP/1.1: `response.version` is 20, `reason` is the status code's usual one, and
+    `Transfer-Encoding: chunked` only says that a body follows (chunks that the caller frames are unframed). When the
+    session has ended, or the server takes no more requests, the next request opens another unless `auto_open` is
+    false.
+
+    Failures are `http.client`'s exceptions, `OSError` and `TimeoutError`, with this package's error as `__cause__` or
+    by being it: `RemoteDisconnected` when no response came, `IncompleteRead` for a body that was cut, `ssl.SSLError`
+    for TLS, `UnknownProtocol` when the server does not choose HTTP/2.
+    """
+
+    response_class = HTTP2Response
+    sock: Any
+
+    # HTTPConnection's own, which typeshed does not know
+    _buffer: list[bytes]
+    _method: str
+    _read_readable: Callable[[Any], Iterable[bytes]]
+    _tunnel_host: str | None
+    _tunnel_port: int
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        timeout: float | None = _DEFAULT_TIMEOUT,
+        source_address: tuple[str, int] | None = None,
+        context: ssl.SSLContext | None = None,
+        h2c: bool = False,
+        blocksize: int = 8192,
+    ) -> None:
+        if h2c and context is not None:
+            raise InvalidArgument("h2c is cleartext, and has no use for a context")
+        self._h2c = h2c
+        self._context = context
+        self.default_port = http.client.HTTP_PORT if h2c else http.client.HTTPS_PORT
+        super().__init__(host, port, timeout, source_address, blocksize)
+
+    def connect(self) -> None:
+        """Open the connection: TCP, the tunnel if there is one, TLS, and the session."""
+        super().connect()
+        plain: socket.socket = self.sock
+        self.sock = None
+        timeout = socket.getdefaulttimeout() if self.timeout is _DEFAULT_TIMEOUT else self.timeout
+        if self._context is None and not self._h2c:
+            self._context = client_context()
+        host, port = (self._tunnel_host, self._tunnel_port) if self._tunnel_host else (self.host, self.port)
+        authority = f"{'http' if self._h2c else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+        try:
+            with errors_of_http_client():
+                session = connect(
+                    authority, sock=plain, context=self._context, timeout=timeout, settings={"enable_push": False}
+                )
+        except BaseException:
+            plain.close()
+            raise
+        self.sock = SessionSocket(session, timeout)
+
+    def _tunnel(self) -> None:
+        self.response_class = _ProxyResponse  # type: ignore[assignment]
+        try:
+            super()._tunnel()  # type: ignore[misc]  # not in typeshed
+        finally:
+            del self.response_class
+
+    def _send_output(self, message_body: Any = None, encode_chunked: bool = False) -> None:
+        """Open a stream with the lines of the buffer, and send the body. Called by `endheaders`."""
+        request_line, *lines = self._buffer
+        self._buffer.clear()
+        head = b"\r\n".join([request_line, *lines, b"", b""])
+        if self.debuglevel > 0:
+            print("send:", repr(head))
+        sys.audit("http.client.send", self, head)
+        message = http1_message(_fields(lines))
+        headers = http2_headers(message)
+        target = request_line.decode("ascii")[len(self._method) + 1 : -len(" HTTP/1.1")]
+        _address(headers, self._method, target)
+        chunked = is_chunked(message)
+        if chunked:
+            headers.pop("content-length", None)
+        announced = headers.get("content-length", "")
+        length = int(announced) if announced.isdigit() else None
+        has_body = chunked or message_body is not None if length is None else length > 0
+
+        stream = self._open_stream(headers, end_stream=not has_body)
+        framed_by_caller = chunked and not (encode_chunked and message_body is not None)
+        exchange = Exchange(self.sock, stream, length, ChunkedBody() if framed_by_caller else None)
+        self.sock.exchange = exchange
+        if message_body is not None:
+            for piece in self._pieces(message_body):
+                if piece:
+                    self.send(piece)
+            if has_body and length is None and not framed_by_caller:
+                exchange.end()
+
+    def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:
+        """A stream of the open session; of a new one when that has ended, or does so in this very moment."""
+        retried = False
+        while True:
+            if self.sock is not None and self.sock.session.closed:
+                self._disconnect()
+            if self.sock is None:
+                if not self.auto_open:
+                    raise http.client.NotConnected
+                self.connect()
+            try:
+                with errors_of_http_client():
+                    sock: SessionSocket = self.sock
+                    return sock.session.request(headers, end_stream=end_stream, timeout=sock.gettimeout())
+            except ConnectionError as error:
+                cause = error if isinstance(error, HTTP2Error) else error.__cause__
+                if retried or not (isinstance(cause, HTTP2Error) and cause.retryable):
+                    raise
+                retried = True
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        """As `close`, but a response that is being read goes on, and the request that is begun too."""
+        self.sock.close()
+        self.sock = None
+
+    def _pieces(self, body: Any) -> Iterable[Any]:
+        if hasattr(body, "read"):
+            return self._read_readable(body)
+        try:
+            memoryview(body)
+        except TypeError:
+            if isinstance(body, Iterable):
+                return body
+            raise TypeError(f"a body is bytes-like, a file or an iterable, not {type(body).__name__}") from None
+        return (body,)
+
+
+def _fields(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, _, value = line.decode("latin-1").partition(": ")
+        yield name, value
+
+
+def _address(headers: Headers, method: str, target: str) -> None:
+    """Set the pseudo-header fields that say what is asked of whom (RFC 9113 section 8.3.1)."""
+    headers[":method"] = method
+    authority = headers.pop("host", None)
+    if method == "CONNECT":
+        headers[":authority"] = target
+        return
+    if target.lower().startswith(("http://", "https://")):
+        parts = urlsplit(target)
+        headers[":scheme"] = parts.scheme
+        authority = authority or parts.netloc
+        target = target[len(f"{parts.scheme}://{parts.netloc}") :]
+        target = target if target.startswith("/") else f"/{target}"
+    headers[":path"] = target
+    if authority:
+        headers[":authority"] = authority
