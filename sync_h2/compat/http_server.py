@@ -15,7 +15,8 @@ import http.server
 import io
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..connection.server_stream import ServerStream
@@ -139,23 +140,23 @@ class _Connection:
     # -- what reads and writes
 
     def receive_into(self, buffer: WriteableBuffer) -> int:
-        try:
+        with _errors_of_a_socket():
             return self._stream.readinto(buffer, self._timeout)
-        except HTTP2Error as error:
-            raise _as_of_a_socket(error) from error
 
     def send(self, data: ReadableBuffer) -> None:
-        try:
+        with _errors_of_a_socket():
             self._stream.write(data, self._timeout)
-        except HTTP2Error as error:
-            raise _as_of_a_socket(error) from error
 
 
-def _as_of_a_socket(error: HTTP2Error) -> Exception:
-    """What a socket would have raised, for handlers that catch it; or the error itself, when it is the handler's."""
-    if isinstance(error, Timeout | InvalidState | InvalidArgument):
-        return error
-    return _ClientGone(str(error))
+@contextmanager
+def _errors_of_a_socket() -> Iterator[None]:
+    """What a socket would have raised, for handlers that catch it; what the handler did wrong stays as it is."""
+    try:
+        yield
+    except (Timeout, InvalidState, InvalidArgument):
+        raise
+    except HTTP2Error as error:
+        raise _ClientGone(str(error)) from error
 
 
 class _RequestFile(io.RawIOBase):
@@ -236,24 +237,20 @@ class _Response:
         headers = http2_headers(message)
         headers[":status"] = status
         if status < 200:
-            self._send_head(lambda: self._stream.additional_headers(headers))
+            with _errors_of_a_socket():
+                self._stream.additional_headers(headers)
             return
         chunked = is_chunked(message)
         if chunked or status in (204, 205):  # RFC 9112 section 6.2, RFC 9110 sections 8.6 and 15.3.6
             headers.pop("content-length", None)
-        self._send_head(lambda: self._stream.respond(headers, wait_for_trailers=chunked))
+        with _errors_of_a_socket():
+            self._stream.respond(headers, wait_for_trailers=chunked)
         self._begun = True
         self._has_body = not self._to_head_request and status not in _STATUSES_WITHOUT_BODY
         if chunked:
             self._chunks = ChunkedBody()
         elif "content-length" in headers:
             self._left = int(headers["content-length"])
-
-    def _send_head(self, send: Callable[[], None]) -> None:
-        try:
-            send()
-        except HTTP2Error as error:
-            raise _as_of_a_socket(error) from error
 
     def _write_body(self, data: ReadableBuffer) -> None:
         if not self._has_body:
