@@ -181,6 +181,11 @@ class HTTP2Connection(http.client.HTTPConnection):
             raise
         self.sock = SessionSocket(session, timeout)
 
+    def close(self) -> None:
+        """Close the session, and give up the request or response that is under way."""
+        self._buffer.clear()  # the lines of a request that was begun would be the next one's
+        super().close()
+
     def _tunnel(self) -> None:
         self.response_class = _ProxyResponse  # type: ignore[assignment]
         try:
