@@ -18,6 +18,7 @@ from ..protocol.headers import Headers
 
 _CONNECTION_SPECIFIC = frozenset(name.decode() for name in CONNECTION_SPECIFIC)
 _SINGLE_VALUE = frozenset(name.decode() for name in SINGLE_VALUE)
+_chunk_size = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?").fullmatch
 _fold = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 
@@ -28,7 +29,7 @@ def parse_fields(section: bytes) -> http.client.HTTPMessage:
     except http.client.HTTPException as error:
         raise InvalidArgument(f"the headers can't be read: {error}") from error
     if any(isinstance(defect, email.errors.MissingHeaderBodySeparatorDefect) for defect in message.defects):
-        raise InvalidArgument(f"a line among the headers has no colon: {section[:200]!r}")
+        raise InvalidArgument(f"a line among the headers is no field: {section[:200]!r}")
     return message
 
 
@@ -109,10 +110,10 @@ class ChunkedBody:
                 raise InvalidArgument(f"a chunk is longer than its size says: {line[:50]!r} follows")
             self._after_chunk = False
         else:
-            try:
-                self._left = int(line.partition(b";")[0], 16)
-            except ValueError:
-                raise InvalidArgument(f"transfer-encoding is chunked, but {line[:50]!r} is no chunk's size") from None
+            size = _chunk_size(line)
+            if size is None:
+                raise InvalidArgument(f"transfer-encoding is chunked, but {line[:50]!r} is no chunk's size")
+            self._left = int(size[1], 16)
             self._after_last_chunk = not self._left
             self._after_chunk = not self._after_last_chunk
 
