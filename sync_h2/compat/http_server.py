@@ -240,35 +240,36 @@ class _Response:
             with _errors_of_a_socket():
                 self._stream.additional_headers(headers)
             return
-        chunked = is_chunked(message)
-        if chunked or status in (204, 205):  # RFC 9112 section 6.2, RFC 9110 sections 8.6 and 15.3.6
+        if is_chunked(message):
+            self._chunks = ChunkedBody()
+        if self._chunks is not None or status in (204, 205):  # RFC 9112 section 6.2, RFC 9110 sections 8.6 and 15.3.6
             headers.pop("content-length", None)
+        length = headers.get("content-length", "")
+        self._left = int(length) if length.isdigit() else None  # what is no number is refused by respond()
         with _errors_of_a_socket():
-            self._stream.respond(headers, wait_for_trailers=chunked)
+            self._stream.respond(headers, end_stream=self._left == 0, wait_for_trailers=self._chunks is not None)
         self._begun = True
         self._has_body = not self._to_head_request and status not in _STATUSES_WITHOUT_BODY
-        if chunked:
-            self._chunks = ChunkedBody()
-        elif "content-length" in headers:
-            self._left = int(headers["content-length"])
 
     def _write_body(self, data: ReadableBuffer) -> None:
         if not self._has_body:
             return
+        size = memoryview(data).nbytes
         if self._chunks is not None:
             data = self._chunks.feed(memoryview(data).cast("B"))
+            size = len(data)
         elif self._left is not None:
-            view = memoryview(data).cast("B")
-            if len(view) > self._left:
+            if size > self._left:
                 # On a socket too this would be nobody's; a file that grows while it is served is how it happens.
                 logger.warning(
                     "stream %s: the handler wrote %d bytes more than content-length says, which are not sent",
                     self._stream.id,
-                    len(view) - self._left,
+                    size - self._left,
                 )
-                data = view[: self._left]
-            self._left -= min(len(view), self._left)
-        self._connection.send(data)
+                data, size = memoryview(data).cast("B")[: self._left], self._left
+            self._left -= size
+        if size:
+            self._connection.send(data)
 
     def finish(self) -> None:
         """The handler has returned: end the response, if it is whole."""

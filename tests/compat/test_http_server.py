@@ -321,6 +321,13 @@ def test_headers_go_out_before_the_body():
         assert stream.read() == b"event"
 
 
+def test_an_answer_of_no_length_ends_with_its_headers():
+    with serving(handler_class(do_GET=lambda self: self.answer(b"", content_length="0"))) as client:
+        stream = client.request()
+        assert stream.read() == b""
+        assert stream.end_after_headers
+
+
 def test_what_is_left_of_a_body_is_no_request():
     served: list[str] = []
 
@@ -428,7 +435,8 @@ def test_a_client_that_goes_is_a_connection_reset(caplog: pytest.LogCaptureFixtu
     gone, done = threading.Event(), threading.Event()
 
     def do_get(self: Any) -> None:
-        self.answer(b"")
+        self.send_response(200)
+        self.end_headers()
         gone.wait(10)
         try:
             while True:
