@@ -143,9 +143,12 @@ class _Connection:
         with _errors_of_a_socket():
             return self._stream.readinto(buffer, self._timeout)
 
-    def send(self, data: ReadableBuffer) -> None:
+    def send(self, data: ReadableBuffer, *, ends: bool) -> None:
         with _errors_of_a_socket():
-            self._stream.write(data, self._timeout)
+            if ends:
+                self._stream.end(data, self._timeout)
+            else:
+                self._stream.write(data, self._timeout)
 
 
 @contextmanager
@@ -269,7 +272,7 @@ class _Response:
                 data, size = memoryview(data).cast("B")[: self._left], self._left
             self._left -= size
         if size:
-            self._connection.send(data)
+            self._connection.send(data, ends=self._left == 0)
 
     def finish(self) -> None:
         """The handler has returned: end the response, if it is whole."""
