@@ -15,6 +15,7 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.peers import curl
 from support.threads import PATIENCE, Background, background
 
 __all__ = ["background"]
@@ -365,3 +366,27 @@ def test_grpc_echo():
         "INTERNAL - a message that is compressed or too long",
         "cancelled",
     ]
+
+
+def test_the_standard_librarys_handler_client_and_urllib(tmp_path: Path):
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "index.html").write_text("index")
+    (tmp_path / "upload").write_bytes(b"x" * 1_000_000)
+    with running("http_server.py", folder) as (process, url):
+        created = curl(f"{url}/new", "--upload-file", str(tmp_path / "upload"), cafile="")
+        assert (created.http_version, created.status) == ("2", 201)
+        host = url.removeprefix("http://")
+        assert run("http_client.py", host, "/new", "/absent").splitlines() == [
+            "200 OK: /new has 1000000 bytes, and said 1000000",
+            "404 Not Found: /absent has 335 bytes, and said 335",
+        ]
+        get = subprocess.run(command("urllib_get.py", f"{url}/sub"), capture_output=True, text=True)
+        assert (get.returncode, get.stdout, get.stderr) == (0, "index", f"200 from {url}/sub/\n")
+        absent = subprocess.run(command("urllib_get.py", f"{url}/absent"), capture_output=True, text=True)
+        assert (absent.returncode, absent.stderr) == (1, "404 Not Found\n")
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate()
+        assert process.returncode == 0
+        assert '"PUT /new HTTP/2.0" 201 -' in log
+        assert "Traceback" not in log

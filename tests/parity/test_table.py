@@ -19,13 +19,14 @@ from typing import Any
 import pytest
 
 import sync_h2
+import sync_h2.compat
 import sync_h2.testing
-from parity import table_limits, table_module, table_server, table_session, table_stream
+from parity import table_limits, table_module, table_server, table_session, table_stdlib, table_stream
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 
 TESTS = Path(__file__).parent.parent
-TABLES = (table_module, table_session, table_stream, table_server, table_limits)
+TABLES = (table_module, table_session, table_stream, table_server, table_limits, table_stdlib)
 ENTRIES = [entry for table in TABLES for entry in table.ENTRIES]
 OURS = [entry[1] for entry in ENTRIES]
 
@@ -62,7 +63,7 @@ def events() -> Iterator[str]:
 @functools.cache
 def public_names() -> frozenset[str]:
     """Functions and classes of `sync_h2.__all__`, `function(parameter)`, `Class.member`, `Class.method(parameter)`,
-    `session event name` (or stream, server), and `option name`.
+    `session event name` (or stream, server), `option name`, and the same of `compat.`.
     """
     names = set(sync_h2.__all__) | {"testing.pair"} | set(parameters("testing.pair", pair)) | set(events())
     names |= {f"option {field.name}" for field in dataclasses.fields(Limits)}
@@ -72,7 +73,15 @@ def public_names() -> frozenset[str]:
             names |= set(parameters(name, offered))
         elif inspect.isclass(offered) and not issubclass(offered, enum.Enum):
             names |= set(members(offered))
-    return frozenset(names)
+    return frozenset(names | {f"compat.{name}" for name in compat_names()})
+
+
+def compat_names() -> Iterator[str]:
+    """The same of what `sync_h2.compat` has and `sync_h2` has not."""
+    for name in set(sync_h2.compat.__all__) - set(sync_h2.__all__):
+        yield name
+        offered = getattr(sync_h2.compat, name)
+        yield from members(offered) if inspect.isclass(offered) else parameters(name, offered)
 
 
 def names_of(ours: str) -> list[str]:
