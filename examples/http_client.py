@@ -15,6 +15,6 @@ for path in paths:
         length = response.getheader("Content-Length")
     connection.request("GET", path, headers={"Accept": "text/plain"})
     with connection.getresponse() as response:
-        received = sum(map(len, iter(lambda: response.read(65536), b"")))
+        received = sum(map(len, iter(partial(response.read, 65536), b"")))
         print(f"{response.status} {response.reason}: {path} has {received} bytes, and said {length}")
 connection.close()
