@@ -108,6 +108,25 @@ def test_fields_of_the_request():
     assert second.items() == [("Host", "localhost"), ("te", "trailers")]
 
 
+@pytest.mark.parametrize(
+    "value", ["a\x0bX-Evil: 1", "a\x0cb", "a\x1cX: 1", "a\x85X-Evil: 1", "\xa0", "\xe9", "a: b", ":", '"']
+)
+def test_a_value_stays_one_value(value: str):
+    """There are characters that some of Python's functions take for the end of a line."""
+
+    def do_get(self: Any) -> None:
+        self.answer(repr((len(self.headers), self.headers["x-odd"])).encode())
+
+    with serving(handler_class(do_GET=do_get)) as client:
+        assert ask(client, x_odd=value)[1].decode() == repr((2, value))
+
+
+def test_a_path_of_two_words_is_a_bad_request():
+    """`http.server` splits the request line at what Unicode counts as a space."""
+    with serving(handler_class(do_GET=lambda self: self.answer(b""))) as client:
+        assert client.request({":path": "/a\xa0b"}).wait_response()[":status"] == "400"
+
+
 def test_address_and_server(tmp_path: Path, certificate: Certificate):
     def do_get(self: Any) -> None:
         server = self.server
