@@ -80,7 +80,10 @@ class Handle(weakref.ref["Stream"]):
 def _forgotten(handle: weakref.ref[Stream]) -> None:
     # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
     assert isinstance(handle, Handle)
-    session, state = handle.session, handle.state
+    try:
+        session, state = handle.session, handle.state
+    except AttributeError:
+        return  # the stream's making was interrupted: nobody has heard of it yet
     del handle.session, handle.state  # the state refers to the handle: a cycle, and garbage
     if not state.closed or len(state.buffer) or state.header_memory:
         timers.run(partial(session._forget, state))

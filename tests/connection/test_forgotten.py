@@ -14,6 +14,7 @@ from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 from support.raw_peer import RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode
+from sync_h2.connection.stream import Handle, Stream, _forgotten
 from sync_h2.connection.timers import timers
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
@@ -115,3 +116,11 @@ def test_a_pending_stream_that_is_dropped_gives_up_its_place() -> None:
         peer.headers(1, RESPONSE, end_stream=True)
         assert first.read() == b""
         assert session.request().id == 3
+
+
+def test_a_stream_whose_making_was_interrupted_goes_in_silence() -> None:
+    """An exception in a weak reference's callback would be a warning, and so fail this test."""
+    stream = object.__new__(Stream)
+    handle = Handle(stream, _forgotten)
+    del stream
+    assert handle() is None
