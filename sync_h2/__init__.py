@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import constants
+from . import compat, constants
 from .client.connect import connect
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
@@ -32,6 +32,8 @@ from .errors import (
     Timeout,
     TLSError,
 )
+from .http1.request import ServerRequest
+from .http1.response import ServerResponse
 from .protocol.headers import Headers
 from .protocol.settings import Settings, default_settings, pack_settings, unpack_settings
 from .server.create import create_secure_server, create_server, serve_socket
@@ -52,6 +54,8 @@ __all__ = [
     "Pong",
     "ProtocolError",
     "SecureThreadingServer",
+    "ServerRequest",
+    "ServerResponse",
     "ServerSession",
     "ServerStream",
     "Session",
@@ -70,6 +74,7 @@ __all__ = [
     "TLSError",
     "ThreadingServer",
     "Timeout",
+    "compat",
     "connect",
     "constants",
     "create_secure_server",

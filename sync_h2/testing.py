@@ -13,6 +13,7 @@ from .client.connect import connect
 from .connection.client_session import ClientSession
 from .connection.server_session import Handler, ServerSession
 from .server.create import serve_socket
+from .server.requests import RequestHandler
 
 _SERVER_ONLY = ("executor", "max_workers")
 
@@ -20,6 +21,7 @@ _SERVER_ONLY = ("executor", "max_workers")
 def pair(
     handler: Handler | None = None,
     *,
+    on_request: RequestHandler | None = None,
     tls: bool = False,
     client_context: ssl.SSLContext | None = None,
     server_context: ssl.SSLContext | None = None,
@@ -29,11 +31,11 @@ def pair(
 ) -> tuple[ClientSession, ServerSession]:
     """A client's and a server's session over a `socketpair`; close the client's, and the server's goes with it.
 
-    `handler(stream, headers)` serves. `options` are for both ends (`settings`, limits), `client` and `server` further
-    ones for `connect` and for `serve_socket`. With `tls`, a certificate for `localhost` is made on the spot, which
-    needs the package trustme, unless both contexts are given.
+    `handler(stream, headers)` or `on_request(request, response)` serves. `options` are for both ends (`settings`,
+    limits), `client` and `server` further ones for `connect` and for `serve_socket`. With `tls`, a certificate for
+    `localhost` is made on the spot, which needs the package trustme, unless both contexts are given.
     """
-    server_options = {**options, **(server or {})}
+    server_options = {"on_request": on_request, **options, **(server or {})}
     client_options = {name: value for name, value in options.items() if name not in _SERVER_ONLY} | dict(client or {})
     if tls and (client_context is None or server_context is None):
         client_context, server_context = _contexts()

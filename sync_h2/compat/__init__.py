@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..http1.request import ServerRequest
+from ..http1.response import ServerResponse
 from .http_client import HTTP2Connection
 from .http_server import handler_for
 from .urllib_request import HTTP2Handler
 
-__all__ = ["HTTP2Connection", "HTTP2Handler", "handler_for"]
+__all__ = ["HTTP2Connection", "HTTP2Handler", "ServerRequest", "ServerResponse", "handler_for"]

@@ -101,7 +101,10 @@ class StreamWriter(io.RawIOBase):
         if self._is_finalized():
             timers.run(self._stream._cancel)
         else:
-            self._stream.end()
+            self._end_body()
+
+    def _end_body(self) -> None:
+        self._stream.end()
 
     def __exit__(self, *exception: object) -> None:
         if exception[0] is not None:

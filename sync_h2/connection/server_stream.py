@@ -22,6 +22,7 @@ from .frame_errors import FrameErrors
 from .priorities import check_priority, set_priority_locked
 from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
+from .stream_state import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from .server_session import ServerSession
 
-_STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
+STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
 
 
 class ServerStream(Stream):
@@ -97,7 +98,7 @@ class ServerStream(Stream):
                 raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
-        no_body = state.request_method == "HEAD" or status in _STATUSES_WITHOUT_BODY
+        no_body = state.request_method == "HEAD" or status in STATUSES_WITHOUT_BODY
         if no_body:
             length = None
         if end_stream and length:
@@ -243,10 +244,27 @@ class ServerStream(Stream):
             return "the session is closing"
         return None
 
+    def _forgo_trailers(self) -> None:
+        """No trailers will come: `end` ends the stream, and has ended it if it was called."""
+        with self._monitor, self._lock:
+            state = self._state
+            if not state.wait_for_trailers or state.trailers_posted or state.closed:
+                return
+            state.wait_for_trailers = False
+            if state.end_posted:
+                self._session._sender.post_locked(state, End.END_STREAM)
+                self._session._sender.send_soon_locked()
+
     def detach(self) -> None:
         """Leave the stream open when its handler returns: whoever took it over ends it."""
         with self._monitor, self._lock:
             self._state.detached = True
+
+    @property
+    def detached(self) -> bool:
+        """Whether `detach` was called."""
+        with self._monitor, self._lock:
+            return self._state.detached
 
     def _before_reading(self) -> None:
         request = self._state.request_headers

@@ -35,6 +35,8 @@ Self = TypeVar("Self", bound="Session")
 class Session(SessionCore):
     """An HTTP/2 connection. Use `ClientSession` and `ServerSession`; every method may be called from any thread."""
 
+    _http_version = "2.0"
+
     # -- attributes
 
     @property

@@ -128,6 +128,11 @@ class Stream(Observable):
         return self._session
 
     @property
+    def http_version(self) -> str:
+        """The version of HTTP that the connection speaks: "2.0"."""
+        return self._session._http_version
+
+    @property
     def closed(self) -> bool:
         with self._monitor, self._lock:
             return self._state.closed
@@ -269,6 +274,31 @@ class Stream(Observable):
 
         return self._wait(attempt, deadline, "a line")
 
+    def _read_exactly(self, n: int, timeout: float | None) -> bytes:
+        """`n` bytes, fewer only at the end. Blocks and raises as `read`; what came before an error stays unread."""
+        state = self._state
+        deadline = self._read_deadline(timeout)
+        seen = 0  # a place in the whole body, because another thread may read the buffer's front meanwhile
+        self._before_reading()
+
+        def attempt() -> bytes | WaitQueue:
+            nonlocal seen
+            buffer = state.buffer
+            if len(buffer) >= n or state.remote_ended:
+                data = buffer.read(n)
+                self._session._inbound.was_read(state, len(data))
+                return data
+            self._raise_if_closed_locked()
+            if buffer.consumed + len(buffer) > seen:
+                seen = buffer.consumed + len(buffer)
+                self._progress(deadline, timeout)
+                # They may be more than the window lets through: take what is there as read.
+                self._session._inbound.take_ahead(state)
+            self._session._inbound.wait_for(state)
+            return state.arrived
+
+        return self._wait(attempt, deadline, "data")
+
     def __iter__(self) -> Iterator[bytes]:
         """The incoming body in chunks as they come."""
         while chunk := self.read(CHUNK):
@@ -406,7 +436,9 @@ class Stream(Observable):
             return False
         self._before_writing(length, ends=ends)
         with self._monitor, self._lock:
-            if state.closed or state.end_posted or state.no_body or state.id is None or state.wait_for_trailers:
+            if state.closed or state.end_posted or state.no_body or state.id is None:
+                return False
+            if ends and state.wait_for_trailers:
                 return False
             sender = self._session._sender
             if not sender.may_frame_at_once_locked(state, length):

@@ -118,6 +118,11 @@ def check_trailers(fields: Sequence[tuple[bytes, bytes]]) -> None:
         raise MalformedHeaders("host in trailers")
 
 
+def check_fields(fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """Check fields that stand by themselves: no pseudo-header fields."""
+    _check_fields(fields, _NO_PSEUDO)
+
+
 def _check_fields(
     fields: Sequence[tuple[bytes, bytes]], allowed_pseudo: frozenset[bytes]
 ) -> tuple[dict[bytes, bytes], int | None, bytes | None]:

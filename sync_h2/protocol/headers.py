@@ -15,7 +15,15 @@ from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ..errors import InvalidArgument
 from .field_list import FieldList, texts_of
-from .header_rules import CREDENTIALS, SINGLE_VALUE, MalformedHeaders, check_request, check_response, check_trailers
+from .header_rules import (
+    CREDENTIALS,
+    SINGLE_VALUE,
+    MalformedHeaders,
+    check_fields,
+    check_request,
+    check_response,
+    check_trailers,
+)
 
 WireFields = Sequence[tuple[bytes, bytes]]
 """A field list as HPACK takes and gives it: pairs of bytes; a NeverIndexedHeaderTuple is a sensitive one."""
@@ -305,6 +313,14 @@ def encode_trailers(headers: HeadersSource) -> list[HeaderTuple]:
     fields = _wire_fields(Headers(headers))
     _refuse_malformed(lambda: check_trailers(fields))
     return fields
+
+
+def check_field(name: str, value: Any) -> None:
+    """Raise `InvalidArgument` unless `value`, or each value in a list, can stand in a field `name`; pseudo-header
+    fields can't.
+    """
+    fields = _wire_fields(Headers([(name, value)]))
+    _refuse_malformed(lambda: check_fields(fields))
 
 
 # What an observer could guess piece by piece if it were compressed together with the attacker's own text (RFC 7541

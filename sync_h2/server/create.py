@@ -25,6 +25,7 @@ from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 from .executor_pool import ExecutorPool
 from .pool import HandlerPool
+from .requests import RequestHandler, request_handler
 from .server import Pool, SecureThreadingServer, ThreadingServer
 
 
@@ -35,6 +36,7 @@ def create_server(
     *,
     sock: socket.socket | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    on_request: RequestHandler | None = None,
     max_workers: int = 256,
     executor: Executor | None = None,
     reuse_port: bool = False,
@@ -44,13 +46,13 @@ def create_server(
 ) -> ThreadingServer:
     """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
 
-    `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on
-    `executor`), many at once. `host` may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is
-    a listening socket to use instead. `settings` is sent to clients; `trace(line)` is called for each frame of each
-    session; `limits` are the options of the README's table.
+    `handler(stream, headers)` and `on_request(request, response)`, whichever is given, are called for every stream, on
+    a pool of up to `max_workers` threads (or on `executor`), many at once. `host` may be `unix:/path`; port 0 picks a
+    free one (`server.address` tells). `sock` is a listening socket to use instead. `settings` is sent to clients;
+    `trace(line)` is called for each frame of each session; `limits` are the options of the README's table.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
-    options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
+    options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
         return ThreadingServer(listener, **options)
 
@@ -67,6 +69,7 @@ def create_secure_server(
     origins: Iterable[str | HasOrigin] = (),
     sock: socket.socket | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    on_request: RequestHandler | None = None,
     max_workers: int = 256,
     executor: Executor | None = None,
     reuse_port: bool = False,
@@ -91,7 +94,7 @@ def create_secure_server(
         raise InvalidArgument("a secure server needs certfile, or a context")
     else:
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
-    options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
+    options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
         return SecureThreadingServer(listener, context=context, origins=serialized, **options)
 
@@ -114,6 +117,7 @@ def _listening(sock: socket.socket | None, host: str, port: int, reuse_port: boo
 
 def _server_options(
     handler: Handler | None,
+    on_request: RequestHandler | None,
     settings: Settings | Mapping[str, Any] | None,
     max_workers: int,
     executor: Executor | None,
@@ -124,11 +128,12 @@ def _server_options(
     check_trace(trace)
     bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
     functions = dict(listeners or {})
-    if handler is not None:
-        _check_handler(handler)
-        if "stream" in functions:
-            raise InvalidArgument("a handler is a 'stream' listener: give one or the other")
-        functions["stream"] = handler
+    for argument, event, function in (("handler", "stream", handler), ("on_request", "request", on_request)):
+        if function is not None:
+            _check_handler(function)
+            if event in functions:
+                raise InvalidArgument(f"{argument} is a {event!r} listener: give one or the other")
+            functions[event] = function
     return {
         "pool": make_pool(max_workers, executor),
         "settings": values,
@@ -157,10 +162,13 @@ _serving: set[ServerSession] = set()
 
 
 class _SocketHost:
-    """What a session of `serve_socket` belongs to: one handler, one pool."""
+    """What a session of `serve_socket` belongs to: its handlers, one pool."""
 
-    def __init__(self, handler: Handler | None, pool: Pool) -> None:
+    def __init__(self, handler: Handler | None, on_request: RequestHandler | None, pool: Pool) -> None:
         self._functions = [] if handler is None else [handler]
+        if on_request is not None:
+            listeners = {"request": [on_request]}
+            self._functions.append(request_handler(lambda name: listeners.get(name, ())))
         self._pool = pool
 
     def _handlers(self) -> list[Handler]:
@@ -185,6 +193,7 @@ def serve_socket(
     sock: socket.socket,
     handler: Handler | None = None,
     *,
+    on_request: RequestHandler | None = None,
     context: ssl.SSLContext | None = None,
     executor: Executor | None = None,
     max_workers: int = 256,
@@ -196,12 +205,14 @@ def serve_socket(
     """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's
     `performServerHandshake`).
 
+    `handler(stream, headers)` and `on_request(request, response)` are called for every stream, on a pool;
     `trace(line)` is called for each frame. With a `context` the TLS handshake is made first; this blocks for it, up to
     `handshake_timeout`. Raises `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
     check_trace(trace)
-    if handler is not None:
-        _check_handler(handler)
+    for function in (handler, on_request):
+        if function is not None:
+            _check_handler(function)
     bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
     try:
         if context is None:
@@ -214,7 +225,7 @@ def serve_socket(
     except BaseException:
         sock.close()
         raise
-    host = _SocketHost(handler, make_pool(max_workers, executor))
+    host = _SocketHost(handler, on_request, make_pool(max_workers, executor))
     session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace)
     _serving.add(session)
     try:

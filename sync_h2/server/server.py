@@ -34,6 +34,7 @@ from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import HTTP2_ALPN, PEM, TLSEngine, load_certificate
 from ..transport.transport import TLSTransport, Transport
+from .requests import REQUEST_EVENTS, request_handler
 
 logger = logging.getLogger("sync_h2.server")
 
@@ -41,6 +42,7 @@ Self = TypeVar("Self", bound="ThreadingServer")
 
 _EVENTS = frozenset(
     {"session", "session_error", "stream", "timeout", "unknown_protocol", "error", "listening", "close"}
+    | REQUEST_EVENTS
 )
 _KEPT_EVENTS = frozenset({"error", "close"})
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -67,6 +69,8 @@ class ThreadingServer(Observable):
 
     _scheme = "http"
     _origins: Sequence[str] = ()
+
+    _request_handler: Handler | None = None  # from the first listener for a request on
 
     def __init__(
         self,
@@ -382,7 +386,19 @@ class ThreadingServer(Observable):
 
     def _handlers(self) -> list[Handler]:
         with self._monitor, self._lock:
-            return list(self._listeners.take_locked("stream"))
+            functions = list(self._listeners.take_locked("stream"))
+        if self._request_handler is not None:
+            functions.append(self._request_handler)
+        return functions
+
+    def _register(self, name: str, function: Listener | None, *, once: bool) -> Any:
+        if name in REQUEST_EVENTS and self._request_handler is None:
+            self._request_handler = request_handler(self._take_listeners)
+        return super()._register(name, function, once=once)
+
+    def _take_listeners(self, name: str) -> list[Listener]:
+        with self._monitor, self._lock:
+            return self._listeners.take_locked(name)
 
     def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
         return self._pool.submit(session, job)

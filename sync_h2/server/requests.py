@@ -1,0 +1,60 @@
+"""`request` listeners and their siblings: what makes a request and a response of a stream, and who is given them.
+
+It runs as a stream's handler, on the pool. What Node answers by itself is answered here: `Expect: 100-continue`, other
+expectations, and CONNECT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..connection.listeners import Listener
+from ..connection.server_session import Handler
+from ..connection.server_stream import ServerStream
+from ..http1.request import ServerRequest
+from ..http1.response import ServerResponse
+from ..protocol.headers import Headers
+
+RequestHandler = Callable[[ServerRequest, ServerResponse], object]
+
+REQUEST_EVENTS = frozenset({"request", "check_continue", "check_expectation", "connect"})
+
+
+def request_handler(take: Callable[[str], Sequence[Listener]]) -> Handler:
+    """A stream's handler that calls what listens for it; `take(name)` gives the functions for an event."""
+
+    def handle(stream: ServerStream, headers: Headers) -> None:
+        request = ServerRequest(stream)
+        response = ServerResponse(stream, request)
+        expectation = headers.get("expect")
+        if headers[":method"] == "CONNECT":
+            functions = take("connect") or [_method_not_allowed]
+        elif expectation is None:
+            functions = take("request")
+        elif expectation.lower() == "100-continue":
+            functions = take("check_continue")
+            if not functions:
+                response.write_continue()
+                functions = take("request")
+        else:
+            functions = take("check_expectation") or [_expectation_failed]
+        for function in functions:
+            function(request, response)
+        response._handlers_returned()
+
+    return handle
+
+
+def _method_not_allowed(request: ServerRequest, response: ServerResponse) -> None:
+    _refuse(response, 405)
+
+
+def _expectation_failed(request: ServerRequest, response: ServerResponse) -> None:
+    _refuse(response, 417)
+
+
+def _refuse(response: ServerResponse, status: int) -> None:
+    stream = response.stream
+    if not (stream.headers_sent or stream.detached or stream.closed):  # by a `stream` listener
+        response.status_code = status
+        response.end()
