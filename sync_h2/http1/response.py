@@ -42,7 +42,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
         self._status_code = 200
         self._headers: dict[str, FieldValue] = {}
         self._trailers: dict[str, FieldValue] = {}
-        self._takes_trailers = True
+        self._takes_trailers: bool | None = None  # known once this object has sent the headers
         self._send_date = True
         self._ended = False
 
@@ -235,6 +235,11 @@ class ServerResponse(ExchangeHalf, StreamWriter):
             return
         if not self.headers_sent:
             self._respond(length)
+        if self._trailers and self._takes_trailers is None:
+            raise InvalidState(
+                "the headers were sent by the stream's own respond: trailers are sent by its send_trailers then",
+                stream_id=self._stream.id,
+            )
         if self._trailers and self._takes_trailers:
             self._stream.end(data, timeout)
             self._stream.send_trailers(self._trailers)
