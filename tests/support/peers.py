@@ -78,12 +78,14 @@ def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int
         pytest.fail(f"{command_for_port(0)[0]} did not start:\n{log.read()}")
 
 
-def node_server(certificate: Certificate | None, script: str = "server.js") -> contextlib.AbstractContextManager[int]:
-    """A script of tests/interop/node; h2c without a certificate."""
+def node_server(
+    certificate: Certificate | None, script: str = "server.js", **more: Any
+) -> contextlib.AbstractContextManager[int]:
+    """A script of tests/interop/node, with `more` options of its own; h2c without a certificate."""
     node = program("node")
 
     def command(port: int) -> list[str]:
-        options: dict[str, Any] = {"port": port}
+        options: dict[str, Any] = {"port": port, **more}
         if certificate:
             options.update(certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
         return [node, str(NODE_SCRIPTS / script), json.dumps(options)]
