@@ -126,6 +126,17 @@ def test_tls_server(certificate: Certificate):
     assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_guestbook():
+    with serving("guestbook.py") as url:
+        written = curl(f"{url}/entries", "--data", '{"name": "Zoë"}', cafile="")
+        assert (written.status, written.text) == (201, "")
+        read = curl(f"{url}/entries", cafile="")
+        assert (read.status, read.text) == (200, '[{"name": "Zo\\u00eb"}]\n')
+        assert curl(f"{url}/entries", "--request", "DELETE", cafile="").status == 405
+        missing = curl(url, "--head", cafile="")
+        assert (missing.http_version, missing.status) == ("2", 404)
+
+
 def test_trailers():
     assert run("trailers.py", 20_000) == "20000 lines, whole\n"
 

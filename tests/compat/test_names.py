@@ -11,7 +11,7 @@ from sync_h2.http1.request import ServerRequest
 from sync_h2.http1.response import ServerResponse
 
 
-def test_requests_and_responses_are_in_the_package_and_in_compat():
+def test_requests_and_responses_are_in_the_package():
     assert sync_h2.ServerRequest is sync_h2.compat.ServerRequest is ServerRequest
     assert sync_h2.ServerResponse is sync_h2.compat.ServerResponse is ServerResponse
 

@@ -96,18 +96,26 @@ def test_complete(exchange: Any) -> None:
 
 
 def test_aborted(exchange: Any) -> None:
-    heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     stream, request, _ = exchange()
-    request.on("aborted", lambda: heard.put(("aborted",)))
-    request.once("close", lambda code: heard.put(("close", code)))
-    removed = request.on("close", lambda code: heard.put(("removed", code)))
-    request.off("close", removed)
     assert not request.aborted
     stream.close(ErrorCode.CANCEL)
-    assert [heard.get(timeout=5) for _ in range(2)] == [("aborted",), ("close", ErrorCode.CANCEL)]
-    assert heard.empty()
+    assert request.stream.wait_closed(timeout=5) == ErrorCode.CANCEL
     assert request.aborted
     assert request.complete
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_listeners_of_either(exchange: Any, which: int) -> None:
+    heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    ends = exchange()
+    message = ends[which]
+    message.on("aborted", lambda: heard.put(("aborted",)))
+    message.once("close", lambda code: heard.put(("close", code)))
+    removed = message.on("close", lambda code: heard.put(("removed", code)))
+    message.off("close", removed)
+    ends[0].close(ErrorCode.CANCEL)
+    assert [heard.get(timeout=5) for _ in range(2)] == [("aborted",), ("close", ErrorCode.CANCEL)]
+    assert heard.empty()
 
 
 def test_events_are_the_streams(exchange: Any) -> None:

@@ -547,6 +547,8 @@ def test_it_is_a_file_to_write(exchange: Any) -> None:
     assert isinstance(response, io.RawIOBase)
     assert response.writable()
     assert not response.readable()
+    with pytest.raises(io.UnsupportedOperation):
+        response.readinto(bytearray(1))
     response.writelines([b"one ", b"two"])
     response.flush()
     response.close()
