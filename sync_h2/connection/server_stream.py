@@ -82,10 +82,23 @@ class ServerStream(Stream):
         `InvalidArgument` for headers that HTTP/2 forbids, and for fields over `max_send_header_block_length` (which
         destroys the stream), `InvalidState` the second time, and the stream's error if it is closed.
         """
+        self._respond(headers, end_stream, wait_for_trailers, send_date)
+
+    def _respond(
+        self,
+        headers: HeadersSource | None,
+        end_stream: bool,
+        wait_for_trailers: bool,
+        send_date: bool,
+        *,
+        data_follows: bool = False,
+    ) -> None:
+        """`respond`; where `data_follows`, the headers wait for the caller's next call, which takes them along."""
         block = encode_response(headers, date=_date() if send_date else None)
         with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._respond_locked(block, end_stream, wait_for_trailers)
-            self._session._sender.send_soon_locked()
+            if not data_follows:
+                self._session._sender.send_soon_locked()
 
     def _respond_locked(self, block: ResponseFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state

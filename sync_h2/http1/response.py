@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..connection.files import StreamWriter
 from ..connection.server_stream import STATUSES_WITHOUT_BODY, ServerStream
+from ..deadline import check_timeout
 from ..errors import InvalidArgument, InvalidState
 from ..protocol.headers import HeadersSource
 from .exchange import ExchangeHalf
@@ -220,7 +221,8 @@ class ServerResponse(ExchangeHalf, StreamWriter):
         if self.closed:
             raise ValueError("write to a closed file")
         if not self.headers_sent:
-            self._respond()
+            check_timeout(timeout)
+            self._respond(length)
         return self._stream.write(data, timeout)
 
     def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
@@ -234,7 +236,8 @@ class ServerResponse(ExchangeHalf, StreamWriter):
                 raise InvalidState("the response has ended already", stream_id=self._stream.id)
             return
         if not self.headers_sent:
-            self._respond(length)
+            check_timeout(timeout)
+            self._respond(length, is_whole=True)
         if self._trailers and self._takes_trailers is None:
             raise InvalidState(
                 "the headers were sent by the stream's own respond: trailers are sent by its send_trailers then",
@@ -265,26 +268,29 @@ class ServerResponse(ExchangeHalf, StreamWriter):
 
     # -- how it is sent
 
-    def _respond(self, whole: int | None = None) -> None:
-        """Send the headers; `whole` is the body's length, if that ends with the call."""
+    def _respond(self, length: int = 0, *, is_whole: bool = False) -> None:
+        """Send the headers; `length` bytes of the body come next, and they are all of it if that `is_whole`."""
         request = self._stream.request_headers
         method = None if request is None else request.get(":method")
         status = self._status_code
         headers: dict[str, Any] = {":status": status, **self._headers}
         is_tunnel = method == "CONNECT" and status < 300
-        has_no_body = str(status) in STATUSES_WITHOUT_BODY
-        if has_no_body and status != 304:
+        has_no_content = str(status) in STATUSES_WITHOUT_BODY
+        if has_no_content and status != 304:
             headers.pop("content-length", None)  # RFC 9110 section 8.6
-        self._takes_trailers = not (is_tunnel or has_no_body or method == "HEAD")
-        # A length of 0 for HEAD would be that of what nobody has made.
-        if whole is not None and not (is_tunnel or has_no_body or self._trailers) and (whole or self._takes_trailers):
-            headers.setdefault("content-length", whole)
-        self._stream.respond(
+        # Behind a length HTTP/1.1 has no trailers. With HEAD an empty body is none that somebody has made.
+        if is_whole and not (is_tunnel or has_no_content or self._trailers) and (length or method != "HEAD"):
+            headers.setdefault("content-length", length)
+        keeps_length = str(headers.get("content-length", length)) == str(length)
+        self._takes_trailers = not (is_tunnel or has_no_content or method == "HEAD")
+        self._stream._respond(
             headers,
-            end_stream=whole == 0 and headers.get("content-length") == 0,
-            # What follows the first write may be followed by trailers, which nobody knows yet.
-            wait_for_trailers=self._takes_trailers and (whole is None or bool(self._trailers)),
+            end_stream=self._takes_trailers and is_whole and not (length or self._trailers) and keeps_length,
+            # Behind a body that is written piece by piece may come trailers that nobody knows yet.
+            wait_for_trailers=self._takes_trailers and not (is_whole and not self._trailers),
             send_date=self._send_date,
+            # Unless the body may be refused, or dropped: the headers would wait for it in vain.
+            data_follows=self._takes_trailers and length > 0 and keeps_length,
         )
 
     def _check_headers_not_sent(self) -> None:

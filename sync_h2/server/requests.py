@@ -26,12 +26,11 @@ def request_handler(take: Callable[[str], Sequence[Listener]]) -> Handler:
     def handle(stream: ServerStream, headers: Headers) -> None:
         request = ServerRequest(stream)
         response = ServerResponse(stream, request)
-        expectation = headers.get("expect")
         if headers[":method"] == "CONNECT":
             functions = take("connect") or [_method_not_allowed]
-        elif expectation is None:
+        elif "expect" not in headers:
             functions = take("request")
-        elif expectation.lower() == "100-continue":
+        elif headers["expect"].lower() == "100-continue":
             functions = take("check_continue")
             if not functions:
                 response.write_continue()

@@ -27,6 +27,7 @@ from sync_h2 import (
 )
 from sync_h2.http1 import fields
 from sync_h2.testing import pair
+from sync_h2.transport.transport import Transport
 
 # -- the head
 
@@ -365,11 +366,40 @@ def test_a_length_of_ones_own_is_kept_and_kept_to(exchange: Any) -> None:
     assert stream.wait_response().get_all("content-length") == ["5"]
     assert stream.read() == b"whole"
     for body in (b"too much", b"few", b""):
-        _, _, response = exchange({})
+        stream, _, response = exchange({})
         response.set_header("Content-Length", "5")
         with pytest.raises(InvalidState, match="content-length"):
             response.end(body)
         assert not response.finished
+        assert stream.wait_response(timeout=5)["content-length"] == "5"  # they did not wait for the data in vain
+
+
+def test_a_bad_timeout_sends_nothing(exchange: Any) -> None:
+    stream, _, response = exchange({})
+    for call in (response.write, response.end):
+        with pytest.raises(InvalidArgument, match="timeout"):
+            call(b"body", timeout=-1)
+    assert not response.headers_sent
+    response.end(b"fine")
+    assert stream.read() == b"fine"
+
+
+@pytest.mark.parametrize("send", ["write", "end"])
+def test_headers_are_sent_along_with_the_first_data(exchange: Any, monkeypatch: Any, send: str) -> None:
+    stream, _, response = exchange({})
+    transport = response.stream.session._transport
+    sends = []
+    send_some = Transport.send_some_locked
+
+    def counted(self: Transport) -> bool:
+        if self is transport:
+            sends.append(self.unsent_locked)
+        return send_some(self)
+
+    monkeypatch.setattr(Transport, "send_some_locked", counted)
+    getattr(response, send)(b"body")
+    assert stream.read(4) == b"body"
+    assert len(sends) == 1
 
 
 def test_nothing_is_written_after_the_end(exchange: Any) -> None:
