@@ -91,7 +91,7 @@ class InboundFlow:
 
     def wait_for(self, state: StreamState) -> None:
         """Somebody waits for data. If SETTINGS of ours allow none at all, the reader opens the window."""
-        if state.id is None or state.closed or len(state.buffer):
+        if state.id is None or state.closed or state.unread:
             return
         remaining = self._protocol.inbound_window(state.id)
         if remaining <= 0 and not state.window.owed:

@@ -270,6 +270,7 @@ class Stream(Observable):
                 self._progress(deadline, timeout)
                 # The line may be longer than the window: take what is there as read.
                 self._session._inbound.take_ahead(state)
+            self._session._inbound.wait_for(state)
             return state.arrived
 
         return self._wait(attempt, deadline, "a line")
@@ -366,6 +367,7 @@ class Stream(Observable):
             if state.remote_ended:
                 return state.trailers if state.trailers is not None else Headers()
             self._raise_if_closed_locked()
+            self._session._inbound.wait_for(state)
             return state.arrived
 
         return self._wait(attempt, deadline, "trailers")

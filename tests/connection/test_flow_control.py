@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame, WindowUpd
 
 from support.raw_peer import RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
-from sync_h2 import ConnectionLost, ErrorCode, StreamReset, Timeout
-from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
+from sync_h2 import ConnectionLost, ErrorCode, Headers, StreamReset, Timeout
+from sync_h2.constants import DEFAULT_WINDOW_SIZE, PREFACE, SettingId
 
 WINDOW = 256 * 1024
 FRAME = 16_384
@@ -170,6 +171,37 @@ def test_small_windows_work(open_ends: Any, background: Any, size: int) -> None:
     writing = background(stream.end, body)
     assert served.read(timeout=10) == body
     writing.result(5)
+
+
+@pytest.mark.parametrize("early", [b"", b"early "])
+@pytest.mark.parametrize(
+    "call", [lambda stream: stream.read(), lambda stream: stream.readline(), lambda stream: stream.wait_trailers()]
+)
+def test_a_reader_opens_a_window_of_nothing(background: Any, call: Any, early: bytes) -> None:
+    """Also when data has come that was sent before the client knew of it."""
+    streams: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        streams.put(stream)
+        stream.detach()
+
+    with server_and_raw_client(handler, handshake=False, settings={"initial_window_size": 0}) as (_, peer):
+        peer.sock.sendall(PREFACE)
+        peer.send(SettingsFrame(0))
+        peer.headers(1, UPLOAD)
+        if early:
+            peer.data(1, early)
+        peer.expect(SettingsFrame)
+        peer.acknowledge_settings()
+        peer.settled()
+        stream = streams.get(timeout=5)
+        reading = background(call, stream)
+        opened = peer.expect(WindowUpdateFrame, 1)
+        if opened.window_increment == len(early):  # which is what the early data has cost
+            peer.expect(WindowUpdateFrame, 1)
+        peer.data(1, b"rest\n", end_stream=True)
+        assert reading.result(5) in (early + b"rest\n", Headers())
+        stream.end()
 
 
 def test_a_window_that_is_lowered_later_works_for_open_and_new_streams(ends: Any, background: Any) -> None:

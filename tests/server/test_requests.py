@@ -11,7 +11,7 @@ from hyperframe.frame import HeadersFrame
 
 from support.raw_peer import UPLOAD, server_and_raw_client
 from support.threads import eventually
-from sync_h2 import InvalidArgument, ServerRequest, ServerResponse, create_server, serve_socket
+from sync_h2 import ErrorCode, InvalidArgument, ServerRequest, ServerResponse, create_server, serve_socket
 from sync_h2.testing import pair
 
 EXPECTING = {":method": "POST", "expect": "100-continue"}
@@ -145,6 +145,7 @@ def test_check_continue_is_called_instead(serve: Any, visit: Any) -> None:
     refused = session.request({**EXPECTING, ":path": "/no"})
     assert not refused.wait_continue(timeout=5)
     assert (refused.wait_response()[":status"], refused.read(), refused.informational) == ("403", b"no", [])
+    assert refused.wait_closed(timeout=5) == ErrorCode.NO_ERROR
     accepted = session.request(EXPECTING)
     assert accepted.wait_continue(timeout=5)
     accepted.end(b"body")
@@ -161,6 +162,7 @@ def test_other_expectations_get_417(serve: Any, visit: Any, expectation: str) ->
     stream = session.request({":method": "POST", "expect": expectation})
     headers = stream.wait_response()
     assert (headers[":status"], headers["content-length"], stream.read()) == ("417", "0", b"")
+    assert stream.wait_closed(timeout=5) == ErrorCode.NO_ERROR
     assert calls == []
     server.on("check_expectation", noting("check_expectation", calls))
     assert session.request({"expect": expectation}).read() == b"check_expectation"
@@ -187,6 +189,7 @@ def test_what_a_stream_listener_has_answered_is_not_refused(serve: Any, visit: A
     assert session.request({"expect": "200-ok"}).read() == b"accepted"
     tunnel = session.request({":method": "CONNECT", ":authority": "localhost:443"})
     assert (tunnel.wait_response()[":status"], tunnel.read()) == ("200", b"accepted")
+    assert tunnel.wait_closed(timeout=5) == ErrorCode.NO_ERROR
     kept = session.request({":path": "/held", "expect": "200-ok"})
     eventually(lambda: held and not held[0].session._handler_threads, "the last handler's return")
     held[0].end(b"later")
@@ -213,6 +216,7 @@ def test_connect_gets_405_unless_it_is_listened_for(serve: Any, visit: Any) -> N
     session = visit(server)
     refused = session.request({":method": "CONNECT", ":authority": "localhost:443"})
     assert refused.wait_response()[":status"] == "405"
+    assert refused.wait_closed(timeout=5) == ErrorCode.NO_ERROR
 
     def tunnel(request: ServerRequest, response: ServerResponse) -> None:
         response.set_trailer("x-left", "out: a tunnel has none")
@@ -254,6 +258,7 @@ def test_listeners_of_a_server(serve: Any, visit: Any) -> None:
     assert session.request({"expect": "x"}).read() == b"check_expectation"
     connected = session.request({":method": "CONNECT", ":authority": "localhost:443"})
     assert connected.read() == b"connect"
+    assert connected.wait_closed(timeout=5) == ErrorCode.NO_ERROR
     assert calls == list(EVENTS)
 
 
@@ -264,6 +269,7 @@ def test_a_pair_and_a_socket_take_it() -> None:
         assert client.request({"expect": "x"}).wait_response()[":status"] == "417"
         connected = client.request({":method": "CONNECT", ":authority": "localhost:443"})
         assert connected.wait_response()[":status"] == "405"
+        assert connected.wait_closed(timeout=5) == ErrorCode.NO_ERROR
 
 
 def test_nothing_is_made_where_nobody_listens(serve: Any, visit: Any) -> None:
