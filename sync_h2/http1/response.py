@@ -253,7 +253,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
 
     def set_trailer(self, name: str, value: FieldValue) -> None:
         """Set a field that follows the body. Raises `InvalidArgument` for what can't be sent, `InvalidState` after the
-        end.
+        end. In HTTP/1.1 none follows a body whose `content-length` was sent before this.
         """
         if self._ended:
             raise InvalidState("the response has ended already: trailers come before that", stream_id=self._stream.id)
@@ -282,15 +282,17 @@ class ServerResponse(ExchangeHalf, StreamWriter):
         if is_whole and not (is_tunnel or has_no_content or self._trailers) and (length or method != "HEAD"):
             headers.setdefault("content-length", length)
         keeps_length = str(headers.get("content-length", length)) == str(length)
-        self._takes_trailers = not (is_tunnel or has_no_content or method == "HEAD")
+        takes_body = not (is_tunnel or has_no_content or method == "HEAD")
+        # Behind a body that is written piece by piece may come trailers that nobody knows yet.
+        is_decided = is_whole or ("content-length" in headers and self._stream.http_version != "2.0")
+        self._takes_trailers = takes_body and (bool(self._trailers) or not is_decided)
         self._stream._respond(
             headers,
-            end_stream=self._takes_trailers and is_whole and not (length or self._trailers) and keeps_length,
-            # Behind a body that is written piece by piece may come trailers that nobody knows yet.
-            wait_for_trailers=self._takes_trailers and not (is_whole and not self._trailers),
+            end_stream=takes_body and is_whole and not (length or self._trailers) and keeps_length,
+            wait_for_trailers=self._takes_trailers,
             send_date=self._send_date,
             # Unless the body may be refused, or dropped: the headers would wait for it in vain.
-            data_follows=self._takes_trailers and length > 0 and keeps_length,
+            data_follows=takes_body and length > 0 and keeps_length,
         )
 
     def _check_headers_not_sent(self) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually, waits
+from support.exchanges import exchange
+from support.lock_rules import keep_lock_rules, lock_rules
+from support.threads import background, eventually, waits
 from sync_h2 import ErrorCode, Headers, InvalidArgument, ServerRequest, SocketManipulationError, StreamReset, Timeout
 from sync_h2.testing import pair
+
+__all__ = ["background", "exchange", "keep_lock_rules", "lock_rules"]
 
 
 def test_what_it_tells(exchange: Any) -> None:

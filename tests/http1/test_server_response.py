@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
+from support.exchanges import exchange
+from support.lock_rules import keep_lock_rules, lock_rules
 from support.raw_peer import REQUEST, UPLOAD, server_and_raw_client
-from support.threads import eventually
+from support.threads import background, eventually
 from sync_h2 import (
     ErrorCode,
     Headers,
@@ -28,6 +30,8 @@ from sync_h2 import (
 from sync_h2.http1 import fields
 from sync_h2.testing import pair
 from sync_h2.transport.transport import Transport
+
+__all__ = ["background", "exchange", "keep_lock_rules", "lock_rules"]
 
 # -- the head
 
@@ -512,6 +516,20 @@ def test_trailers_without_a_body(exchange: Any) -> None:
     response.set_trailer("x-a", "1")
     response.end()
     assert (stream.read(), stream.wait_trailers()["x-a"]) == (b"", "1")
+
+
+def test_http_1_has_no_trailers_behind_a_length(exchange: Any, monkeypatch: Any) -> None:
+    for known, expected in ((False, Headers()), (True, {"x-a": "1"})):
+        stream, _, response = exchange({})
+        monkeypatch.setattr(type(response.stream.session), "_http_version", "1.1")
+        response.set_header("content-length", 4)
+        if known:
+            response.set_trailer("x-a", "1")
+        response.write(b"body")
+        if not known:
+            response.set_trailer("x-a", "1")
+        response.end()
+        assert (stream.read(), stream.wait_trailers()) == (b"body", expected)
 
 
 def test_without_trailers_the_last_data_ends_the_stream() -> None:
