@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from . import compat, constants
+import importlib
+from typing import TYPE_CHECKING
+
+from . import constants
 from .client.connect import connect
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
@@ -84,3 +87,14 @@ __all__ = [
     "serve_socket",
     "unpack_settings",
 ]
+
+# `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which take as
+# long to import as a quarter of all else here.
+if TYPE_CHECKING:
+    from . import compat
+else:
+
+    def __getattr__(name: str) -> object:
+        if name != "compat":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return importlib.import_module(".compat", __name__)

@@ -1,4 +1,4 @@
-"""The reference API, seventh part: requests and responses, and who listens for them.
+"""The reference API, another part: requests and responses, and who listens for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LISTENERS = "server/test_requests.py::"
 _NODE = "interop/test_compat.py::test_an_answer_is_nodes"
 
 WHERE: list[Entry] = [
-    ("", "compat", "compat/test_names.py::test_compat_is_an_attribute_of_the_package"),
+    ("", "compat", "compat/test_names.py::test_compat_is_an_attribute_of_the_package_that_nobody_else_pays_for"),
     (
         "createServer(onRequest)",
         "create_server(on_request)",
