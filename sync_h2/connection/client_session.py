@@ -11,6 +11,7 @@ from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
 from ..protocol import events
+from ..protocol.connection import Connection
 from ..protocol.headers import Headers, HeadersSource, RequestFields, encode_request
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
@@ -47,6 +48,7 @@ class ClientSession(Session):
     """The client's end of a connection; see `sync_h2.connect`."""
 
     type = "client"
+    _protocol: Connection
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ the session's lock.
 from __future__ import annotations
 
 from ..constants import DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW_SIZE
-from ..protocol.connection import Connection
+from ..protocol.wire import Wire
 from .flow_control import CONNECTION_WINDOW, LEAST_WINDOW, ReceiveWindow
 from .outbox import Outbox
 from .sender import Sender
@@ -18,7 +18,7 @@ from .stream_state import StreamState
 class InboundFlow:
     """The credit of one session and its streams."""
 
-    def __init__(self, protocol: Connection, outbox: Outbox, sender: Sender, max_memory: int) -> None:
+    def __init__(self, protocol: Wire, outbox: Outbox, sender: Sender, max_memory: int) -> None:
         self._protocol = protocol
         self._outbox = outbox
         self._sender = sender

@@ -1,4 +1,4 @@
-"""The reader thread: bytes from the transport, frames, events, and what each event changes.
+"""The reader thread: bytes from the transport, events, and what each event changes.
 
 `read_forever` is the thread. It blocks in `recv` and in nothing else, and refers to its session only while it handles
 what came: a session that nobody refers to any more can be collected although its reader waits. Methods ending in
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ..constants import FRAME_HEADER_LENGTH, ErrorCode, error_code_name
+from ..constants import ErrorCode, error_code_name
 from ..deadline import Deadline
 from ..errors import (
     ConnectionLost,
@@ -26,19 +26,15 @@ from ..errors import (
 )
 from ..errors import StreamReset as StreamResetError
 from ..protocol import events
-from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
-from ..protocol.framing import FrameReader
+from ..protocol.wire import Input
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
 from .scheduler import parse_priority
-from .trace import ReceiveFrame
 
 if TYPE_CHECKING:
     from .session import SessionCore
 
 logger = logging.getLogger("sync_h2.connection")
-
-_HEADER_BLOCK_FRAMES = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 
 
 class Fate:
@@ -50,7 +46,7 @@ class Fate:
         self.ended = False
 
 
-def read_forever(session_reference: ref[SessionCore], transport: Transport, frames: FrameReader, fate: Fate) -> None:
+def read_forever(session_reference: ref[SessionCore], transport: Transport, frames: Input, fate: Fate) -> None:
     """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
     try:
         _read_until_end(session_reference, transport, frames)
@@ -75,7 +71,7 @@ def _leave(session_reference: ref[SessionCore], transport: Transport, fate: Fate
         warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
 
 
-def _read_until_end(session_reference: ref[SessionCore], transport: Transport, frames: FrameReader) -> None:
+def _read_until_end(session_reference: ref[SessionCore], transport: Transport, frames: Input) -> None:
     while True:
         view = frames.writable()
         lost: HTTP2Error | None = None
@@ -90,18 +86,15 @@ def _read_until_end(session_reference: ref[SessionCore], transport: Transport, f
 
 
 class Receiver:
-    """What the reader does with one session."""
+    """What the reader does with one session; how events are made of octets is left to the protocol's own receiver."""
 
     def __init__(self, session: SessionCore) -> None:
         self._session = session
         self._protocol = session._protocol
-        receive_frame: ReceiveFrame = self._protocol.receive_frame
-        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
-        self._frames = session._protocol.frames
+        self._input = session._protocol.frames
         self._transport = session._transport
         self._sender = session._sender
-        self._outbox = session._outbox
-        # Under the lock; octets of frames, their headers included:
+        # Under the lock:
         self.frames_received = 0
         self.bytes_received = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -142,66 +135,28 @@ class Receiver:
                     if not count:
                         break
                     if not session._destroyed:  # afterwards what comes is read and discarded
-                        self._frames.received(count)
-                        if not self._sender.held_locked or self._preface_came_locked():
-                            self._handle_frames_locked()
-                        view = self._frames.writable()
+                        self._input.received(count)
+                        self._handle_input_locked()
+                        view = self._input.writable()
             except TLSError as error:
                 session._end_locked(error, None)
                 return False
             if not session._destroyed:
                 session._watchdog.received_locked()
-                session._watchdog.header_block_locked(
-                    self._protocol.header_block_open or self._frames.partial_type in _HEADER_BLOCK_FRAMES
-                )
+                session._watchdog.header_block_locked(self._protocol.header_block_open)
             self._sender.send_locked()
             return True
 
-    def _preface_came_locked(self) -> bool:
-        """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
-        opening = recognise(self._frames.peek(LONGEST_OPENING))
-        if opening is Opening.UNDECIDED:
-            return False
-        session = self._session
-        if opening in (Opening.HTTP_2, Opening.UNKNOWN):  # the frame reader refuses what is neither, with GOAWAY
-            self._sender.release_locked()
-            session._watchdog.settings_released_locked()
-            return True
-        # A server that also serves HTTP/1.1 takes the connection over here.
-        self._sender.release_locked(HTTP_1_REFUSAL if opening is Opening.HTTP_1 else b"")
-        session._end_locked(wrong_protocol(opening), None)
-        return False
+    def begin_with(self, octets: bytes) -> None:
+        """Handle what was received before there was a session, in place of the reader, which has not begun."""
+        view = self._input.writable()
+        view[: len(octets)] = octets
+        self._transport.already_received(len(octets))
+        self.received(view, None)
 
-    def _handle_frames_locked(self) -> None:
-        session = self._session
-        outbox = self._outbox
-        handlers = self._handlers
-        outbox.count_replies = True
-        frames = octets = 0
-        try:
-            while not session._destroyed:
-                frame = self._frames.next_frame()
-                if frame is None:
-                    break
-                frames += 1
-                octets += len(frame[3])
-                for event in self._receive_frame(*frame):
-                    handlers[type(event)](event)
-                if outbox.replies > session._limits.max_queued_control_frames:
-                    self._sender.send_locked()  # all of this may have come at once, from a peer that does read
-                if outbox.replies > session._limits.max_queued_control_frames and not self._sender.sending_locked:
-                    raise ProtocolError(
-                        "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
-                    )
-        except ProtocolError as error:
-            limit = getattr(error, "limit", None)
-            if limit is None and outbox.replies > session._limits.max_queued_control_frames:
-                limit = "max_queued_control_frames"
-            session._fail_locked(error, limit)
-        finally:
-            outbox.count_replies = False
-            self.frames_received += frames
-            self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
+    def _handle_input_locked(self) -> None:
+        """Take what has arrived for events, and handle these; whatever the peer did wrong has ended the session."""
+        raise NotImplementedError
 
     def _end_of_input_locked(self) -> None:
         session = self._session

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ..errors import ConnectionLost
-from ..protocol.connection import Connection
+from ..protocol.wire import Wire
 from ..transport.transport import Transport
 from .outbox import HIGH_WATER_MARK, Outbox
 from .scheduler import Scheduler
@@ -86,7 +86,7 @@ class Sender:
         self._held: list[bytes | memoryview] | None = None
         self.last_sent = time.monotonic()
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
-        self.protocol: Connection  # set by the session, whose protocol in turn emits into the outbox
+        self.protocol: Wire  # set by the session, whose protocol in turn emits into the outbox
 
     # -- what the streams have to send
 
@@ -366,6 +366,13 @@ class Sender:
         # To a peer that said nothing and is told nothing, not even a GOAWAY, there is no SETTINGS to send either.
         self.release_locked(None if self._outbox.size else b"")
         self.send_locked()
+
+    def abort_locked(self) -> None:
+        """Send nothing any more, not even the end of what was sent: the connection is reset when it is closed."""
+        self.finished = True
+        self._outbox.clear()
+        self._transport.reset_on_close()
+        self._work.wake_all_locked()
 
     def _finish_now_locked(self) -> None:
         """Everything queued has gone out: say TLS's goodbye, and shut our side down when that has gone out too."""

@@ -104,6 +104,7 @@ class ServerSession(Session):
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
+        self._watchdog.flush_patience = limits.write_timeout
 
     def _start(self) -> None:
         super()._start()
@@ -329,10 +330,11 @@ class ServerSession(Session):
         assert state.opened_at is not None and state.closed_at is not None
         request = state.request_headers
         access_logger.info(
-            '%s "%s %s HTTP/2" %s %d %.3fs%s',
+            '%s "%s %s HTTP/%s" %s %d %.3fs%s',
             self._peer_name,
             state.request_method,
             "" if request is None else _printable(request.get(":path", request.get(":authority", ""))),
+            "2" if self._http_version == "2.0" else self._http_version,
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
             state.closed_at - state.opened_at,

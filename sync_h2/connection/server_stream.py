@@ -94,7 +94,7 @@ class ServerStream(Stream):
         data_follows: bool = False,
     ) -> None:
         """`respond`; where `data_follows`, the headers wait for the caller's next call, which takes them along."""
-        block = encode_response(headers, date=_date() if send_date else None)
+        block = encode_response(headers, date=current_date() if send_date else None)
         with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
             self._respond_locked(block, end_stream, wait_for_trailers)
             if not data_follows:
@@ -119,6 +119,8 @@ class ServerStream(Stream):
                 f"content-length {length} on a response that ends with its headers", stream_id=state.id
             )
         ends = end_stream or no_body
+        if wait_for_trailers:
+            self._session._protocol.trailers_will_follow(state.id)
         self._session._protocol.send_response(state.id, block, ends)
         state.unsent_length = length
         state.sent_headers = Headers.from_wire(block)
@@ -289,7 +291,7 @@ class ServerStream(Stream):
 
     def _before_writing(self, length: int, *, ends: bool) -> None:
         if self._state.sent_headers is None:
-            block = encode_response({}, date=_date())
+            block = encode_response({}, date=current_date())
             with self._monitor, self._lock:
                 if self._state.sent_headers is None:
                     self._respond_locked(block, ends and not length, False)
@@ -300,7 +302,7 @@ class ServerStream(Stream):
 _last_date = (0, "")
 
 
-def _date() -> str:
+def current_date() -> str:
     """The `date` field (RFC 9110 section 6.6.1), made once a second."""
     global _last_date
     now = int(time.time())

@@ -58,9 +58,11 @@ from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
+from ..protocol.wire import Wire
 from ..transport.sockets import format_address
 from ..transport.transport import Transport
 from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow, first_stream_window
+from .frame_receiver import FrameReceiver
 from .header_memory import HeaderMemory
 from .inbound_flow import InboundFlow
 from .keeper import Keeper
@@ -126,8 +128,8 @@ class SessionCore(Observable):
         self._lock = self._monitor.lock
 
         self._trace = traced(trace, self._monitor, self.type)
-        self._outbox = Outbox() if self._trace is None else TracedOutbox(self._trace)
-        self._protocol = Connection(client=client, settings=settings, limits=limits, emit=self._outbox.put)
+        self._outbox = self._new_outbox()
+        self._protocol: Wire = self._new_protocol(settings)
         self._sender = Sender(
             self._monitor,
             transport,
@@ -171,9 +173,22 @@ class SessionCore(Observable):
         self._ended = WaitQueue(self._monitor)
 
         self._keeper = Keeper(self)
-        self._receiver = Receiver(self)
+        self._receiver = self._new_receiver()
         self._fate = Fate()
         self._register_all(listeners)
+
+    # -- what it is made of; a session with another protocol than HTTP/2 beneath it has others
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox() if self._trace is None else TracedOutbox(self._trace)
+
+    def _new_protocol(self, settings: Settings) -> Wire:
+        client = self.type == "client"
+        return Connection(client=client, settings=settings, limits=self._limits, emit=self._outbox.put)
+
+    def _new_receiver(self) -> Receiver:
+        assert isinstance(self._protocol, Connection)
+        return FrameReceiver(self, self._protocol)
 
     # -- start
 
@@ -196,11 +211,15 @@ class SessionCore(Observable):
             self._watchdog.rearm_locked()
             self._sender.send_locked()
 
-    def _begin(self) -> None:
-        """Start, with a reader of its own. Whatever goes wrong, the connection does not stay open."""
+    def _begin(self, received: bytes = b"") -> None:
+        """Start, with a reader of its own; `received` is what the peer has already said. Whatever goes wrong, the
+        connection does not stay open.
+        """
         reader: threading.Thread | None = None
         try:
             self._start()
+            if received:
+                self._receiver.begin_with(received)
             reader = threading.Thread(target=self._reader_target(), name="sync_h2-reader", daemon=True)
             reader.start()
         except BaseException as error:
@@ -452,6 +471,8 @@ class SessionCore(Observable):
         `reason` is what later calls are told when it is no error of the session's.
         """
         if self._destroyed:
+            if abrupt:
+                self._watchdog.flushes = False
             return
         if isinstance(error, ConnectionLost) and self._goaway_error is not None:
             error.__cause__ = self._goaway_error  # the peer had said why before it hung up
@@ -471,6 +492,7 @@ class SessionCore(Observable):
         self._settings_sent.wake_all()
         if error is not None and not self._listeners.emit_locked("error", error):
             self._monitor.after_unlock(partial(log or self._log_end, error))
+        self._watchdog.flushes = not abrupt
         self._watchdog.linger_locked()
         self._sender.finish_locked()
 
@@ -486,6 +508,10 @@ class SessionCore(Observable):
                 ProtocolError("the peer does not read what it asked for", code=ErrorCode.ENHANCE_YOUR_CALM),
                 "max_session_memory",
             )
+
+    def _hang_up_locked(self) -> None:
+        """It has ended, and the peer does not hang up or does not take what is left: no more is waited for."""
+        self._transport.shutdown_both()
 
     def _interrupted(self, error: BaseException) -> None:
         """An exception left a critical section in the middle: the state may be half changed, so nobody may go on with

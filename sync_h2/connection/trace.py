@@ -79,6 +79,11 @@ class Trace:
 
         return watched
 
+    def note_locked(self, line: str) -> None:
+        """A line of a protocol that has no frames."""
+        if self._function is not None:
+            self._add_locked(line)
+
     def sent_locked(self, buffers: list[Buffer]) -> None:
         """These whole frames go to the transport."""
         if self._function is not None:

@@ -38,6 +38,10 @@ class Watchdog:
         self.header_block: float | None = None
         self.drain: float | None = None  # how long to wait for the PING between the two GOAWAYs
         self.linger: float | None = None
+        self.flushes = False  # it ended gracefully: what is queued still goes out, while the peer takes some of it ...
+        self.flush_patience: float | None = 0.0  # ... within so many seconds; None: whenever that may be
+        self._unsent = 0  # octets, when the linger was last looked at; 0: all were out
+        self._unsent_since = 0.0
         self.inactivity: float | None = None  # seconds
         self.last_activity = now
         self.last_received = now
@@ -139,7 +143,8 @@ class Watchdog:
         session = self._session
         if self.linger is not None and now >= self.linger:
             self.linger = now + LINGER
-            session._transport.shutdown_both()
+            if not self._flushing_locked(now):
+                session._hang_up_locked()
         if session._destroyed:
             return
         if self.handshake is not None and now >= self.handshake:
@@ -175,6 +180,17 @@ class Watchdog:
                 session._inactive_locked()
             if self.stream_timeouts:
                 self._check_streams_locked(now)
+
+    def _flushing_locked(self, now: float) -> bool:
+        """Whether the peer still takes what was queued when the session ended gracefully; the linger begins then."""
+        session = self._session
+        before = self._unsent
+        unsent = 0 if session._sender.finished else session._outbox.size + session._transport.unsent_locked
+        if unsent != before:
+            self._unsent, self._unsent_since = unsent, now
+        if not self.flushes or not (unsent or before):
+            return False
+        return self.flush_patience is None or now - self._unsent_since < self.flush_patience
 
     def _check_streams_locked(self, now: float) -> None:
         self.stream_timeouts = False

@@ -42,6 +42,7 @@ _SETTINGS_ENTRY = struct.Struct(">HL")
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
+_HEADER_BLOCK_FRAMES = frozenset({int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION)})
 _SMALL_DATA = 128  # octets: with less in each, DATA for a stream that is gone costs us more than its sender
 
 
@@ -51,7 +52,7 @@ class Connection(MessageReceiving):
     @property
     def header_block_open(self) -> bool:
         """Whether a header block has begun whose end has not arrived."""
-        return self._header_blocks.open
+        return self._header_blocks.open or self.frames.partial_type in _HEADER_BLOCK_FRAMES
 
     def receive_frame(self, frame_type: int, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         """What a frame means. Raises ProtocolError, and nothing else, when the connection has to end."""

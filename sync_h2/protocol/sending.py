@@ -165,6 +165,9 @@ class Sending(ConnectionState):
         # Changes no state: the final response is still to come.
         self._emit_block(FrameType.HEADERS, 0, stream_id, self._table.encode(headers))
 
+    def trailers_will_follow(self, stream_id: int) -> None:
+        """Trailers will end the response that is sent next: nothing to do, any HTTP/2 message can have them."""
+
     def send_response(self, stream_id: int, headers: Sequence[HeaderTuple], end_stream: bool) -> None:
         """Send the final response's headers."""
         self._only_server("a response")

@@ -16,13 +16,12 @@ from ..connection.listeners import Listener
 from ..connection.origins import HasOrigin, serialized_origin
 from ..connection.server_session import Handler, ServerSession
 from ..connection.trace import TraceFunction, check_trace
-from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
-from ..transport.transport import TLSTransport, Transport
+from .beginning import begin_plain, begin_secure, http1_session_class, protocols
 from .executor_pool import ExecutorPool
 from .pool import HandlerPool
 from .requests import RequestHandler, request_handler
@@ -37,6 +36,7 @@ def create_server(
     sock: socket.socket | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
     on_request: RequestHandler | None = None,
+    allow_http1: bool = False,
     max_workers: int = 256,
     executor: Executor | None = None,
     reuse_port: bool = False,
@@ -49,12 +49,14 @@ def create_server(
     `handler(stream, headers)` and `on_request(request, response)`, whichever is given, are called for every stream, on
     a pool of up to `max_workers` threads (or on `executor`), many at once. `host` may be `unix:/path`; port 0 picks a
     free one (`server.address` tells). `sock` is a listening socket to use instead. `settings` is sent to clients;
-    `trace(line)` is called for each frame of each session; `limits` are the options of the README's table.
-    Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
+    `trace(line)` is called for each frame of each session; `limits` are the options of the README's table. With
+    `allow_http1` clients that speak HTTP/1.1 are served too, by the same handlers; that needs the package h11.
+    Raises `OSError` when it can't listen, `InvalidArgument` for bad options, `ImportError` when h11 is missing.
     """
     options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
+    http1 = http1_session_class(allow_http1)
     with _listening(sock, host, port, reuse_port) as listener:
-        return ThreadingServer(listener, **options)
+        return ThreadingServer(listener, http1=http1, **options)
 
 
 def create_secure_server(
@@ -70,6 +72,7 @@ def create_secure_server(
     sock: socket.socket | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
     on_request: RequestHandler | None = None,
+    allow_http1: bool = False,
     max_workers: int = 256,
     executor: Executor | None = None,
     reuse_port: bool = False,
@@ -77,7 +80,7 @@ def create_secure_server(
     trace: TraceFunction | None = None,
     **limits: Any,
 ) -> SecureThreadingServer:
-    """As `create_server`, over TLS with ALPN `h2`.
+    """As `create_server`, over TLS with ALPN `h2`; with `allow_http1` also `http/1.1`, or without ALPN.
 
     `certfile` and `keyfile` are paths or PEM bytes; with `cafile` clients must show a certificate from one of its
     authorities. A `context` replaces all three. `origins` are told to every client as `session.origin` does. Raises
@@ -86,17 +89,18 @@ def create_secure_server(
     if isinstance(origins, str):
         raise TypeError("origins must be a list of origins, not one str")
     serialized = [serialized_origin(origin) for origin in origins]
+    http1 = http1_session_class(allow_http1)
     if context is not None:
         if certfile is not None or cafile is not None:
             raise InvalidArgument("a context replaces certfile, keyfile and cafile")
-        set_alpn(context)
+        set_alpn(context, protocols(http1))
     elif certfile is None:
         raise InvalidArgument("a secure server needs certfile, or a context")
     else:
-        context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
+        context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile, alpn=protocols(http1))
     options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
-        return SecureThreadingServer(listener, context=context, origins=serialized, **options)
+        return SecureThreadingServer(listener, context=context, origins=serialized, http1=http1, **options)
 
 
 @contextlib.contextmanager
@@ -195,6 +199,7 @@ def serve_socket(
     *,
     on_request: RequestHandler | None = None,
     context: ssl.SSLContext | None = None,
+    allow_http1: bool = False,
     executor: Executor | None = None,
     max_workers: int = 256,
     settings: Settings | Mapping[str, Any] | None = None,
@@ -206,8 +211,9 @@ def serve_socket(
     `performServerHandshake`).
 
     `handler(stream, headers)` and `on_request(request, response)` are called for every stream, on a pool;
-    `trace(line)` is called for each frame. With a `context` the TLS handshake is made first; this blocks for it, up to
-    `handshake_timeout`. Raises `TLSError`, `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
+    `trace(line)` is called for each frame. With a `context` the TLS handshake is made first, and with `allow_http1` and
+    no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
+    `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
     check_trace(trace)
     for function in (handler, on_request):
@@ -215,21 +221,25 @@ def serve_socket(
             _check_handler(function)
     bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
     try:
+        http1 = http1_session_class(allow_http1)
         if context is None:
-            transport = Transport(sock)
+            beginning = begin_plain(sock, bounds, http1)
         else:
-            set_alpn(context)
+            set_alpn(context, protocols(http1))
             engine = TLSEngine(context, server_side=True)
-            engine.handshake(sock, Deadline(bounds.handshake_timeout))
-            transport = TLSTransport(sock, engine)
+            found = begin_secure(sock, engine, bounds, http1, require_known=True)
+            assert found is not None, "ALPN chooses only what it was told to offer"
+            beginning = found
     except BaseException:
         sock.close()
         raise
     host = _SocketHost(handler, on_request, make_pool(max_workers, executor))
-    session = ServerSession(transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace)
+    session = beginning.session_class(
+        beginning.transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace
+    )
     _serving.add(session)
     try:
-        session._begin()
+        session._begin(beginning.received)
     except BaseException:
         _serving.discard(session)
         raise

@@ -32,8 +32,8 @@ from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
-from ..transport.tls import HTTP2_ALPN, PEM, TLSEngine, load_certificate
-from ..transport.transport import TLSTransport, Transport
+from ..transport.tls import PEM, TLSEngine, load_certificate
+from .beginning import Beginning, begin_plain, begin_secure
 from .requests import REQUEST_EVENTS, request_handler
 
 logger = logging.getLogger("sync_h2.server")
@@ -69,6 +69,9 @@ class ThreadingServer(Observable):
 
     _scheme = "http"
     _origins: Sequence[str] = ()
+    # What serves clients that speak HTTP/1.1 (`http1.session.HTTP1Session`), if they are served. The module is imported
+    # by whoever asks for it: it needs h11.
+    _http1: type[ServerSession] | None
 
     _request_handler: Handler | None = None  # from the first listener for a request on
 
@@ -79,9 +82,11 @@ class ThreadingServer(Observable):
         pool: Pool,
         settings: Settings,
         limits: Limits,
+        http1: type[ServerSession] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         trace: TraceFunction | None = None,
     ) -> None:
+        self._http1 = http1
         self._socket = listening_socket
         self._address = listening_socket.getsockname()
         self._pool = pool
@@ -248,6 +253,8 @@ class ThreadingServer(Observable):
         changes = values if isinstance(values, Settings) else Settings(values)
         self._settings = self._settings.merged(changes)
         for session in self.sessions:
+            if session._http_version != "2.0":
+                continue  # it has none
             try:
                 session.settings(changes)
             except HTTP2Error:
@@ -333,16 +340,16 @@ class ThreadingServer(Observable):
 
     def _serve(self, sock: socket.socket, name: str) -> None:
         try:
-            transport = self._handshake(sock)
+            beginning = self._handshake(sock)
         except (HTTP2Error, OSError) as error:
             sock.close()
             self._forget(sock)
             logger.info("no session with %s: %s", name, error)
             self._report(error)
             return
-        if transport is None:
+        if beginning is None:
             return
-        session = self._new_session(transport)
+        session = self._new_session(beginning)
         reader = session._reader_target()
         with self._monitor, self._lock:
             self._connecting.pop(sock, None)
@@ -355,20 +362,27 @@ class ThreadingServer(Observable):
                 call_listener(function, "session", (session,))
         if stopping:
             session.close(wait=False)
+        if beginning.received:
+            session._receiver.begin_with(beginning.received)
         # The reader refers to its session weakly; while it runs, `_sessions` holds it.
         del session
         reader()
 
-    def _new_session(self, transport: Transport) -> ServerSession:
-        session = ServerSession(
-            transport, self, settings=self._settings, limits=self._limits, origins=self._origins, trace=self._trace
+    def _new_session(self, beginning: Beginning) -> ServerSession:
+        session = beginning.session_class(
+            beginning.transport,
+            self,
+            settings=self._settings,
+            limits=self._limits,
+            origins=self._origins,
+            trace=self._trace,
         )
         session._watchdog.inactivity = self._idle_timeout
         return session
 
-    def _handshake(self, sock: socket.socket) -> Transport | None:
+    def _handshake(self, sock: socket.socket) -> Beginning | None:
         """None when the connection is not for a session, and belongs to somebody else."""
-        return Transport(sock)
+        return begin_plain(sock, self._limits, self._http1)
 
     def _forget(self, sock: socket.socket) -> None:
         with self._monitor, self._lock:
@@ -438,13 +452,13 @@ class SecureThreadingServer(ThreadingServer):
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         """TLS would have to be set up first, which takes a thread and more time than the connection is worth."""
 
-    def _handshake(self, sock: socket.socket) -> Transport | None:
+    def _handshake(self, sock: socket.socket) -> Beginning | None:
         engine = TLSEngine(self._context, server_side=True)
         with self._monitor, self._lock:
             anybody_listens = self._listeners.any_locked("unknown_protocol")
-        engine.handshake(sock, Deadline(self._limits.handshake_timeout), require_h2=not anybody_listens)
-        if engine.alpn_protocol == HTTP2_ALPN:
-            return TLSTransport(sock, engine)
+        beginning = begin_secure(sock, engine, self._limits, self._http1, require_known=not anybody_listens)
+        if beginning is not None:
+            return beginning
         connection = BlockingTLSConnection(sock, engine)
         with self._monitor, self._lock:
             # In one critical section, so that `close` finds it in one of the two tables.

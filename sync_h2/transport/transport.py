@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -25,6 +26,8 @@ __all__ = ["END", "TLSTransport", "Transport"]
 # Linux and macOS refuse more than 1024 buffers in one call; beyond some hundreds there is nothing to gain.
 _MAX_BUFFERS = 512
 _CIPHERTEXT_SIZE = 64 * 1024
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -67,6 +70,10 @@ class Transport:
         except OSError as error:
             raise _lost(error) from error
         return self._received
+
+    def already_received(self, count: int) -> None:
+        """`count` octets, which somebody read before the session began, stand in the next call's view. Not with TLS."""
+        self._received = count
 
     # -- The reader thread, holding the session's lock --
 
@@ -241,6 +248,14 @@ class Transport:
     def _shutdown(self, how: int) -> None:
         with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
             self.sock.shutdown(how)
+
+    def reset_on_close(self) -> None:
+        """Have `close` end the connection with a reset, so that the peer can't take what it got for the whole; and end
+        a `receive` that waits. Never raises.
+        """
+        with contextlib.suppress(OSError):  # as above, or no TCP
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         """Close the descriptor: the reader, when the writer has left and after `mark_closed_locked`; without a reader,

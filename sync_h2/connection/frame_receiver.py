@@ -1,0 +1,77 @@
+"""What the reader does with HTTP/2's octets: frames, one after the other, and what each of them means.
+
+On the reader thread, under the session's lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..constants import FRAME_HEADER_LENGTH, ErrorCode
+from ..errors import ProtocolError
+from ..protocol.connection import Connection
+from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
+from .receiver import Receiver
+from .trace import ReceiveFrame
+
+if TYPE_CHECKING:
+    from .session import SessionCore
+
+
+class FrameReceiver(Receiver):
+    """The receiver of an HTTP/2 session."""
+
+    def __init__(self, session: SessionCore, protocol: Connection) -> None:
+        super().__init__(session)
+        receive_frame: ReceiveFrame = protocol.receive_frame
+        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
+        self._frame_reader = protocol.frames
+        self._outbox = session._outbox
+
+    def _preface_came_locked(self) -> bool:
+        """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
+        opening = recognise(self._frame_reader.peek(LONGEST_OPENING))
+        if opening is Opening.UNDECIDED:
+            return False
+        session = self._session
+        if opening in (Opening.HTTP_2, Opening.UNKNOWN):  # the frame reader refuses what is neither, with GOAWAY
+            self._sender.release_locked()
+            session._watchdog.settings_released_locked()
+            return True
+        # A server that also serves HTTP/1.1 takes the connection over here.
+        self._sender.release_locked(HTTP_1_REFUSAL if opening is Opening.HTTP_1 else b"")
+        session._end_locked(wrong_protocol(opening), None)
+        return False
+
+    def _handle_input_locked(self) -> None:
+        if self._sender.held_locked and not self._preface_came_locked():
+            return
+        session = self._session
+        outbox = self._outbox
+        handlers = self._handlers
+        outbox.count_replies = True
+        frames = octets = 0
+        try:
+            while not session._destroyed:
+                frame = self._frame_reader.next_frame()
+                if frame is None:
+                    break
+                frames += 1
+                octets += len(frame[3])
+                for event in self._receive_frame(*frame):
+                    handlers[type(event)](event)
+                if outbox.replies > session._limits.max_queued_control_frames:
+                    self._sender.send_locked()  # all of this may have come at once, from a peer that does read
+                if outbox.replies > session._limits.max_queued_control_frames and not self._sender.sending_locked:
+                    raise ProtocolError(
+                        "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
+                    )
+        except ProtocolError as error:
+            limit = getattr(error, "limit", None)
+            if limit is None and outbox.replies > session._limits.max_queued_control_frames:
+                limit = "max_queued_control_frames"
+            session._fail_locked(error, limit)
+        finally:
+            outbox.count_replies = False
+            self.frames_received += frames
+            self.bytes_received += octets + FRAME_HEADER_LENGTH * frames

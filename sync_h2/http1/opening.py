@@ -1,0 +1,44 @@
+"""What a client without TLS speaks: found out on the connection's own thread, which blocks, before its session is made."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from ..connection.server_stream import current_date
+from ..deadline import Deadline
+from ..errors import ConnectionLost, Timeout
+from ..protocol.first_octets import LONGEST_OPENING, Opening, recognise
+from ..transport.fork import close_in_forked_child
+from .response_heads import error_answer
+
+
+def read_opening(sock: socket.socket, deadline: Deadline) -> bytes:
+    """Wait for as many octets as tell what the client speaks, and return them; `speaks_http1` says what it is.
+
+    Leaves `sock` with a timeout set. Raises Timeout and ConnectionLost.
+    """
+    close_in_forked_child(sock)
+    octets = b""
+    try:
+        while recognise(octets) is Opening.UNDECIDED:
+            if deadline.expired:
+                raise TimeoutError
+            sock.settimeout(deadline.remaining())
+            received = sock.recv(LONGEST_OPENING - len(octets))
+            if not received:
+                raise ConnectionLost("the client hung up before its first request")
+            octets += received
+    except TimeoutError as error:
+        if octets:
+            with contextlib.suppress(OSError):  # it may have gone
+                sock.send(error_answer(408, "the request did not come in time", current_date(), with_body=True))
+        raise Timeout(f"the client did not begin within {deadline.timeout} s") from error
+    except OSError as error:
+        raise ConnectionLost(f"the connection broke: {error.strerror or error}") from error
+    return octets
+
+
+def speaks_http1(octets: bytes) -> bool:
+    """Whether a connection that begins so is one of HTTP/1, well-formed or not: then the answer can be read."""
+    return recognise(octets) not in (Opening.HTTP_2, Opening.TLS)

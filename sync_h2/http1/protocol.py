@@ -1,0 +1,554 @@
+"""One connection of HTTP/1 as a pure protocol, on the server's side: octets into the events that HTTP/2's frames give,
+and the same calls into octets (RFC 9112).
+
+Requests are streams with the ids 1, 3, 5 and so on, of which one is open at a time: the next request is looked at when
+the last one has been read and answered. What HTTP/2 has and HTTP/1 has not (SETTINGS, PING, priorities, push) does
+nothing here, or raises. Everything but `Input.writable` runs under the session's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+
+from ..connection.server_stream import current_date
+from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
+from ..errors import InvalidState
+from ..protocol.events import DataReceived, RequestReceived, TrailersReceived
+from ..protocol.field_list import FieldList
+from ..protocol.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
+from ..protocol.headers import EncodableFields, Headers, ResponseFields
+from ..protocol.limits import Limits
+from ..protocol.padding import Padding
+from ..protocol.sending import HeaderBlockTooLong
+from ..protocol.sensitive import shown_fields
+from ..protocol.settings import Settings
+from ..protocol.state import Emit
+from .bodies import ChunkedBody, LengthBody, RequestBody, TunnelBody
+from .request_heads import UnreadableRequest, check_lines, parse_request
+from .response_heads import error_answer, has_no_body, response_head
+
+MOST_HELD = 64 * 1024
+"""Octets that may wait in the input for a window or for the end of the request before; then no more is read."""
+MOST_DISCARDED = 256 * 1024
+"""Octets of a body that nobody wants which are read and thrown away, so that the connection can be kept."""
+
+_LARGEST_PIECE = 64 * 1024
+_LONGEST_REQUEST_LINE = 16 * 1024
+_FIELD_MEMORY = 200  # octets: what a field takes beside its text, about
+_STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500}
+
+Event = RequestReceived | DataReceived | TrailersReceived
+
+
+class _Framing(Enum):
+    """How the end of a response's body is told."""
+
+    NONE = auto()  # it has no body
+    LENGTH = auto()
+    CHUNKED = auto()
+    END_OF_CONNECTION = auto()
+
+
+class Input:
+    """What has arrived and was not taken, and the room for the next read."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
+
+    def writable(self) -> memoryview:
+        return self._buffer
+
+    def received(self, count: int) -> None:
+        """`count` octets were read into what `writable()` gave."""
+        size = len(self._buffer)
+        self.octets += self._buffer[:count]
+        if count == size and size < LARGEST_BUFFER_SIZE:
+            self._buffer = memoryview(bytearray(size * 4))
+        elif count < IDLE_BUFFER_SIZE // 4 and size > IDLE_BUFFER_SIZE:
+            self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
+
+
+class _Exchange:
+    """A request and its response."""
+
+    def __init__(self, stream_id: int, method: str, version: str, body: RequestBody, window: int) -> None:
+        self.stream_id = stream_id
+        self.method = method
+        self.version = version
+        self.body = body
+        self.window = window  # octets of the body that may be handed on before the handler has read some
+        self.keep_alive = True
+        self.awaits_continue = False
+        self.request_ended = body.ended  # and the session was told so
+        self.discards = MOST_DISCARDED
+        self.discarding = False
+        self.trailers_follow = False
+        self.framing: _Framing | None = None  # None: the response's head has not been sent
+        self.response_ended = False
+
+    @property
+    def is_tunnel(self) -> bool:
+        return isinstance(self.body, TunnelBody) and self.framing is _Framing.END_OF_CONNECTION
+
+
+class HTTP1Protocol:
+    """Both directions of one connection. `note` takes lines of a trace, if there is one; `on_window` is called when
+    octets that wait in the input may be handed on.
+    """
+
+    padding: Padding | None = None
+    max_outbound_frame_size = _LARGEST_PIECE
+    peer_max_concurrent_streams = 0
+    deflate_dynamic_table_size = inflate_dynamic_table_size = 0
+    has_stream_ids = False
+    next_outbound_stream_id = 0
+    pending_settings = 0
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        scheme: str,
+        authority: str,
+        emit: Emit,
+        stream_window: int,
+        on_window: Callable[[], None],
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.limits = limits
+        self.frames = Input()
+        self.version = "1.1"  # of the latest request
+        self.settings_received = False  # a request has come
+        self.last_received_stream_id = 0
+        self.local_settings = Settings.defaults()
+        self.remote_settings = Settings.defaults().merged(Settings({"enable_push": False}))
+        self.closes = False  # no further request is served
+        self.aborted = False  # a response was cut short
+        self.input_ended = False
+        self._scheme = scheme.encode("ascii")
+        self._authority = authority.encode("latin-1", "replace")
+        self._emit = emit
+        self._stream_window = stream_window
+        self._on_window = on_window
+        self._note = note
+        self._input = self.frames.octets
+        self._checked = 0  # octets at the input's front that are fine as the beginning of a head
+        self._skipped_empty_line = False
+        self._exchange: _Exchange | None = None
+
+    # -- receiving
+
+    def next_event(self) -> Event | None:
+        """The next thing that has arrived, if any can be handed on now. Raises UnreadableRequest."""
+        while True:
+            exchange = self._exchange
+            if exchange is None:
+                if self.closes:
+                    self._input.clear()
+                    return None
+                return self._next_request()
+            if exchange.discarding:
+                if not self._discard(exchange):
+                    return None
+            elif exchange.request_ended:
+                return None
+            elif isinstance(exchange.body, TunnelBody) and not exchange.is_tunnel:
+                return None  # its octets wait for the answer
+            else:
+                return self._next_of_body(exchange)
+
+    def _next_request(self) -> RequestReceived | None:
+        octets = self._input
+        if octets.startswith(b"\r\n") and not self._skipped_empty_line:  # RFC 9112 section 2.2
+            self._skipped_empty_line = True
+            del octets[:2]
+        start = max(self._checked - 3, 0)
+        end = octets.find(b"\r\n\r\n", start) + 4
+        limit = self.limits.max_header_list_size + _LONGEST_REQUEST_LINE
+        if end < 4:
+            check_lines(octets, start)
+            self._checked = len(octets)
+            if len(octets) > limit:
+                raise UnreadableRequest(*_too_long(octets))
+            return None
+        head_octets = bytes(octets[:end])
+        del octets[:end]
+        self._checked = 0
+        self._skipped_empty_line = False
+        if end > limit or head_octets.find(b"\r\n") > _LONGEST_REQUEST_LINE:
+            raise UnreadableRequest(*_too_long(head_octets))
+        head = parse_request(head_octets, self.limits, scheme=self._scheme, authority=self._authority)
+        body: RequestBody
+        if head.is_connect:
+            body = TunnelBody()
+        elif head.chunked is not None:
+            body = ChunkedBody(head.chunked, self.limits)
+        else:
+            body = LengthBody(head.content_length)
+        stream_id = self.last_received_stream_id + 2 if self.last_received_stream_id else 1
+        exchange = _Exchange(stream_id, head.method, head.version, body, self._stream_window)
+        exchange.keep_alive = head.keep_alive and stream_id < MAX_STREAM_ID
+        exchange.awaits_continue = head.expects_continue and not body.ended
+        self._exchange = exchange
+        self.version = head.version
+        self.last_received_stream_id = stream_id
+        self.settings_received = True
+        if self._note is not None:
+            self._note_fields(f"received request stream={stream_id} version={head.version}", head.fields.fields)
+        headers = Headers.from_wire(head.fields)
+        memory = head.fields.size + _FIELD_MEMORY * len(head.fields.fields)
+        return RequestReceived(stream_id, headers, body.ended, memory, head.method, head.priority)
+
+    def _next_of_body(self, exchange: _Exchange) -> DataReceived | TrailersReceived | None:
+        body = exchange.body
+        data = body.take(self._input, exchange.window)
+        ended = body.ended and not (data and body.trailers)
+        if not data and not ended:
+            return None
+        exchange.window -= len(data)
+        exchange.awaits_continue = False
+        if self._note is not None:
+            self._note(f"received body stream={exchange.stream_id} length={len(data)}{' end' if ended else ''}")
+        if ended:
+            self._request_ended(exchange)
+            if body.trailers:
+                trailers = FieldList(body.trailers)
+                if self._note is not None:
+                    self._note_fields(f"received trailers stream={exchange.stream_id}", trailers.fields)
+                memory = trailers.size + _FIELD_MEMORY * len(trailers.fields)
+                return TrailersReceived(exchange.stream_id, Headers.from_wire(trailers), memory)
+        return DataReceived(exchange.stream_id, data, len(data), ended)
+
+    def _discard(self, exchange: _Exchange) -> bool:
+        """Throw away what nobody wants of a request; True when all of it was, and the next may follow."""
+        data = exchange.body.take(self._input, exchange.discards + 1)
+        exchange.discards -= len(data)
+        if exchange.discards < 0:
+            self.closes = True
+        if self.closes:
+            self._input.clear()
+        elif exchange.body.ended:
+            self._request_ended(exchange)
+        return self._exchange is None
+
+    def _request_ended(self, exchange: _Exchange) -> None:
+        exchange.request_ended = True
+        self._forget_finished(exchange)
+
+    def _forget_finished(self, exchange: _Exchange) -> None:
+        # One that the connection ends with stays: how it ends depends on it.
+        if exchange.request_ended and exchange.response_ended and not self.closes:
+            self._exchange = None
+
+    def end_of_input(self) -> DataReceived | None:
+        """The client sends nothing more; what that means of a tunnel."""
+        self.input_ended = True
+        exchange = self._exchange
+        if exchange is not None and exchange.is_tunnel and not exchange.request_ended:
+            exchange.body.ended = True  # type: ignore[misc]  # a TunnelBody
+            self._request_ended(exchange)
+            return DataReceived(exchange.stream_id, b"", 0, True)
+        return None
+
+    @property
+    def wants_input(self) -> bool:
+        """Whether more should be read: little waits in the input for what has to happen first."""
+        return len(self._input) < MOST_HELD
+
+    @property
+    def has_input(self) -> bool:
+        return bool(self._input)
+
+    @property
+    def header_block_open(self) -> bool:
+        """Whether a head, or a body's trailers, have begun and not ended."""
+        exchange = self._exchange
+        if exchange is None:
+            return bool(self._input)
+        return exchange.body.in_trailers
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the request under way has been read to its end, and only its answer is missing."""
+        return self._exchange is not None and self._exchange.request_ended
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._exchange is None
+
+    # -- sending
+
+    def send_informational(self, stream_id: int, headers: EncodableFields) -> None:
+        """Send a 1xx response; to a client of HTTP/1.0, which knows none, nothing (RFC 9110 section 15.2)."""
+        exchange = self._unanswered(stream_id, "an informational response")
+        self.check_block_length(headers)
+        if exchange.version == "1.0":
+            return
+        status = dict(headers)[b":status"].decode()
+        if status == "100":
+            exchange.awaits_continue = False
+        self._send_head(exchange, status, headers[1:])
+
+    def trailers_will_follow(self, stream_id: int) -> None:
+        """Trailers will end the response that is sent next: then it has to be chunked."""
+        exchange = self._exchange
+        if exchange is not None and exchange.stream_id == stream_id:
+            exchange.trailers_follow = True
+
+    def send_response(self, stream_id: int, headers: ResponseFields, end_stream: bool) -> None:
+        exchange = self._unanswered(stream_id, "a response")
+        self.check_block_length(headers)
+        fields: list[tuple[bytes, bytes]] = list(headers[1:])  # without :status
+        status = headers.status
+        if exchange.method == "CONNECT" and status.startswith("2"):
+            framing = _Framing.END_OF_CONNECTION
+        elif has_no_body(exchange.method, status):
+            framing = _Framing.NONE
+        elif end_stream:
+            framing = _Framing.NONE
+            if headers.content_length is None:
+                fields.append((b"content-length", b"0"))
+        elif exchange.version == "1.1" and (headers.content_length is None or exchange.trailers_follow):
+            framing = _Framing.CHUNKED
+            fields = [field for field in fields if field[0] != b"content-length"]  # RFC 9112 section 6.2
+            fields.append((b"transfer-encoding", b"chunked"))
+        elif headers.content_length is not None:
+            framing = _Framing.LENGTH
+        else:
+            framing = _Framing.END_OF_CONNECTION
+        if not self._can_be_kept(exchange, framing):
+            self.closes = True
+        if framing is not _Framing.END_OF_CONNECTION or exchange.method != "CONNECT":
+            if self.closes:
+                fields.append((b"connection", b"close"))
+            elif exchange.version == "1.0":
+                fields.append((b"connection", b"keep-alive"))
+        exchange.framing = framing
+        self._send_head(exchange, status, fields)
+        if framing is _Framing.NONE:
+            self._response_ended(exchange)
+        elif exchange.is_tunnel and self._input:
+            self._on_window()
+
+    def _can_be_kept(self, exchange: _Exchange, framing: _Framing) -> bool:
+        if framing is _Framing.END_OF_CONNECTION or not exchange.keep_alive or self.closes:
+            return False
+        if exchange.request_ended:
+            return not (self.input_ended and not self._input)
+        # The client waits for 100, and may or may not send the body when it gets a final answer instead (RFC 9110
+        # section 10.1.1); and the octets that were sent early after CONNECT are no request.
+        return not exchange.awaits_continue and exchange.method != "CONNECT" and self._left(exchange) <= MOST_DISCARDED
+
+    def _left(self, exchange: _Exchange) -> int:
+        """Octets of the request's body that are known to be still on their way."""
+        return (exchange.body.left or 0) - len(self._input)
+
+    def _send_head(self, exchange: _Exchange, status: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        if self._note is not None:
+            fields = list(fields)
+            self._note_fields(f"sent response stream={exchange.stream_id} status={status}", fields)
+        self._emit(False, (response_head(status, fields),))
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
+        exchange = self._sendable(stream_id, "a piece of body")
+        if exchange.framing is _Framing.CHUNKED:
+            end = b"\r\n0\r\n\r\n" if end_stream else b"\r\n"
+            if data:
+                self._emit(False, (b"%x\r\n" % len(data), data, end))
+            elif end_stream:
+                self._emit(False, (b"0\r\n\r\n",))
+        elif data:
+            self._emit(False, (data,))
+        if self._note is not None:
+            self._note(f"sent body stream={stream_id} length={len(data)}{' end' if end_stream else ''}")
+        if end_stream:
+            self._response_ended(exchange)
+
+    def send_trailers(self, stream_id: int, headers: EncodableFields) -> None:
+        """Send trailers, which end the response; where it is not chunked there is no place for them."""
+        exchange = self._sendable(stream_id, "trailers")
+        self.check_block_length(headers)
+        if exchange.framing is _Framing.CHUNKED:
+            lines = [b"%b: %b\r\n" % (name, value) for name, value in headers]
+            self._emit(False, (b"".join((b"0\r\n", *lines, b"\r\n")),))
+            if self._note is not None:
+                self._note_fields(f"sent trailers stream={stream_id}", headers)
+        self._response_ended(exchange)
+
+    def check_block_length(self, headers: EncodableFields) -> None:
+        """Raise HeaderBlockTooLong for more octets of fields than `max_send_header_block_length`."""
+        length = sum([len(name) + len(value) for name, value in headers])
+        limit = self.limits.max_send_header_block_length
+        if length > limit:
+            raise HeaderBlockTooLong(
+                f"the header fields have {length} octets; max_send_header_block_length allows {limit}"
+            )
+
+    def _response_ended(self, exchange: _Exchange) -> None:
+        exchange.response_ended = True
+        self._forget_finished(exchange)
+
+    def _unanswered(self, stream_id: int, what: str) -> _Exchange:
+        exchange = self._exchange
+        if exchange is None or exchange.stream_id != stream_id or exchange.framing is not None or self.aborted:
+            raise InvalidState(f"{what} cannot be sent now", stream_id=stream_id)
+        return exchange
+
+    def _sendable(self, stream_id: int, what: str) -> _Exchange:
+        exchange = self._exchange
+        if (
+            exchange is None
+            or exchange.stream_id != stream_id
+            or exchange.framing is None
+            or exchange.response_ended
+            or self.aborted
+        ):
+            raise InvalidState(f"{what} cannot be sent now", stream_id=stream_id)
+        return exchange
+
+    def _note_fields(self, what: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        assert self._note is not None
+        self._note(" ".join([what, *(f"{name}={value!a}" for name, value in shown_fields(list(fields)))]))
+
+    # -- ends
+
+    def reset(self, stream_id: int, code: int) -> bool:
+        """End a stream; False if it is not open. Once its answer has gone out whole, that only means that what is left
+        of the request is not wanted. Otherwise the answer is cut short, and the connection with it.
+        """
+        exchange = self._exchange
+        if exchange is None or exchange.stream_id != stream_id or exchange.discarding:
+            return False
+        if exchange.response_ended:
+            exchange.discarding = True
+            if self.closes or exchange.awaits_continue or self._left(exchange) > MOST_DISCARDED:
+                self.closes = True
+            else:
+                self._on_window()
+            return True
+        status = _STATUS_OF_RESET.get(code)
+        self.closes = True
+        if status is None or not self.answer_error(status, "the request could not be served"):
+            self.aborted = True
+        return True
+
+    def refuse(self, stream_id: int, code: int = ErrorCode.REFUSED_STREAM) -> None:
+        self.reset(stream_id, code)
+
+    def answer_error(self, status: int, reason: str) -> bool:
+        """Answer what can't be read or served, with the connection's last octets; False if an answer has begun."""
+        exchange = self._exchange
+        self.closes = True
+        if exchange is not None and exchange.framing is not None:
+            return False
+        if self._note is not None:
+            self._note(f"sent response status={status} reason={reason!a}")
+        with_body = exchange is None or exchange.method != "HEAD"
+        self._emit(False, (error_answer(status, reason, current_date(), with_body=with_body),))
+        if exchange is not None:
+            exchange.framing = _Framing.NONE
+            exchange.response_ended = True
+        return True
+
+    def close(self) -> None:
+        """Serve no further request; say so with the answers that have not begun."""
+        self.closes = True
+
+    def cuts_what_the_end_delimits(self, dropped: bool) -> bool:
+        """Whether, if the connection ended now, its end would pass for that of a body. `dropped`: not all that was sent
+        will go out.
+        """
+        exchange = self._exchange
+        return (
+            exchange is not None
+            and exchange.framing is _Framing.END_OF_CONNECTION
+            and (not exchange.response_ended or dropped)
+        )
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the connection has become a tunnel."""
+        return self._exchange is not None and self._exchange.is_tunnel
+
+    # -- windows: what is sent has none
+
+    def send_window(self, stream_id: int) -> int:
+        return MAX_WINDOW_SIZE if self._is_open(stream_id) else 0
+
+    def outbound_window(self, stream_id: int = 0) -> int:
+        return MAX_WINDOW_SIZE if not stream_id or self._is_open(stream_id) else 0
+
+    def inbound_window(self, stream_id: int = 0) -> int:
+        """How much of a body is handed on before some was read (0: of all together, which is not bounded)."""
+        if not stream_id:
+            return MAX_WINDOW_SIZE
+        exchange = self._exchange
+        return exchange.window if exchange is not None and exchange.stream_id == stream_id else 0
+
+    def open_window(self, stream_id: int, increment: int) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.stream_id == stream_id:
+            exchange.window += increment
+            if self._input:
+                self._on_window()
+
+    # -- streams
+
+    @property
+    def last_inbound_stream_id(self) -> int:
+        return self.last_received_stream_id
+
+    def stream_state(self, stream_id: int) -> str:
+        """As HTTP/2 would call it (RFC 9113 section 5.1)."""
+        if not self._is_open(stream_id):
+            return "idle" if stream_id > self.last_received_stream_id or not stream_id % 2 else "closed"
+        assert self._exchange is not None
+        if self._exchange.response_ended:
+            return "half_closed_local"
+        return "half_closed_remote" if self._exchange.request_ended else "open"
+
+    def _is_open(self, stream_id: int) -> bool:
+        exchange = self._exchange
+        return (
+            exchange is not None
+            and exchange.stream_id == stream_id
+            and not self.aborted
+            and not exchange.discarding
+            and not (exchange.request_ended and exchange.response_ended)
+        )
+
+    # -- what HTTP/1 has not
+
+    def start(self) -> None:
+        """There is nothing to begin with."""
+
+    def goaway(self, code: int, last_stream_id: int, data: bytes = b"") -> None:
+        """The end of the connection says it."""
+
+    def refuse_streams_above(self, last_stream_id: int) -> None:
+        """The next request is not looked at in any case."""
+
+    def origin(self, origins: Iterable[str]) -> None:
+        """ORIGIN and ALTSVC are advice, which a client does without."""
+
+    def altsvc(self, origin: str, value: str, stream_id: int) -> None:
+        """See `origin`; the Alt-Svc field says the same."""
+
+    def update_settings(self, values: Settings) -> None:
+        raise InvalidState("HTTP/1 has no SETTINGS")
+
+    def ping(self, payload: bytes) -> None:
+        raise InvalidState("HTTP/1 has no PING")
+
+    def push(self, stream_id: int, headers: EncodableFields) -> int:
+        raise InvalidState("HTTP/1 has no server push", stream_id=stream_id)
+
+
+def _too_long(octets: bytes | bytearray) -> tuple[int, str]:
+    line_end = octets.find(b"\r\n")
+    if line_end < 0 or line_end > _LONGEST_REQUEST_LINE:
+        return 414, "the request line is too long"
+    return 431, "header fields over max_header_list_size"

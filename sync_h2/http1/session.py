@@ -1,0 +1,266 @@
+"""A server's session with a client of HTTP/1: the machinery of HTTP/2's sessions above, one request at a time beneath.
+Threads and locks as in connection/session.py.
+
+Where that differs:
+
+- The reader pauses while little can be done with what it would read: a handler has not read the body, or the answer to
+  the request before is not complete. It is woken by whoever changes that, and by the end of the session.
+- What was held back is handled by that thread too, once it has left the lock: there may be nothing more to receive.
+- A stream that is reset ends the connection. Where its body would have ended with the connection, that is reset, too.
+- A client that has sent its request and shuts its side down gets its answer all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from ..connection.flow_control import first_stream_window
+from ..connection.limit_log import log_limit
+from ..connection.listeners import Listener
+from ..connection.outbox import Outbox
+from ..connection.receiver import Receiver
+from ..connection.round_trips import Pong
+from ..connection.server_session import Host, ServerSession
+from ..connection.stream_state import StreamState
+from ..connection.trace import TraceFunction
+from ..connection.waiting import WaitQueue
+from ..constants import ErrorCode
+from ..deadline import Deadline
+from ..errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError
+from ..protocol import events
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.sockets import format_address
+from ..transport.transport import Transport
+from .protocol import HTTP1Protocol
+from .request_heads import UnreadableRequest
+
+_TIMEOUTS = frozenset({"handshake_timeout", "header_timeout"})
+
+
+class HTTP1Session(ServerSession):
+    """The server's end of a connection on which the client speaks HTTP/1.1, or 1.0.
+
+    Of what `ServerSession` offers, `ping`, `settings` and `goaway` raise `InvalidState`; `altsvc` and `origin` do
+    nothing.
+    """
+
+    _protocol: HTTP1Protocol
+
+    def __init__(
+        self,
+        transport: Transport,
+        host: Host,
+        *,
+        settings: Settings,
+        limits: Limits,
+        listeners: Mapping[str, Listener] | None = None,
+        origins: Sequence[str] = (),
+        trace: TraceFunction | None = None,
+    ) -> None:
+        # What is left out bounds frames; requests come one at a time.
+        limits = dataclasses.replace(limits, max_concurrent_streams=1, settings_timeout=None, keepalive_interval=None)
+        super().__init__(transport, host, settings=settings, limits=limits, listeners=listeners, trace=trace)
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox()
+
+    def _new_protocol(self, settings: Settings) -> HTTP1Protocol:
+        # Guarded by the lock: the reader, while it pauses.
+        self._pause = WaitQueue(self._monitor)
+        window = settings.initial_window_size
+        if window is None:
+            window = first_stream_window(self._limits.max_session_memory, 1, server=True)
+        return HTTP1Protocol(
+            limits=self._limits,
+            scheme="https" if self._transport.encrypted else "http",
+            authority=_own_address(self._transport),
+            emit=self._outbox.put,
+            stream_window=window,
+            on_window=self._go_on_soon_locked,
+            note=None if self._trace is None else self._trace.note_locked,
+        )
+
+    def _new_receiver(self) -> HTTP1Receiver:
+        return HTTP1Receiver(self)
+
+    def _start(self) -> None:
+        with self._monitor, self._lock:
+            self._inbound.start()
+            self._watchdog.rearm_locked()
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """`"http/1.1"` if the client chose that; None without TLS, and over TLS from a client without ALPN."""
+        return self._transport.alpn_protocol if self._transport.encrypted else None
+
+    # -- requests
+
+    def _request_received_locked(self, event: events.RequestReceived) -> None:
+        self._http_version = self._protocol.version
+        if self._watchdog.handshake is not None:
+            self._watchdog.handshake = None
+            self._listeners.emit_locked("connect")
+        super()._request_received_locked(event)
+
+    def _stream_closed_locked(self, state: StreamState) -> None:
+        super()._stream_closed_locked(state)
+        if self._protocol.aborted:
+            reason = ConnectionLost("a response was cut short, and the connection with it")
+            self._end_locked(None, None, reason=reason)
+        elif self._protocol.closes:
+            self._closing = True
+        else:
+            self._go_on_soon_locked()
+
+    def _local_end_locked(self, state: StreamState) -> None:
+        super()._local_end_locked(state)
+        if self._protocol.tunnels and not self._destroyed:
+            self._sender.finish_locked()  # the other direction goes on
+
+    def _go_on_soon_locked(self) -> None:
+        """What waits in the input can perhaps be handled now."""
+        if self._protocol.has_input or self._protocol.input_ended:
+            self._monitor.after_unlock(self._go_on)
+
+    def _go_on(self) -> None:
+        with self._monitor, self._lock:
+            if self._destroyed:
+                return
+            self._receiver._handle_input_locked()
+            if not self._destroyed:
+                self._watchdog.header_block_locked(self._protocol.header_block_open)
+            if self._protocol.wants_input:
+                self._pause.wake_all_locked()
+            self._sender.send_locked()
+
+    # -- closing and ending
+
+    def _start_closing_locked(self) -> None:
+        """No further request; an answer that has not begun says so."""
+        self._protocol.close()
+        self._said_goodbye = True
+        self._refuse_new_locked()
+
+    def _write_failed_locked(self, error: ConnectionLost) -> None:
+        # Unlike in HTTP/2, the one answer that is due can't be sent: whatever comes is of no use.
+        self._end_locked(error, None)
+
+    def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
+        """The client broke the protocol, or a limit: it is told so, unless an answer has begun, and that is the end."""
+        protocol = self._protocol
+        answered = False
+        if limit in _TIMEOUTS:
+            if protocol.idle and not protocol.has_input:  # opened in advance, and not needed
+                reason = ConnectionLost("no request came in time", retryable=True)
+                self._end_locked(None, None, reason=reason)
+                return
+            answered = protocol.answer_error(408, "the request's head did not come in time")
+        elif isinstance(error, UnreadableRequest):
+            answered = protocol.answer_error(error.status, str(error.message))
+        log: Callable[[HTTP2Error], None] = self._log_end if limit is None else partial(log_limit, self, limit)
+        self._end_locked(error, None, abrupt=not answered, log=log)
+
+    def _end_locked(
+        self,
+        error: HTTP2Error | None,
+        goaway_code: int | None,
+        *,
+        reason: HTTP2Error | None = None,
+        opaque_data: bytes = b"",
+        abrupt: bool = True,
+        log: Callable[[HTTP2Error], None] | None = None,
+    ) -> None:
+        if self._protocol.cuts_what_the_end_delimits(dropped=abrupt and self._unsent_locked()):
+            self._sender.abort_locked()
+        super()._end_locked(error, goaway_code, reason=reason, opaque_data=opaque_data, abrupt=abrupt, log=log)
+        self._pause.wake_all_locked()
+
+    def _unsent_locked(self) -> bool:
+        return not self._sender.finished and bool(self._outbox.size or self._transport.unsent_locked)
+
+    def _hang_up_locked(self) -> None:
+        if self._protocol.cuts_what_the_end_delimits(dropped=self._unsent_locked()):
+            self._sender.abort_locked()
+        super()._hang_up_locked()
+
+    def _wake_everybody_locked(self, reason: HTTP2Error) -> None:
+        super()._wake_everybody_locked(reason)
+        self._pause.wake_all_locked()
+
+    # -- what HTTP/1 has not
+
+    def settings(self, values: Settings | Mapping[str, Any], timeout: float | None = None, wait: bool = False) -> None:
+        _refuse("SETTINGS")
+
+    def ping(self, payload: bytes | None = None, timeout: float | None = None) -> Pong:
+        _refuse("PING")
+
+    def goaway(self, code: int = 0, last_stream_id: int | None = None, opaque_data: bytes = b"") -> None:
+        _refuse("GOAWAY")
+
+
+class HTTP1Receiver(Receiver):
+    """What the reader does with octets of HTTP/1."""
+
+    _session: HTTP1Session
+    _protocol: HTTP1Protocol
+
+    def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
+        goes_on = super().received(view, lost)
+        # A look without the lock: what else changes these wakes the reader, or makes it pause once more.
+        if not self._protocol.wants_input or self._protocol.input_ended:
+            self._session._monitor.wait(self._may_go_on_locked, Deadline(None), "room for what arrives")
+        return goes_on
+
+    def _may_go_on_locked(self) -> bool | WaitQueue:
+        session, protocol = self._session, self._protocol
+        if session._destroyed or (protocol.wants_input and not protocol.input_ended):
+            return True
+        return session._pause
+
+    def _handle_input_locked(self) -> None:
+        session, protocol = self._session, self._protocol
+        handlers = self._handlers
+        try:
+            while not session._destroyed:
+                event = protocol.next_event()
+                if event is None:
+                    break
+                handlers[type(event)](event)
+            if not session._destroyed and not session._streams:
+                if protocol.input_ended:
+                    protocol.close()  # the last whole request has been answered
+                if protocol.closes:
+                    session._refuse_new_locked()
+        except ProtocolError as error:
+            session._fail_locked(error, getattr(error, "limit", None))
+
+    def _end_of_input_locked(self) -> None:
+        session, protocol = self._session, self._protocol
+        if session._destroyed:
+            return
+        if protocol.tunnels and not self._transport.truncated:
+            event = protocol.end_of_input()
+            if event is not None:
+                self._data_locked(event)
+        elif protocol.awaits_answer:
+            protocol.end_of_input()
+        else:
+            super()._end_of_input_locked()
+
+
+def _own_address(transport: Transport) -> str:
+    """What a request that names no host is for."""
+    try:
+        address = transport.sock.getsockname()
+    except OSError:  # the peer has gone already
+        address = ""
+    return format_address(address) if isinstance(address, tuple) else "localhost"
+
+
+def _refuse(what: str) -> NoReturn:
+    raise InvalidState(f"the client speaks HTTP/1, which has no {what}", code=ErrorCode.HTTP_1_1_REQUIRED)
