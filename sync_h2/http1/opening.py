@@ -1,4 +1,4 @@
-"""What a client without TLS speaks: found out on the connection's own thread, which blocks, before its session is made."""
+"""What a client without TLS speaks: found out on the connection's own thread, which blocks, before it has a session."""
 
 from __future__ import annotations
 

@@ -170,14 +170,14 @@ class HTTP1Protocol:
         if end < 4:
             check_lines(octets, start)
             self._checked = len(octets)
-            if len(octets) > limit:
+            if len(octets) > limit or _request_line_is_too_long(octets):
                 raise UnreadableRequest(*_too_long(octets))
             return None
         head_octets = bytes(octets[:end])
         del octets[:end]
         self._checked = 0
         self._skipped_empty_line = False
-        if end > limit or head_octets.find(b"\r\n") > _LONGEST_REQUEST_LINE:
+        if end > limit or _request_line_is_too_long(head_octets):
             raise UnreadableRequest(*_too_long(head_octets))
         head = parse_request(head_octets, self.limits, scheme=self._scheme, authority=self._authority)
         body: RequestBody
@@ -547,8 +547,11 @@ class HTTP1Protocol:
         raise InvalidState("HTTP/1 has no server push", stream_id=stream_id)
 
 
+def _request_line_is_too_long(octets: bytes | bytearray) -> bool:
+    return len(octets) > _LONGEST_REQUEST_LINE and octets.find(b"\r\n", 0, _LONGEST_REQUEST_LINE) < 0
+
+
 def _too_long(octets: bytes | bytearray) -> tuple[int, str]:
-    line_end = octets.find(b"\r\n")
-    if line_end < 0 or line_end > _LONGEST_REQUEST_LINE:
+    if _request_line_is_too_long(octets):
         return 414, "the request line is too long"
     return 431, "header fields over max_header_list_size"

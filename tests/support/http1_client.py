@@ -1,0 +1,120 @@
+"""A client of HTTP/1 that sends what a test tells it, octet by octet; the responses are read by `http.client`."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sync_h2 import ServerSession, serve_socket
+
+from .threads import PATIENCE
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def get(path: str, *fields: str, method: str = "GET", version: str = "1.1") -> bytes:
+    """A request's head."""
+    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: localhost", *fields, "", ""]).encode("latin-1")
+
+
+def post(path: str, body: bytes, *fields: str, version: str = "1.1") -> bytes:
+    """A request with its body, whose length is told."""
+    return get(path, f"Content-Length: {len(body)}", *fields, method="POST", version=version) + body
+
+
+def chunked(path: str, *chunks: bytes, trailers: bytes = b"") -> bytes:
+    """A request with its body in chunks."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return get(path, "Transfer-Encoding: chunked", method="POST") + body + b"0\r\n" + trailers + b"\r\n"
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+class _Shared(io.BufferedReader):
+    """The connection's file, which `http.client` would close behind a response."""
+
+    def close(self) -> None:
+        pass
+
+
+class RawHTTP1Client:
+    """The client's end of a connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(PATIENCE)
+        self.sock = sock
+        self._file = _Shared(socket.SocketIO(sock, "r"))
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What `http.client` reads from."""
+        return self._file
+
+    def send(self, octets: bytes) -> None:
+        self.sock.sendall(octets)
+
+    def response(self, method: str = "GET") -> Response:
+        """The next response, whole; raises what `http.client` raises."""
+        response = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]
+        response.begin()
+        return Response(response.status, response.headers, response.read())
+
+    def ask(self, octets: bytes, method: str = "GET") -> Response:
+        self.send(octets)
+        return self.response(method)
+
+    def read(self, count: int) -> bytes:
+        """So many octets as they came."""
+        return self._file.read(count)
+
+    def rest(self) -> bytes:
+        """All that comes before the end of the connection; ConnectionResetError if that is a reset."""
+        return self._file.read()
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        super(_Shared, self._file).close()
+        self.sock.close()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
+
+
+@contextlib.contextmanager
+def http1_session(handler: Any, opening: bytes = b"", **options: Any) -> Iterator[tuple[ServerSession, RawHTTP1Client]]:
+    """A session of `serve_socket` and its client, which has sent `opening` (by default the beginning of a request)."""
+    near, far = tcp_pair()
+    client = RawHTTP1Client(far)
+    client.send(opening or b"GET /")
+    session = serve_socket(near, handler, allow_http1=True, **options)
+    try:
+        yield session, client
+    finally:
+        session.destroy()
+        client.close()
+
+
+@contextlib.contextmanager
+def dial(address: Any) -> Iterator[RawHTTP1Client]:
+    """A client of the server that listens on `address`."""
+    client = RawHTTP1Client(socket.create_connection(address))
+    try:
+        yield client
+    finally:
+        client.close()
