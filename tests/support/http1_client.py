@@ -12,6 +12,7 @@ from typing import Any
 
 from sync_h2 import ServerSession, serve_socket
 
+from .connections import tcp_pair
 from .threads import PATIENCE
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -89,24 +90,23 @@ class RawHTTP1Client:
         self.sock.close()
 
 
-def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a TCP connection."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname())
-        return near, listener.accept()[0]
-
-
 @contextlib.contextmanager
-def http1_session(handler: Any, opening: bytes = b"", **options: Any) -> Iterator[tuple[ServerSession, RawHTTP1Client]]:
-    """A session of `serve_socket` and its client, which has sent `opening` (by default the beginning of a request)."""
-    near, far = tcp_pair()
+def http1_session(
+    handler: Any, opening: bytes, *, receive_buffer: int | None = None, **options: Any
+) -> Iterator[tuple[ServerSession, RawHTTP1Client]]:
+    """A session of `serve_socket`, whose options are `options`, and its client, which has sent `opening`. With
+    `receive_buffer`, the kernel holds little more than so many bytes for the client.
+    """
+    near, far = tcp_pair(receive_buffer)
     client = RawHTTP1Client(far)
-    client.send(opening or b"GET /")
-    session = serve_socket(near, handler, allow_http1=True, **options)
+    client.send(opening)
     try:
-        yield session, client
+        session = serve_socket(near, handler, allow_http1=True, **options)
+        try:
+            yield session, client
+        finally:
+            session.destroy()
     finally:
-        session.destroy()
         client.close()
 
 

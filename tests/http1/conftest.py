@@ -1,0 +1,8 @@
+"""Fixtures of the tests of HTTP/1."""
+
+from __future__ import annotations
+
+from support.blocking import blocked
+from support.threads import background
+
+__all__ = ["background", "blocked"]
