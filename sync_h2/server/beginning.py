@@ -9,8 +9,11 @@ import socket
 from dataclasses import dataclass
 
 from ..connection.server_session import ServerSession
+from ..connection.server_stream import current_date
 from ..deadline import Deadline
 from ..http1.opening import read_opening, speaks_http1
+from ..http1.response_heads import error_answer
+from ..protocol.first_octets import Opening, recognise, refusal
 from ..protocol.limits import Limits
 from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
@@ -57,6 +60,16 @@ def begin_plain(sock: socket.socket, limits: Limits, http1: type[ServerSession] 
         return Beginning(Transport(sock))
     received = read_opening(sock, Deadline(limits.handshake_timeout))
     return Beginning(Transport(sock), http1 if speaks_http1(received) else ServerSession, received)
+
+
+def refusal_of(limit: str, received: bytes, *, http1: bool) -> bytes:
+    """What a client without TLS is told that is one too many and has said `received`; nothing if it would not
+    understand.
+    """
+    if http1 and received and speaks_http1(received):
+        return error_answer(503, f"too many connections ({limit})", current_date(), with_body=True)
+    understands = (Opening.HTTP_2,) if http1 else (Opening.HTTP_2, Opening.UNDECIDED)
+    return refusal(limit) if recognise(received) in understands else b""
 
 
 def begin_secure(

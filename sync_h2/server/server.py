@@ -26,14 +26,13 @@ from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
 from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
-from ..protocol.first_octets import Opening, recognise, refusal
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
-from .beginning import Beginning, begin_plain, begin_secure
+from .beginning import Beginning, begin_plain, begin_secure, refusal_of
 from .requests import REQUEST_EVENTS, request_handler
 
 logger = logging.getLogger("sync_h2.server")
@@ -313,14 +312,15 @@ class ThreadingServer(Observable):
             self._report(error)
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
-        """Say what a client of HTTP/2 understands, as far as that can be done without waiting."""
+        """Say what the client understands, as far as that can be done without waiting."""
         with contextlib.suppress(OSError):  # it may have gone already
             sock.setblocking(False)
             received = b""
             with contextlib.suppress(BlockingIOError):
                 received = sock.recv(65_536)  # what is unread when it is closed makes a reset of the end
-            if recognise(received) in (Opening.HTTP_2, Opening.UNDECIDED):
-                sock.send(refusal(limit))
+            farewell = refusal_of(limit, received, http1=self._http1 is not None)
+            if farewell:
+                sock.send(farewell)
                 sock.shutdown(socket.SHUT_WR)
 
     def _full_limit_locked(self, address: Any) -> str | None:
