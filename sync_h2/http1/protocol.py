@@ -127,6 +127,7 @@ class HTTP1Protocol:
         self.closes = False  # no further request is served
         self.aborted = False  # a response was cut short
         self.input_ended = False
+        self._truncated = False
         self._scheme = scheme.encode("ascii")
         self._authority = authority.encode("latin-1", "replace")
         self._emit = emit
@@ -204,6 +205,8 @@ class HTTP1Protocol:
     def _next_of_body(self, exchange: _Exchange) -> DataReceived | TrailersReceived | None:
         body = exchange.body
         data = body.take(self._input, exchange.window)
+        if isinstance(body, TunnelBody) and self.input_ended and not self._truncated:
+            body.ended = not self._input
         ended = body.ended and not (data and body.trailers)
         if not data and not ended:
             return None
@@ -242,15 +245,20 @@ class HTTP1Protocol:
         if exchange.request_ended and exchange.response_ended and not self.closes:
             self._exchange = None
 
-    def end_of_input(self) -> DataReceived | None:
-        """The client sends nothing more; what that means of a tunnel."""
+    def end_of_input(self, *, truncated: bool) -> None:
+        """The client sends nothing more; `truncated`: or somebody has cut it off. What waits is still handed on."""
         self.input_ended = True
+        self._truncated = truncated
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the input has ended in the middle of a request; to be asked when `next_event` has nothing more."""
         exchange = self._exchange
-        if exchange is not None and exchange.is_tunnel and not exchange.request_ended:
-            exchange.body.ended = True  # type: ignore[misc]  # a TunnelBody
-            self._request_ended(exchange)
-            return DataReceived(exchange.stream_id, b"", 0, True)
-        return None
+        if not self.input_ended or exchange is None or exchange.request_ended:
+            return False
+        if isinstance(exchange.body, TunnelBody):
+            return self._truncated
+        return not self._input or exchange.window > 0  # otherwise the end may be among what waits
 
     @property
     def wants_input(self) -> bool:

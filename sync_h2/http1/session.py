@@ -61,8 +61,7 @@ class HTTP1Session(ServerSession):
         origins: Sequence[str] = (),
         trace: TraceFunction | None = None,
     ) -> None:
-        # What is left out bounds frames; requests come one at a time.
-        limits = dataclasses.replace(limits, max_concurrent_streams=1, settings_timeout=None, keepalive_interval=None)
+        limits = dataclasses.replace(limits, settings_timeout=None, keepalive_interval=None)  # there is neither
         super().__init__(transport, host, settings=settings, limits=limits, listeners=listeners, trace=trace)
 
     def _new_outbox(self) -> Outbox:
@@ -73,7 +72,8 @@ class HTTP1Session(ServerSession):
         self._pause = WaitQueue(self._monitor)
         window = settings.initial_window_size
         if window is None:
-            window = first_stream_window(self._limits.max_session_memory, 1, server=True)
+            limits = self._limits
+            window = first_stream_window(limits.max_session_memory, limits.max_concurrent_streams, server=True)
         return HTTP1Protocol(
             limits=self._limits,
             scheme="https" if self._transport.encrypted else "http",
@@ -231,26 +231,23 @@ class HTTP1Receiver(Receiver):
                 if event is None:
                     break
                 handlers[type(event)](event)
-            if not session._destroyed and not session._streams:
-                if protocol.input_ended:
-                    protocol.close()  # the last whole request has been answered
-                if protocol.closes:
-                    session._refuse_new_locked()
         except ProtocolError as error:
             session._fail_locked(error, getattr(error, "limit", None))
-
-    def _end_of_input_locked(self) -> None:
-        session, protocol = self._session, self._protocol
         if session._destroyed:
             return
-        if protocol.tunnels and not self._transport.truncated:
-            event = protocol.end_of_input()
-            if event is not None:
-                self._data_locked(event)
-        elif protocol.awaits_answer:
-            protocol.end_of_input()
-        else:
-            super()._end_of_input_locked()
+        if session._streams:
+            if protocol.cut_short:
+                super()._end_of_input_locked()
+            return
+        if protocol.input_ended:
+            protocol.close()  # the last whole request has been answered
+        if protocol.closes:
+            session._refuse_new_locked()
+
+    def _end_of_input_locked(self) -> None:
+        if not self._session._destroyed:
+            self._protocol.end_of_input(truncated=self._transport.truncated)
+            self._handle_input_locked()
 
 
 def _own_address(transport: Transport) -> str:

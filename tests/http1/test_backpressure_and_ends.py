@@ -130,6 +130,18 @@ def test_a_paused_session_that_its_server_closes() -> None:
         assert server.sessions == []
 
 
+def test_a_large_body_and_the_clients_end_before_anybody_reads() -> None:
+    handler = Held(echo_length)
+    request = post("/", bytes(100_000)) + GET
+    with http1_session(handler, request[:20]) as (session, client):
+        client.send(request[20:])
+        client.end()
+        eventually(lambda: session._protocol.input_ended)  # type: ignore[attr-defined]
+        handler.released.set()
+        assert [client.response().body, client.response().body] == [b"100000", b"0"]
+        assert client.rest() == b""
+
+
 # -- what goes out at the end
 
 

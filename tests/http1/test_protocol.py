@@ -513,9 +513,43 @@ def test_a_tunnel() -> None:
     assert body_of(endpoint.receive(GET)) == GET
     endpoint.protocol.send_data(1, b"answer", False)
     assert endpoint.take() == b"answer"
-    assert endpoint.protocol.end_of_input() == DataReceived(1, b"", 0, True)
+    endpoint.protocol.end_of_input(truncated=False)
+    assert not endpoint.protocol.cut_short
+    assert endpoint.events() == [DataReceived(1, b"", 0, True)]
     endpoint.protocol.send_data(1, b"", True)
     assert endpoint.take() == b""
+
+
+def test_a_tunnel_that_is_cut_off_has_no_end() -> None:
+    endpoint = Endpoint()
+    endpoint.receive(CONNECT)
+    endpoint.respond()
+    endpoint.protocol.end_of_input(truncated=True)
+    assert endpoint.events() == []
+    assert endpoint.protocol.cut_short
+
+
+@pytest.mark.parametrize("octets", [POST % 30 + b"x" * 30, CHUNKED + b"1e\r\n" + b"x" * 30 + b"\r\n0\r\n\r\n"])
+def test_the_end_of_the_input_may_come_before_what_it_ended_with_is_handed_on(octets: bytes) -> None:
+    endpoint = Endpoint(window=10)
+    endpoint.receive(octets)
+    endpoint.protocol.end_of_input(truncated=False)
+    assert endpoint.events() == []
+    assert not endpoint.protocol.cut_short
+    endpoint.protocol.open_window(1, 100)
+    assert endpoint.events()[-1].end_stream
+    assert not endpoint.protocol.cut_short
+
+
+@pytest.mark.parametrize("octets", [POST % 30 + b"x" * 29, CHUNKED + b"1e\r\n" + b"x" * 30 + b"\r\n0\r\n\r"])
+def test_an_input_that_ends_in_the_middle_of_a_body(octets: bytes) -> None:
+    endpoint = Endpoint(window=10)
+    endpoint.receive(octets)
+    endpoint.protocol.end_of_input(truncated=False)
+    assert not endpoint.protocol.cut_short  # as far as can be known
+    endpoint.protocol.open_window(1, 100)
+    assert not endpoint.events()[-1].end_stream
+    assert endpoint.protocol.cut_short
 
 
 def test_a_refused_tunnel_ends_the_connection() -> None:
