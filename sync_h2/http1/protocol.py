@@ -278,11 +278,6 @@ class HTTP1Protocol:
         return exchange.body.in_trailers
 
     @property
-    def awaits_answer(self) -> bool:
-        """Whether the request under way has been read to its end, and only its answer is missing."""
-        return self._exchange is not None and self._exchange.request_ended
-
-    @property
     def idle(self) -> bool:
         """Whether no request is under way."""
         return self._exchange is None

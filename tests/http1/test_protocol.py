@@ -114,7 +114,7 @@ def test_bodies_in_chunks(step: int, body: bytes) -> None:
     assert not request.end_stream
     assert body_of(pieces) == b"Wikipedia"
     assert pieces[-1].end_stream
-    assert endpoint.protocol.awaits_answer
+    assert endpoint.protocol.stream_state(1) == "half_closed_remote"
 
 
 @pytest.mark.parametrize("step", [1, 3, 1000])

@@ -186,7 +186,16 @@ class LoadSummary:
 
 def h2load(url: str, *, requests: int, connections: int, streams: int) -> LoadSummary:
     """Runs h2load, `streams` requests at once on each of `connections`."""
-    output = _run([program("h2load"), f"-n{requests}", f"-c{connections}", f"-m{streams}", url]).decode()
+    return _h2load(f"-n{requests}", f"-c{connections}", f"-m{streams}", url)
+
+
+def h2load_http1(url: str, *, requests: int, connections: int) -> LoadSummary:
+    """The same in HTTP/1.1, one request at a time on each connection."""
+    return _h2load("--h1", f"-n{requests}", f"-c{connections}", url)
+
+
+def _h2load(*options: str) -> LoadSummary:
+    output = _run([program("h2load"), *options]).decode()
     counts = re.search(
         r"requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
         output,
