@@ -27,8 +27,8 @@ def handler(stream: Any, headers: Any) -> None:
         stream.end(PIECE[: int(argument[0]) % len(PIECE)])
     elif name == "read":  # takes what comes, and says how much it was
         stream.end(str(sum(len(chunk) for chunk in stream)).encode())
-    elif name == "wait":  # never reads, never answers
-        stream.wait_closed(timeout=60)
+    elif name == "wait":  # never reads, never answers, for so many seconds
+        stream.wait_closed(timeout=float(argument[0]) if argument else 60)
     elif name == "busy":  # as long as a handler may take that asks something else
         threading.Event().wait(0.02)
         stream.end(b"done")
