@@ -28,6 +28,10 @@ def test_runtime_dependencies_are_h2_and_certifi():
     assert configuration["options"]["install_requires"].split() == ["h2>=4.4.1,<5", "certifi"]
 
 
+# Modules that an option asks for, which says what to install where that is missing: extra -> its modules and package.
+OF_EXTRAS = {"http1": ({"bodies", "protocol", "request_heads", "session", "state"}, "h11")}
+
+
 def test_importing_everything_needs_nothing_else():
     # A process of its own, so that what the tests import does not count.
     script = """
@@ -35,12 +39,24 @@ import sys
 before = set(sys.modules)
 import pkgutil, sync_h2
 for module in pkgutil.walk_packages(sync_h2.__path__, "sync_h2."):
-    __import__(module.name)
+    if module.name not in sys.argv:
+        __import__(module.name)
 print(*{name.partition(".")[0] for name in sys.modules if name not in before} - sys.stdlib_module_names)
 """
-    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    left_out = [f"sync_h2.{extra}.{name}" for extra, (names, _) in OF_EXTRAS.items() for name in names]
+    finished = subprocess.run([sys.executable, "-c", script, *left_out], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi"}
+
+
+def test_what_needs_more_is_an_extra():
+    configuration = configparser.ConfigParser()
+    configuration.read(REPOSITORY / "setup.cfg")
+    extras = configuration["options.extras_require"]
+    for extra, (names, package) in OF_EXTRAS.items():
+        assert extras[extra].startswith(f"\n{package}")
+        assert package in extras["test"]
+        assert {f"{extra}/{name}.py" for name in names} <= files_of(INSTALLED)
 
 
 def test_no_private_key_is_in_the_repository():

@@ -9,29 +9,25 @@ nothing here, or raises. Everything but `Input.writable` runs under the session'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
 
 from ..connection.server_stream import current_date
 from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ..errors import InvalidState
 from ..protocol.events import DataReceived, RequestReceived, TrailersReceived
 from ..protocol.field_list import FieldList
-from ..protocol.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
 from ..protocol.headers import EncodableFields, Headers, ResponseFields
 from ..protocol.limits import Limits
-from ..protocol.padding import Padding
 from ..protocol.sending import HeaderBlockTooLong
 from ..protocol.sensitive import shown_fields
-from ..protocol.settings import Settings
 from ..protocol.state import Emit
+from .absent import WithoutFrames
 from .bodies import ChunkedBody, LengthBody, RequestBody, TunnelBody
 from .request_heads import UnreadableRequest, check_lines, parse_request
 from .response_heads import error_answer, has_no_body, response_head
+from .state import MOST_DISCARDED, Exchange, Framing, Input
 
 MOST_HELD = 64 * 1024
 """Octets that may wait in the input for a window or for the end of the request before; then no more is read."""
-MOST_DISCARDED = 256 * 1024
-"""Octets of a body that nobody wants which are read and thrown away, so that the connection can be kept."""
 
 _LARGEST_PIECE = 64 * 1024
 _LONGEST_REQUEST_LINE = 16 * 1024
@@ -41,70 +37,12 @@ _STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INT
 Event = RequestReceived | DataReceived | TrailersReceived
 
 
-class _Framing(Enum):
-    """How the end of a response's body is told."""
-
-    NONE = auto()  # it has no body
-    LENGTH = auto()
-    CHUNKED = auto()
-    END_OF_CONNECTION = auto()
-
-
-class Input:
-    """What has arrived and was not taken, and the room for the next read."""
-
-    def __init__(self) -> None:
-        self.octets = bytearray()
-        self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
-
-    def writable(self) -> memoryview:
-        return self._buffer
-
-    def received(self, count: int) -> None:
-        """`count` octets were read into what `writable()` gave."""
-        size = len(self._buffer)
-        self.octets += self._buffer[:count]
-        if count == size and size < LARGEST_BUFFER_SIZE:
-            self._buffer = memoryview(bytearray(size * 4))
-        elif count < IDLE_BUFFER_SIZE // 4 and size > IDLE_BUFFER_SIZE:
-            self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
-
-
-class _Exchange:
-    """A request and its response."""
-
-    def __init__(self, stream_id: int, method: str, version: str, body: RequestBody, window: int) -> None:
-        self.stream_id = stream_id
-        self.method = method
-        self.version = version
-        self.body = body
-        self.window = window  # octets of the body that may be handed on before the handler has read some
-        self.keep_alive = True
-        self.awaits_continue = False
-        self.request_ended = body.ended  # and the session was told so
-        self.discards = MOST_DISCARDED
-        self.discarding = False
-        self.trailers_follow = False
-        self.framing: _Framing | None = None  # None: the response's head has not been sent
-        self.response_ended = False
-
-    @property
-    def is_tunnel(self) -> bool:
-        return isinstance(self.body, TunnelBody) and self.framing is _Framing.END_OF_CONNECTION
-
-
-class HTTP1Protocol:
+class HTTP1Protocol(WithoutFrames):
     """Both directions of one connection. `note` takes lines of a trace, if there is one; `on_window` is called when
     octets that wait in the input may be handed on.
     """
 
-    padding: Padding | None = None
     max_outbound_frame_size = _LARGEST_PIECE
-    peer_max_concurrent_streams = 0
-    deflate_dynamic_table_size = inflate_dynamic_table_size = 0
-    has_stream_ids = False
-    next_outbound_stream_id = 0
-    pending_settings = 0
 
     def __init__(
         self,
@@ -117,13 +55,12 @@ class HTTP1Protocol:
         on_window: Callable[[], None],
         note: Callable[[str], None] | None = None,
     ) -> None:
+        super().__init__()
         self.limits = limits
         self.frames = Input()
         self.version = "1.1"  # of the latest request
         self.settings_received = False  # a request has come
         self.last_received_stream_id = 0
-        self.local_settings = Settings.defaults()
-        self.remote_settings = Settings.defaults().merged(Settings({"enable_push": False}))
         self.closes = False  # no further request is served
         self.aborted = False  # a response was cut short
         self.input_ended = False
@@ -137,7 +74,7 @@ class HTTP1Protocol:
         self._input = self.frames.octets
         self._checked = 0  # octets at the input's front that are fine as the beginning of a head
         self._skipped_empty_line = False
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
 
     # -- receiving
 
@@ -189,7 +126,7 @@ class HTTP1Protocol:
         else:
             body = LengthBody(head.content_length)
         stream_id = self.last_received_stream_id + 2 if self.last_received_stream_id else 1
-        exchange = _Exchange(stream_id, head.method, head.version, body, self._stream_window)
+        exchange = Exchange(stream_id, head.method, head.version, body, self._stream_window)
         exchange.keep_alive = head.keep_alive and stream_id < MAX_STREAM_ID
         exchange.awaits_continue = head.expects_continue and not body.ended
         self._exchange = exchange
@@ -202,7 +139,7 @@ class HTTP1Protocol:
         memory = head.fields.size + _FIELD_MEMORY * len(head.fields.fields)
         return RequestReceived(stream_id, headers, body.ended, memory, head.method, head.priority)
 
-    def _next_of_body(self, exchange: _Exchange) -> DataReceived | TrailersReceived | None:
+    def _next_of_body(self, exchange: Exchange) -> DataReceived | TrailersReceived | None:
         body = exchange.body
         data = body.take(self._input, exchange.window)
         if isinstance(body, TunnelBody) and self.input_ended and not self._truncated:
@@ -224,7 +161,7 @@ class HTTP1Protocol:
                 return TrailersReceived(exchange.stream_id, Headers.from_wire(trailers), memory)
         return DataReceived(exchange.stream_id, data, len(data), ended)
 
-    def _discard(self, exchange: _Exchange) -> bool:
+    def _discard(self, exchange: Exchange) -> bool:
         """Throw away what nobody wants of a request; True when all of it was, and the next may follow."""
         data = exchange.body.take(self._input, exchange.discards + 1)
         exchange.discards -= len(data)
@@ -236,11 +173,11 @@ class HTTP1Protocol:
             self._request_ended(exchange)
         return self._exchange is None
 
-    def _request_ended(self, exchange: _Exchange) -> None:
+    def _request_ended(self, exchange: Exchange) -> None:
         exchange.request_ended = True
         self._forget_finished(exchange)
 
-    def _forget_finished(self, exchange: _Exchange) -> None:
+    def _forget_finished(self, exchange: Exchange) -> None:
         # One that the connection ends with stays: how it ends depends on it.
         if exchange.request_ended and exchange.response_ended and not self.closes:
             self._exchange = None
@@ -307,37 +244,37 @@ class HTTP1Protocol:
         fields: list[tuple[bytes, bytes]] = list(headers[1:])  # without :status
         status = headers.status
         if exchange.method == "CONNECT" and status.startswith("2"):
-            framing = _Framing.END_OF_CONNECTION
+            framing = Framing.END_OF_CONNECTION
         elif has_no_body(exchange.method, status):
-            framing = _Framing.NONE
+            framing = Framing.NONE
         elif end_stream:
-            framing = _Framing.NONE
+            framing = Framing.NONE
             if headers.content_length is None:
                 fields.append((b"content-length", b"0"))
         elif exchange.version == "1.1" and (headers.content_length is None or exchange.trailers_follow):
-            framing = _Framing.CHUNKED
+            framing = Framing.CHUNKED
             fields = [field for field in fields if field[0] != b"content-length"]  # RFC 9112 section 6.2
             fields.append((b"transfer-encoding", b"chunked"))
         elif headers.content_length is not None:
-            framing = _Framing.LENGTH
+            framing = Framing.LENGTH
         else:
-            framing = _Framing.END_OF_CONNECTION
+            framing = Framing.END_OF_CONNECTION
         if not self._can_be_kept(exchange, framing):
             self.closes = True
-        if framing is not _Framing.END_OF_CONNECTION or exchange.method != "CONNECT":
+        if framing is not Framing.END_OF_CONNECTION or exchange.method != "CONNECT":
             if self.closes:
                 fields.append((b"connection", b"close"))
             elif exchange.version == "1.0":
                 fields.append((b"connection", b"keep-alive"))
         exchange.framing = framing
         self._send_head(exchange, status, fields)
-        if framing is _Framing.NONE:
+        if framing is Framing.NONE:
             self._response_ended(exchange)
         elif exchange.is_tunnel and self._input:
             self._on_window()
 
-    def _can_be_kept(self, exchange: _Exchange, framing: _Framing) -> bool:
-        if framing is _Framing.END_OF_CONNECTION or not exchange.keep_alive or self.closes:
+    def _can_be_kept(self, exchange: Exchange, framing: Framing) -> bool:
+        if framing is Framing.END_OF_CONNECTION or not exchange.keep_alive or self.closes:
             return False
         if exchange.request_ended:
             return not (self.input_ended and not self._input)
@@ -345,11 +282,11 @@ class HTTP1Protocol:
         # section 10.1.1); and the octets that were sent early after CONNECT are no request.
         return not exchange.awaits_continue and exchange.method != "CONNECT" and self._left(exchange) <= MOST_DISCARDED
 
-    def _left(self, exchange: _Exchange) -> int:
+    def _left(self, exchange: Exchange) -> int:
         """Octets of the request's body that are known to be still on their way."""
         return (exchange.body.left or 0) - len(self._input)
 
-    def _send_head(self, exchange: _Exchange, status: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def _send_head(self, exchange: Exchange, status: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
         if self._note is not None:
             fields = list(fields)
             self._note_fields(f"sent response stream={exchange.stream_id} status={status}", fields)
@@ -357,7 +294,7 @@ class HTTP1Protocol:
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
         exchange = self._sendable(stream_id, "a piece of body")
-        if exchange.framing is _Framing.CHUNKED:
+        if exchange.framing is Framing.CHUNKED:
             end = b"\r\n0\r\n\r\n" if end_stream else b"\r\n"
             if data:
                 self._emit(False, (b"%x\r\n" % len(data), data, end))
@@ -374,7 +311,7 @@ class HTTP1Protocol:
         """Send trailers, which end the response; where it is not chunked there is no place for them."""
         exchange = self._sendable(stream_id, "trailers")
         self.check_block_length(headers)
-        if exchange.framing is _Framing.CHUNKED:
+        if exchange.framing is Framing.CHUNKED:
             lines = [b"%b: %b\r\n" % (name, value) for name, value in headers]
             self._emit(False, (b"".join((b"0\r\n", *lines, b"\r\n")),))
             if self._note is not None:
@@ -390,17 +327,17 @@ class HTTP1Protocol:
                 f"the header fields have {length} octets; max_send_header_block_length allows {limit}"
             )
 
-    def _response_ended(self, exchange: _Exchange) -> None:
+    def _response_ended(self, exchange: Exchange) -> None:
         exchange.response_ended = True
         self._forget_finished(exchange)
 
-    def _unanswered(self, stream_id: int, what: str) -> _Exchange:
+    def _unanswered(self, stream_id: int, what: str) -> Exchange:
         exchange = self._exchange
         if exchange is None or exchange.stream_id != stream_id or exchange.framing is not None or self.aborted:
             raise InvalidState(f"{what} cannot be sent now", stream_id=stream_id)
         return exchange
 
-    def _sendable(self, stream_id: int, what: str) -> _Exchange:
+    def _sendable(self, stream_id: int, what: str) -> Exchange:
         exchange = self._exchange
         if (
             exchange is None
@@ -452,7 +389,7 @@ class HTTP1Protocol:
         with_body = exchange is None or exchange.method != "HEAD"
         self._emit(False, (error_answer(status, reason, current_date(), with_body=with_body),))
         if exchange is not None:
-            exchange.framing = _Framing.NONE
+            exchange.framing = Framing.NONE
             exchange.response_ended = True
         return True
 
@@ -467,7 +404,7 @@ class HTTP1Protocol:
         exchange = self._exchange
         return (
             exchange is not None
-            and exchange.framing is _Framing.END_OF_CONNECTION
+            and exchange.framing is Framing.END_OF_CONNECTION
             and (not exchange.response_ended or dropped)
         )
 
@@ -522,32 +459,6 @@ class HTTP1Protocol:
             and not exchange.discarding
             and not (exchange.request_ended and exchange.response_ended)
         )
-
-    # -- what HTTP/1 has not
-
-    def start(self) -> None:
-        """There is nothing to begin with."""
-
-    def goaway(self, code: int, last_stream_id: int, data: bytes = b"") -> None:
-        """The end of the connection says it."""
-
-    def refuse_streams_above(self, last_stream_id: int) -> None:
-        """The next request is not looked at in any case."""
-
-    def origin(self, origins: Iterable[str]) -> None:
-        """ORIGIN and ALTSVC are advice, which a client does without."""
-
-    def altsvc(self, origin: str, value: str, stream_id: int) -> None:
-        """See `origin`; the Alt-Svc field says the same."""
-
-    def update_settings(self, values: Settings) -> None:
-        raise InvalidState("HTTP/1 has no SETTINGS")
-
-    def ping(self, payload: bytes) -> None:
-        raise InvalidState("HTTP/1 has no PING")
-
-    def push(self, stream_id: int, headers: EncodableFields) -> int:
-        raise InvalidState("HTTP/1 has no server push", stream_id=stream_id)
 
 
 def _request_line_is_too_long(octets: bytes | bytearray) -> bool:

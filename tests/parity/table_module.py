@@ -102,6 +102,26 @@ MODULE: list[Entry] = [
         "create_server: what can't be",
         "server/test_server.py::test_bad_options_are_named_and_leave_nothing_behind",
     ),
+    (
+        "createServer",
+        "create_server(allow_http1): HTTP/1.1 on the same port, told apart by the first octets",
+        "http1/test_server.py::test_both_versions_on_one_port",
+        "http1/test_server.py::test_it_is_off_unless_asked_for",
+        "interop/test_http1.py::test_the_same_for_every_version",
+    ),
+    (
+        "createSecureServer({allowHTTP1})",
+        "create_secure_server(allow_http1): HTTP/1.1 on the same port, by ALPN",
+        "http1/test_server.py::test_alpn_chooses_http_1",
+        "http1/test_server.py::test_alpn_prefers_http_2",
+        "interop/test_http1.py::test_the_same_for_every_version",
+    ),
+    (
+        "",
+        "serve_socket(allow_http1)",
+        "http1/test_server.py::test_a_socket_of_ones_own",
+        "http1/test_server.py::test_serve_socket_over_tls",
+    ),
     ("createSecureServer", "create_secure_server", "server/test_secure_server.py::test_a_request_over_tls"),
     (
         "createSecureServer({cert, key})",
