@@ -75,7 +75,7 @@ class ChunkedBody:
     says what they mean.
     """
 
-    __slots__ = ("_awaits", "_chunk_left", "_framing", "_limits", "_parser", "ended", "trailers")
+    __slots__ = ("_awaits", "_chunk_left", "_failure", "_framing", "_limits", "_parser", "ended", "trailers")
 
     left = None
 
@@ -85,6 +85,7 @@ class ChunkedBody:
         self._awaits = _Awaits.SIZE
         self._chunk_left = 0
         self._framing = 0  # octets of it, less what is usual for chunks of such sizes
+        self._failure: UnreadableRequest | None = None
         self.ended = False
         self.trailers: Fields = ()
 
@@ -96,13 +97,21 @@ class ChunkedBody:
         """The next piece, of up to `most` octets, perhaps of several chunks; empty if there is none yet, or none any
         more. Raises UnreadableRequest.
         """
+        if self._failure is not None:
+            raise self._failure
         pieces: list[bytes] = []
         while most > 0 and not self.ended:
             if self._awaits is not _Awaits.DATA:
-                line = self._cut_line(octets)
-                if line is None:
+                try:
+                    line = self._cut_line(octets)
+                    if line is None:
+                        break
+                    self._line(line)
+                except UnreadableRequest as error:
+                    if not pieces:
+                        raise
+                    self._failure = error  # what came before it is good
                     break
-                self._line(line)
                 continue
             data = bytes(octets[: min(self._chunk_left, most)])
             if not data:

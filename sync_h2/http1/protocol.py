@@ -22,7 +22,7 @@ from ..protocol.sensitive import shown_fields
 from ..protocol.state import Emit
 from .absent import WithoutFrames
 from .bodies import ChunkedBody, LengthBody, RequestBody, TunnelBody
-from .request_heads import UnreadableRequest, check_lines, parse_request
+from .request_heads import RequestHead, UnreadableRequest, check_lines, parse_request
 from .response_heads import error_answer, has_no_body, response_head
 from .state import MOST_DISCARDED, Exchange, Framing, Input
 
@@ -30,6 +30,8 @@ MOST_HELD = 64 * 1024
 """Octets that may wait in the input for a window or for the end of the request before; then no more is read."""
 
 _LARGEST_PIECE = 64 * 1024
+_LONGEST_REMEMBERED = 2048  # octets of a head
+_MOST_REMEMBERED = 32  # heads
 _LONGEST_REQUEST_LINE = 16 * 1024
 _FIELD_MEMORY = 200  # octets: what a field takes beside its text, about
 _STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500}
@@ -75,6 +77,8 @@ class HTTP1Protocol(WithoutFrames):
         self._checked = 0  # octets at the input's front that are fine as the beginning of a head
         self._skipped_empty_line = False
         self._exchange: Exchange | None = None
+        # Many clients ask for few things: parsing and checking is a third of what a small request costs.
+        self._parsed_heads: dict[bytes, RequestHead] = {}
 
     # -- receiving
 
@@ -117,7 +121,7 @@ class HTTP1Protocol(WithoutFrames):
         self._skipped_empty_line = False
         if end > limit or _request_line_is_too_long(head_octets):
             raise UnreadableRequest(*_too_long(head_octets))
-        head = parse_request(head_octets, self.limits, scheme=self._scheme, authority=self._authority)
+        head = self._parsed(head_octets)
         body: RequestBody
         if head.is_connect:
             body = TunnelBody()
@@ -138,6 +142,16 @@ class HTTP1Protocol(WithoutFrames):
         headers = Headers.from_wire(head.fields)
         memory = head.fields.size + _FIELD_MEMORY * len(head.fields.fields)
         return RequestReceived(stream_id, headers, body.ended, memory, head.method, head.priority)
+
+    def _parsed(self, octets: bytes) -> RequestHead:
+        head = self._parsed_heads.get(octets)
+        if head is None:
+            head = parse_request(octets, self.limits, scheme=self._scheme, authority=self._authority)
+            if head.chunked is None and len(octets) <= _LONGEST_REMEMBERED:
+                if len(self._parsed_heads) >= _MOST_REMEMBERED:
+                    self._parsed_heads.clear()
+                self._parsed_heads[octets] = head
+        return head
 
     def _next_of_body(self, exchange: Exchange) -> DataReceived | TrailersReceived | None:
         body = exchange.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from support.blocking import blocked
+from support.lock_rules import keep_lock_rules, lock_rules
 from support.threads import background
 
-__all__ = ["background", "blocked"]
+__all__ = ["background", "blocked", "keep_lock_rules", "lock_rules"]

@@ -51,15 +51,18 @@ class Endpoint:
         """All events of these octets, which come in pieces of `step`."""
         found = []
         for start in range(0, len(octets), step):
-            rest = octets[start : start + step]
-            while rest:
-                view = self.protocol.frames.writable()
-                count = min(len(view), len(rest))
-                view[:count] = rest[:count]
-                self.protocol.frames.received(count)
-                rest = rest[count:]
-                found += self.events()
+            self.feed(octets[start : start + step])
+            found += self.events()
         return found
+
+    def feed(self, octets: bytes) -> None:
+        """These octets arrive, and nobody looks yet."""
+        while octets:
+            view = self.protocol.frames.writable()
+            count = min(len(view), len(octets))
+            view[:count] = octets[:count]
+            self.protocol.frames.received(count)
+            octets = octets[count:]
 
     def take(self) -> bytes:
         sent, self.sent = self.sent, b""
@@ -236,6 +239,21 @@ def test_pipelined_requests_wait_for_the_answer_before() -> None:
     assert endpoint.protocol.stream_state(3) == "closed"
     assert endpoint.protocol.stream_state(5) == "half_closed_remote"
     assert endpoint.protocol.stream_state(7) == "idle"
+
+
+def test_the_same_head_again_and_many_others() -> None:
+    endpoint = Endpoint()
+    for number in range(200):
+        octets = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % (number // 2)
+        (request,) = endpoint.receive(octets)
+        assert request.headers[":path"] == f"/{number // 2}"
+        assert "x-added" not in request.headers
+        request.headers["x-added"] = "by a handler"
+        endpoint.respond(request.stream_id, end_stream=True)
+    assert len(endpoint.protocol._parsed_heads) <= 32
+    for _ in range(3):
+        stream_id = endpoint.receive(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n")[0].stream_id
+        endpoint.respond(stream_id, end_stream=True)
 
 
 def test_pipelined_octets_are_bounded() -> None:
