@@ -470,6 +470,7 @@ class SessionCore(Observable):
 
         `reason` is what later calls are told when it is no error of the session's.
         """
+        self._ending_locked(abrupt)
         if self._destroyed:
             if abrupt:
                 self._watchdog.flushes = False
@@ -495,6 +496,9 @@ class SessionCore(Observable):
         self._watchdog.flushes = not abrupt
         self._watchdog.linger_locked()
         self._sender.finish_locked()
+
+    def _ending_locked(self, abrupt: bool) -> None:
+        """It ends; or it has ended gracefully, and is not to wait for what is still on its way out."""
 
     def _write_failed_locked(self, error: ConnectionLost) -> None:
         # What the peer said before it went may still be unread (its GOAWAY, the rest of a response): the reader

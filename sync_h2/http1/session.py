@@ -19,13 +19,11 @@ from typing import Any, NoReturn
 
 from ..connection.flow_control import first_stream_window
 from ..connection.limit_log import log_limit
-from ..connection.listeners import Listener
 from ..connection.outbox import Outbox
 from ..connection.receiver import Receiver
 from ..connection.round_trips import Pong
 from ..connection.server_session import Host, ServerSession
 from ..connection.stream_state import StreamState
-from ..connection.trace import TraceFunction
 from ..connection.waiting import WaitQueue
 from ..constants import ErrorCode
 from ..deadline import Deadline
@@ -51,18 +49,10 @@ class HTTP1Session(ServerSession):
     _protocol: HTTP1Protocol
 
     def __init__(
-        self,
-        transport: Transport,
-        host: Host,
-        *,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        origins: Sequence[str] = (),
-        trace: TraceFunction | None = None,
+        self, transport: Transport, host: Host, *, limits: Limits, origins: Sequence[str] = (), **options: Any
     ) -> None:
         limits = dataclasses.replace(limits, settings_timeout=None, keepalive_interval=None)  # there is neither
-        super().__init__(transport, host, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        super().__init__(transport, host, limits=limits, **options)
 
     def _new_outbox(self) -> Outbox:
         return Outbox()
@@ -164,19 +154,9 @@ class HTTP1Session(ServerSession):
         log: Callable[[HTTP2Error], None] = self._log_end if limit is None else partial(log_limit, self, limit)
         self._end_locked(error, None, abrupt=not answered, log=log)
 
-    def _end_locked(
-        self,
-        error: HTTP2Error | None,
-        goaway_code: int | None,
-        *,
-        reason: HTTP2Error | None = None,
-        opaque_data: bytes = b"",
-        abrupt: bool = True,
-        log: Callable[[HTTP2Error], None] | None = None,
-    ) -> None:
+    def _ending_locked(self, abrupt: bool) -> None:
         if self._protocol.cuts_what_the_end_delimits(dropped=abrupt and self._unsent_locked()):
             self._sender.abort_locked()
-        super()._end_locked(error, goaway_code, reason=reason, opaque_data=opaque_data, abrupt=abrupt, log=log)
         self._pause.wake_all_locked()
 
     def _unsent_locked(self) -> bool:

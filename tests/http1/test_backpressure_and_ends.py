@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import GET, RawHTTP1Client, chunked, dial, get, http1_session, post
+from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
 from support.threads import Background, eventually
 from sync_h2 import HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection import watchdog
@@ -330,17 +330,9 @@ def test_a_response_under_way_when_closing_begins_still_ends_the_connection() ->
 
 
 def test_destroying_wakes_everybody(blocked: set[int]) -> None:
-    errors: list[HTTP2Error] = []
-
-    def read(stream: Any, headers: Any) -> None:
-        try:
-            stream.read()
-        except HTTP2Error as error:
-            errors.append(error)
-
-    with http1_session(read, get("/", "Content-Length: 4", method="POST")) as (session, client):
+    handler = Reader()
+    with http1_session(handler, get("/", "Content-Length: 4", method="POST")) as (session, client):
         eventually(lambda: blocked)
         session.destroy()
         assert client.rest() == b""
-        eventually(lambda: errors)
-        assert isinstance(errors[0], SessionClosed)
+        assert isinstance(handler.error(), SessionClosed)

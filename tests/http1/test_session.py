@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import GET, RawHTTP1Client, chunked, dial, get, http1_session, post
+from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
 from support.threads import eventually
 from sync_h2 import (
     ConnectionLost,
@@ -370,42 +370,27 @@ def test_a_client_that_goes_in_the_middle_of_a_head(octets: bytes) -> None:
         get("/", "Transfer-Encoding: chunked", method="POST") + b"4\r\nhalf\r\n0\r\n",
     ],
 )
-def test_a_body_that_is_cut_short_never_looks_whole(octets: bytes) -> None:
-    errors: list[HTTP2Error] = []
-
-    def read(stream: Any, headers: Any) -> None:
-        try:
-            stream.read()
-        except HTTP2Error as error:
-            errors.append(error)
-            raise
-
-    with http1_session(read, octets) as (session, client):
+def test_a_body_that_is_cut_short_never_looks_whole(octets: bytes, blocked: set[int]) -> None:
+    handler = Reader()
+    with http1_session(handler, octets) as (session, client):
+        eventually(lambda: blocked)
         client.end()
         assert ends(client)
-        eventually(lambda: errors)
-        assert isinstance(errors[0], ConnectionLost)
+        assert isinstance(handler.error(), ConnectionLost)
         assert session.destroyed
 
 
 def test_a_body_that_goes_wrong_is_answered_with_400(blocked: set[int]) -> None:
-    errors: list[HTTP2Error] = []
-
-    def read(stream: Any, headers: Any) -> None:
-        try:
-            stream.read()
-        except HTTP2Error as error:
-            errors.append(error)
-
+    handler = Reader()
     opening = get("/", "Transfer-Encoding: chunked", method="POST") + b"4\r\nhalf\r\n"
-    with http1_session(read, opening) as (_, client):
+    with http1_session(handler, opening) as (_, client):
         eventually(lambda: blocked)
         client.send(b"x\r\n" + GET)
         assert client.response().status == 400
         assert ends(client)
-        eventually(lambda: errors)
-        assert isinstance(errors[0], ProtocolError)
-        assert errors[0].partial == b"half"
+        error = handler.error()
+        assert isinstance(error, ProtocolError)
+        assert error.partial == b"half"
 
 
 def test_a_client_that_vanishes_wakes_who_writes() -> None:

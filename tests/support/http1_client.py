@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sync_h2 import ServerSession, serve_socket
+from sync_h2 import HTTP2Error, ServerSession, serve_socket
 
 from .connections import tcp_pair
-from .threads import PATIENCE
+from .threads import PATIENCE, eventually
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -32,6 +32,24 @@ def chunked(path: str, *chunks: bytes, trailers: bytes = b"") -> bytes:
     """A request with its body in chunks."""
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return get(path, "Transfer-Encoding: chunked", method="POST") + body + b"0\r\n" + trailers + b"\r\n"
+
+
+class Reader:
+    """A handler that reads all of a body, and keeps what went wrong with that."""
+
+    def __init__(self) -> None:
+        self.errors: list[HTTP2Error] = []
+
+    def __call__(self, stream: Any, headers: Any) -> None:
+        try:
+            stream.read()
+        except HTTP2Error as error:
+            self.errors.append(error)
+
+    def error(self) -> HTTP2Error:
+        """What went wrong; waits for it."""
+        eventually(lambda: self.errors)
+        return self.errors[0]
 
 
 @dataclass(frozen=True)
