@@ -13,6 +13,7 @@ Where that differs:
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -36,6 +37,7 @@ from ..transport.transport import Transport
 from .protocol import HTTP1Protocol
 from .request_heads import UnreadableRequest
 
+_LONGEST_LINGER = 10.0  # seconds for which octets of a request that was answered early are read and discarded
 _TIMEOUTS = frozenset({"handshake_timeout", "header_timeout"})
 
 
@@ -51,6 +53,8 @@ class HTTP1Session(ServerSession):
     def __init__(
         self, transport: Transport, host: Host, *, limits: Limits, origins: Sequence[str] = (), **options: Any
     ) -> None:
+        self._still_sends = False  # since it ended, and the timer last looked; set by the reader without the lock
+        self._lingers_until = 0.0  # guarded by the lock
         limits = dataclasses.replace(limits, settings_timeout=None, keepalive_interval=None)  # there is neither
         super().__init__(transport, host, limits=limits, **options)
 
@@ -155,6 +159,7 @@ class HTTP1Session(ServerSession):
         self._end_locked(error, None, abrupt=not answered, log=log)
 
     def _ending_locked(self, abrupt: bool) -> None:
+        self._lingers_until = 0.0 if abrupt else time.monotonic() + _LONGEST_LINGER
         if self._protocol.cuts_what_the_end_delimits(dropped=abrupt and self._unsent_locked()):
             self._sender.abort_locked()
         self._pause.wake_all_locked()
@@ -163,6 +168,10 @@ class HTTP1Session(ServerSession):
         return not self._sender.finished and bool(self._outbox.size or self._transport.unsent_locked)
 
     def _hang_up_locked(self) -> None:
+        if self._still_sends:  # many read no answer before they have sent all, and a reset would take it from them
+            self._still_sends = False
+            if time.monotonic() < self._lingers_until:
+                return
         if self._protocol.cuts_what_the_end_delimits(dropped=self._unsent_locked()):
             self._sender.abort_locked()
         super()._hang_up_locked()
@@ -191,6 +200,8 @@ class HTTP1Receiver(Receiver):
 
     def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
         goes_on = super().received(view, lost)
+        if goes_on and self._session._destroyed:
+            self._session._still_sends = True
         # A look without the lock: what else changes these wakes the reader, or makes it pause once more.
         if not self._protocol.wants_input or self._protocol.input_ended:
             self._session._monitor.wait(self._may_go_on_locked, Deadline(None), "room for what arrives")

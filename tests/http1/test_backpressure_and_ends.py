@@ -219,6 +219,28 @@ def test_destroy_ends_the_wait_for_a_slow_client(short_linger: None, path: str, 
             assert received + len(client.rest()) < SIZE
 
 
+def test_an_early_answer_reaches_a_client_that_goes_on_sending(short_linger: None) -> None:
+    with http1_session(hello, get("/", "Content-Length: 10000000", method="POST")) as (session, client):
+        eventually(lambda: session.destroyed)
+        ticks: list[None] = []
+        hang_up = session._hang_up_locked
+        session._hang_up_locked = lambda: (ticks.append(None), hang_up())  # type: ignore[assignment]
+        while len(ticks) < 10:
+            client.send(bytes(1000))
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+        assert client.rest() == b""
+
+
+def test_destroying_ends_that_too(short_linger: None) -> None:
+    with http1_session(hello, get("/", "Content-Length: 10000000", method="POST")) as (session, client):
+        eventually(lambda: session.destroyed)
+        session.destroy()
+        with pytest.raises(OSError):
+            while True:
+                client.send(bytes(1000))
+
+
 # -- timeouts
 
 
