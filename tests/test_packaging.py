@@ -28,6 +28,17 @@ def test_runtime_dependencies_are_h2_and_certifi():
     assert configuration["options"]["install_requires"].split() == ["h2>=4.4.1,<5", "certifi"]
 
 
+def test_the_command_is_installed():
+    configuration = configparser.ConfigParser()
+    configuration.read(REPOSITORY / "setup.cfg")
+    name, _, place = configuration["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    module, _, function = place.partition(":")
+    script = f"import sys; from {module} import {function}; sys.exit({function}(['--help']))"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (name, finished.returncode, finished.stderr) == ("sync-h2", 0, "")
+    assert finished.stdout.startswith("usage: sync-h2 ")
+
+
 def test_importing_everything_needs_nothing_else():
     # A process of its own, so that what the tests import does not count.
     script = """
@@ -40,7 +51,8 @@ print(*{name.partition(".")[0] for name in sys.modules if name not in before} - 
 """
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi"}
+    # "__mp_main__" is what multiprocessing calls the main module, too.
+    assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi", "__mp_main__"}
 
 
 def test_no_private_key_is_in_the_repository():
