@@ -41,6 +41,7 @@ from .protocol.headers import Headers
 from .protocol.settings import Settings, default_settings, pack_settings, unpack_settings
 from .server.create import create_secure_server, create_server, serve_socket
 from .server.server import SecureThreadingServer, ThreadingServer
+from .server.static_files import static_files
 
 __all__ = [
     "ALPNError",
@@ -85,6 +86,7 @@ __all__ = [
     "default_settings",
     "pack_settings",
     "serve_socket",
+    "static_files",
     "unpack_settings",
 ]
 

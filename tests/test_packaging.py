@@ -28,6 +28,17 @@ def test_runtime_dependencies_are_h2_and_certifi():
     assert configuration["options"]["install_requires"].split() == ["h2>=4.4.1,<5", "certifi"]
 
 
+def test_the_command_is_installed():
+    configuration = configparser.ConfigParser()
+    configuration.read(REPOSITORY / "setup.cfg")
+    name, _, place = configuration["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    module, _, function = place.partition(":")
+    script = f"import sys; from {module} import {function}; sys.exit({function}(['--help']))"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (name, finished.returncode, finished.stderr) == ("sync-h2", 0, "")
+    assert finished.stdout.startswith("usage: sync-h2 ")
+
+
 # Modules that an option asks for, which says what to install where that is missing: extra -> its modules and package.
 OF_EXTRAS = {"http1": ({"bodies", "protocol", "request_heads", "session", "state"}, "h11")}
 
@@ -46,7 +57,8 @@ print(*{name.partition(".")[0] for name in sys.modules if name not in before} - 
     left_out = [f"sync_h2.{extra}.{name}" for extra, (names, _) in OF_EXTRAS.items() for name in names]
     finished = subprocess.run([sys.executable, "-c", script, *left_out], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi"}
+    # "__mp_main__" is what multiprocessing calls the main module, too.
+    assert set(finished.stdout.split()) <= {"sync_h2", "h2", "hpack", "hyperframe", "certifi", "__mp_main__"}
 
 
 def test_what_needs_more_is_an_extra():

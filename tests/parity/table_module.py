@@ -224,6 +224,39 @@ MODULE: list[Entry] = [
         "testing.pair(client_context), testing.pair(server_context)",
         "server/test_secure_server.py::test_a_pair_over_tls",
     ),
+    # Files.
+    (
+        "",
+        "static_files, static_files(directory)",
+        "server/test_static_files.py::test_a_file",
+        "server/test_static_files.py::test_what_is_not_in_the_folder_is_not_found",
+        "server/test_static_files.py::test_what_is_no_folder_is_refused_at_once",
+        "cli/test_chromium.py::test_a_page_with_a_hundred_images",
+    ),
+    ("", "static_files(listings)", "server/test_static_files.py::test_without_listings"),
+    (
+        "",
+        "static_files: index pages and listings",
+        "server/test_static_files.py::test_an_index_page",
+        "server/test_static_files.py::test_a_redirect_to_the_slash",
+        "server/test_static_files.py::test_links_of_a_listing_lead_to_what_they_are_called",
+        "server/test_static_files.py::test_a_listing_shows_what_would_be_sent",
+    ),
+    (
+        "",
+        "static_files: preconditions and ranges",
+        "server/test_selection.py::test_preconditions",
+        "server/test_selection.py::test_ranges_of_ten_bytes",
+        "cli/test_serve.py::test_curl_asks_on_conditions",
+        "cli/test_serve.py::test_curl_gets_ranges",
+    ),
+    (
+        "",
+        "static_files: compressed siblings",
+        "server/test_selection.py::test_codings",
+        "server/test_static_files.py::test_compressed_siblings",
+        "cli/test_serve.py::test_curl_takes_compressed_files",
+    ),
     # Debugging.
     (
         "NODE_DEBUG=http2",

@@ -1,0 +1,132 @@
+"""The arguments of the command line, and from there to the commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .get import get
+from .serve import serve
+from .status import MEANINGS, CommandError, ExitStatus, complain
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command (of `sys.argv` by default) and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except CommandError as error:
+        complain(str(error))
+        return error.status
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes it once more at its exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.OUTPUT_CLOSED
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see {self.prog} --help)")
+        sys.exit(ExitStatus.USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="sync-h2", description="HTTP/2 from the command line.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="serve | get")
+    _add_serve(commands.add_parser("serve", help="serve a folder", description=serve.__doc__))
+    statuses = "\n".join(f"  {status:3}  {meaning}" for status, meaning in MEANINGS.items())
+    _add_get(
+        commands.add_parser(
+            "get",
+            help="get URLs, all at once",
+            description=get.__doc__,
+            epilog=f"exit statuses, and what went wrong first:\n{statuses}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "target",
+        nargs="?",
+        default=".",
+        metavar="DIR",
+        help="a folder (by default this one)",
+    )
+    add("--host", "--bind", default="127.0.0.1", help='where to listen, "" for all addresses (default: %(default)s)')
+    add("--port", "-p", type=_port, help="0 for a free one (default: 8443, and 8080 with --h2c)")
+    add("--cert", metavar="FILE", help="the certificate with its chain, PEM; without it, one is made for this run")
+    add("--key", metavar="FILE", help="its private key, PEM, when that is in a file of its own")
+    add("--h2c", action="store_true", help="cleartext: no TLS")
+    add("--workers", type=_positive, default=1, metavar="N", help="processes that share the port (default: 1)")
+    add(
+        "--drain-timeout",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long requests may go on after SIGTERM or Ctrl-C (default: 30); a second one ends it at once",
+    )
+    add("--quiet", "-q", action="store_true", help="no access log")
+    parser.set_defaults(run=serve)
+
+
+def _add_get(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("urls", nargs="+", metavar="URL", help="https://… (ALPN h2), or http://… (HTTP/2 with prior knowledge)")
+    add(
+        "--output",
+        "-o",
+        metavar="FILE | DIR",
+        help="write there, not to stdout; files in a folder are called as the URLs end",
+    )
+    add("--remote-name", "-O", action="store_const", dest="output", const=os.curdir, help="the same as -o .")
+    add("--header", "-H", action="append", default=[], metavar="NAME: VALUE", help="one more header; may be repeated")
+    add("--request", "-X", metavar="METHOD", help="in place of GET, or of POST with --data")
+    add("--data", "-d", metavar="TEXT | @FILE", help="the request's body; @- is stdin")
+    add("--include", "-i", action="store_true", help="headers too, before the body")
+    add("--fail", "-f", action="store_true", help="no output, and exit status 22, for a status of 400 or above")
+    add("--insecure", "-k", action="store_true", help="trust any certificate")
+    add("--cacert", metavar="FILE", help="the authorities to trust, PEM")
+    add("--timeout", "-m", type=_seconds, metavar="SECONDS", help="how long each request may take")
+    add("--verbose", "-v", action="store_true", help="the frames as they pass, on stderr")
+    add("--quiet", "-q", action="store_true", help="no progress bar")
+    add("--timing", action="store_true", help="when what came of each stream, as a waterfall on stderr")
+    add("--timing-svg", metavar="FILE", help="the same as a picture")
+    parser.set_defaults(run=get)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port (0 to 65535)")
+    return port
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds
+
+
+# What argparse calls the type in its message when the text is no number at all.
+_port.__name__ = "port"
+_positive.__name__ = "number"
+_seconds.__name__ = "number of seconds"

@@ -1,0 +1,119 @@
+"""`sync-h2 get`: URLs, all at once. A few threads make the requests; the main thread waits, and tells how it goes."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import sys
+import threading
+from collections.abc import Sequence
+
+from .connections import Connections
+from .fetch import Fetch
+from .output import OrderedOutputs, Output, file_outputs
+from .progress import INTERVAL, ProgressBar
+from .status import CommandError, ExitStatus, cannot_read, complain
+from .targets import Body, parse_target, request_fields
+from .waterfall import waterfall, waterfall_picture
+
+_MOST_THREADS = 100
+_PATIENCE_WITH_THREADS = 2.0  # seconds, after an interrupt
+
+
+def get(options: argparse.Namespace) -> int:
+    """Get URLs over HTTP/2, all at once, on one connection for each origin. Bodies go to stdout, in the order of the
+    URLs.
+    """
+    targets = [parse_target(url) for url in options.urls]
+    try:
+        body = None if options.data is None else Body(options.data)
+    except OSError as error:
+        raise cannot_read(error) from error
+    fields = request_fields(options, body)
+    outputs: Sequence[Output]
+    if options.output is None or options.output == "-":
+        in_order = OrderedOutputs(len(targets))
+        outputs = [in_order.output(number) for number in range(len(targets))]
+    else:
+        outputs = file_outputs(options.output, [target.file_name for target in targets])
+    fetches = [Fetch(target, fields, body, output) for target, output in zip(targets, outputs, strict=True)]
+    connections = Connections(
+        verbose=options.verbose, timeout=options.timeout, cafile=options.cacert, verify=not options.insecure
+    )
+    status = _run(fetches, connections, options)
+    if options.timing:
+        sys.stderr.write(waterfall(fetches, connections.openings))
+    if options.timing_svg is not None:
+        _write_picture(options.timing_svg, waterfall_picture(fetches, connections.openings))
+    return status
+
+
+def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.Namespace) -> ExitStatus:
+    """Make the requests, and return the exit status of the first that failed."""
+    waiting: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
+    for fetch in fetches:
+        waiting.put(fetch)
+
+    def work() -> None:
+        while True:
+            try:
+                fetch = waiting.get_nowait()
+            except queue.Empty:
+                return
+            fetch.run(connections, timeout=options.timeout, include=options.include, fail=options.fail)
+            ended.put(fetch)
+
+    threads = [
+        threading.Thread(target=work, name="sync-h2-get", daemon=True) for _ in range(min(len(fetches), _MOST_THREADS))
+    ]
+    bar = ProgressBar(fetches) if _shows_progress(options) else None
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in fetches:
+            _report(_next(ended, bar), bar)
+    except BaseException:
+        connections.destroy()
+        for thread in threads:  # they take away what is not whole
+            thread.join(_PATIENCE_WITH_THREADS)
+        raise
+    finally:
+        if bar is not None:
+            bar.erase()
+    connections.close()
+    return next((fetch.error.status for fetch in fetches if isinstance(fetch.error, CommandError)), ExitStatus.SUCCESS)
+
+
+def _next(ended: queue.SimpleQueue[Fetch], bar: ProgressBar | None) -> Fetch:
+    while True:
+        if bar is not None:
+            bar.draw()
+        try:
+            return ended.get(timeout=None if bar is None else INTERVAL)
+        except queue.Empty:
+            pass
+
+
+def _report(fetch: Fetch, bar: ProgressBar | None) -> None:
+    if fetch.error is None:
+        return
+    if not isinstance(fetch.error, CommandError):
+        raise fetch.error
+    if bar is not None:
+        bar.erase()
+    complain(str(fetch.error))
+
+
+def _shows_progress(options: argparse.Namespace) -> bool:
+    """On a terminal, unless something else is shown there."""
+    to_terminal = options.output in (None, "-") and sys.stdout.isatty()
+    return sys.stderr.isatty() and not (options.quiet or options.verbose or to_terminal)
+
+
+def _write_picture(path: str, picture: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(picture)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}", ExitStatus.CANNOT_WRITE) from error

@@ -1,0 +1,80 @@
+"""How a command ends: exit statuses, and the error that stands for one of them and a line on stderr."""
+
+from __future__ import annotations
+
+import enum
+import os
+import socket
+import sys
+
+from ..errors import ALPNError, ConnectionLost, HTTP2Error, InvalidArgument, Timeout, TLSError
+
+
+class ExitStatus(enum.IntEnum):
+    """Exit statuses. Where `curl` has one for the same, it is curl's."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    USAGE = 2
+    NO_CONNECTION = 7
+    HTTP2 = 16
+    HTTP_STATUS = 22
+    CANNOT_WRITE = 23
+    TIMEOUT = 28
+    TLS = 35
+    INTERRUPTED = 128 + 2  # SIGINT, as shells count
+    OUTPUT_CLOSED = 128 + 13  # SIGPIPE
+
+
+MEANINGS = {
+    ExitStatus.SUCCESS: "nothing",
+    ExitStatus.FAILURE: "something else: a file that can't be read, a port that is taken",
+    ExitStatus.USAGE: "arguments that make no sense",
+    ExitStatus.NO_CONNECTION: "no connection came about, or it was lost",
+    ExitStatus.HTTP2: "the stream was reset, or the session ended",
+    ExitStatus.HTTP_STATUS: "a status of 400 or above, with --fail",
+    ExitStatus.CANNOT_WRITE: "the output can't be written",
+    ExitStatus.TIMEOUT: "it took longer than --timeout",
+    ExitStatus.TLS: "TLS failed, the certificate is not trusted, or the server does not speak HTTP/2",
+    ExitStatus.INTERRUPTED: "Ctrl-C",
+    ExitStatus.OUTPUT_CLOSED: "nobody reads the output any more",
+}
+
+_OF_ERRORS: list[tuple[type[HTTP2Error], ExitStatus]] = [
+    (Timeout, ExitStatus.TIMEOUT),
+    (TLSError, ExitStatus.TLS),
+    (ALPNError, ExitStatus.TLS),
+    (ConnectionLost, ExitStatus.NO_CONNECTION),
+    (InvalidArgument, ExitStatus.USAGE),
+]
+
+
+class CommandError(Exception):
+    """A failure that is one line on stderr and an exit status."""
+
+    def __init__(self, message: str, status: ExitStatus = ExitStatus.FAILURE) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def status_of(error: HTTP2Error) -> ExitStatus:
+    """The exit status that stands for `error`."""
+    return next((status for kind, status in _OF_ERRORS if isinstance(error, kind)), ExitStatus.HTTP2)
+
+
+def reason_of(error: OSError) -> str:
+    """What went wrong, without the number and the names."""
+    if error.errno and not isinstance(error, socket.gaierror):  # whose numbers are others
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
+def cannot_read(error: OSError) -> CommandError:
+    """The failure to open or to read a file of the user's."""
+    return CommandError(f"cannot read {error.filename or 'a file'}: {reason_of(error)}")
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"sync-h2: {' '.join(message.split())}\n")
+    sys.stderr.flush()

@@ -1,0 +1,111 @@
+"""What `get` is asked for: URLs as people type them, and the requests that they become."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+
+from ..errors import InvalidArgument
+from ..protocol.headers import Headers
+from ..transport.sockets import encode_host
+from .status import CommandError, ExitStatus
+
+_INDEX = "index.html"
+# Reserved characters mean something where they stand, and % begins what is quoted already (RFC 3986 section 2).
+_KEPT = "!#$%&'()*+,/:;=?@[]~"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL, taken apart."""
+
+    origin: str
+    """What `connect` takes."""
+    path: str
+    """`:path`: with the query, without a fragment."""
+
+    @property
+    def url(self) -> str:
+        """In ASCII: international host names in IDNA, other characters percent-encoded."""
+        return self.origin + self.path
+
+    @property
+    def file_name(self) -> str:
+        """What a file with its content is called."""
+        name = os.fsdecode(unquote_to_bytes(self.path.partition("?")[0].rpartition("/")[2]))
+        name = name.replace("/", "_").replace("\0", "_")
+        return _INDEX if name in ("", os.curdir, os.pardir) else name
+
+
+def parse_target(url: str) -> Target:
+    """Raises `CommandError` for what is no URL of ours."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = encode_host(parts.hostname or "")
+    except (ValueError, InvalidArgument) as error:
+        raise CommandError(f"{url} is no URL: {error}", ExitStatus.USAGE) from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise CommandError(f"{url} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
+    if parts.username is not None:
+        raise CommandError(f"{url}: send a user's name and password with --header", ExitStatus.USAGE)
+    netloc = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+    return Target(f"{parts.scheme}://{netloc}", _path(parts))
+
+
+def _path(parts: SplitResult) -> str:
+    path = quote(os.fsencode(parts.path), safe=_KEPT) or "/"
+    return path + (f"?{quote(os.fsencode(parts.query), safe=_KEPT)}" if parts.query else "")
+
+
+class Body:
+    """The body of requests: bytes, or a file that each request reads anew."""
+
+    def __init__(self, data: str) -> None:
+        """`data` is the text itself, `@` and a file's name, or `@-` for stdin. Raises `OSError`."""
+        self._path: str | None = None
+        self._content = b""
+        if not data.startswith("@"):
+            self._content = os.fsencode(data)
+        elif data == "@-":
+            self._content = sys.stdin.buffer.read()
+        elif os.path.isfile(data[1:]):
+            self._path = data[1:]
+        else:  # a FIFO, say, that can be read once
+            with open(data[1:], "rb") as file:
+                self._content = file.read()
+        with self.open() as file:
+            self.length = file.seek(0, os.SEEK_END)
+
+    def open(self) -> BinaryIO:
+        if self._path is None:
+            return io.BytesIO(self._content)
+        return open(self._path, "rb")
+
+
+def request_fields(options: argparse.Namespace, body: Body | None) -> Headers:
+    """Method and fields of all requests: what the user asks for, and what he leaves open."""
+    fields = Headers({"user-agent": "sync-h2", "accept": "*/*"})
+    if body is not None:
+        fields["content-type"] = "application/x-www-form-urlencoded"
+        fields["content-length"] = body.length
+    given = []
+    for line in options.header:
+        name, colon, value = line.partition(":")
+        name = name.strip().lower()
+        if not colon or not name:
+            raise CommandError(f"--header {line!r} is no name and value with a colon between", ExitStatus.USAGE)
+        name = ":authority" if name == "host" else name
+        fields.pop(name, None)
+        # As it was typed: in UTF-8, mostly.
+        given.append((name, os.fsencode(value.strip()).decode("latin-1")))
+    for name, value in given:
+        if value:  # without one, it only takes away what would be there
+            fields.add(name, value)
+    fields[":method"] = options.request or ("GET" if body is None else "POST")
+    return fields
