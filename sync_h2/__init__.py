@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import constants
 from .client.connect import connect
+from .compat.wsgi import serve_wsgi
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
 from .connection.file_responses import FileRange
@@ -77,5 +78,6 @@ __all__ = [
     "default_settings",
     "pack_settings",
     "serve_socket",
+    "serve_wsgi",
     "unpack_settings",
 ]

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .http_client import HTTP2Connection
 from .http_server import handler_for
 from .urllib_request import HTTP2Handler
+from .wsgi import wsgi
 
-__all__ = ["HTTP2Connection", "HTTP2Handler", "handler_for"]
+__all__ = ["HTTP2Connection", "HTTP2Handler", "handler_for", "wsgi"]
