@@ -35,7 +35,8 @@ import sys
 before = set(sys.modules)
 import pkgutil, sync_h2
 for module in pkgutil.walk_packages(sync_h2.__path__, "sync_h2."):
-    __import__(module.name)
+    if module.name != "sync_h2.gunicorn":  # imported by gunicorn itself
+        __import__(module.name)
 print(*{name.partition(".")[0] for name in sys.modules if name not in before} - sys.stdlib_module_names)
 """
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -60,6 +60,11 @@ class Response:
         self._has_excess = False
         self._trailers: Fields = []
 
+    @property
+    def headers_sent(self) -> bool:
+        """True once the application can't take its status and headers back."""
+        return self._begun
+
     def run(self, app: Application, environ: Environ) -> None:
         """Call `app`, send what it answers, and close that, whatever happens. Raises what the application raises, and
         the stream's errors.

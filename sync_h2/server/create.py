@@ -46,13 +46,13 @@ def create_server(
 
     `handler(stream, headers)` is called for every stream, on a pool of up to `max_workers` threads (or on
     `executor`), many at once. `host` may be `unix:/path`; port 0 picks a free one (`server.address` tells). `sock` is
-    a listening socket to use instead. `settings` is sent to clients; `trace(line)` is called for each frame of each
-    session; `limits` are the options of the README's table.
+    a listening socket to use instead: it is closed in the end, and the path of a Unix socket stays. `settings` is sent
+    to clients; `trace(line)` is called for each frame of each session; `limits` are the options of the README's table.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options.
     """
     options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
-        return ThreadingServer(listener, **options)
+        return ThreadingServer(listener, adopted=sock is not None, **options)
 
 
 def create_secure_server(
@@ -93,7 +93,7 @@ def create_secure_server(
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile)
     options = _server_options(handler, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
-        return SecureThreadingServer(listener, context=context, origins=serialized, **options)
+        return SecureThreadingServer(listener, context=context, origins=serialized, adopted=sock is not None, **options)
 
 
 @contextlib.contextmanager
