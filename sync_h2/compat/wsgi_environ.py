@@ -150,7 +150,7 @@ def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]
         if key is not None:
             if key in environ:
                 # RFC 9113 section 8.2.3, RFC 9110 section 5.2
-                value = environ[key] + (";" if key == "HTTP_COOKIE" else ",") + value
+                value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
             environ[key] = value
     authority = headers.get(":authority")
     if authority:
