@@ -689,13 +689,13 @@ def test_what_is_no_regular_file_is_read(serve: Serve, by_position: Any) -> None
 PROGRAM = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    yield environ["wsgi.url_scheme"].encode()
+    yield environ["wsgi.url_scheme"].encode() + environ["my.key"]
 
 import logging
 logging.getLogger("sync_h2.wsgi").setLevel(logging.INFO)
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 port, certfile, keyfile = int(sys.argv[1]), *(sys.argv[2:] or (None, None))
-sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, max_workers=4)
+sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, environ={"my.key": b"!"}, max_workers=4)
 """
 
 
@@ -706,7 +706,7 @@ def test_serving_until_ctrl_c(scheme: str, start: Any, certificate: Certificate,
     url = process.line().removeprefix("serving on ")
     assert url.startswith(scheme + "://127.0.0.1:")
     with sync_h2.connect(url, cafile=certificate.cafile) as session:
-        assert session.request().read(timeout=PATIENCE) == scheme.encode()
+        assert session.request().read(timeout=PATIENCE) == scheme.encode() + b"!"
         process._process.send_signal(signal.SIGINT)
         eventually(lambda: session.destroyed)
     status, _, errors = process.end()
