@@ -15,8 +15,7 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
-from support.peers import curl
-from support.peers import accepts, free_port
+from support.peers import accepts, curl, free_port
 from support.threads import PATIENCE, Background, background, eventually
 
 __all__ = ["background"]
