@@ -503,7 +503,7 @@ def test_connect_is_not_for_applications(serve: Serve, app: Any, seen: Any) -> N
     with session.request({":method": "CONNECT", ":authority": "example.org:443"}) as stream:
         assert stream.wait_response(timeout=PATIENCE)[":status"] == "501"
     assert seen.empty()
-    session.request({":method": "OPTIONS", ":path": "*"}).read(timeout=PATIENCE)
+    session.request({":method": "OPTIONS", ":path": "*"}, end_stream=True).read(timeout=PATIENCE)
     assert seen.get(timeout=PATIENCE)["PATH_INFO"] == "*"
 
 
