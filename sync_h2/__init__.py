@@ -86,17 +86,21 @@ __all__ = [
     "default_settings",
     "pack_settings",
     "serve_socket",
+    "serve_wsgi",
     "static_files",
     "unpack_settings",
 ]
 
-# `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which take as
-# long to import as a quarter of all else here.
+# What is in `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which
+# take as long to import as a quarter of all else here.
 if TYPE_CHECKING:
     from . import compat
+    from .compat.wsgi import serve_wsgi
 else:
 
     def __getattr__(name: str) -> object:
-        if name != "compat":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return importlib.import_module(".compat", __name__)
+        if name == "compat":
+            return importlib.import_module(".compat", __name__)
+        if name == "serve_wsgi":
+            return importlib.import_module(".compat.wsgi", __name__).serve_wsgi
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,8 +15,8 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
-from support.peers import curl
-from support.threads import PATIENCE, Background, background
+from support.peers import accepts, curl, free_port
+from support.threads import PATIENCE, Background, background, eventually
 
 __all__ = ["background"]
 
@@ -96,6 +96,17 @@ def test_quickstart_says_what_it_lacks(tmp_path: Path):
 def test_get_from_serve(server_url: str):
     finished = subprocess.run(command("get.py", f"{server_url}/page?a=1"), capture_output=True, text=True)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "GET /page?a=1 with 0 bytes\n", "200\n")
+
+
+def test_wsgi(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"line\n" * 100)
+    with running("wsgi.py", free_port()) as (process, url):
+        eventually(lambda: accepts(int(url.rpartition(":")[2])))
+        answer = run("post_file.py", tmp_path / "file", f"{url}/inbox")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert answer == "200 POST /inbox with 500 bytes over HTTP/2\n\n"
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])

@@ -7,5 +7,6 @@ from ..http1.response import ServerResponse
 from .http_client import HTTP2Connection
 from .http_server import handler_for
 from .urllib_request import HTTP2Handler
+from .wsgi import wsgi
 
-__all__ = ["HTTP2Connection", "HTTP2Handler", "ServerRequest", "ServerResponse", "handler_for"]
+__all__ = ["HTTP2Connection", "HTTP2Handler", "ServerRequest", "ServerResponse", "handler_for", "wsgi"]

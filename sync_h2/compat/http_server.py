@@ -109,7 +109,7 @@ class _Connection:
         self._socket = stream.session.socket
         self._timeout: float | None = None
         self._request = _RequestFile(self, _request_head(stream, headers))
-        self.http_version: str = getattr(stream, "http_version", "2.0")
+        self.http_version: str = stream.http_version
         self.response = _Response(stream, self, headers)
 
     def makefile(self, mode: str = "rb", buffering: int | None = -1) -> io.IOBase:

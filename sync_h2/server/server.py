@@ -44,6 +44,7 @@ _EVENTS = frozenset(
     | REQUEST_EVENTS
 )
 _KEPT_EVENTS = frozenset({"error", "close"})
+_HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -84,9 +85,11 @@ class ThreadingServer(Observable):
         http1: type[ServerSession] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         trace: TraceFunction | None = None,
+        adopted: bool = False,
     ) -> None:
         self._http1 = http1
         self._socket = listening_socket
+        self._adopted = adopted  # the socket is the user's, and with it the path of a Unix socket
         self._address = listening_socket.getsockname()
         self._pool = pool
         self._settings = settings
@@ -188,7 +191,7 @@ class ThreadingServer(Observable):
         deadline = Deadline(self._limits.close_timeout if timeout is None else timeout)
         for session in self.sessions:
             session.close(wait=False)
-        self._hang_up_on_handshakes()
+        self._let_handshakes_end(deadline)
         try:
             self._wait_for_no_sessions(deadline)
         except Timeout:
@@ -208,7 +211,12 @@ class ThreadingServer(Observable):
                 self._listeners.emit_locked("close")
                 self._dispatcher.finish_locked()
 
-    def _hang_up_on_handshakes(self) -> None:
+    def _let_handshakes_end(self, deadline: Deadline) -> None:
+        """For a moment: a client may send a request with the end of its handshake, and is to be told about it."""
+        remaining = deadline.remaining()
+        grace = Deadline(_HANDSHAKE_GRACE if remaining is None else min(_HANDSHAKE_GRACE, remaining))
+        with contextlib.suppress(Timeout):
+            self._monitor.wait(lambda: self._changed if self._connecting else True, grace, "handshakes to end")
         with self._monitor, self._lock:
             for sock in self._connecting:
                 with contextlib.suppress(OSError):  # it may have gone already
@@ -277,7 +285,10 @@ class ThreadingServer(Observable):
             self._stopped_accepting()
 
     def _stopped_accepting(self) -> None:
-        close_listener(self._socket)
+        if self._adopted:
+            self._socket.close()
+        else:
+            close_listener(self._socket)
         self._wake_receiver.close()
         with self._monitor, self._lock:
             self._stopped = True
@@ -354,6 +365,7 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             self._connecting.pop(sock, None)
             self._sessions.add(session)
+            self._changed.wake_all_locked()
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
         session._start()

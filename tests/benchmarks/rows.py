@@ -166,6 +166,14 @@ def _prepare_processes(setting: Setting, entry: Entry) -> Iterator[Callable[[], 
         yield measure
 
 
+@contextlib.contextmanager
+def _prepare_wsgi(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sample]]:
+    """The same application and the same process manager, with our worker and with its own."""
+    peer = "sync_h2 under gunicorn" if entry.peer == OURS else entry.peer
+    with servers.running(peer, setting.places) as server:
+        yield _small_gets(setting, server, 8, 16)
+
+
 def _number(variant: str) -> int:
     return int(variant.split()[0].replace(",", ""))
 
@@ -437,6 +445,15 @@ ROWS = (
         (OURS, "hypercorn", "gunicorn"),
         ("1 process", "2 processes"),
         [Goal(CPU_BY_PROCESSES, Entry(OURS, "1 process"), Entry(OURS, "2 processes"), 1.6)],
+    ),
+    Row(
+        "server-wsgi",
+        "Server: GET of 12 bytes from a WSGI application under gunicorn, 8 connections of 16 streams, h2c",
+        REQUESTS_PER_SECOND,
+        _prepare_wsgi,
+        (OURS, "gunicorn"),
+        goals=_against(REQUESTS_PER_SECOND, gunicorn=2.5),
+        needs="gunicorn",
     ),
     *_of_clients(),
 )

@@ -96,13 +96,21 @@ def _hypercorn(port: int, places: Workplace, tls: bool, processes: int) -> list[
 
 
 def _gunicorn(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--http-protocols", "h2,h1"]
-    command += ["--worker-class", "gthread", "--threads", "16", "--workers", str(processes)]
+    options = ["--worker-class", "gthread", "--threads", "16", "--http-protocols", "h2,h1"]
+    if not tls:
+        options += ["--http2-cleartext", "prior-knowledge"]
+    return _under_gunicorn(port, places, tls, processes, options)
+
+
+def _our_worker(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+    return _under_gunicorn(port, places, tls, processes, ["--worker-class", "sync_h2.gunicorn.Worker"])
+
+
+def _under_gunicorn(port: int, places: Workplace, tls: bool, processes: int, options: list[str]) -> list[str]:
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(processes), *options]
     command += ["--log-level", "critical"]
     if tls:
         command += ["--certfile", str(places.certfile), "--keyfile", str(places.keyfile)]
-    else:
-        command += ["--http2-cleartext", "prior-knowledge"]
     return [*command, "wsgi_app:app"]
 
 
@@ -118,6 +126,7 @@ COMMANDS: dict[str, Command] = {
     "node": _node,
     "hypercorn": _hypercorn,
     "gunicorn": _gunicorn,
+    "sync_h2 under gunicorn": _our_worker,
     "nghttpd": _nghttpd,
 }
 

@@ -18,7 +18,7 @@ from support.peers import program
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(100)
 def test_every_row_runs(tmp_path: Path) -> None:
     for name in ("node", "nghttpd", "h2load", "curl"):
         program(name)
@@ -44,7 +44,7 @@ def test_every_row_runs(tmp_path: Path) -> None:
     for row in rows:
         measured = {entry["peer"] for entry in row["entries"]}
         assert OURS in measured, row
-        assert "node" in measured or row["name"] == "server-processes", row
+        assert "node" in measured or row["name"] in ("server-processes", "server-wsgi"), row
         assert all(entry["median"][row["metric"]] > 0 for entry in row["entries"]), row
         assert set(row["left_out"].values()) <= {"not installed"}
     assert (tmp_path / "results.txt").read_text() in output

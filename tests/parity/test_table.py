@@ -21,12 +21,30 @@ import pytest
 import sync_h2
 import sync_h2.compat
 import sync_h2.testing
-from parity import table_limits, table_module, table_requests, table_server, table_session, table_stdlib, table_stream
+from parity import (
+    table_limits,
+    table_module,
+    table_requests,
+    table_server,
+    table_session,
+    table_stdlib,
+    table_stream,
+    table_wsgi,
+)
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 
 TESTS = Path(__file__).parent.parent
-TABLES = (table_module, table_session, table_stream, table_server, table_limits, table_requests, table_stdlib)
+TABLES = (
+    table_module,
+    table_session,
+    table_stream,
+    table_server,
+    table_limits,
+    table_requests,
+    table_stdlib,
+    table_wsgi,
+)
 ENTRIES = [entry for table in TABLES for entry in table.ENTRIES]
 OURS = [entry[1] for entry in ENTRIES]
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import trustme
 
-from support.threads import eventually
-from sync_h2 import ALPNError, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
+from support.threads import Background, eventually
+from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
 from sync_h2.testing import pair
 
 
@@ -153,6 +153,29 @@ def test_a_silent_handshake_does_not_hold_up_the_close(certificate: Any) -> None
     with socket.create_connection(server.address):
         eventually(lambda: server._connecting)
         server.close(timeout=1)
+
+
+def test_a_handshake_that_is_under_way_when_the_server_closes_leads_to_a_goaway(
+    certificate: Any, background: Background
+) -> None:
+    """A client sends its first request behind its handshake: hanging up on it would leave it in doubt about that."""
+    server = create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile)
+    server.start()
+    sock = socket.create_connection(server.address)
+    eventually(lambda: server._connecting)
+    closing = background(server.close, timeout=10)
+    eventually(lambda: server._stopped)
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    session = connect(
+        url(server), sock=sock, cafile=certificate.cafile, listeners={"goaway": lambda *arguments: heard.put(arguments)}
+    )
+    try:
+        assert session.request().read(timeout=10) == b""
+    except HTTP2Error as error:  # it has heard of the end already
+        assert error.retryable
+    assert heard.get(timeout=10)[0] == ErrorCode.NO_ERROR
+    closing.result(10)
+    session.destroy()
 
 
 def test_client_certificates(certificate: Any, certificate_authority: Any) -> None:

@@ -403,6 +403,16 @@ def test_a_listening_socket_can_be_given() -> None:
             assert ask(session) == b"question"
 
 
+def test_the_path_of_a_unix_socket_that_was_given_stays(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:  # as a process manager keeps it, for other processes to serve
+        listener.bind(str(path))
+        listener.listen()
+        for _ in range(2):
+            with create_server(echo, sock=listener.dup()), connect(f"unix:{path}") as session:
+                assert ask(session) == b"question"
+
+
 def test_two_servers_share_a_port() -> None:
     with (
         create_server(echo, reuse_port=True) as first,

@@ -1,0 +1,79 @@
+"""WSGI (PEP 3333): applications of Flask, Django and the like on streams. README.md lists the keys of their environ.
+
+An application runs on the thread of the handler that `wsgi` makes of it: as many at once as the server has threads,
+those of one connection included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..connection.server_session import Handler
+from ..connection.server_stream import ServerStream
+from ..protocol.headers import Headers
+from ..server.create import create_secure_server, create_server
+from ..server.server import ThreadingServer
+from ..transport.tls import PEM
+from .wsgi_environ import Environ, make_environ
+from .wsgi_response import Application, Response
+
+logger = logging.getLogger("sync_h2.wsgi")
+
+
+def wsgi(app: Application, *, environ: Mapping[str, Any] | None = None) -> Handler:
+    """A handler that runs a WSGI application, for `create_server`, `create_secure_server` and `serve_socket`.
+
+    `environ` are keys for the environ of every request, in place of the server's own: `{"SCRIPT_NAME": "/app"}` for an
+    application below that path, which is taken off PATH_INFO.
+    """
+    if not callable(app):
+        raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
+    base = dict(environ or {})
+
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        if may_run(stream, headers):
+            Response(stream, headers[":method"]).run(app, make_environ(stream, headers, base))
+
+    return handler
+
+
+def may_run(stream: ServerStream, headers: Headers) -> bool:
+    """False for CONNECT, which WSGI has no words for: it has been answered."""
+    if headers[":method"] != "CONNECT":
+        return True
+    stream.respond({":status": 501, "content-length": 0}, end_stream=True)
+    return False
+
+
+def serve_wsgi(
+    app: Application,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    certfile: PEM | None = None,
+    keyfile: PEM | None = None,
+    environ: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns.
+
+    With `certfile` (or `context`) over TLS. `environ` is as for `compat.wsgi`; the other options are those of
+    `create_server` and `create_secure_server`. Raises as these do.
+    """
+    handler = wsgi(app, environ=environ)
+    server: ThreadingServer
+    if certfile is not None or options.get("context") is not None:
+        server = create_secure_server(handler, host, port, certfile=certfile, keyfile=keyfile, **options)
+    else:
+        server = create_server(handler, host, port, **options)
+    with server:
+        logger.info("serving on %s", server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            logger.info("interrupted; requests under way may finish")
+
+
+__all__ = ["Application", "Environ", "may_run", "serve_wsgi", "wsgi"]

@@ -1,0 +1,175 @@
+"""The `environ` of a WSGI application (PEP 3333): a request, as the dict that CGI made of it.
+
+Runs on the handler's thread. What is the same for all requests of a connection is found out once for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import ssl
+import sys
+import urllib.parse
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from wsgiref.util import FileWrapper
+
+from ..connection.server_stream import ServerStream
+from ..errors import HTTP2Error
+from ..protocol.headers import Headers
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from ..connection.session_calls import Session
+
+Environ = dict[str, Any]
+
+_BUFFER_SIZE = 64 * 1024
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+class _Body(io.RawIOBase):
+    """The request's body, whose errors are `OSError`, as applications expect them of a file."""
+
+    def __init__(self, stream: ServerStream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        with _file_errors():
+            return self._stream.readinto(buffer)
+
+    def readall(self) -> bytes:
+        with _file_errors():
+            return self._stream.read()
+
+
+@contextlib.contextmanager
+def _file_errors() -> Iterator[None]:
+    try:
+        yield
+    except HTTP2Error as error:
+        if isinstance(error, OSError):  # Timeout, ConnectionLost
+            raise
+        raise ConnectionResetError(str(error)) from error
+
+
+def request_input(stream: ServerStream) -> io.BufferedIOBase:
+    """`wsgi.input`: a binary file; `read(size)` waits for so many bytes, or the body's end."""
+    if stream.end_after_headers:
+        return io.BytesIO()
+    return io.BufferedReader(_Body(stream), _BUFFER_SIZE)
+
+
+@functools.lru_cache(1024)
+def _key(name: str) -> str | None:
+    """The key that a header field has; None for one that must not be there."""
+    # `x_real_ip` would be read as `x-real-ip`, which a proxy in front may have checked.
+    if name.startswith(":") or "_" in name:
+        return None
+    key = name.upper().replace("-", "_")
+    return key if name in ("content-type", "content-length") else "HTTP_" + key
+
+
+# What all requests of a session have in common.
+_of_connections: weakref.WeakKeyDictionary[Session, Environ] = weakref.WeakKeyDictionary()
+
+
+def _of_connection(session: Session) -> Environ:
+    known = _of_connections.get(session)
+    if known is None:
+        known = _of_connections[session] = _look_at(session)
+    return known
+
+
+def _look_at(session: Session) -> Environ:
+    address = session.socket.getsockname()
+    try:
+        peer = session.socket.getpeername()
+    except OSError:  # gone already; what it sent is still there
+        peer = ""
+    known: Environ = {
+        "wsgi.url_scheme": "https" if session.encrypted else "http",
+        "sync_h2.alpn_protocol": session.alpn_protocol,
+        "sync_h2.peer_certificate": session.peer_certificate,
+        "REMOTE_ADDR": "",
+    }
+    if isinstance(address, tuple):
+        known["SERVER_NAME"], known["SERVER_PORT"] = address[0], str(address[1])
+    if isinstance(peer, tuple):
+        known["REMOTE_ADDR"], known["REMOTE_PORT"] = peer[0], str(peer[1])
+    if session.encrypted:
+        known["HTTPS"] = "on"
+        known["SSL_PROTOCOL"] = session.socket.version()
+        known["SSL_CIPHER"] = session.socket.cipher()[0]
+        certificate = session.socket.getpeercert(True)
+        if certificate is not None:
+            known["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
+    return known
+
+
+def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]) -> Environ:
+    """The environ of one request. `base` goes into each; its SCRIPT_NAME is taken off the path."""
+    target = headers.get(":path", "")
+    path, _, query = target.partition("?")
+    path = urllib.parse.unquote(path, "latin-1")  # PEP 3333: str that stands for bytes
+    script_name = base.get("SCRIPT_NAME", "")
+    if script_name and (path == script_name or path.startswith(script_name + "/")):
+        path = path[len(script_name) :]
+    http_version = stream.http_version
+    environ = {
+        "wsgi.version": (1, 0),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input": request_input(stream),
+        "wsgi.input_terminated": True,
+        "SERVER_SOFTWARE": "sync_h2",
+        "SCRIPT_NAME": "",
+        **_of_connection(stream.session),
+        **base,
+        "SERVER_PROTOCOL": "HTTP/2" if http_version == "2.0" else f"HTTP/{http_version}",
+        "REQUEST_METHOD": headers[":method"],
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "REQUEST_URI": target,
+        "RAW_URI": target,
+        "sync_h2.stream": stream,
+        "sync_h2.trailers": stream.wait_trailers,
+        "wsgi.early_hints": functools.partial(_send_early_hints, stream),
+    }
+    for name, value in headers.pairs():
+        key = _key(name)
+        if key is not None:
+            if key in environ:
+                # RFC 9113 section 8.2.3, RFC 9110 section 5.2
+                value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
+            environ[key] = value
+    authority = headers.get(":authority")
+    if authority:
+        environ["HTTP_HOST"] = authority
+    if "SERVER_NAME" not in environ:  # a Unix socket has neither
+        environ["SERVER_NAME"], environ["SERVER_PORT"] = _host_and_port(environ)
+    return environ
+
+
+def _host_and_port(environ: Environ) -> tuple[str, str]:
+    host, colon, port = environ.get("HTTP_HOST", "").rpartition(":")
+    if not colon or not port.isdigit():
+        host, port = host + colon + port, ""
+    return host or "localhost", port or _DEFAULT_PORTS[environ["wsgi.url_scheme"]]
+
+
+def _send_early_hints(stream: ServerStream, headers: Iterable[tuple[str, str]]) -> None:
+    """103 with these fields; nothing once the response has begun, and for HTTP/1.0, which knows no such answers."""
+    if not stream.headers_sent and stream.http_version != "1.0":
+        fields = Headers(headers)
+        fields[":status"] = 103
+        stream.additional_headers(fields)

@@ -1,0 +1,713 @@
+"""What PEP 3333 asks of a server, and what ours adds to the environ."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sync_h2
+from support.certificates import Certificate
+from support.lock_rules import keep_lock_rules, lock_rules
+from support.peers import free_port
+from support.processes import start
+from support.threads import PATIENCE, Background, background, eventually
+from sync_h2.testing import pair
+
+__all__ = ["background", "keep_lock_rules", "lock_rules", "start"]
+
+TEXT = ("Content-Type", "text/plain")
+Serve = Callable[..., sync_h2.ClientSession]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """`serve(app)` gives a client's session with a server that runs `app`."""
+    sessions = []
+
+    def make(app: Any, environ: Any = None, **options: Any) -> sync_h2.ClientSession:
+        client, _ = pair(sync_h2.compat.wsgi(app, environ=environ), **options)
+        sessions.append(client)
+        return client
+
+    yield make
+    for session in sessions:
+        session.destroy()
+
+
+def fetch(session: sync_h2.ClientSession, **headers: str) -> tuple[str, bytes]:
+    stream = session.request({":" + name: value for name, value in headers.items()})
+    status = stream.wait_response(timeout=PATIENCE)[":status"]
+    return status, stream.read(timeout=PATIENCE)
+
+
+class Pieces:
+    """An iterable that says when it was closed."""
+
+    def __init__(self, pieces: Any) -> None:
+        self._pieces = iter(pieces)
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Any:
+        return self._pieces
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+# -- start_response and write
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error"),
+    [
+        (b"200 OK", [], TypeError),
+        ("200", [], None),
+        ("2000 OK", [], ValueError),
+        ("OK", [], ValueError),
+        ("100 Continue", [], ValueError),
+        ("101 Switching Protocols", [], ValueError),
+        ("200 OK\r\nx: y", [], ValueError),
+        ("299 ünusual", [("x-tab", "a\tb"), ("x-latin", "é"), ("x-spaces", "  a ")], None),
+        ("200 OK", [(b"a", "b")], TypeError),
+        ("200 OK", [("a", 1)], TypeError),
+        ("200 OK", [("a b", "c")], ValueError),
+        ("200 OK", [("", "c")], ValueError),
+        ("200 OK", [(":status", "204")], ValueError),
+        ("200 OK", [("a", "b\nc")], ValueError),
+        ("200 OK", [("a", "€")], ValueError),
+        ("200 OK", [("content-length", "-1")], ValueError),
+        ("200 OK", [("content-length", "many")], ValueError),
+    ],
+)
+def test_what_start_response_takes(status: Any, headers: Any, error: type[Exception] | None, serve: Serve) -> None:
+    raised: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        try:
+            start_response(status, headers)
+            raised.put(None)
+        except Exception as failure:
+            raised.put(type(failure))
+            start_response("200 OK", [])
+        return [b"answer"]
+
+    assert fetch(serve(app))[1] == b"answer"
+    assert raised.get(timeout=PATIENCE) is error
+
+
+def test_a_second_start_response_needs_exc_info(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        with pytest.raises(AssertionError, match="exc_info"):
+            start_response("404 Not Found", [])
+        try:
+            raise ValueError("late")
+        except ValueError:
+            start_response("503 Late", [("retry-after", "1")], sys.exc_info())
+        return [b"failed"]
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"failed"
+    assert stream.wait_response()[":status"] == "503"
+    assert "content-type" not in stream.wait_response()
+    assert stream.wait_response()["retry-after"] == "1"
+
+
+def test_exc_info_raises_once_the_headers_have_gone_out(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [TEXT])
+        yield b"half"
+        try:
+            raise ValueError("found out too late")
+        except ValueError:
+            start_response("500 Oops", [], sys.exc_info())
+        yield b"never"
+
+    stream = serve(app).request()
+    with pytest.raises(sync_h2.StreamReset) as caught:
+        stream.read(timeout=PATIENCE)
+    assert caught.value.partial == b"half"
+    assert caught.value.code == sync_h2.ErrorCode.INTERNAL_ERROR
+    assert "found out too late" in caplog.text
+
+
+@pytest.mark.parametrize("pieces", [[], [b"x"], [b""]])
+def test_an_application_that_forgets_start_response(
+    pieces: Any, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fetch(serve(lambda environ, start_response: pieces)) == ("500", b"")
+    assert "start_response" in caplog.text
+
+
+def test_an_application_that_raises(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        raise RuntimeError("oh dear")
+
+    assert fetch(serve(app)) == ("500", b"")
+    assert "oh dear" in caplog.text
+
+
+def test_pieces_are_bytes(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [TEXT])
+        with pytest.raises(TypeError):
+            write("text")
+        return ["text"]
+
+    assert fetch(serve(app)) == ("500", b"")
+    assert "must be bytes, not str" in caplog.text
+
+
+def test_headers_wait_for_the_first_byte_and_no_piece_waits_for_the_next(serve: Serve) -> None:
+    heard = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        stream = environ["sync_h2.stream"]
+        yield b""
+        start_response("200 OK", [TEXT])
+        yield b""
+        assert not stream.headers_sent
+        yield b"first"
+        assert stream.headers_sent
+        assert heard.wait(PATIENCE)
+        yield b" second"
+
+    def late(environ: Any, start_response: Any) -> Any:
+        pieces = app(environ, start_response)
+        next(pieces)  # it calls start_response with its second piece
+        next(pieces)
+        return pieces
+
+    stream = serve(late).request()
+    assert stream.read(5, timeout=PATIENCE) == b"first"
+    heard.set()
+    assert stream.read(timeout=PATIENCE) == b" second"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "length"),
+    [
+        ([b"12345"], "5"),
+        ((b"12345",), "5"),
+        ([], "0"),
+        ([b""], "0"),
+        ([b"12", b"345"], None),
+        (iter([b"12345"]), None),
+    ],
+)
+def test_the_length_of_one_piece_is_known(pieces: Any, length: str | None, serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        return pieces
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == (b"" if length == "0" else b"12345")
+    assert stream.wait_response().get("content-length") == length
+
+
+def test_a_length_that_is_wrong(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [TEXT, ("Content-Length", "5")])
+        if environ["PATH_INFO"] == "/written":
+            write(b"1234")
+            with pytest.raises(sync_h2.InvalidState, match="content-length"):
+                write(b"56")
+            return [b"5"]
+        return [b"1234"] if environ["PATH_INFO"] == "/short" else iter([b"123", b"4567", b"89"])
+
+    session = serve(app)
+    assert fetch(session, path="/written") == ("200", b"12345")
+    assert fetch(session, path="/long") == ("200", b"12345")
+    assert "beyond content-length 5" in caplog.text
+    with pytest.raises(sync_h2.StreamReset):
+        fetch(session, path="/short")
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No")])
+def test_nobody_asks_on_for_a_body_that_nobody_gets(method: str, status: str, serve: Serve) -> None:
+    endless = Pieces(iter(lambda: b"again and again", None))
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(status, [("content-length", "5")])
+        return endless
+
+    stream = serve(app).request({":method": method})
+    assert stream.read(timeout=PATIENCE) == b""
+    assert stream.wait_response().get("content-length") == (None if status[:3] == "204" else "5")
+    assert endless.closed.wait(PATIENCE)
+
+
+def test_fields_about_the_connection_are_dropped(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT, ("Connection", "close"), ("Transfer-Encoding", "chunked"), ("X-Kept", "1")])
+        return [b"x"]
+
+    sync_h2.compat.wsgi_response._say_dropped.cache_clear()
+    session = serve(app)
+    for _ in range(2):
+        stream = session.request()
+        response = stream.wait_response(timeout=PATIENCE)
+        assert stream.read(timeout=PATIENCE) == b"x"
+        assert {"connection", "transfer-encoding"}.isdisjoint(response)
+        assert response["x-kept"] == "1"
+    assert len([record for record in caplog.records if "is dropped" in record.message]) == 2
+
+
+def test_what_layers_of_middleware_have_each_added_is_sent_once(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        twice = [("X-Content-Type-Options", "nosniff"), ("Vary", "a"), ("Set-Cookie", "a=1")] * 2
+        start_response("200 OK", twice)
+        return [b"x"]
+
+    stream = serve(app).request()
+    response = stream.wait_response(timeout=PATIENCE)
+    assert stream.read(timeout=PATIENCE) == b"x"
+    assert [len(response.get_all(name)) for name in ("x-content-type-options", "vary", "set-cookie")] == [1, 2, 2]
+
+
+# -- closing
+
+
+def test_iterables_are_closed(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"x"
+        raise RuntimeError("half-way")
+
+    answers = {"/whole": Pieces([b"a", b"b"]), "/failing": Pieces(failing()), "/wrong": Pieces(["text"])}
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        return answers[environ["PATH_INFO"]]
+
+    session = serve(app)
+    assert fetch(session, path="/whole") == ("200", b"ab")
+    with pytest.raises(sync_h2.StreamReset):
+        fetch(session, path="/failing")
+    assert fetch(session, path="/wrong") == ("500", b"")
+    for pieces in answers.values():
+        assert pieces.closed.wait(PATIENCE)
+
+
+def test_an_iterable_is_closed_when_the_client_has_gone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    endless = Pieces(iter(lambda: bytes(10_000), None))
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        return endless
+
+    stream = serve(app).request()
+    assert stream.read(10, timeout=PATIENCE)
+    stream.close(sync_h2.ErrorCode.CANCEL)
+    assert endless.closed.wait(PATIENCE)
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+# -- the body
+
+
+def test_the_body_is_read_as_it_comes(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        assert environ["wsgi.input_terminated"]
+        assert "CONTENT_LENGTH" not in environ
+        body = environ["wsgi.input"]
+        start_response("200 OK", [TEXT])
+        yield b"got " + body.readline()
+        yield b"got " + body.read(4)
+        yield b"got " + b"|".join(body)
+        assert body.read() == body.read(1) == body.readline() == b""
+
+    stream = serve(app).request({":method": "POST"})
+    stream.write(b"one\n")
+    assert stream.readline(timeout=PATIENCE) == b"got one\n"
+    stream.write(b"23")
+    stream.write(b"45")
+    assert stream.read(8, timeout=PATIENCE) == b"got 2345"
+    stream.end(b"\nsix\nseven")
+    assert stream.read(timeout=PATIENCE) == b"got \n|six\n|seven"
+
+
+def test_reading_answers_100_continue(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        body = environ["wsgi.input"].read() if environ["PATH_INFO"] == "/reads" else b"not read"
+        start_response("200 OK", [TEXT])
+        return [body]
+
+    session = serve(app)
+    stream = session.request({":method": "POST", ":path": "/reads", "expect": "100-continue"})
+    assert stream.wait_continue(timeout=PATIENCE)
+    stream.end(b"wanted")
+    assert stream.read(timeout=PATIENCE) == b"wanted"
+    stream = session.request({":method": "POST", ":path": "/", "expect": "100-continue"})
+    assert not stream.wait_continue(timeout=PATIENCE)
+    assert stream.read(timeout=PATIENCE) == b"not read"
+
+
+def test_what_goes_wrong_with_the_body_is_an_os_error(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    begun = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        begun.set()
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            errors.put(error)
+            raise
+        return []
+
+    session = serve(app, server={"read_timeout": 1.0})
+    reset = session.request({":method": "POST"})
+    reset.write(b"half")
+    assert begun.wait(PATIENCE)
+    reset.close(sync_h2.ErrorCode.CANCEL)
+    error = errors.get(timeout=PATIENCE)
+    assert isinstance(error, ConnectionResetError)
+    assert isinstance(error.__cause__, sync_h2.StreamReset)
+    silent = session.request({":method": "POST"})
+    assert isinstance(errors.get(timeout=PATIENCE), sync_h2.Timeout)
+    assert silent.wait_response(timeout=PATIENCE)[":status"] == "500"
+    eventually(lambda: "failed" in caplog.text)
+    assert "Traceback" not in caplog.text
+
+
+# -- the environ
+
+
+def look_at(session: sync_h2.ClientSession, seen: queue.SimpleQueue[Any], headers: Any = ()) -> dict[str, Any]:
+    session.request([(":method", "GET"), *headers]).read(timeout=PATIENCE)
+    environ: dict[str, Any] = seen.get(timeout=PATIENCE)
+    return environ
+
+
+@pytest.fixture
+def seen() -> queue.SimpleQueue[Any]:
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def app(seen: queue.SimpleQueue[Any]) -> Any:
+    """Keeps the environ of each request."""
+
+    def keep(environ: Any, start_response: Any) -> Any:
+        seen.put(dict(environ))
+        start_response("204 No Content", [])
+        return []
+
+    return keep
+
+
+def test_headers_in_the_environ(serve: Serve, app: Any, seen: Any) -> None:
+    headers = [
+        (":authority", "example.org:8080"),
+        (":path", "/a%2fb%20%E2%82%AC?q=%20"),
+        ("x-real-ip", "1.2.3.4"),
+        ("x_real_ip", "6.6.6.6"),
+        ("x-many", "1"),
+        ("x-many", "2"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+        ("content-type", "text/x"),
+        ("content-length", "0"),
+    ]
+    environ = look_at(serve(app), seen, headers)
+    assert environ["HTTP_HOST"] == "example.org:8080"
+    assert environ["PATH_INFO"].encode("latin-1").decode() == "/a/b €"
+    assert environ["QUERY_STRING"] == "q=%20"
+    assert environ["RAW_URI"] == environ["REQUEST_URI"] == "/a%2fb%20%E2%82%AC?q=%20"
+    assert environ["HTTP_X_REAL_IP"] == "1.2.3.4"
+    assert environ["HTTP_X_MANY"] == "1,2"
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+    assert (environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"]) == ("text/x", "0")
+    assert {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}.isdisjoint(environ)
+    assert environ["SERVER_PROTOCOL"] == "HTTP/2"
+    assert environ["wsgi.multithread"] is True
+    assert environ["wsgi.multiprocess"] is environ["wsgi.run_once"] is False
+    assert environ["wsgi.errors"] is sys.stderr
+    assert environ["sync_h2.alpn_protocol"] == "h2c"
+
+
+def test_addresses_in_the_environ(app: Any, seen: Any) -> None:
+    with sync_h2.create_server(sync_h2.compat.wsgi(app)) as server, sync_h2.connect(server.url) as session:
+        environ = look_at(session, seen)
+        assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("127.0.0.1", str(server.address[1]))
+        client = ("127.0.0.1", str(session.socket.getsockname()[1]))
+        assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"]) == client
+        assert (environ["wsgi.url_scheme"], environ.get("HTTPS")) == ("http", None)
+
+
+@pytest.mark.parametrize(
+    ("authority", "name", "port"),
+    [("example.org", "example.org", "80"), ("example.org:81", "example.org", "81"), ("[::1]", "[::1]", "80")],
+)
+def test_a_unix_socket_is_named_by_the_request(
+    authority: str, name: str, port: str, app: Any, seen: Any, tmp_path: Path
+) -> None:
+    handler = sync_h2.compat.wsgi(app)
+    with sync_h2.create_server(handler, f"unix:{tmp_path / 's'}") as server, sync_h2.connect(server.url) as session:
+        environ = look_at(session, seen, [(":authority", authority)])
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (name, port)
+    assert environ["REMOTE_ADDR"] == ""
+
+
+def test_tls_and_the_clients_certificate_in_the_environ(
+    certificate: Certificate, certificate_authority: Any, app: Any, seen: Any
+) -> None:
+    issued = certificate_authority.issue_cert("client@example.com")
+    chain, key = b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()
+    options = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
+    handler = sync_h2.compat.wsgi(app)
+    with (
+        sync_h2.create_secure_server(handler, cafile=certificate.cafile, **options) as server,
+        sync_h2.connect(server.url, cafile=certificate.cafile, certfile=chain, keyfile=key) as session,
+    ):
+        environ = look_at(session, seen)
+    assert (environ["wsgi.url_scheme"], environ["HTTPS"], environ["sync_h2.alpn_protocol"]) == ("https", "on", "h2")
+    assert environ["SSL_PROTOCOL"] == "TLSv1.3"
+    assert environ["SSL_CIPHER"].startswith("TLS_")
+    assert environ["SSL_CLIENT_CERT"].strip().encode() in chain.replace(b"\r", b"")
+    assert ("email", "client@example.com") in environ["sync_h2.peer_certificate"]["subjectAltName"]
+    with (
+        sync_h2.create_secure_server(handler, **options) as server,
+        sync_h2.connect(server.url, cafile=certificate.cafile) as session,
+    ):
+        environ = look_at(session, seen)
+    assert "SSL_CLIENT_CERT" not in environ
+    assert environ["sync_h2.peer_certificate"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"), [("/app/page", "/page"), ("/app", ""), ("/app/", "/"), ("/apple", "/apple"), ("/", "/")]
+)
+def test_an_application_below_a_path(path: str, rest: str, serve: Serve, app: Any, seen: Any) -> None:
+    session = serve(app, {"SCRIPT_NAME": "/app", "wsgi.multiprocess": True, "my.key": 5})
+    environ = look_at(session, seen, [(":path", path)])
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/app", rest)
+    assert environ["wsgi.multiprocess"] is True
+    assert environ["my.key"] == 5
+
+
+def test_connect_is_not_for_applications(serve: Serve, app: Any, seen: Any) -> None:
+    session = serve(app)
+    with session.request({":method": "CONNECT", ":authority": "example.org:443"}) as stream:
+        assert stream.wait_response(timeout=PATIENCE)[":status"] == "501"
+    assert seen.empty()
+    session.request({":method": "OPTIONS", ":path": "*"}, end_stream=True).read(timeout=PATIENCE)
+    assert seen.get(timeout=PATIENCE)["PATH_INFO"] == "*"
+
+
+def test_requests_of_one_connection_run_in_parallel(serve: Serve) -> None:
+    together = threading.Barrier(8)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        together.wait(PATIENCE)
+        start_response("200 OK", [TEXT])
+        return [b"together"]
+
+    session = serve(app)
+    streams = [session.request() for _ in range(8)]
+    assert {stream.read(timeout=PATIENCE) for stream in streams} == {b"together"}
+
+
+def test_something_that_is_no_application() -> None:
+    with pytest.raises(TypeError, match="callable"):
+        sync_h2.compat.wsgi("app:app")  # type: ignore[arg-type]
+
+
+# -- trailers and early hints
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "4"), ("Trailer", "x-sum")]])
+def test_trailers_behind_a_generated_body(headers: Any, serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", headers)
+        yield b"bo"
+        yield b"dy"
+        environ["sync_h2.send_trailers"]([("X-Sum", "42")])
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"body"
+    assert stream.wait_trailers(timeout=PATIENCE) == {"x-sum": "42"}
+
+
+@pytest.mark.parametrize("pieces", [[], [b"body"], [b"bo", b"dy"]])
+def test_trailers_that_are_known_at_once(pieces: Any, serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        environ["sync_h2.send_trailers"]([("x-sum", "42")])
+        return pieces
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"".join(pieces)
+    assert stream.wait_trailers(timeout=PATIENCE) == {"x-sum": "42"}
+    head = serve(app).request({":method": "HEAD"})
+    assert head.wait_trailers(timeout=PATIENCE) == {}
+
+
+def test_trailers_that_come_too_late(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "4")])
+        yield b"body"
+        with pytest.raises(sync_h2.InvalidState, match="too late for trailers"):
+            environ["sync_h2.send_trailers"]([("x-sum", "42")])
+
+    assert fetch(serve(app)) == ("200", b"body")
+
+
+def test_the_requests_trailers(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [TEXT])
+        return [body + environ["sync_h2.trailers"]()["x-sum"].encode()]
+
+    stream = serve(app).request({":method": "POST"}, wait_for_trailers=True)
+    stream.end(b"body ")
+    stream.send_trailers({"x-sum": "42"})
+    assert stream.read(timeout=PATIENCE) == b"body 42"
+
+
+def test_early_hints(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        hint = environ["wsgi.early_hints"]
+        hint([("Link", "</a.css>; rel=preload"), ("Link", "</b.css>; rel=preload")])
+        start_response("200 OK", [TEXT])
+        yield b"x"
+        hint([("Link", "</late.css>; rel=preload")])  # says nothing
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"x"
+    (early,) = stream.informational
+    assert early[":status"] == "103"
+    assert early.get_all("link") == ["</a.css>; rel=preload", "</b.css>; rel=preload"]
+
+
+# -- files
+
+
+@pytest.fixture
+def by_position(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The files that were sent by `respond_with_fd`."""
+    files = []
+    respond = sync_h2.ServerStream.respond_with_fd
+
+    def watched(self: Any, fd: Any, *arguments: Any, **named: Any) -> None:
+        files.append(fd)
+        respond(self, fd, *arguments, **named)
+
+    monkeypatch.setattr(sync_h2.ServerStream, "respond_with_fd", watched)
+    return files
+
+
+class Shouting(io.FileIO):
+    """A real file that is read as something else."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(-1 if size is None else size).upper()
+
+
+def opened(path: Path, mode: str, **options: Any) -> Any:
+    return path.open(mode, **options)
+
+
+FILES: list[tuple[Any, bool, Callable[[bytes], bytes]]] = [
+    (lambda path: opened(path, "rb"), True, bytes),
+    (lambda path: opened(path, "rb", buffering=0), True, bytes),
+    (lambda path: opened(path, "r+b"), True, bytes),
+    (lambda path: io.BytesIO(path.read_bytes()), False, bytes),
+    (gzip.open, False, gzip.decompress),
+    (Shouting, False, bytes.upper),
+    (lambda path: io.BufferedReader(Shouting(path)), False, bytes),  # which it does not call
+]
+
+
+@pytest.mark.parametrize(("opening", "fast", "content"), FILES)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_files_are_sent_by_position_where_that_is_the_same(
+    method: str, opening: Any, fast: bool, content: Any, serve: Serve, by_position: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(b"the file" * 100_000))
+    files = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        file = opening(path)
+        files.append(file)
+        file.read(8)
+        start_response("200 OK", [TEXT])
+        return environ["wsgi.file_wrapper"](file)
+
+    stream = serve(app).request({":method": method})
+    expected = content(path.read_bytes())[8:]
+    assert stream.read(timeout=PATIENCE) == (expected if method == "GET" else b"")
+    assert by_position == (files if fast else [])
+    if fast:
+        assert stream.wait_response()["content-length"] == str(len(expected))
+    eventually(lambda: files[0].closed)
+
+
+def test_a_part_of_a_file_with_trailers(serve: Serve, by_position: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    def app(environ: Any, start_response: Any) -> Any:
+        file = (tmp_path / "file").open("rb")
+        file.seek(3)
+        start_response("206 Partial Content", [("Content-Length", "4"), ("Content-Range", "bytes 3-6/10")])
+        environ["sync_h2.send_trailers"]([("x-sum", "42")])
+        return environ["wsgi.file_wrapper"](file)
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"3456"
+    assert stream.wait_trailers(timeout=PATIENCE) == {"x-sum": "42"}
+    assert len(by_position) == 1
+
+
+def test_what_is_no_regular_file_is_read(serve: Serve, by_position: Any) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        reader, writer = os.pipe()
+        os.write(writer, b"through a pipe")
+        os.close(writer)
+        start_response("200 OK", [TEXT])
+        return environ["wsgi.file_wrapper"](open(reader, "rb"))
+
+    assert fetch(serve(app)) == ("200", b"through a pipe")
+    assert by_position == []
+
+
+# -- serve_wsgi
+
+PROGRAM = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield environ["wsgi.url_scheme"].encode() + environ["my.key"]
+
+import logging
+logging.getLogger("sync_h2.wsgi").setLevel(logging.INFO)
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+port, certfile, keyfile = int(sys.argv[1]), *(sys.argv[2:] or (None, None))
+sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, environ={"my.key": b"!"}, max_workers=4)
+"""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_serving_until_ctrl_c(scheme: str, start: Any, certificate: Certificate, background: Background) -> None:
+    files = [str(certificate.certfile), str(certificate.keyfile)] if scheme == "https" else []
+    process = start(PROGRAM, str(free_port()), *files)
+    url = process.line().removeprefix("serving on ")
+    assert url.startswith(scheme + "://127.0.0.1:")
+    with sync_h2.connect(url, cafile=certificate.cafile) as session:
+        assert session.request().read(timeout=PATIENCE) == scheme.encode() + b"!"
+        process._process.send_signal(signal.SIGINT)
+        eventually(lambda: session.destroyed)
+    status, _, errors = process.end()
+    assert (status, errors) == (0, "")
