@@ -68,6 +68,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     add("--cert", metavar="FILE", help="the certificate with its chain, PEM; without it, one is made for this run")
     add("--key", metavar="FILE", help="its private key, PEM, when that is in a file of its own")
     add("--h2c", action="store_true", help="cleartext: no TLS")
+    add(
+        "--http2-only",
+        action="store_true",
+        help="no HTTP/1.1, which is served too where the extra 'http1' is installed",
+    )
     add("--workers", type=_positive, default=1, metavar="N", help="processes that share the port (default: 1)")
     add(
         "--drain-timeout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +35,10 @@ def serve(options: argparse.Namespace) -> int:
         certificate, key = made_for(options.host)
         remark = f", with a certificate made for this run (SHA-256 {fingerprint(certificate)})"
     port = options.port if options.port is not None else 8080 if options.h2c else 8443
-    service = _Service(handler, options.host, port, certificate, key, options.drain_timeout, options.workers > 1)
+    # HTTP/1.1 too, where the extra for it is installed.
+    http1 = not options.http2_only and importlib.util.find_spec("h11") is not None
+    shares_port = options.workers > 1
+    service = _Service(handler, options.host, port, certificate, key, http1, options.drain_timeout, shares_port)
 
     def say_where(url: str) -> None:
         complain(f"serving {options.target} at {url}{remark}")
@@ -81,6 +85,7 @@ class _Service:
     port: int
     certificate: PEM | None
     key: PEM | None
+    http1: bool
     drain_timeout: float
     shares_port: bool
 
@@ -101,17 +106,12 @@ class _Service:
 
     def _server(self) -> ThreadingServer:
         handler = self.handler()
+        options: dict[str, Any] = {"reuse_port": self.shares_port, "allow_http1": self.http1}
         try:
             if self.certificate is None:
-                return create_server(handler, self.host, self.port, reuse_port=self.shares_port)
-            return create_secure_server(
-                handler,
-                self.host,
-                self.port,
-                certfile=self.certificate,
-                keyfile=self.key,
-                reuse_port=self.shares_port,
-            )
+                return create_server(handler, self.host, self.port, **options)
+            options |= {"certfile": self.certificate, "keyfile": self.key}
+            return create_secure_server(handler, self.host, self.port, **options)
         except TLSError as error:
             raise CommandError(error.message) from error
         except (OSError, InvalidArgument) as error:

@@ -110,6 +110,57 @@ def test_nghttp_gets_many_files_on_one_connection(url: str, site: Path) -> None:
     assert account.count("etag: ") == 20
 
 
+# -- HTTP/1.1
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["tls", "plain"])
+def test_http1_gives_the_same(url: str, plain_url: str, ca_file: str, secure: bool) -> None:
+    origin = url if secure else plain_url
+    etag = fields_of(curl(f"{origin}/page.html", cafile=ca_file).header_text)["etag"]
+    for path, *options in (
+        ("/large",),
+        ("/page.html",),
+        ("/docs/",),
+        ("/docs",),
+        ("/",),
+        ("/caf%C3%A9%20%E2%98%95.txt",),
+        ("/missing",),
+        ("/text.txt", "--compressed"),
+        ("/large", "--range", "100000-2000000"),
+        ("/page.html", "--range", "99-"),
+        ("/page.html", "--header", f"If-None-Match: {etag}"),
+        ("/page.html", "--request", "DELETE"),
+        ("/page.html", "--data", "x" * 100_000),
+    ):
+        old = curl(f"{origin}{path}", *options, "--http1.1", cafile=ca_file)
+        new = curl(f"{origin}{path}", *options, cafile=ca_file)
+        assert (old.http_version, new.http_version) == ("1.1", "2")
+        assert (old.status, old.body) == (new.status, new.body)
+        assert fields_of(old.header_text) | {"date": ""} == fields_of(new.header_text) | {"date": ""}
+    assert curl(f"{origin}/large", "--head", "--http1.1", cafile=ca_file).status == 200
+    assert curl(f"{origin}/large", "--http1.0", cafile=ca_file).body == curl(f"{origin}/large", cafile=ca_file).body
+
+
+def test_http1_keeps_the_connection(url: str, ca_file: str) -> None:
+    finished = subprocess.run(
+        [program("curl"), "-sS", "-v", "--http1.1", "--cacert", ca_file, f"{url}/page.html", f"{url}/docs/"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout == "<h1>Hello</h1>index"
+    assert "Re-using existing connection" in finished.stderr
+
+
+def test_http2_only(site: Path, certificate: Certificate) -> None:
+    files = ["--cert", certificate.certfile, "--key", certificate.keyfile]
+    with serving(site, *files, "--http2-only") as (_, url):
+        arguments = [program("curl"), "-sS", "--cacert", str(certificate.cafile), f"{url}/page.html"]
+        assert subprocess.run([*arguments, "--http2"], capture_output=True).stdout == b"<h1>Hello</h1>"
+        refused = subprocess.run([*arguments, "--http1.1"], capture_output=True)
+        assert (refused.returncode != 0, refused.stdout) == (True, b"")
+
+
 # -- the certificate
 
 
