@@ -23,6 +23,7 @@ from .compat.wsgi_environ import Environ, make_environ
 from .compat.wsgi_response import Response
 from .connection.server_stream import ServerStream
 from .protocol.headers import Headers
+from .server.beginning import http1_is_installed
 from .server.create import create_secure_server, create_server
 from .server.server import ThreadingServer
 from .transport.tls import server_context
@@ -59,7 +60,8 @@ class Request:
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings.
+    """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and HTTP/1.1
+    where the extra `http1` is installed.
 
     Heeded are, besides all that gunicorn does itself: threads (1, which is gunicorn's default, means 256 here),
     worker_connections, max_requests, graceful_timeout, timeout (as a sign of life of the process, not of requests),
@@ -128,6 +130,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         cfg = self.cfg
         options: dict[str, Any] = {
             "sock": sock,
+            "allow_http1": http1_is_installed(),
             "max_workers": cfg.threads if cfg.threads > 1 else _THREADS,
             "max_sessions": cfg.worker_connections,
             "max_header_pairs": cfg.limit_request_fields + len((":method", ":scheme", ":authority", ":path")),

@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sync-h2", description="HTTP/2 from the command line.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="serve | get")
-    _add_serve(commands.add_parser("serve", help="serve a folder", description=serve.__doc__))
+    _add_serve(commands.add_parser("serve", help="serve a folder, or a WSGI application", description=serve.__doc__))
     statuses = "\n".join(f"  {status:3}  {meaning}" for status, meaning in MEANINGS.items())
     _add_get(
         commands.add_parser(
@@ -60,8 +60,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "target",
         nargs="?",
         default=".",
-        metavar="DIR",
-        help="a folder (by default this one)",
+        metavar="DIR | MODULE:APP",
+        help="a folder (by default this one), or a WSGI application and the module that it is in",
     )
     add("--host", "--bind", default="127.0.0.1", help='where to listen, "" for all addresses (default: %(default)s)')
     add("--port", "-p", type=_port, help="0 for a free one (default: 8443, and 8080 with --h2c)")

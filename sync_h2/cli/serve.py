@@ -1,22 +1,24 @@
-"""`sync-h2 serve`: a folder."""
+"""`sync-h2 serve`: a folder, or a WSGI application."""
 
 from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..connection.server_session import Handler
 from ..errors import InvalidArgument, TLSError
+from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server
 from ..server.server import ThreadingServer
 from ..server.static_files import static_files
 from ..transport.sockets import UNIX_PREFIX, close_listener, listen
 from ..transport.tls import PEM
+from .application import find_application
 from .certificate import fingerprint, made_for
 from .signals import STOPPING, StopSignals
 from .status import CommandError, ExitStatus, complain, reason_of
@@ -24,10 +26,15 @@ from .workers import run_workers
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve the files of a folder over HTTP/2. Ctrl-C or SIGTERM end it when the requests under way are answered."""
+    """Serve the files of a folder, or a WSGI application. Ctrl-C or SIGTERM end it when the requests under way are
+    answered.
+    """
     _check(options)
     _log_to_stderr(access=not options.quiet)
-    handler = functools.partial(_folder, options.target)
+    if ":" in options.target and not os.path.isdir(options.target):
+        handler = functools.partial(_application, options.target, options.workers > 1)
+    else:
+        handler = functools.partial(_folder, options.target)
     certificate: PEM | None = options.cert
     key: PEM | None = options.key
     remark = ""
@@ -36,7 +43,7 @@ def serve(options: argparse.Namespace) -> int:
         remark = f", with a certificate made for this run (SHA-256 {fingerprint(certificate)})"
     port = options.port if options.port is not None else 8080 if options.h2c else 8443
     # HTTP/1.1 too, where the extra for it is installed.
-    http1 = not options.http2_only and importlib.util.find_spec("h11") is not None
+    http1 = not options.http2_only and http1_is_installed()
     shares_port = options.workers > 1
     service = _Service(handler, options.host, port, certificate, key, http1, options.drain_timeout, shares_port)
 
@@ -67,6 +74,12 @@ def _log_to_stderr(*, access: bool) -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         access_log.addHandler(handler)
+
+
+def _application(name: str, multiprocess: bool) -> Handler:
+    from ..compat import wsgi  # which is much to import for who serves a folder
+
+    return wsgi(find_application(name), environ={"wsgi.multiprocess": multiprocess})
 
 
 def _folder(directory: str) -> Handler:

@@ -13,6 +13,7 @@ from typing import Any
 from ..connection.server_session import Handler
 from ..connection.server_stream import ServerStream
 from ..protocol.headers import Headers
+from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server
 from ..server.server import ThreadingServer
 from ..transport.tls import PEM
@@ -60,8 +61,10 @@ def serve_wsgi(
     """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns.
 
     With `certfile` (or `context`) over TLS. `environ` is as for `compat.wsgi`; the other options are those of
-    `create_server` and `create_secure_server`. Raises as these do.
+    `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where the extra `http1` is
+    installed, unless `allow_http1` is False.
     """
+    options.setdefault("allow_http1", http1_is_installed())
     handler = wsgi(app, environ=environ)
     server: ThreadingServer
     if certfile is not None or options.get("context") is not None:

@@ -5,6 +5,7 @@ On the connection's own thread, before anything is shared; it blocks for up to `
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from dataclasses import dataclass
 
@@ -30,6 +31,11 @@ class Beginning:
     transport: Transport
     session_class: type[ServerSession] = ServerSession
     received: bytes = b""
+
+
+def http1_is_installed() -> bool:
+    """Whether `allow_http1` can be had: the extra `http1` is there."""
+    return importlib.util.find_spec("h11") is not None
 
 
 def http1_session_class(allowed: bool) -> type[ServerSession] | None:

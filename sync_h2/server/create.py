@@ -48,10 +48,10 @@ def create_server(
 
     `handler(stream, headers)` and `on_request(request, response)`, whichever is given, are called for every stream, on
     a pool of up to `max_workers` threads (or on `executor`), many at once. `host` may be `unix:/path`; port 0 picks a
-    free one (`server.address` tells). `sock` is a listening socket to use instead: it is closed in the end, and the path of a Unix socket
-    stays. `settings` is sent to clients;
-    `trace(line)` is called for each frame of each session; `limits` are the options of the README's table. With
-    `allow_http1` clients that speak HTTP/1.1 are served too, by the same handlers; that needs the package h11.
+    free one (`server.address` tells). `sock` is a listening socket to use instead: it is closed in the end, and the
+    path of a Unix socket stays. `settings` is sent to clients; `trace(line)` is called for each frame of each session;
+    `limits` are the options of the README's table. With `allow_http1` clients that speak HTTP/1.1 are served too, by
+    the same handlers; that needs the package h11.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options, `ImportError` when h11 is missing.
     """
     options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
@@ -101,7 +101,9 @@ def create_secure_server(
         context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile, alpn=protocols(http1))
     options = _server_options(handler, on_request, settings, max_workers, executor, listeners, trace, limits)
     with _listening(sock, host, port, reuse_port) as listener:
-        return SecureThreadingServer(listener, context=context, origins=serialized, adopted=sock is not None, http1=http1, **options)
+        return SecureThreadingServer(
+            listener, context=context, origins=serialized, adopted=sock is not None, http1=http1, **options
+        )
 
 
 @contextlib.contextmanager
