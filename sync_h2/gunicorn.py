@@ -60,8 +60,8 @@ class Request:
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and HTTP/1.1
-    where the extra `http1` is installed.
+    """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and
+    HTTP/1.1 where the extra `http1` is installed.
 
     Heeded are, besides all that gunicorn does itself: threads (1, which is gunicorn's default, means 256 here),
     worker_connections, max_requests, graceful_timeout, timeout (as a sign of life of the process, not of requests),

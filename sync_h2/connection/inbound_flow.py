@@ -94,9 +94,16 @@ class InboundFlow:
         if state.id is None or state.closed or state.unread:
             return
         remaining = self._protocol.inbound_window(state.id)
-        if remaining <= 0 and not state.window.owed:
-            self._protocol.open_window(state.id, LEAST_WINDOW - remaining)
+        if remaining <= 0:
+            # What is owed was too little to be announced in the window that was in force.
+            self._protocol.open_window(state.id, max(LEAST_WINDOW, state.window.owed) - remaining)
+            state.window.owed = min(state.window.owed, 0)
             self._sender.send_locked()
+
+    def window_shrunk(self, state: StreamState) -> None:
+        """SETTINGS of ours have come into force, maybe while somebody waits for data."""
+        if state.arrived.waiting:
+            self.wait_for(state)
 
     def _returned(self, state: StreamState, count: int) -> None:
         if not count:

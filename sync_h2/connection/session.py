@@ -569,6 +569,8 @@ class SessionCore(Observable):
     def _settings_acknowledged_locked(self) -> None:
         self._watchdog.settings_acknowledged_locked()
         self._settings_sent.acknowledged()
+        for state in self._streams.values():
+            self._inbound.window_shrunk(state)
         self._listeners.emit_locked("local_settings", self._protocol.local_settings)
 
     def _goaway_received_locked(self, code: int, last_stream_id: int, data: bytes) -> None:

@@ -204,6 +204,30 @@ def test_a_reader_opens_a_window_of_nothing(background: Any, call: Any, early: b
         stream.end()
 
 
+def test_a_reader_that_waits_when_the_window_shrinks_to_nothing_opens_it(background: Any) -> None:
+    streams: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        streams.put(stream)
+        stream.detach()
+
+    with server_and_raw_client(handler) as (session, peer):
+        peer.headers(1, UPLOAD)
+        stream = streams.get(timeout=5)
+        peer.data(1, b"x" * 1000)
+        assert stream.read(1000) == b"x" * 1000  # for which credit is owed, too little to be announced
+        session.settings({"initial_window_size": 0})
+        peer.expect(SettingsFrame)
+        reading = background(stream.read, 10)
+        eventually(lambda: session.dump()["streams"][0]["waiting"]["to_read"], "that the reader waits")
+        peer.acknowledge_settings()
+        opened = peer.expect(WindowUpdateFrame, 1).window_increment
+        assert opened - 1000 > 0  # the window stood at minus what was read
+        peer.data(1, b"more", end_stream=True)
+        assert reading.result(5) == b"more"
+        stream.end()
+
+
 def test_a_window_that_is_lowered_later_works_for_open_and_new_streams(ends: Any, background: Any) -> None:
     open_stream, open_served = ends.exchange({})
     sending = background(open_served.end, b"x" * 1_000_000)

@@ -224,7 +224,8 @@ def test_a_peer_that_resets_everything_is_survived() -> None:
         answered.put(stream.id)
         stream.end(b"x")
 
-    with server_and_raw_client(handler) as (session, peer):
+    # So many handlers may wait: otherwise the last request is refused if those of the others have not run yet.
+    with server_and_raw_client(handler, max_concurrent_streams=300) as (session, peer):
         for number in range(200):
             peer.headers(2 * number + 1, REQUEST)
             peer.reset(2 * number + 1, ErrorCode.CANCEL)
