@@ -20,7 +20,7 @@ from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
 from ..transport.tls import PEM, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def connect(
@@ -108,7 +108,7 @@ def _parse(authority: str) -> tuple[str, str, int, str]:
         parts = urlsplit(authority)
     except ValueError as error:
         raise InvalidArgument(f"{authority!r} is no URL: {error}") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise InvalidArgument(f"{authority!r} is no https://host[:port], http://host[:port] or unix:/path")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise InvalidArgument(f"{authority!r} names more than a server: a path belongs into request()")
@@ -118,4 +118,4 @@ def _parse(authority: str) -> tuple[str, str, int, str]:
         port = parts.port
     except ValueError as error:
         raise InvalidArgument(f"{authority!r} has no valid port") from error
-    return parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], parts.netloc
+    return parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.netloc

@@ -1,0 +1,453 @@
+"""A client as scripts know it from requests: calls with URLs, redirects, cookies, authentication, proxies.
+
+Runs on the threads that call it; any number may share a client, whose sessions its pool looks after (see pool.py).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..connection.listeners import type_name
+from ..exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, TooManyRedirects
+from .auth import netrc_auth
+from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
+from .decoding import ACCEPT_ENCODING
+from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
+from .pool import Call, Pool, PoolLimits
+from .prepared_request import CaseInsensitiveDict, PreparedRequest, Request
+from .progress import Progress, ReportedBody
+from .redirects import keeps_authorization, redirected
+from .response import Response
+from .timeouts import Timeouts
+
+_SAME = object()  # as the client has it
+MOST_REDIRECTS = 30
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """How a request is sent, the same for all that it leads to."""
+
+    stream: bool
+    timeouts: Timeouts
+    verify: bool | str
+    cert: Any
+    proxies: Mapping[str, str | None]
+    on_upload: Progress | None = None
+    on_download: Progress | None = None
+
+    def for_hooks(self) -> dict[str, Any]:
+        """What requests gives to hooks."""
+        return {
+            "stream": self.stream,
+            "timeout": self.timeouts,
+            "verify": self.verify,
+            "cert": self.cert,
+            "proxies": dict(self.proxies),
+        }
+
+
+class Client:
+    """Makes requests over HTTP/2, or HTTP/1.1 where a server has nothing else; safe to share by threads.
+
+    `base_url` goes before URLs that name no server. `headers`, `params`, `auth`, `cookies`, `hooks` and `proxies` go
+    into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
+    `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
+    the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
+    the connections. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often
+    a request that was certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that
+    count as that. `trust_env=False` leaves the environment's proxies, certificates and netrc alone. All other
+    options are `connect`'s.
+
+    Raises what is in `sync_h2.exceptions`.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str | None] | None = None,
+        params: Any = None,
+        auth: Any = None,
+        cookies: Any = None,
+        hooks: Mapping[str, Any] | None = None,
+        proxies: Mapping[str, str | None] | None = None,
+        timeout: Any = None,
+        limits: PoolLimits | None = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        http1: bool = True,
+        h2c: bool = False,
+        retries: int = 3,
+        retry_statuses: Iterable[int] = (),
+        max_redirects: int = MOST_REDIRECTS,
+        trust_env: bool = True,
+        **session_options: Any,
+    ) -> None:
+        self.base_url = base_url
+        self.headers = CaseInsensitiveDict(default_headers())
+        self.headers.update(headers or {})
+        self.params = params or {}
+        self.auth = auth
+        self.cookies: CookieJar = cookiejar_from_dict(cookies) if cookies is not None else cookiejar_from_dict({})
+        self.hooks: dict[str, list[Callable[..., Any]]] = _hooks(hooks)
+        self.proxies: dict[str, str | None] = dict(proxies or {})
+        self.timeout = timeout
+        self.verify = verify
+        self.cert = cert
+        self.max_redirects = max_redirects
+        self.trust_env = trust_env
+        self._pool = Pool(
+            limits=limits or PoolLimits(),
+            verify=verify,
+            cert=cert,
+            http1=http1,
+            h2c=h2c,
+            retries=retries,
+            retry_statuses=frozenset(retry_statuses),
+            **session_options,
+        )
+
+    # -- calls
+
+    def get(self, url: str, params: Any = None, **options: Any) -> Response:
+        """GET; options are `request`'s."""
+        return self.request("GET", url, params=params, **options)
+
+    def options(self, url: str, **options: Any) -> Response:
+        """OPTIONS; options are `request`'s."""
+        return self.request("OPTIONS", url, **options)
+
+    def head(self, url: str, **options: Any) -> Response:
+        """HEAD, without following redirects unless `allow_redirects=True`; options are `request`'s."""
+        options.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: str, data: Any = None, json: Any = None, **options: Any) -> Response:
+        """POST; options are `request`'s."""
+        return self.request("POST", url, data=data, json=json, **options)
+
+    def put(self, url: str, data: Any = None, **options: Any) -> Response:
+        """PUT; options are `request`'s."""
+        return self.request("PUT", url, data=data, **options)
+
+    def patch(self, url: str, data: Any = None, **options: Any) -> Response:
+        """PATCH; options are `request`'s."""
+        return self.request("PATCH", url, data=data, **options)
+
+    def delete(self, url: str, **options: Any) -> Response:
+        """DELETE; options are `request`'s."""
+        return self.request("DELETE", url, **options)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str | None] | None = None,
+        cookies: Any = None,
+        files: Any = None,
+        auth: Any = None,
+        timeout: Any = _SAME,
+        allow_redirects: bool = True,
+        proxies: Mapping[str, str | None] | None = None,
+        hooks: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        verify: bool | str | None = None,
+        cert: Any = None,
+        json: Any = None,
+        *,
+        on_upload: Progress | None = None,
+        on_download: Progress | None = None,
+    ) -> Response:
+        """Make a request and return its response; blocks until it is there, with its body unless `stream`.
+
+        The arguments are those of `requests.request`. `on_upload` and `on_download` are called with the octets of the
+        body so far and their total, or None where that is not known.
+        """
+        request = Request(
+            method=method.upper(),
+            url=url,
+            headers=headers,
+            files=files,
+            data=data,
+            json=json,
+            params=params,
+            auth=auth,
+            cookies=cookies,
+            hooks=hooks,
+        )
+        return self.send(
+            self.prepare_request(request),
+            stream=stream,
+            timeout=timeout,
+            verify=verify,
+            cert=cert,
+            proxies=proxies,
+            allow_redirects=allow_redirects,
+            on_upload=on_upload,
+            on_download=on_download,
+        )
+
+    @contextlib.contextmanager
+    def stream(self, method: str, url: str, **options: Any) -> Iterator[Response]:
+        """`with client.stream("GET", url) as response`: a response whose body is read as it is wanted."""
+        with self.request(method, url, stream=True, **options) as response:
+            yield response
+
+    def map(
+        self, requests: Iterable[Any], max_workers: int = 16, *, return_exceptions: bool = False
+    ) -> Iterator[Response]:
+        """Make many requests at once, `max_workers` at a time, and yield their responses as they finish.
+
+        Each of `requests` is a URL to get, a `Request`, or a mapping of `request`'s arguments; they are taken as there
+        is room. What one raises is raised here, which ends the others that have not begun, or with
+        `return_exceptions` yielded in its place.
+        """
+        pending: set[concurrent.futures.Future[Response]] = set()
+        with concurrent.futures.ThreadPoolExecutor(max_workers, thread_name_prefix="sync_h2-map") as executor:
+            try:
+                for item in requests:
+                    pending.add(executor.submit(self._make, item))
+                    if len(pending) >= 2 * max_workers:
+                        yield from _outcomes(pending, return_exceptions)
+                while pending:
+                    yield from _outcomes(pending, return_exceptions)
+            finally:
+                for future in pending:
+                    if not future.cancel():
+                        future.add_done_callback(_close_unwanted)
+
+    def _make(self, item: Any) -> Response:
+        if isinstance(item, str):
+            return self.get(item)
+        if isinstance(item, Request):
+            return self.send(self.prepare_request(item))
+        if isinstance(item, Mapping):
+            return self.request(**{"method": "GET", **item})
+        raise TypeError(f"map takes URLs, Requests and mappings of request()'s arguments, not {type_name(item)}")
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """`request` with what the client adds to it, ready for `send`. Raises for what can't be sent."""
+        url = self._absolute(request.url)
+        auth = request.auth or self.auth
+        if auth is None and self.trust_env:
+            auth = netrc_auth(url)
+        prepared = PreparedRequest()
+        prepared.prepare(
+            method=(request.method or "GET").upper(),
+            url=url,
+            headers=_merged(request.headers, self.headers, CaseInsensitiveDict),
+            files=request.files,
+            data=request.data,
+            json=request.json,
+            params=_merged(request.params, self.params, dict),
+            auth=auth,
+            cookies=merge_cookies(self.cookies, request.cookies),
+            hooks=_merged_hooks(request.hooks, self.hooks),
+        )
+        return prepared
+
+    def send(
+        self,
+        request: PreparedRequest,
+        *,
+        stream: bool = False,
+        timeout: Any = _SAME,
+        verify: bool | str | None = None,
+        cert: Any = None,
+        proxies: Mapping[str, str | None] | None = None,
+        allow_redirects: bool = True,
+        on_upload: Progress | None = None,
+        on_download: Progress | None = None,
+    ) -> Response:
+        """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
+        if isinstance(request, Request):
+            raise ValueError("send takes a PreparedRequest: prepare_request makes one of a Request")
+        sending = _Sending(
+            stream,
+            Timeouts.of(self.timeout if timeout is _SAME else timeout),
+            self._trusted(verify),
+            self.cert if cert is None else cert,
+            {**self.proxies, **(proxies or {})},
+            on_upload,
+            on_download,
+        )
+        response = self._exchange_with_hooks(request, sending)
+        history: list[Response] = []
+        while allow_redirects:
+            following = self._following(response)
+            if following is None:
+                break
+            _finish(response)
+            if len(history) >= self.max_redirects:
+                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", request=request, response=response)
+            history.append(response)
+            response = self._exchange_with_hooks(following, sending)
+            response.history = list(history)
+        if not allow_redirects:
+            response.next = self._following(response)
+        if not stream:
+            response.content  # noqa: B018 - reads it
+        return response
+
+    # -- one exchange
+
+    def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
+        response = self._exchange(request, sending)
+        for hook in request.hooks.get("response", ()):
+            response = hook(response, **sending.for_hooks()) or response
+        for passed in (*response.history, response):
+            self.cookies.take_from(passed)
+        return response
+
+    def _exchange(self, request: PreparedRequest, sending: _Sending) -> Response:
+        """One request and its response's head."""
+        body = request.content
+        if body is not None and sending.on_upload is not None:
+            body = ReportedBody(body, sending.on_upload)
+        began_at = time.perf_counter()
+        answer = self._pool.send(
+            Call(
+                method=request.method,
+                url=request.url,
+                headers=list(request.headers.items()),
+                body=body,
+                timeouts=sending.timeouts,
+                proxy=self._proxy(request.url, sending.proxies),
+                verify=sending.verify,
+                cert=sending.cert,
+            ),
+            request=request,
+        )
+        response = Response(request, answer, on_download=sending.on_download)
+        response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
+        response.connection = _Repeater(self, sending)
+        return response
+
+    def _following(self, response: Response) -> PreparedRequest | None:
+        following = redirected(response)
+        if following is None:
+            return None
+        if self.trust_env and not keeps_authorization(response.request.url, following.url):
+            auth = netrc_auth(following.url)
+            if auth is not None:
+                following.prepare_auth(auth)
+        following.prepare_cookies(merge_cookies(self.cookies, response.request.cookies))
+        return following
+
+    def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:
+        if self.trust_env:
+            no_proxy = proxies.get("no_proxy")
+            if bypasses_proxies(url, no_proxy) and (no_proxy or not select_proxy(url, proxies)):
+                return None
+            proxies = {**environment_proxies(url, no_proxy), **proxies}
+        return select_proxy(url, proxies)
+
+    def _trusted(self, verify: bool | str | None) -> bool | str:
+        if verify is None:
+            verify = self.verify
+        if verify is True and self.trust_env:
+            return ca_bundle() or True
+        return verify
+
+    def _absolute(self, url: str) -> str:
+        if not self.base_url or not isinstance(url, str) or urlsplit(url).netloc:
+            return url
+        return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url
+
+    # -- its end
+
+    def close(self) -> None:
+        """Close its connections; responses that are unread are reset."""
+        self._pool.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Repeater:
+    """What hooks that answer a response with another request send that with: `response.connection`."""
+
+    def __init__(self, client: Client, sending: _Sending) -> None:
+        self._client = client
+        self._sending = sending
+
+    def send(self, request: PreparedRequest, **_: Any) -> Response:
+        """One exchange, without hooks and redirects."""
+        return self._client._exchange(request, self._sending)
+
+
+def default_headers() -> dict[str, str]:
+    """The fields that every client sends unless they are taken away."""
+    return {"User-Agent": "sync_h2", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
+
+
+def _finish(response: Response) -> None:
+    """Read what a redirect has for a body, so that its connection goes on, and `history` has it."""
+    try:
+        response.content  # noqa: B018 - reads it
+    except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
+        pass  # nobody has asked for it
+    finally:
+        response.close()
+
+
+def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
+    """A request's own mapping over the client's; where either is no mapping, the request's own, or else the client's.
+    None takes a key away.
+    """
+    if own is None or general is None:
+        return general if own is None else own
+    if not (isinstance(own, Mapping) and isinstance(general, Mapping)):
+        return own or general
+    merged = kind(general)
+    merged.update(own)
+    for name in [name for name, value in merged.items() if value is None]:
+        del merged[name]
+    return merged
+
+
+def _hooks(hooks: Mapping[str, Any] | None) -> dict[str, list[Callable[..., Any]]]:
+    found: dict[str, list[Callable[..., Any]]] = {"response": []}
+    for event, given in (hooks or {}).items():
+        if event not in found:
+            raise ValueError(f"there are hooks for response, not for {event!r}")
+        found[event].extend([given] if callable(given) else given)
+    return found
+
+
+def _merged_hooks(own: Mapping[str, Any] | None, general: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's hooks in place of the client's, as in requests."""
+    found = _hooks(own)
+    return found if found["response"] else dict(general)
+
+
+def _outcomes(
+    pending: set[concurrent.futures.Future[Response]], return_exceptions: bool
+) -> Iterator[Any]:
+    """Take those that are done out of `pending`, having waited for one."""
+    done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+    for future in done:
+        pending.discard(future)
+        error = future.exception() if return_exceptions else None
+        yield future.result() if error is None else error
+
+
+def _close_unwanted(future: concurrent.futures.Future[Response]) -> None:
+    if future.exception() is None:
+        future.result().close()

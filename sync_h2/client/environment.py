@@ -1,0 +1,71 @@
+"""What the environment says to a client: proxies (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and certificates.
+
+Pure functions; they run on the thread that calls the client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import urllib.request
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def ca_bundle() -> str | None:
+    """The path of the authorities to trust, where the environment names one."""
+    return next((os.environ[name] for name in _CA_BUNDLES if os.environ.get(name)), None)
+
+
+def environment_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
+    """The environment's proxies by scheme (`all` for any), for a request of `url`; none if NO_PROXY exempts it."""
+    if bypasses_proxies(url, no_proxy):
+        return {}
+    return urllib.request.getproxies()
+
+
+def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
+    """Whether NO_PROXY exempts the URL's host: by its name or a domain of it, with or without a port, by an address or
+    a network that it is in (`10.0.0.0/8`), or by `*`.
+    """
+    if no_proxy is None:
+        no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    exempt = [entry.strip() for entry in no_proxy.split(",") if entry.strip()]
+    if not host or "*" in exempt:
+        return True
+    address = _address(host)
+    for entry in exempt:
+        if address is not None:
+            with contextlib.suppress(ValueError):
+                if address in ipaddress.ip_network(entry.strip("[]"), strict=False):
+                    return True
+        name = entry.lower().lstrip("*").lstrip(".")
+        for known in (host, f"{host}:{parts.port}"):
+            if known == name or (address is None and known.endswith("." + name)):
+                return True
+    # Where the system has settings of its own (macOS, Windows), they count too.
+    return not exempt and bool(urllib.request.proxy_bypass(host))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def select_proxy(url: str, proxies: Mapping[str, str | None]) -> str | None:
+    """The proxy for `url` out of `{"scheme": proxy, "scheme://host": proxy, "all": proxy, "all://host": proxy}`, the
+    most special first.
+    """
+    parts = urlsplit(url)
+    for key in (f"{parts.scheme}://{parts.hostname}", parts.scheme, f"all://{parts.hostname}", "all"):
+        proxy = proxies.get(key)
+        if proxy:
+            return proxy if "://" in proxy else f"http://{proxy}"
+    return None

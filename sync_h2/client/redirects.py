@@ -1,0 +1,67 @@
+"""Where a redirect leads, and what of the request goes there (RFC 9110 section 15.4, and what requests makes of it).
+
+Pure functions of a request and its response; they run on the thread that calls the client.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from .connect import DEFAULT_PORTS
+from .prepared_request import PreparedRequest
+from .response import Response
+
+_OF_BODY = ("content-length", "content-type", "transfer-encoding")
+
+
+def redirected(response: Response) -> PreparedRequest | None:
+    """The request that follows a redirect, or None if this is none. Cookies and proxies' credentials are taken off it.
+
+    The body stays only with 307 and 308. Raises what preparing a URL raises, for a location that is none.
+    """
+    if not response.is_redirect:
+        return None
+    request = response.request.copy()
+    request.method = _method_after(response.status_code, request.method)
+    request.prepare_url(_target(response), None)
+    if response.status_code not in (307, 308):
+        request.body, request.content = None, None
+        for name in _OF_BODY:
+            request.headers.pop(name, None)
+    request.headers.pop("cookie", None)  # the jar says which go there
+    if not keeps_authorization(response.request.url, request.url):
+        request.headers.pop("authorization", None)
+    return request
+
+
+def _target(response: Response) -> str:
+    """The absolute URL of `location`; a fragment of the request's stays unless there is a new one."""
+    location = response.headers["location"]
+    # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not.
+    target = urljoin(response.url, location)
+    url, fragment = urldefrag(target)
+    if not fragment:
+        fragment = urldefrag(response.request.url)[1]
+    return f"{url}#{fragment}" if fragment else url
+
+
+def _method_after(status: int, method: str) -> str:
+    """Browsers' practice, which RFC 9110 allows: POST becomes GET behind 301 and 302, all but HEAD behind 303."""
+    if status in (302, 303) and method != "HEAD":
+        return "GET"
+    if status == 301 and method == "POST":
+        return "GET"
+    return method
+
+
+def keeps_authorization(old: str, new: str) -> bool:
+    """Whether `Authorization` may go along: only to the same origin, or from http to https of the same host, both with
+    their default ports.
+    """
+    before, after = urlsplit(old), urlsplit(new)
+    if before.hostname != after.hostname:
+        return False
+    ports = tuple(parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (before, after))
+    if (before.scheme, after.scheme) == ("http", "https") and ports == (80, 443):
+        return True
+    return before.scheme == after.scheme and ports[0] == ports[1]
