@@ -1,7 +1,31 @@
-"""The lock's rules are watched in each test of this folder."""
+"""A server with httpbin's routes, over TLS, for HTTP/2 and HTTP/1.1."""
 
 from __future__ import annotations
 
-from support.lock_rules import keep_lock_rules, lock_rules
+from collections.abc import Iterator
 
-__all__ = ["keep_lock_rules", "lock_rules"]
+import httpbin
+import pytest
+
+import sync_h2
+from support.certificates import Certificate
+from sync_h2.compat import wsgi
+
+
+@pytest.fixture(scope="session")
+def httpbin_url(certificate: Certificate) -> Iterator[str]:
+    """Where httpbin is served."""
+    handler = wsgi(httpbin.app)
+    with sync_h2.create_secure_server(
+        handler, certfile=certificate.certificate_pem, keyfile=certificate.key_pem, allow_http1=True
+    ) as server:
+        yield f"https://localhost:{server.address[1]}"
+
+
+@pytest.fixture
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names the test's authority, as requests and sync_h2 both look for it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cafile))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
