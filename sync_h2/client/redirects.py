@@ -25,7 +25,7 @@ def redirected(response: Response) -> PreparedRequest | None:
     request.method = _method_after(response.status_code, request.method)
     request.prepare_url(_target(response), None)
     if response.status_code not in (307, 308):
-        request.body, request.content = None, None
+        request.body = None
         for name in _OF_BODY:
             request.headers.pop(name, None)
     request.headers.pop("cookie", None)  # the jar says which go there

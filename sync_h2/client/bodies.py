@@ -1,0 +1,221 @@
+"""Request bodies: what may be sent, how long it is, and whether it can be sent once more.
+
+A body is read by the thread that makes the request, a piece at a time; none is held in memory that was not there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ..connection.listeners import type_name
+from ..exceptions import UnrewindableBodyError
+
+PIECE = 64 * 1024
+
+
+class Body:
+    """What is sent. `length` is its octets, or None where that is not known."""
+
+    length: int | None = None
+
+    @property
+    def rewindable(self) -> bool:
+        """Whether `chunks` can begin again."""
+        raise NotImplementedError
+
+    def chunks(self) -> Iterator[bytes]:
+        """The octets, from the start. Raises UnrewindableBodyError the second time where that can't be."""
+        raise NotImplementedError
+
+
+class BytesBody(Body):
+    """Octets in memory."""
+
+    rewindable = True
+
+    def __init__(self, data: bytes | bytearray | memoryview | str) -> None:
+        self._data = data.encode() if isinstance(data, str) else data
+        self.length = len(self._data)
+
+    def chunks(self) -> Iterator[bytes]:
+        if self.length:
+            yield self._data  # type: ignore[misc]  # what `write` takes is enough
+
+
+class FileBody(Body):
+    """A file, from where it stands; text is sent as UTF-8."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._begun = False
+        self._start: int | None = None
+        try:
+            self._start = file.tell()
+        except (AttributeError, OSError):
+            pass  # a pipe, say: it can be read once
+        self.length = _length_of_file(file, self._start)
+
+    @property
+    def rewindable(self) -> bool:
+        return not self._begun or (self._start is not None and hasattr(self._file, "seek"))
+
+    def chunks(self) -> Iterator[bytes]:
+        if self._begun:
+            try:
+                if self._start is None:
+                    raise OSError("it can't be sought in")
+                self._file.seek(self._start)
+            except (AttributeError, OSError) as error:
+                raise UnrewindableBodyError(f"the file can't be sent once more: {error}") from error
+        self._begun = True
+        while piece := self._file.read(PIECE):
+            yield piece.encode() if isinstance(piece, str) else piece
+
+
+class IterableBody(Body):
+    """Pieces as somebody makes them: bytes, or str, which is sent as UTF-8. An iterator has them once."""
+
+    def __init__(self, pieces: Iterable[bytes | str], length: int | None = None) -> None:
+        self._pieces = pieces
+        self._begun = False
+        self.length = length
+
+    @property
+    def rewindable(self) -> bool:
+        return not self._begun or iter(self._pieces) is not self._pieces
+
+    def chunks(self) -> Iterator[bytes]:
+        if not self.rewindable:
+            raise UnrewindableBodyError(f"the pieces of a {type_name(self._pieces)} can't be had once more")
+        self._begun = True
+        for piece in self._pieces:
+            yield piece.encode() if isinstance(piece, str) else piece
+
+
+class MultipartBody(Body):
+    """A form with files (RFC 7578): each part a head, and a body of its own."""
+
+    def __init__(self, parts: list[tuple[bytes, Body]], boundary: str) -> None:
+        self._parts = parts
+        self._boundary = boundary.encode()
+        lengths = [len(head) + body.length for head, body in parts if body.length is not None]
+        if len(lengths) == len(parts):
+            # Before each head: --, the boundary, CRLF; behind each body: CRLF; in the end the boundary with -- twice.
+            self.length = sum(lengths) + len(parts) * (len(self._boundary) + 6) + len(self._boundary) + 6
+
+    @property
+    def rewindable(self) -> bool:
+        return all(body.rewindable for _, body in self._parts)
+
+    def chunks(self) -> Iterator[bytes]:
+        for head, body in self._parts:
+            yield b"--" + self._boundary + b"\r\n" + head
+            yield from body.chunks()
+            yield b"\r\n"
+        yield b"--" + self._boundary + b"--\r\n"
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks()
+
+
+def body_of(data: Any) -> Body | None:
+    """The body that `data` makes: None, bytes, str, a file, an iterable, or a Body as it is."""
+    if data is None or isinstance(data, Body):
+        return data
+    if isinstance(data, (bytes, bytearray, memoryview, str)):
+        return BytesBody(data)
+    if hasattr(data, "read"):
+        return FileBody(data)
+    if hasattr(data, "__iter__"):
+        length = len(data) if hasattr(data, "__len__") else None
+        return IterableBody(data, None if isinstance(data, (list, tuple, Mapping)) else length)
+    raise TypeError(f"a body is bytes, str, a file or an iterable of bytes, not {type_name(data)}")
+
+
+def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
+    """A form of `fields`, then `files`, each as requests takes them: mappings or pairs; a file is a file object, bytes
+    or str, or `(name, file[, content type[, headers]])`.
+    """
+    parts = []
+    for name, value in _pairs(fields or {}):
+        values = [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else value
+        for single in values:
+            if single is not None:
+                text = single if isinstance(single, bytes) else str(single)
+                parts.append((_part_head(name, None, None, {}), BytesBody(text)))
+    for name, file in _pairs(files or {}):
+        file_name, content, content_type, headers = _of_file(name, file)
+        if content is None:
+            continue
+        body = body_of(content)
+        assert body is not None
+        parts.append((_part_head(name, file_name, content_type, headers or {}), body))
+    return MultipartBody(parts, boundary)
+
+
+def _of_file(name: Any, file: Any) -> tuple[Any, Any, str | None, Mapping[str, str] | None]:
+    if not isinstance(file, (tuple, list)):
+        return _file_name(file) or name, file, None, None
+    if not 2 <= len(file) <= 4:
+        raise ValueError(f"a file is (name, file[, content type[, headers]]), not {len(file)} things")
+    file_name, content, *rest = file
+    content_type = rest[0] if rest else None
+    return file_name, content, content_type, rest[1] if len(rest) > 1 else None
+
+
+def _file_name(file: Any) -> str | None:
+    name = getattr(file, "name", None)
+    if isinstance(name, str) and name and not (name[0] == "<" and name[-1] == ">"):
+        return os.path.basename(name)
+    return None
+
+
+def _part_head(name: Any, file_name: Any, content_type: str | None, headers: Mapping[str, str]) -> bytes:
+    disposition = f'form-data; name="{_quoted(name)}"'
+    if file_name is not None:
+        disposition += f'; filename="{_quoted(file_name)}"'
+    fields = {"Content-Disposition": disposition, "Content-Type": content_type, **headers}
+    lines = [f"{field}: {value}\r\n" for field, value in fields.items() if value]
+    return "".join([*lines, "\r\n"]).encode()
+
+
+def _quoted(name: Any) -> str:
+    """As browsers write a name (the HTML standard's multipart/form-data)."""
+    text: str = name.decode() if isinstance(name, bytes) else str(name)
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, Mapping) else value
+
+
+def _length_of_file(file: Any, start: int | None) -> int | None:
+    """How many octets are left in a file, where that can be said."""
+    if isinstance(file, io.StringIO):
+        return len(file.getvalue()[start:].encode())
+    if isinstance(file, io.TextIOBase):
+        return None
+    ways: tuple[Callable[[], int], ...] = (
+        lambda: len(file),
+        lambda: file.len,
+        lambda: os.fstat(file.fileno()).st_size - (start or 0),
+        lambda: _sought_length(file),
+    )
+    for way in ways:
+        try:
+            length = way()
+        except (AttributeError, TypeError, OSError):
+            continue
+        # A pipe's or a device's size is 0 whatever comes out of it.
+        return length if length > 0 or (start is not None and length == 0) else None
+    return None
+
+
+def _sought_length(file: Any) -> int:
+    start: int = file.tell()
+    end: int = file.seek(0, os.SEEK_END) or file.tell()
+    file.seek(start)
+    return end - start
