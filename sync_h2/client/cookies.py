@@ -1,0 +1,243 @@
+"""Cookies: the standard library's `http.cookiejar`, with the dict-like jar that requests has on top."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import urllib.request
+from collections.abc import Iterator, Mapping, MutableMapping
+from email.message import Message
+from http.cookiejar import Cookie
+from typing import Any
+
+
+class CookieConflictError(RuntimeError):
+    """Several cookies have this name: a domain or a path must say which."""
+
+
+class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):  # type: ignore[misc]
+    """`http.cookiejar.CookieJar` that can be used as a dict of names and values; any number of threads may share it."""
+
+    def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:
+        """The value of the cookie of that name, or `default`. Raises CookieConflictError if there are several."""
+        try:
+            return self._find(name, domain, path)
+        except KeyError:
+            return default
+
+    def set(self, name: str, value: Any, **attributes: Any) -> Cookie | None:
+        """Add a cookie, with `domain`, `path` and whatever else a cookie has; None as `value` takes it away."""
+        if value is None:
+            for cookie in list(self._matching(name, attributes.get("domain"), attributes.get("path"))):
+                self.clear(cookie.domain, cookie.path, cookie.name)
+            return None
+        cookie = create_cookie(name, value, **attributes)
+        self.set_cookie(cookie)
+        return cookie
+
+    def set_cookie(self, cookie: Cookie, *arguments: Any, **options: Any) -> None:
+        if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
+            cookie.value = cookie.value.replace('\\"', "")
+        super().set_cookie(cookie, *arguments, **options)
+
+    def __getitem__(self, name: str) -> str | None:
+        return self._find(name, None, None)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        found = list(self._matching(name, None, None))
+        if not found:
+            raise KeyError(name)
+        for cookie in found:
+            self.clear(cookie.domain, cookie.path, cookie.name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(cookie.name == name for cookie in self)
+
+    def keys(self) -> list[str]:  # type: ignore[override]
+        return [cookie.name for cookie in self]
+
+    def values(self) -> list[str | None]:  # type: ignore[override]
+        return [cookie.value for cookie in self]
+
+    def items(self) -> list[tuple[str, str | None]]:  # type: ignore[override]
+        return [(cookie.name, cookie.value) for cookie in self]
+
+    iterkeys = keys
+    itervalues = values
+    iteritems = items
+
+    def __iter__(self) -> Iterator[Cookie]:  # type: ignore[override]
+        # A copy: others may add cookies meanwhile.
+        with self._cookies_lock:  # type: ignore[attr-defined]
+            return iter(list(super().__iter__()))
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    def list_domains(self) -> list[str]:
+        return list(dict.fromkeys(cookie.domain for cookie in self))
+
+    def list_paths(self) -> list[str]:
+        return list(dict.fromkeys(cookie.path for cookie in self))
+
+    def multiple_domains(self) -> bool:
+        """Whether cookies of several domains are there."""
+        return len({cookie.domain for cookie in self}) > 1
+
+    def get_dict(self, domain: str | None = None, path: str | None = None) -> dict[str, str | None]:
+        """Names and values, of one domain or path where these are given."""
+        return {cookie.name: cookie.value for cookie in self._matching(None, domain, path)}
+
+    def update(self, other: Any = (), **values: Any) -> None:
+        """Take the cookies of another jar, or of a dict."""
+        if isinstance(other, http.cookiejar.CookieJar):
+            for cookie in other:
+                self.set_cookie(_copied(cookie))
+        else:
+            for name, value in dict(other).items():
+                self.set(name, value)
+        for name, value in values.items():
+            self.set(name, value)
+
+    def copy(self) -> CookieJar:
+        other = CookieJar(self.get_policy())
+        other.update(self)
+        return other
+
+    def get_policy(self) -> http.cookiejar.CookiePolicy:
+        policy: http.cookiejar.CookiePolicy = self._policy  # type: ignore[attr-defined]
+        return policy
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("_cookies_lock")
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(state["_policy"])  # type: ignore[misc]
+        self.__dict__.update(state)
+
+    def take_from(self, response: Any) -> None:
+        """Add what a response sets."""
+        fields = response.headers.get_all("set-cookie")
+        if fields:
+            self.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
+
+    def _matching(self, name: str | None, domain: str | None, path: str | None) -> Iterator[Cookie]:
+        return (
+            cookie
+            for cookie in self
+            if (name is None or cookie.name == name)
+            and (domain is None or cookie.domain == domain)
+            and (path is None or cookie.path == path)
+        )
+
+    def _find(self, name: str, domain: str | None, path: str | None) -> str | None:
+        found = list(self._matching(name, domain, path))
+        if not found:
+            raise KeyError(f"name={name!r}, domain={domain!r}, path={path!r}")
+        if len(found) > 1:
+            raise CookieConflictError(f"There are multiple cookies with name, {name!r}")
+        return found[0].value
+
+
+RequestsCookieJar = CookieJar
+
+
+class _Fields:
+    """A response's fields, as `http.cookiejar` asks for them."""
+
+    def __init__(self, fields: list[str]) -> None:
+        self._message = Message()
+        for field in fields:
+            self._message["Set-Cookie"] = field
+
+    def info(self) -> Message:
+        return self._message
+
+
+def _asked(request: Any) -> urllib.request.Request:
+    """A request, as `http.cookiejar` asks about it; a Host field of its own counts as the host."""
+    url = request.url
+    host = request.headers.get("Host")
+    if host:
+        scheme, _, rest = url.partition("://")
+        text = host.decode() if isinstance(host, bytes) else host
+        url = f"{scheme}://{text}{rest[len(rest.split('/', 1)[0].split('?', 1)[0]) :]}"
+    asked = urllib.request.Request(url)
+    asked.unverifiable = False
+    return asked
+
+
+def cookie_header(jar: http.cookiejar.CookieJar, request: Any) -> str | None:
+    """The Cookie field for a request; None if no cookie goes there, or it has one."""
+    if "Cookie" in request.headers or not len(jar):
+        return None
+    asked = _asked(request)
+    jar.add_cookie_header(asked)
+    return asked.get_header("Cookie")
+
+
+def create_cookie(name: str, value: Any, **attributes: Any) -> Cookie:
+    """A cookie, for all hosts and paths unless `domain` and `path` say more."""
+    values: dict[str, Any] = {
+        "version": 0,
+        "name": name,
+        "value": value,
+        "port": None,
+        "domain": "",
+        "path": "/",
+        "secure": False,
+        "expires": None,
+        "discard": True,
+        "comment": None,
+        "comment_url": None,
+        "rest": {"HttpOnly": None},
+        "rfc2109": False,
+    }
+    unknown = set(attributes) - set(values)
+    if unknown:
+        raise TypeError(f"a cookie has no {', '.join(sorted(unknown))}")
+    values.update(attributes)
+    values["port_specified"] = bool(values["port"])
+    values["domain_specified"] = bool(values["domain"])
+    values["domain_initial_dot"] = values["domain"].startswith(".")
+    values["path_specified"] = bool(values["path"])
+    return Cookie(**values)
+
+
+def cookiejar_from_dict(cookies: Any, jar: CookieJar | None = None, overwrite: bool = True) -> CookieJar:
+    """A jar with the cookies of a dict, for all hosts; a jar's as they are."""
+    if isinstance(cookies, CookieJar) and jar is None:
+        return cookies
+    found = CookieJar() if jar is None else jar
+    if isinstance(cookies, http.cookiejar.CookieJar):
+        found.update(cookies)
+        return found
+    for name, value in (cookies or {}).items():
+        if overwrite or name not in found:
+            found.set(name, value)
+    return found
+
+
+def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
+    """Names and values."""
+    return {cookie.name: cookie.value for cookie in jar}
+
+
+def merge_cookies(jar: CookieJar, cookies: Any) -> CookieJar:
+    """A new jar with what `jar` has, and `cookies`, a dict or a jar, over it."""
+    merged = CookieJar()
+    if len(jar):
+        merged = jar.copy()
+    if cookies:
+        merged.update(cookies)
+    return merged
+
+
+def _copied(cookie: Cookie) -> Cookie:
+    other = Cookie.__new__(Cookie)
+    other.__dict__.update(cookie.__dict__)
+    return other

@@ -1,0 +1,332 @@
+"""Requests as requests knows them: `Request`, which says what is wanted, and `PreparedRequest`, which is what is sent."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
+
+from ..connection.listeners import type_name
+from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
+from .auth import HTTPBasicAuth
+from .bodies import Body, BytesBody, body_of, multipart
+from .cookies import CookieJar, cookie_header, cookiejar_from_dict
+from .structures import CaseInsensitiveDict
+
+Hooks = Mapping[str, Any]
+
+_NAME = re.compile(r"[^:\s][^:\r\n]*")
+_VALUE = re.compile(r"\S[^\r\n]*|")
+_RESERVED = "!#$%&'()*+,/:;=?@[]~"
+_ESCAPED_UNRESERVED = re.compile(r"%(2[DEde]|3\d|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_WITHOUT_BODY = ("GET", "HEAD")
+_HOST = re.compile(r"[^\s/?#@\[\]\\%<>^`{|}]+|\[[0-9A-Fa-f:.%\w]+\]")
+
+
+class Request:
+    """What is wanted, as it was given; `Client.prepare_request` or `prepare` make of it what is sent."""
+
+    def __init__(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        files: Any = None,
+        data: Any = None,
+        params: Any = None,
+        auth: Any = None,
+        cookies: Any = None,
+        hooks: Hooks | None = None,
+        json: Any = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = {} if headers is None else headers
+        self.files = [] if files is None else files
+        self.data = [] if data is None else data
+        self.params = {} if params is None else params
+        self.auth = auth
+        self.cookies = cookies
+        self.hooks = checked_hooks(hooks)
+        self.json = json
+
+    def prepare(self) -> PreparedRequest:
+        """What is sent, without a client's part. Raises for what can't be sent."""
+        prepared = PreparedRequest()
+        prepared.prepare(
+            self.method,
+            self.url,
+            self.headers,
+            self.files,
+            self.data,
+            self.params,
+            self.auth,
+            self.cookies,
+            self.hooks,
+            self.json,
+        )
+        return prepared
+
+    def __repr__(self) -> str:
+        return f"<Request [{self.method}]>"
+
+
+class PreparedRequest:
+    """What is sent: `method`, `url`, `headers`, `body` and `hooks`; all may be changed until then."""
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.url = ""
+        self.headers = CaseInsensitiveDict()
+        self.cookies: CookieJar | None = None
+        self.body: Any = None
+        self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
+        self._content: Body | None = None
+        self._content_of: Any = None
+
+    def prepare(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        files: Any = None,
+        data: Any = None,
+        params: Any = None,
+        auth: Any = None,
+        cookies: Any = None,
+        hooks: Hooks | None = None,
+        json: Any = None,
+    ) -> None:
+        """Fill in everything, as requests does. Raises InvalidURL and its kinds, InvalidHeader, InvalidJSONError."""
+        self.method = "" if method is None else method.upper()
+        self.prepare_url(url, params)
+        self.prepare_headers(headers)
+        self.prepare_cookies(cookies)
+        self.prepare_body(data, files, json)
+        self.prepare_auth(auth)
+        self.hooks = checked_hooks(hooks)
+
+    def copy(self) -> PreparedRequest:
+        """Another one that can be changed; the body is the same."""
+        other = PreparedRequest()
+        other.__dict__.update(self.__dict__)
+        other.headers = self.headers.copy()
+        other.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        other.cookies = None if self.cookies is None else self.cookies.copy()
+        return other
+
+    def __repr__(self) -> str:
+        return f"<PreparedRequest [{self.method}]>"
+
+    @property
+    def path_url(self) -> str:
+        """Path and query, as they are asked for."""
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def content(self) -> Body | None:
+        """The body as it is sent."""
+        if self._content_of is not self.body:
+            self._content, self._content_of = body_of(self.body), self.body
+        return self._content
+
+    # -- its parts
+
+    def prepare_url(self, url: Any, params: Any) -> None:
+        """Set the URL: quoted, its host in IDNA, and `params` behind its query."""
+        text = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        if ":" in text and not text.lower().startswith("http"):
+            self.url = text  # whoever has to send it knows such URLs, or doesn't
+            return
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise InvalidURL(f"Failed to parse: {text}: {error}") from error
+        if not parts.scheme:
+            raise MissingSchema(f"Invalid URL {text!r}: No scheme supplied. Perhaps you meant https://{text}?")
+        userinfo, at, _ = parts.netloc.rpartition("@")
+        host = _host(text, parts.netloc.rpartition("@")[2])
+        netloc = f"{_quoted(userinfo)}{at}{host}" + ("" if port is None else f":{port}")
+        path = _without_dot_segments(_quoted(parts.path) or "/")
+        added = encoded(params)
+        query = "&".join(part for part in (_quoted(parts.query), added) if part)
+        self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, _quoted(parts.fragment))))
+
+    def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
+        """Set the header fields. Raises InvalidHeader for what would be read as something else."""
+        self.headers = CaseInsensitiveDict()
+        for name, value in (headers or {}).items():
+            for part, pattern, what in ((name, _NAME, "name"), (value, _VALUE, "value")):
+                if not isinstance(part, (str, bytes)):
+                    raise InvalidHeader(
+                        f"Header part ({part!r}) from ({name!r}, {value!r}) must be of type str or bytes, "
+                        f"not {type_name(part)}"
+                    )
+                if not pattern.fullmatch(part if isinstance(part, str) else part.decode("latin-1")):
+                    raise InvalidHeader(f"Invalid leading whitespace, reserved or line end in header {what}: {part!r}")
+            self.headers[name if isinstance(name, str) else name.decode("latin-1")] = value
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
+        self.cookies = cookies if isinstance(cookies, CookieJar) else cookiejar_from_dict(cookies or {})
+        field = cookie_header(self.cookies, self)
+        if field is not None:
+            self.headers["Cookie"] = field
+
+    def prepare_body(self, data: Any, files: Any, json: Any = None) -> None:
+        """Set the body and the fields about it."""
+        content_type = None
+        if not data and json is not None:
+            content_type = "application/json"
+            try:
+                self.body = json_module.dumps(json, allow_nan=False).encode()
+            except ValueError as error:
+                raise InvalidJSONError(str(error), request=self) from error
+        elif _is_stream(data):
+            if files:
+                raise NotImplementedError("Streamed bodies and files are mutually exclusive.")
+            self.body = data
+        elif files:
+            if isinstance(data, (str, bytes)):
+                raise ValueError("Data must not be a string.")
+            boundary = secrets.token_hex(16)
+            content_type = f"multipart/form-data; boundary={boundary}"
+            form = multipart(data, files, boundary)
+            self.body = b"".join(form.chunks()) if _in_memory(files) else form
+        elif data:
+            self.body = encoded(data)
+            if not isinstance(data, (str, bytes)) and not hasattr(data, "read"):
+                content_type = "application/x-www-form-urlencoded"
+        else:
+            self.body = None
+        self.prepare_content_length(self.body)
+        if content_type and "content-type" not in self.headers:
+            self.headers["Content-Type"] = content_type
+
+    def prepare_content_length(self, body: Any) -> None:
+        """Set Content-Length where the body's length is known, otherwise Transfer-Encoding (which HTTP/2 leaves out)."""
+        if body is None:
+            if self.method not in _WITHOUT_BODY and self.headers.get("Content-Length") is None:
+                self.headers["Content-Length"] = "0"
+            return
+        content = self.content
+        assert content is not None
+        if content.length is not None and (content.length or isinstance(content, BytesBody)):
+            if content.length:
+                self.headers["Content-Length"] = str(content.length)
+        else:
+            self.headers["Transfer-Encoding"] = "chunked"
+
+    def prepare_auth(self, auth: Any, url: str = "") -> None:
+        """Let `auth`, or what stands in the URL, authenticate the request."""
+        if auth is None:
+            userinfo, at, _ = urlsplit(url or self.url).netloc.rpartition("@")
+            name, _, password = userinfo.partition(":")
+            auth = (unquote(name), unquote(password)) if at and userinfo else None
+        if not auth:
+            return
+        if isinstance(auth, tuple) and len(auth) == 2:
+            auth = HTTPBasicAuth(*auth)
+        changed = auth(self)
+        self.__dict__.update(changed.__dict__)
+        self.prepare_content_length(self.body)
+
+    def register_hook(self, event: str, hook: Callable[..., Any]) -> None:
+        """Call `hook(response, **options)` when the response is there; what it returns, unless None, replaces it."""
+        self.hooks[event].append(hook)
+
+    def check_rewindable(self) -> None:
+        """Raises UnrewindableBodyError if the body could not be sent once more."""
+        content = self.content
+        if content is not None and not content.rewindable:
+            raise UnrewindableBodyError(f"the body of {self.method} {self.url} can't be sent once more", request=self)
+
+
+def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
+    """Hooks by event, each a list. Raises ValueError for an event that there is not."""
+    found: dict[str, list[Callable[..., Any]]] = {"response": []}
+    for event, given in (hooks or {}).items():
+        if event not in found:
+            raise ValueError(f"Unsupported event specified, with event name {event!r}")
+        found[event].extend([given] if callable(given) else (given or ()))
+    return found
+
+
+def encoded(data: Any) -> Any:
+    """A form, or a query: mappings and pairs are encoded, str and bytes stay, files too."""
+    if isinstance(data, bytes):
+        return data if b"" else data.decode("latin-1") if _is_ascii(data) else data
+    if data is None or isinstance(data, str) or hasattr(data, "read"):
+        return data
+    if not hasattr(data, "__iter__"):
+        return str(data)
+    pairs: Iterable[Any] = data.items() if isinstance(data, Mapping) else data
+    found = []
+    for key, values in pairs:
+        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+            values = [values]
+        found.extend((key, value) for value in values if value is not None)
+    return urlencode(found)
+
+
+def _is_ascii(data: bytes) -> bool:
+    return data.isascii()
+
+
+def requoted(url: str) -> str:
+    """A URL whose escapes are right: none for what needs none, one for each character that does."""
+    return quote(_unescaped(_BAD_ESCAPE.sub("%25", url)), safe=_RESERVED)
+
+
+def _unescaped(url: str) -> str:
+    return _ESCAPED_UNRESERVED.sub(lambda match: _unreserved(match[1]), url)
+
+
+def _unreserved(digits: str) -> str:
+    character = chr(int(digits, 16))
+    return character if character.isalnum() or character in "-._~" else f"%{digits}"
+
+
+def _quoted(part: str) -> str:
+    """A part of a URL with what may not stand in any quoted, and escapes in upper case."""
+    part = _BAD_ESCAPE.sub("%25", part)
+    return quote(re.sub("%[0-9A-Fa-f]{2}", lambda match: match[0].upper(), part), safe=_RESERVED)
+
+
+def _host(url: str, host_and_port: str) -> str:
+    host = host_and_port if host_and_port.endswith("]") else re.sub(r":\d*$", "", host_and_port)
+    if not host:
+        raise InvalidURL(f"Invalid URL {url!r}: No host supplied")
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError as error:
+            raise InvalidURL(f"URL has an invalid label: {url!r}") from error
+    if host.startswith(("*", ".")) or not _HOST.fullmatch(host):
+        raise InvalidURL(f"URL has an invalid label: {url!r}")
+    return host.lower()
+
+
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986 section 5.2.4."""
+    if "/." not in path:
+        return path
+    # A path of which the standard library can't think that it begins with a host.
+    return urlsplit(urljoin("http://host/", f"http://host{path}/.")).path[: None if path.endswith(("/", "/.", "/..")) else -1]
+
+
+def _is_stream(data: Any) -> bool:
+    return hasattr(data, "__iter__") and not isinstance(data, (str, bytes, list, tuple, Mapping))
+
+
+def _in_memory(files: Any) -> bool:
+    """Whether a form is small enough to be made at once: its files are bytes or str already."""
+    values = files.values() if isinstance(files, Mapping) else (value for _, value in files)
+    contents = (value[1] if isinstance(value, (tuple, list)) and len(value) > 1 else value for value in values)
+    return all(isinstance(content, (bytes, bytearray, str, type(None))) for content in contents)
