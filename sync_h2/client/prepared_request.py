@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ..connection.listeners import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
@@ -154,7 +154,7 @@ class PreparedRequest:
         host = _host(text, parts.netloc.rpartition("@")[2])
         netloc = f"{_quoted(userinfo)}{at}{host}" + ("" if port is None else f":{port}")
         path = _without_dot_segments(_quoted(parts.path) or "/")
-        added = encoded(params)
+        added = encoded(params.decode() if isinstance(params, bytes) else params)
         query = "&".join(part for part in (_quoted(parts.query), added) if part)
         self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, _quoted(parts.fragment))))
 
@@ -260,9 +260,7 @@ def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
 
 def encoded(data: Any) -> Any:
     """A form, or a query: mappings and pairs are encoded, str and bytes stay, files too."""
-    if isinstance(data, bytes):
-        return data if b"" else data.decode("latin-1") if _is_ascii(data) else data
-    if data is None or isinstance(data, str) or hasattr(data, "read"):
+    if data is None or isinstance(data, (str, bytes)) or hasattr(data, "read"):
         return data
     if not hasattr(data, "__iter__"):
         return str(data)
@@ -273,10 +271,6 @@ def encoded(data: Any) -> Any:
             values = [values]
         found.extend((key, value) for value in values if value is not None)
     return urlencode(found)
-
-
-def _is_ascii(data: bytes) -> bool:
-    return data.isascii()
 
 
 def requoted(url: str) -> str:
@@ -315,10 +309,13 @@ def _host(url: str, host_and_port: str) -> str:
 
 def _without_dot_segments(path: str) -> str:
     """RFC 3986 section 5.2.4."""
-    if "/." not in path:
-        return path
-    # A path of which the standard library can't think that it begins with a host.
-    return urlsplit(urljoin("http://host/", f"http://host{path}/.")).path[: None if path.endswith(("/", "/.", "/..")) else -1]
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        if segment == "..":
+            kept[-1:] = []
+        elif segment != ".":
+            kept.append(segment)
+    return "/" + "/".join(kept) + ("/" if kept and path.endswith(("/.", "/..")) else "")
 
 
 def _is_stream(data: Any) -> bool:

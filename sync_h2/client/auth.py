@@ -1,0 +1,175 @@
+"""Authentication: what adds credentials to a request, as in `requests.auth`.
+
+An object of these may be shared by threads. It runs on the thread that makes the request.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import netrc
+import os
+import re
+import secrets
+import threading
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class AuthBase:
+    """Base of what authenticates: called with a PreparedRequest, which it changes and returns."""
+
+    def __call__(self, request: Any) -> Any:
+        raise NotImplementedError("an authentication has a __call__ that takes a request and returns it")
+
+
+class HTTPBasicAuth(AuthBase):
+    """Name and password, readable by whoever can read the connection (RFC 7617)."""
+
+    field = "Authorization"
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        self.username = username
+        self.password = password
+
+    def __call__(self, request: Any) -> Any:
+        request.headers[self.field] = basic_credentials(self.username, self.password)
+        return request
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HTTPBasicAuth) and (self.username, self.password) == (other.username, other.password)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class HTTPProxyAuth(HTTPBasicAuth):
+    """The same for a proxy."""
+
+    field = "Proxy-Authorization"
+
+
+class HTTPBearerAuth(AuthBase):
+    """A token (RFC 6750)."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class HTTPDigestAuth(AuthBase):
+    """Name and password by challenge and response (RFC 7616). The first request is sent twice, later ones are not."""
+
+    def __init__(self, username: str, password: str) -> None:
+        self.username = username
+        self.password = password
+        self._lock = threading.Lock()
+        self._challenge: dict[str, str] = {}
+        self._count = 0
+
+    def __call__(self, request: Any) -> Any:
+        with self._lock:
+            if self._challenge:
+                request.headers["Authorization"] = self._credentials(request)
+        request.register_hook("response", self._answer_challenge)
+        return request
+
+    def _answer_challenge(self, response: Any, **options: Any) -> Any:
+        """The response to the same request with an answer to a 401's challenge; other responses as they are."""
+        if response.status_code != 401 or getattr(response.request, "digest_answered", False):
+            return response
+        challenge = next(
+            (value for value in response.headers.get_all("www-authenticate", []) if value.lower().startswith("digest ")),
+            None,
+        )
+        if challenge is None:
+            return response
+        response.content  # noqa: B018 - reads it, so that the connection goes on
+        response.close()
+        request = response.request.copy()
+        if request.content is not None:
+            request.check_rewindable()
+        request.cookies.take_from(response)
+        request.headers.pop("cookie", None)
+        request.prepare_cookies(request.cookies)
+        with self._lock:
+            self._challenge = _parameters(challenge[len("digest ") :])
+            self._count = 0
+            request.headers["Authorization"] = self._credentials(request)
+        request.digest_answered = True
+        answer = response.connection.send(request, **options)
+        answer.history.append(response)
+        answer.request = request
+        return answer
+
+    def _credentials(self, request: Any) -> str:
+        """The Authorization field for the last challenge; needs the lock."""
+        challenge = self._challenge
+        algorithm = challenge.get("algorithm", "MD5")
+        name = algorithm.upper().replace("-SESS", "")
+        if name not in _HASHES:
+            return ""
+
+        def digest(text: str) -> str:
+            return str(hashlib.new(_HASHES[name], text.encode("utf-8"), usedforsecurity=False).hexdigest())
+
+        realm, nonce = challenge.get("realm", ""), challenge.get("nonce", "")
+        uri = request.path_url
+        self._count += 1
+        count, client_nonce = f"{self._count:08x}", secrets.token_hex(8)
+        secret = digest(f"{self.username}:{realm}:{self.password}")
+        if algorithm.upper().endswith("-SESS"):
+            secret = digest(f"{secret}:{nonce}:{client_nonce}")
+        what = digest(f"{request.method}:{uri}")
+        offered = [quality.strip() for quality in challenge.get("qop", "").split(",")]
+        fields = {"username": self.username, "realm": realm, "nonce": nonce, "uri": uri}
+        if "auth" in offered:
+            fields["response"] = digest(f"{secret}:{nonce}:{count}:{client_nonce}:auth:{what}")
+        else:
+            fields["response"] = digest(f"{secret}:{nonce}:{what}")
+        if "opaque" in challenge:
+            fields["opaque"] = challenge["opaque"]
+        if "algorithm" in challenge:
+            fields["algorithm"] = algorithm
+        text = ", ".join(f'{key}="{value}"' for key, value in fields.items())
+        return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if "auth" in offered else "")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (other.username, other.password)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+
+
+def basic_credentials(username: str | bytes, password: str | bytes) -> str:
+    """The value of an Authorization field; str is sent as Latin-1, which requests does."""
+    name, word = (text.encode("latin-1") if isinstance(text, str) else text for text in (username, password))
+    return "Basic " + base64.b64encode(name + b":" + word).decode("ascii")
+
+
+def netrc_auth(url: str) -> tuple[str, str] | None:
+    """Name and password for the URL's host from `~/.netrc`, `~/_netrc`, or the file that NETRC names; None if there is
+    none, or it can't be read.
+    """
+    given = os.environ.get("NETRC")
+    host = urlsplit(url).hostname
+    for place in [given] if given else ["~/.netrc", "~/_netrc"]:
+        path = os.path.expanduser(place)
+        if host and os.path.exists(path):
+            with contextlib.suppress(netrc.NetrcParseError, OSError):
+                found = netrc.netrc(path).authenticators(host)
+                if found and any(found):
+                    return found[0] or found[1] or "", found[2] or ""
+            return None
+    return None
+
+
+def _parameters(text: str) -> dict[str, str]:
+    parsed = urllib.request.parse_keqv_list(urllib.request.parse_http_list(re.sub(r"\s+=\s*", "=", text)))
+    return {name.lower(): value for name, value in parsed.items()}

@@ -1,0 +1,157 @@
+"""Content codings (RFC 9110 section 8.4): gzip and deflate, and br and zstd where a package for them is installed.
+
+A decoder gives what it has a piece at a time, so that a small body that stands for a large one takes little memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from ..exceptions import ContentDecodingError
+
+PIECE = 64 * 1024
+
+
+class Decoder(Protocol):
+    """One coding's state for one body."""
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """What `data`, the next octets of the body, stand for. Raises what its library raises."""
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the body's end. Raises `EOFError` if it is not whole."""
+
+
+class _Zlib:
+    """gzip of any number of members, or deflate with and without zlib's head."""
+
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip = gzip
+        self._state: Any = None
+        self._first = b""
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        if self._state is None:
+            data = self._first + data
+            if not self._gzip and len(data) < 2:
+                self._first = data
+                return
+            self._state = zlib.decompressobj(self._window(data))
+        while data:
+            if self._state.eof:
+                if not self._gzip or not data.strip(b"\0"):
+                    return  # padding
+                self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            yield self._state.decompress(data, PIECE)
+            data = self._state.unconsumed_tail or self._state.unused_data
+
+    def _window(self, data: bytes) -> int:
+        if self._gzip:
+            return 16 + zlib.MAX_WBITS
+        # Servers send both; a zlib head's first two octets are a multiple of 31, and its method is 8.
+        has_head = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+        return zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS
+
+    def finish(self) -> Iterator[bytes]:
+        if self._state is None:
+            return
+        # A body that breaks off is an error only where the transport can't tell; what there is stands, as in requests.
+        yield self._state.flush()
+
+
+class _Whole:
+    """A decompressor of a package that has no bound for what it gives."""
+
+    def __init__(self, decompress: Callable[[bytes], bytes]) -> None:
+        self._decompress = decompress
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        # Little at a time, since it may become a thousand times as much.
+        for start in range(0, len(data), 1024):
+            yield self._decompress(data[start : start + 1024])
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+def _brotli() -> Callable[[], Decoder] | None:
+    for name in ("brotli", "brotlicffi"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+
+        def make(module: Any = module) -> Decoder:
+            state = module.Decompressor()
+            return _Whole(getattr(state, "decompress", None) or state.process)
+
+        return make
+    return None
+
+
+def _zstd() -> Callable[[], Decoder] | None:
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        return lambda: _Whole(module.ZstdDecompressor().decompress)
+    try:
+        zstandard = importlib.import_module("zstandard")
+    except ImportError:
+        return None
+    return lambda: _Whole(zstandard.ZstdDecompressor().decompressobj().decompress)
+
+
+def _decoders() -> dict[str, Callable[[], Decoder]]:
+    known: dict[str, Callable[[], Decoder] | None] = {
+        "gzip": lambda: _Zlib(gzip=True),
+        "deflate": lambda: _Zlib(gzip=False),
+        "br": _brotli(),
+        "zstd": _zstd(),
+    }
+    return {name: make for name, make in known.items() if make is not None}
+
+
+_DECODERS = _decoders()
+ACCEPT_ENCODING = ", ".join(_DECODERS)
+"""What a request can say that it takes."""
+
+
+def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
+    """`chunks` of a body with `codings` (its content-encoding) taken off; as they are if one is not known.
+
+    Raises ContentDecodingError.
+    """
+    names = [name.strip().lower() for name in codings.split(",")]
+    names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
+    if any(name not in _DECODERS for name in names):
+        return iter(chunks)
+    for name in reversed(names):
+        chunks = _without(chunks, name)
+    return iter(chunks)
+
+
+def _without(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    decoder = _DECODERS[name]()
+    pieces: Iterator[bytes]
+    for chunk in chunks:
+        pieces = decoder.decode(chunk)
+        while piece := _next(pieces, name):
+            yield piece
+    pieces = decoder.finish()
+    while piece := _next(pieces, name):
+        yield piece
+
+
+def _next(pieces: Iterator[bytes], name: str) -> bytes:
+    """The next piece that is not empty, or nothing at the end."""
+    try:
+        return next((piece for piece in pieces if piece), b"")
+    except Exception as error:  # each package has errors of its own
+        raise ContentDecodingError(
+            f"Received response with content-encoding: {name}, but failed to decode it: {error}"
+        ) from error
