@@ -1,0 +1,341 @@
+"""A response as requests knows it. Its body is read by whoever asks for it; one thread at a time."""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import importlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+
+from ..connection.listeners import type_name
+from ..exceptions import HTTPError, JSONDecodeError, StreamConsumedError
+from .cookies import CookieJar
+from .decoding import decoded
+from .prepared_request import PreparedRequest
+from .status_codes import codes
+from .structures import ResponseHeaders
+
+CHUNK = 64 * 1024
+_REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\"';\s]+)", re.IGNORECASE)
+
+
+class Response:
+    """A server's answer. Read the body to its end or `close()` it: an unread one keeps its stream open.
+
+    `raw` is the body as it came, with its content-encoding, as a file. With `stream=True` nothing has been read;
+    otherwise everything has.
+    """
+
+    def __init__(
+        self, request: PreparedRequest, answer: Any, *, on_download: Callable[[int, int | None], object] | None = None
+    ) -> None:
+        self.request = request
+        self.url: str = request.url
+        self.status_code: int = answer.status
+        self.reason: str = answer.reason or _phrase(answer.status)
+        self.http_version: str = answer.http_version
+        self.headers = ResponseHeaders(answer.headers)
+        self.encoding: str | None = encoding_of(self.headers.get("content-type", ""))
+        self.history: list[Response] = []
+        self.elapsed = datetime.timedelta(0)
+        self.cookies = CookieJar()
+        self.cookies.take_from(self)
+        self.next: PreparedRequest | None = None
+        self.connection: Any = None
+        self._answer = answer
+        self._on_download = on_download
+        self._raw: io.BufferedReader | None = None
+        self._content: bytes | None = None
+        self._consumed = False
+
+    # -- the body
+
+    @property
+    def raw(self) -> io.BufferedReader:
+        """The body as it came, as a file."""
+        if self._raw is None:
+            self._raw = io.BufferedReader(_RawBody(self._answer, self._length(), self._on_download))
+        return self._raw
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, its content-encoding taken off; blocks until it is there.
+
+        Raises ChunkedEncodingError if it breaks off, ReadTimeout, and StreamConsumedError if it was read by another
+        call.
+        """
+        if self._content is None:
+            if self._consumed:
+                raise StreamConsumedError("The content for this response was already consumed", response=self)
+            self._content = b"".join(self._decoded())
+            self._consumed = True
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """`content` as text, in `encoding`, or if that is None in what it looks like."""
+        content = self.content
+        if not content:
+            return ""
+        try:
+            return content.decode(self.encoding or self.apparent_encoding, "replace")
+        except LookupError:
+            return content.decode("utf-8", "replace")
+
+    @property
+    def apparent_encoding(self) -> str:
+        """What encoding the content looks like: told by `charset_normalizer` or `chardet` where installed, otherwise
+        UTF-8 if it is that.
+        """
+        for name in ("chardet", "charset_normalizer"):
+            try:
+                found = importlib.import_module(name).detect(self.content)["encoding"]
+            except ImportError:
+                continue
+            return found or "utf-8"
+        try:
+            self.content.decode()
+        except UnicodeDecodeError:
+            return "iso-8859-1"
+        return "utf-8"
+
+    def json(self, **options: Any) -> Any:
+        """The content as JSON; `options` are `json.loads`'. Raises JSONDecodeError."""
+        try:
+            if self.encoding is None and len(self.content) > 3:
+                try:
+                    return json.loads(self.content, **options)  # finds out which of UTF-8, -16 and -32 it is
+                except UnicodeDecodeError:
+                    pass
+            return json.loads(self.text, **options)
+        except json.JSONDecodeError as error:
+            raise JSONDecodeError(error.msg, error.doc, error.pos, request=self.request, response=self) from error
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        """The content in pieces of `chunk_size` bytes, or as they come if that is None; str with `decode_unicode`,
+        where `encoding` is known. Raises as `content`.
+        """
+        if chunk_size is not None and not isinstance(chunk_size, int):
+            raise TypeError(f"chunk_size must be an int, it is instead a {type_name(chunk_size)}.")
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
+        if self._consumed and self._content is None:
+            raise StreamConsumedError("The content for this response was already consumed", response=self)
+        pieces = _sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
+        return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
+
+    def iter_lines(
+        self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None
+    ) -> Iterator[Any]:
+        """The content's lines without their ends, or what stands between `delimiter`s."""
+        pending = None
+        for piece in self.iter_content(chunk_size, decode_unicode):
+            text = piece if pending is None else pending + piece
+            lines = text.split(delimiter) if delimiter else text.splitlines()
+            ends_within = lines and lines[-1] and text and lines[-1][-1] == text[-1]
+            pending = lines.pop() if ends_within else None
+            yield from lines
+        if pending is not None:
+            yield pending
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.iter_content(128)
+
+    def close(self) -> None:
+        """Give the connection back; a body that was not read to its end is given up, which resets the stream."""
+        self._answer.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
+        try:
+            yield from self._decoded() if chunk_size is None else _resized(self._decoded(), chunk_size)
+        finally:
+            self._consumed = True
+
+    def _decoded(self) -> Iterator[bytes]:
+        codings = self.headers.get("content-encoding")
+        chunks = self._chunks()
+        return chunks if codings is None else decoded(chunks, codings)
+
+    def _chunks(self) -> Iterator[bytes]:
+        if self._raw is None and self._on_download is None:
+            # As a rule, and without a buffer of its own.
+            read: Callable[[int], bytes] = self._answer.read
+        else:
+            read = self.raw.read1
+        while chunk := read(CHUNK):
+            yield chunk
+
+    def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:
+        try:
+            decoder = codecs.getincrementaldecoder(self.encoding or "utf-8")("replace")
+        except LookupError:
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for piece in pieces:
+            if text := decoder.decode(piece):
+                yield text
+        if text := decoder.decode(b"", final=True):
+            yield text
+
+    def _length(self) -> int | None:
+        length = self.headers.get("content-length", "")
+        return int(length) if length.isdecimal() else None
+
+    # -- what it says
+
+    @property
+    def trailers(self) -> ResponseHeaders:
+        """The fields behind the body; empty before it has been read."""
+        return ResponseHeaders(self._answer.trailers)
+
+    @property
+    def informational(self) -> list[tuple[int, ResponseHeaders]]:
+        """The responses with 1xx that came before: their statuses and fields."""
+        return [(status, ResponseHeaders(fields)) for status, fields in self._answer.informational]
+
+    @property
+    def pushes(self) -> list[Any]:
+        """The pushed streams that have been promised with it (`ClientStream`)."""
+        return list(self._answer.pushes)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.status_code < 400
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it is a redirect that can be followed."""
+        return "location" in self.headers and self.status_code in _REDIRECTS
+
+    @property
+    def is_permanent_redirect(self) -> bool:
+        """Whether it is one for good."""
+        return "location" in self.headers and self.status_code in (codes.moved, codes.permanent_redirect)
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link field's links, by their relation or URL."""
+        found = {}
+        for value in re.split(", *<", self.headers.get("link", "").strip(" '\"")):
+            url, _, parameters = value.partition(";")
+            link = {"url": url.strip("<> '\"")}
+            for parameter in filter(None, parameters.split(";")):
+                key, equals, text = parameter.partition("=")
+                if not equals:
+                    break
+                link[key.strip(" '\"")] = text.strip(" '\"")
+            if link["url"]:
+                found[link.get("rel") or link["url"]] = link
+        return found
+
+    def raise_for_status(self) -> None:
+        """Raises HTTPError if the status is 400 or more."""
+        kind = {4: "Client", 5: "Server"}.get(self.status_code // 100)
+        if kind is not None:
+            raise HTTPError(f"{self.status_code} {kind} Error: {self.reason} for url: {self.url}", response=self)
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code}]>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.content  # noqa: B018 - reads it: a connection can't be pickled
+        state = {name: value for name, value in self.__dict__.items() if name not in ("connection", "_on_download")}
+        return {**state, "_answer": _Past(self._answer), "_raw": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, connection=None, _on_download=None)
+
+
+class _Past:
+    """What is left of an answer whose body has been read."""
+
+    def __init__(self, answer: Any) -> None:
+        self.trailers = list(answer.trailers)
+        self.informational = list(answer.informational)
+        self.pushes: list[Any] = []
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+class _RawBody(io.RawIOBase):
+    """An answer's body as a file, which reports what has come."""
+
+    def __init__(self, answer: Any, total: int | None, report: Callable[[int, int | None], object] | None) -> None:
+        self._answer = answer
+        self._total = total
+        self._report = report
+        self._received = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._answer.read(len(buffer))
+        buffer[: len(data)] = data
+        self._received += len(data)
+        if data and self._report is not None:
+            self._report(self._received, self._total)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._answer.close()
+        super().close()
+
+
+def encoding_of(content_type: str) -> str | None:
+    """The charset that a content-type names; what requests takes for granted where it names none; or None."""
+    named = _CHARSET.search(content_type)
+    if named is not None:
+        return named[1]
+    kind = content_type.partition(";")[0].strip().lower()
+    if "text" in kind:
+        return "ISO-8859-1"
+    return "utf-8" if "application/json" in kind else None
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _sliced(content: bytes, size: int | None) -> Iterator[bytes]:
+    size = size or max(len(content), 1)
+    return (content[start : start + size] for start in range(0, len(content), size))
+
+
+def _resized(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same octets in pieces of `size`, but for the last."""
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk if rest else chunk
+        whole = len(data) - len(data) % size
+        for start in range(0, whole, size):
+            yield data[start : start + size]
+        rest = data[whole:]
+    if rest:
+        yield rest
