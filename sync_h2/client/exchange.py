@@ -1,0 +1,111 @@
+"""One request and its response, as the pool and the connections below it hand them to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from ..connection.client_session import ClientSession
+from .bodies import Body
+from .timeouts import Timeouts
+
+Fields = list[tuple[str, str]]
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Fields about one HTTP/1.1 connection, which HTTP/2 has no use for (RFC 9113 section 8.2.2).
+CONNECTION_FIELDS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Scheme, host and port (RFC 9110 section 4.3.1)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, parts: SplitResult) -> Origin:
+        return cls(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
+
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+
+@dataclass
+class Call:
+    """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert` are
+    as in `Client`; `request` is what exceptions name.
+    """
+
+    method: str
+    url: str
+    headers: Fields
+    body: Body | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    proxy: str | None = None
+    verify: bool | str = True
+    cert: Any = None
+    request: Any = None
+
+    def __post_init__(self) -> None:
+        self.parts = urlsplit(self.url)
+        self.origin = Origin.of(self.parts)
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
+
+    @property
+    def host(self) -> str:
+        """What the Host field says, or the URL."""
+        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.origin.authority
+
+    @property
+    def expects_continue(self) -> bool:
+        return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self.headers)
+
+
+class Answer(Protocol):
+    """A response whose body is read by whoever wants it. `read` and `close` are one thread's at a time."""
+
+    status: int
+    reason: str
+    http_version: str
+    headers: Fields
+    informational: list[tuple[int, Fields]]
+    session: ClientSession | None
+
+    @property
+    def trailers(self) -> Fields:
+        """The fields behind the body, once that has been read."""
+
+    @property
+    def pushes(self) -> list[Any]:
+        """Pushed streams that have been promised."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` octets of the body as soon as there are any, all for -1; b"" at the end."""
+
+    def close(self) -> None:
+        """Give up what is unread."""
+
+
+def pieces_and_last(body: Body) -> Iterator[tuple[bytes, bool]]:
+    """A body's chunks, each with whether it is the last. There is always a last one."""
+    before: bytes | None = None
+    for chunk in body.chunks():
+        if chunk:
+            if before is not None:
+                yield before, False
+            before = chunk
+    yield before or b"", True
