@@ -9,10 +9,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..connection.client_session import ClientSession
 from .bodies import Body
+from .connect import DEFAULT_PORTS
 from .timeouts import Timeouts
 
 Fields = list[tuple[str, str]]
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Fields about one HTTP/1.1 connection, which HTTP/2 has no use for (RFC 9113 section 8.2.2).
 CONNECTION_FIELDS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..client.connect import connect
+from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
 from ..errors import HTTP2Error, InvalidArgument, Timeout
 from ..protocol.headers import Headers
@@ -109,15 +110,6 @@ class HTTP2Response(http.client.HTTPResponse):
         """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
 
 
-class _ProxyResponse(http.client.HTTPResponse):
-    """A proxy's answer to CONNECT, read byte by byte: what follows it is the tunnel's."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
-        super().__init__(sock, *arguments, **named)
-        self.fp.close()
-        self.fp = sock.makefile("rb", 0)  # type: ignore[assignment]
-
-
 class HTTP2Connection(http.client.HTTPConnection):
     """An `http.client.HTTPSConnection` whose requests go over one HTTP/2 session.
 
@@ -187,7 +179,7 @@ class HTTP2Connection(http.client.HTTPConnection):
         super().close()
 
     def _tunnel(self) -> None:
-        self.response_class = _ProxyResponse  # type: ignore[assignment]
+        self.response_class = ProxyResponse  # type: ignore[assignment]
         try:
             super()._tunnel()  # type: ignore[misc]  # not in typeshed
         finally:

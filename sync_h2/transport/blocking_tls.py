@@ -54,6 +54,10 @@ class BlockingTLSConnection:
         """
         return self._peer_address
 
+    def fileno(self) -> int:
+        """The socket's descriptor; -1 when it is closed."""
+        return self._sock.fileno()
+
     def recv(self, size: int, timeout: float | None = None) -> bytes:
         """Wait for up to `size` bytes, and `timeout` seconds (None: for ever); `b""` is the end.
 

@@ -1,0 +1,83 @@
+"""Alternative services (RFC 7838): where else an origin says that it is served, for as long as it said.
+
+Any thread may ask and tell; nothing blocks.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from .exchange import Origin
+
+_DEFAULT_AGE = 24 * 3600.0
+_MOST_ORIGINS = 1000
+_ENTRY = re.compile(r'\s*([^=;,\s]+)\s*=\s*"([^"]*)"((?:\s*;\s*[^=;,\s]+\s*=\s*(?:"[^"]*"|[^;,\s]*))*)\s*(?:,|$)')
+_PARAMETER = re.compile(r';\s*([^=;,\s]+)\s*=\s*"?([^;,"\s]*)')
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A place, which must show the origin's certificate all the same."""
+
+    host: str
+    port: int
+    expires_at: float
+
+
+class Alternatives:
+    """What origins have said."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Origin, list[Alternative]] = {}
+
+    def told(self, origin: Origin, value: str) -> None:
+        """An origin has sent this field, or frame. It replaces what it said before."""
+        if origin.scheme != "https":
+            return  # what comes over cleartext may be anybody's (RFC 7838 section 2.1)
+        found = parse_alternatives(value, origin)
+        with self._lock:
+            self._known.pop(origin, None)
+            if found:
+                self._known[origin] = found
+                if len(self._known) > _MOST_ORIGINS:
+                    del self._known[next(iter(self._known))]
+
+    def of(self, origin: Origin) -> Alternative | None:
+        """Where to try first."""
+        if not self._known:
+            return None
+        with self._lock:
+            now = time.monotonic()
+            return next((place for place in self._known.get(origin, ()) if place.expires_at > now), None)
+
+    def failed(self, origin: Origin, place: Alternative) -> None:
+        """It could not be used: not again until the origin says so again."""
+        with self._lock:
+            left = [other for other in self._known.pop(origin, []) if other != place]
+            if left:
+                self._known[origin] = left
+
+
+def parse_alternatives(value: str, origin: Origin) -> list[Alternative]:
+    """The places for HTTP/2 over TLS that an Alt-Svc field names, the preferred one first; none for `clear`."""
+    if value.strip() == "clear":
+        return []
+    found = []
+    for protocol, authority, parameters in _ENTRY.findall(value):
+        host, _, port = authority.rpartition(":")
+        if unquote(protocol) != "h2" or not port.isdecimal() or not 0 < int(port) < 65536:
+            continue
+        options = {name.lower(): text for name, text in _PARAMETER.findall(parameters)}
+        age = options.get("ma", "")
+        seconds = float(age) if age.isdecimal() else _DEFAULT_AGE
+        place = Alternative(
+            host.strip("[]") or origin.host, int(port), time.monotonic() + seconds
+        )
+        if (place.host, place.port) != (origin.host, origin.port):
+            found.append(place)
+    return found

@@ -1,0 +1,49 @@
+"""Whether a connection may serve another origin than the one it was made for (RFC 9113 section 9.1.1, RFC 8336)."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..connection.client_session import ClientSession
+from .exchange import Origin
+
+
+def covers(session: ClientSession, origin: Origin) -> bool:
+    """Whether the server has shown a certificate for the origin, and said that it serves it (ORIGIN) or has its address.
+
+    Looks up the host's addresses, which blocks, if the server has not said so.
+    """
+    certificate = session.peer_certificate if session.encrypted else None
+    if origin.scheme != "https" or not certificate or not names_host(certificate, origin.host):
+        return False
+    if str(origin) in (session.origin_set or ()):
+        return True
+    with contextlib.suppress(OSError):
+        address, port = session.socket.getpeername()[:2]
+        return port == origin.port and address in _addresses(origin)
+    return False
+
+
+def _addresses(origin: Origin) -> Iterable[str]:
+    found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    return {str(address[0]) for *_, address in found}
+
+
+def names_host(certificate: Mapping[str, Any], host: str) -> bool:
+    """Whether a certificate, as `getpeercert` gives it, is for `host` (RFC 9525): by its subjectAltName alone, with `*`
+    for the whole first label.
+    """
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        named = (text for kind, text in certificate.get("subjectAltName", ()) if kind == "IP Address")
+        return any(ipaddress.ip_address(text.strip()) == address for text in named)
+    first, _, rest = host.lower().removesuffix(".").partition(".")
+    for kind, text in certificate.get("subjectAltName", ()):
+        name = text.lower().removesuffix(".")
+        if kind == "DNS" and (name == f"{first}.{rest}".removesuffix(".") or (rest and name == f"*.{rest}")):
+            return True
+    return False

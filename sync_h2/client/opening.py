@@ -1,0 +1,152 @@
+"""Opening a connection to an origin: TCP, a proxy's tunnel, TLS, and what ALPN chooses. Blocks the calling thread."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import errors
+from ..connection.client_session import ClientSession
+from ..connection.configuration import configuration
+from ..connection.listeners import Listener
+from ..connection.trace import TraceFunction
+from ..deadline import Deadline
+from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError, SSLError
+from ..protocol.limits import Limits
+from ..protocol.settings import Settings
+from ..transport.blocking_tls import BlockingTLSConnection
+from ..transport.sockets import connect_tcp
+from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
+from ..transport.transport import TLSTransport, Transport
+from .exchange import Origin
+from .http1_connection import HTTP1Connection, TLSSocket
+from .tunnel import open_tunnel, proxy_fields, proxy_origin
+
+_HTTP1_ALPN = "http/1.1"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What must be equal for requests to share a connection."""
+
+    origin: Origin
+    proxy: str | None
+    verify: bool | str
+    cert: Any  # a path, or those of certificate and key
+
+
+class Opener:
+    """Opens connections with the same options."""
+
+    def __init__(
+        self,
+        *,
+        http1: bool,
+        h2c: bool,
+        keepalive_expiry: float | None,
+        context: ssl.SSLContext | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
+        **limits: Any,
+    ) -> None:
+        self._http1 = http1
+        self._h2c = h2c
+        self._context = context
+        self._listeners = dict(listeners or {})
+        self._trace = trace
+        limits.setdefault("idle_timeout", keepalive_expiry)
+        self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
+        self._making_context = threading.Lock()
+        self._contexts: dict[tuple[bool | str, Any], ssl.SSLContext] = {}
+
+    def open(
+        self,
+        destination: Destination,
+        place: tuple[str, int],
+        timeout: float | None,
+        listeners: Mapping[str, Listener],
+    ) -> ClientSession | HTTP1Connection:
+        """Connect to `place`, which serves the destination's origin. Raises exceptions of `sync_h2.exceptions`."""
+        origin, proxy = destination.origin, destination.proxy
+        deadline = Deadline(timeout)
+        try:
+            host, port = place
+            if proxy is not None:
+                towards = proxy_origin(proxy)
+                host, port = towards.host, towards.port
+            sock = connect_tcp(host, port, deadline)
+            try:
+                return self._begin(sock, destination, deadline, listeners)
+            except BaseException:
+                sock.close()
+                raise
+        except TimeoutError as error:
+            raise ConnectTimeout(f"no connection to {origin} within {timeout} s", processed=False) from error
+        except (errors.TLSError, errors.ALPNError) as error:
+            if isinstance(error, SSLError):
+                raise
+            raise SSLError(f"{origin}: {error}", processed=False) from error
+        except errors.InvalidArgument as error:
+            raise InvalidURL(f"{origin}: {error}", processed=False) from error
+        except errors.ConnectionLost as error:
+            if isinstance(error, ConnectionError):
+                raise
+            kind = ConnectionError if proxy is None else ProxyError
+            raise kind(f"{origin}: {error}", processed=False) from error
+
+    def _begin(
+        self, sock: socket.socket, destination: Destination, deadline: Deadline, listeners: Mapping[str, Listener]
+    ) -> ClientSession | HTTP1Connection:
+        origin, proxy = destination.origin, destination.proxy
+        if origin.scheme == "http" and not self._h2c:
+            return HTTP1Connection(sock, origin.host, proxy_fields=None if proxy is None else proxy_fields(proxy))
+        if proxy is not None:
+            open_tunnel(sock, origin, proxy, deadline)
+        if origin.scheme == "http":
+            return self._session(Transport(sock), origin, listeners)
+        engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=origin.host)
+        engine.handshake(sock, deadline, require_h2=not self._http1)
+        if engine.alpn_protocol == HTTP2_ALPN:
+            return self._session(TLSTransport(sock, engine), origin, listeners)
+        return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine)), origin.host)
+
+    def _session(self, transport: Transport, origin: Origin, listeners: Mapping[str, Listener]) -> ClientSession:
+        session = ClientSession(
+            transport,
+            scheme=origin.scheme,
+            authority=origin.authority,
+            settings=self._settings,
+            limits=self._limits,
+            listeners={**listeners, **self._listeners},
+            trace=self._trace,
+        )
+        session._begin()
+        return session
+
+    def _context_for(self, destination: Destination) -> ssl.SSLContext:
+        """The context for what a call trusts and shows; made once, since reading the authorities takes long."""
+        key = (destination.verify, destination.cert)
+        with self._making_context:
+            if key not in self._contexts:
+                self._contexts[key] = self._make_context(*key)
+            return self._contexts[key]
+
+    def _make_context(self, verify: bool | str, cert: Any) -> ssl.SSLContext:
+        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
+        if self._context is not None:
+            set_alpn(self._context, alpn)
+            return self._context
+        certfile, keyfile = cert if isinstance(cert, tuple) else (cert, None)
+        authorities = verify if isinstance(verify, str) and not os.path.isdir(verify) else None
+        context = client_context(
+            cafile=authorities, certfile=certfile, keyfile=keyfile, verify=verify is not False, alpn=alpn
+        )
+        if isinstance(verify, str) and authorities is None:
+            context.load_verify_locations(capath=verify)
+        return context

@@ -1,0 +1,63 @@
+"""A tunnel through an HTTP proxy (RFC 9110 section 9.3.6). Blocks the thread that opens a connection."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ..deadline import Deadline
+from ..exceptions import InvalidProxyURL, ProxyError
+from .auth import basic_credentials
+from .exchange import Fields, Origin
+
+
+class ProxyResponse(http.client.HTTPResponse):
+    """A proxy's answer to CONNECT, read byte by byte: what follows it is the tunnel's."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp.close()
+        self.fp = sock.makefile("rb", 0)  # type: ignore[assignment]
+
+
+def proxy_origin(proxy: str) -> Origin:
+    """Where a proxy listens. Raises InvalidProxyURL."""
+    parts = urlsplit(proxy)
+    if parts.scheme != "http" or not parts.hostname:
+        raise InvalidProxyURL(f"{proxy!r} is no proxy to be reached: http://[user:password@]host[:port] is")
+    try:
+        return Origin.of(parts)
+    except ValueError as error:
+        raise InvalidProxyURL(f"{proxy!r} has no valid port") from error
+
+
+def proxy_fields(proxy: str) -> Fields:
+    """What a proxy is told with a request: the credentials that its URL has."""
+    userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
+    if not at:
+        return []
+    name, _, password = userinfo.partition(":")
+    return [("Proxy-Authorization", basic_credentials(unquote(name), unquote(password)))]
+
+
+def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadline) -> None:
+    """Make a connection to a proxy one to `target`. Raises ProxyError, and TimeoutError."""
+    authority = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in proxy_fields(proxy)]
+    sock.settimeout(deadline.remaining())
+    try:
+        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        with ProxyResponse(sock, method="CONNECT") as response:
+            response.begin()
+            status, reason = response.status, response.reason
+    except TimeoutError:
+        raise
+    except (OSError, http.client.HTTPException) as error:
+        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {error}", processed=False) from error
+    if status // 100 != 2:
+        raise ProxyError(
+            f"the proxy {proxy_origin(proxy)} makes no tunnel to {authority}: {status} {reason}", processed=False
+        )
