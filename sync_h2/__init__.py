@@ -5,15 +5,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import constants
+from . import constants, exceptions
+from .client import auth, cookies
+from .client.api import delete, get, head, options, patch, post, put, request
+from .client.client import Client
 from .client.connect import connect
+from .client.pool import PoolLimits
+from .client.prepared_request import PreparedRequest, Request
+from .client.response import Response
+from .client.status_codes import codes
+from .client.timeouts import Timeouts
 from .connection.client_session import ClientSession
 from .connection.client_stream import ClientStream
 from .connection.file_responses import FileRange
 from .connection.round_trips import Pong
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
-from .connection.session_calls import Session
 from .connection.snapshots import SessionState, StreamState
 from .connection.stats import SessionStats, StreamStats
 from .connection.stream import Stream
@@ -42,6 +49,8 @@ from .protocol.settings import Settings, default_settings, pack_settings, unpack
 from .server.create import create_secure_server, create_server, serve_socket
 from .server.server import SecureThreadingServer, ThreadingServer
 from .server.static_files import static_files
+
+Session = Client  # by the name that it has in requests
 
 __all__ = [
     "ALPNError",
@@ -89,6 +98,24 @@ __all__ = [
     "serve_wsgi",
     "static_files",
     "unpack_settings",
+    "request",
+    "put",
+    "post",
+    "patch",
+    "options",
+    "head",
+    "get",
+    "exceptions",
+    "delete",
+    "cookies",
+    "codes",
+    "auth",
+    "Timeouts",
+    "Response",
+    "Request",
+    "PreparedRequest",
+    "PoolLimits",
+    "Client",
 ]
 
 # What is in `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which

@@ -75,9 +75,7 @@ def parse_alternatives(value: str, origin: Origin) -> list[Alternative]:
         options = {name.lower(): text for name, text in _PARAMETER.findall(parameters)}
         age = options.get("ma", "")
         seconds = float(age) if age.isdecimal() else _DEFAULT_AGE
-        place = Alternative(
-            host.strip("[]") or origin.host, int(port), time.monotonic() + seconds
-        )
+        place = Alternative(host.strip("[]") or origin.host, int(port), time.monotonic() + seconds)
         if (place.host, place.port) != (origin.host, origin.port):
             found.append(place)
     return found

@@ -83,7 +83,11 @@ class HTTPDigestAuth(AuthBase):
         if response.status_code != 401 or getattr(response.request, "digest_answered", False):
             return response
         challenge = next(
-            (value for value in response.headers.get_all("www-authenticate", []) if value.lower().startswith("digest ")),
+            (
+                value
+                for value in response.headers.get_all("www-authenticate", [])
+                if value.lower().startswith("digest ")
+            ),
             None,
         )
         if challenge is None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ..connection.listeners import type_name
+from ..connection.arguments import type_name
 from ..exceptions import UnrewindableBodyError
 
 PIECE = 64 * 1024

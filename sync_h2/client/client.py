@@ -15,17 +15,19 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..connection.listeners import type_name
+from ..connection.arguments import type_name
 from ..exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
 from .decoding import ACCEPT_ENCODING
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
-from .pool import Call, Pool, PoolLimits
-from .prepared_request import CaseInsensitiveDict, PreparedRequest, Request
+from .exchange import Call
+from .pool import Pool, PoolLimits
+from .prepared_request import PreparedRequest, Request, checked_hooks
 from .progress import Progress, ReportedBody
 from .redirects import keeps_authorization, redirected
 from .response import Response
+from .structures import CaseInsensitiveDict
 from .timeouts import Timeouts
 
 _SAME = object()  # as the client has it
@@ -62,7 +64,7 @@ class Client:
     into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
     `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
     the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
-    the connections. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often
+    the connections, or `pool` is another client's to share. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often
     a request that was certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that
     count as that. `trust_env=False` leaves the environment's proxies, certificates and netrc alone. All other
     options are `connect`'s.
@@ -86,10 +88,11 @@ class Client:
         cert: Any = None,
         http1: bool = True,
         h2c: bool = False,
-        retries: int = 3,
+        retries: int = 5,
         retry_statuses: Iterable[int] = (),
         max_redirects: int = MOST_REDIRECTS,
         trust_env: bool = True,
+        pool: Pool | None = None,
         **session_options: Any,
     ) -> None:
         self.base_url = base_url
@@ -98,17 +101,15 @@ class Client:
         self.params = params or {}
         self.auth = auth
         self.cookies: CookieJar = cookiejar_from_dict(cookies) if cookies is not None else cookiejar_from_dict({})
-        self.hooks: dict[str, list[Callable[..., Any]]] = _hooks(hooks)
+        self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(hooks)
         self.proxies: dict[str, str | None] = dict(proxies or {})
         self.timeout = timeout
         self.verify = verify
         self.cert = cert
         self.max_redirects = max_redirects
         self.trust_env = trust_env
-        self._pool = Pool(
-            limits=limits or PoolLimits(),
-            verify=verify,
-            cert=cert,
+        self._pool = pool or Pool(
+            limits,
             http1=http1,
             h2c=h2c,
             retries=retries,
@@ -320,14 +321,14 @@ class Client:
             Call(
                 method=request.method,
                 url=request.url,
-                headers=list(request.headers.items()),
+                headers=[(name, _text(value)) for name, value in request.headers.items()],
                 body=body,
                 timeouts=sending.timeouts,
                 proxy=self._proxy(request.url, sending.proxies),
                 verify=sending.verify,
                 cert=sending.cert,
-            ),
-            request=request,
+                request=request,
+            )
         )
         response = Response(request, answer, on_download=sending.on_download)
         response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
@@ -397,6 +398,10 @@ def default_headers() -> dict[str, str]:
     return {"User-Agent": "sync_h2", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
 
 
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
 def _finish(response: Response) -> None:
     """Read what a redirect has for a body, so that its connection goes on, and `history` has it."""
     try:
@@ -422,24 +427,13 @@ def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
     return merged
 
 
-def _hooks(hooks: Mapping[str, Any] | None) -> dict[str, list[Callable[..., Any]]]:
-    found: dict[str, list[Callable[..., Any]]] = {"response": []}
-    for event, given in (hooks or {}).items():
-        if event not in found:
-            raise ValueError(f"there are hooks for response, not for {event!r}")
-        found[event].extend([given] if callable(given) else given)
-    return found
-
-
 def _merged_hooks(own: Mapping[str, Any] | None, general: Mapping[str, Any]) -> dict[str, Any]:
     """A request's hooks in place of the client's, as in requests."""
-    found = _hooks(own)
+    found = checked_hooks(own)
     return found if found["response"] else dict(general)
 
 
-def _outcomes(
-    pending: set[concurrent.futures.Future[Response]], return_exceptions: bool
-) -> Iterator[Any]:
+def _outcomes(pending: set[concurrent.futures.Future[Response]], return_exceptions: bool) -> Iterator[Any]:
     """Take those that are done out of `pending`, having waited for one."""
     done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
     for future in done:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
-from ..connection.listeners import type_name
+from ..connection.arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
-from ..connection.listeners import type_name
+from ..connection.arguments import type_name
 from ..exceptions import HTTPError, JSONDecodeError, StreamConsumedError
 from .cookies import CookieJar
 from .decoding import decoded
@@ -131,9 +131,7 @@ class Response:
         pieces = _sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
-    def iter_lines(
-        self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None
-    ) -> Iterator[Any]:
+    def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
         """The content's lines without their ends, or what stands between `delimiter`s."""
         pending = None
         for piece in self.iter_content(chunk_size, decode_unicode):

@@ -81,6 +81,13 @@ class ClientSession(Session):
         with self._monitor, self._lock:
             return None if self._origin_set is None else list(self._origin_set)
 
+    @property
+    def most_streams(self) -> int:
+        """How many streams the server takes at once: its SETTINGS_MAX_CONCURRENT_STREAMS, or until these come
+        `peer_max_concurrent_streams`. A look that waits for nothing.
+        """
+        return self._protocol.peer_max_concurrent_streams
+
     def request(
         self,
         headers: HeadersSource | None = None,

@@ -452,7 +452,15 @@ _add_parameters()
 
 
 def _add_errors() -> None:
-    for url in ("", "localhost/get", "http://", "ftp://localhost/", "http://a b/", "http://*example.org/", "http://.x/"):
+    for url in (
+        "",
+        "localhost/get",
+        "http://",
+        "ftp://localhost/",
+        "http://a b/",
+        "http://*example.org/",
+        "http://.x/",
+    ):
 
         def fail(module: Any, urls: dict[str, str], url: str = url) -> Any:
             with pytest.raises(module.exceptions.RequestException) as raised:
@@ -495,10 +503,9 @@ def nobody_listens(module: Any, urls: dict[str, str]) -> Any:
 
 @case
 def a_certificate_that_nobody_trusts(module: Any, urls: dict[str, str]) -> Any:
-    with pytest.raises(module.exceptions.SSLError) as raised:
-        with module.Session() as session:
-            session.trust_env = False
-            session.get(f"{urls['https']}/get")
+    with pytest.raises(module.exceptions.SSLError) as raised, module.Session() as session:
+        session.trust_env = False
+        session.get(f"{urls['https']}/get")
     return isinstance(raised.value, module.exceptions.ConnectionError)
 
 
