@@ -82,14 +82,8 @@ class HTTPDigestAuth(AuthBase):
         """The response to the same request with an answer to a 401's challenge; other responses as they are."""
         if response.status_code != 401 or getattr(response.request, "digest_answered", False):
             return response
-        challenge = next(
-            (
-                value
-                for value in response.headers.get_all("www-authenticate", [])
-                if value.lower().startswith("digest ")
-            ),
-            None,
-        )
+        offered = response.headers.get_all("www-authenticate", [])
+        challenge = next((value for value in offered if value.lower().startswith("digest ")), None)
         if challenge is None:
             return response
         response.content  # noqa: B018 - reads it, so that the connection goes on

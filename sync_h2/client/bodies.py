@@ -5,6 +5,7 @@ A body is read by the thread that makes the request, a piece at a time; none is 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,10 +53,8 @@ class FileBody(Body):
         self._file = file
         self._begun = False
         self._start: int | None = None
-        try:
+        with contextlib.suppress(AttributeError, OSError):  # a pipe, say, which can be read once
             self._start = file.tell()
-        except (AttributeError, OSError):
-            pass  # a pipe, say: it can be read once
         self.length = _length_of_file(file, self._start)
 
     @property
@@ -139,7 +138,7 @@ def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
     """A form of `fields`, then `files`, each as requests takes them: mappings or pairs; a file is a file object, bytes
     or str, or `(name, file[, content type[, headers]])`.
     """
-    parts = []
+    parts: list[tuple[bytes, Body]] = []
     for name, value in _pairs(fields or {}):
         values = [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else value
         for single in values:

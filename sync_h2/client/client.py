@@ -64,10 +64,10 @@ class Client:
     into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
     `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
     the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
-    the connections, or `pool` is another client's to share. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often
-    a request that was certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that
-    count as that. `trust_env=False` leaves the environment's proxies, certificates and netrc alone. All other
-    options are `connect`'s.
+    the connections, or `pool` is another client's to share. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2
+    to `http://` too. `retries` is how often a request that was certainly not processed, or may be repeated, is sent
+    again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the environment's proxies,
+    authorities and netrc alone. All other options are `connect`'s.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -361,7 +361,7 @@ class Client:
             return ca_bundle() or True
         return verify
 
-    def _absolute(self, url: str) -> str:
+    def _absolute(self, url: Any) -> Any:
         if not self.base_url or not isinstance(url, str) or urlsplit(url).netloc:
             return url
         return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url

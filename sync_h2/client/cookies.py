@@ -14,7 +14,7 @@ class CookieConflictError(RuntimeError):
     """Several cookies have this name: a domain or a path must say which."""
 
 
-class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):  # type: ignore[misc]
+class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     """`http.cookiejar.CookieJar` that can be used as a dict of names and values; any number of threads may share it."""
 
     def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:
@@ -90,7 +90,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):  #
         """Names and values, of one domain or path where these are given."""
         return {cookie.name: cookie.value for cookie in self._matching(None, domain, path)}
 
-    def update(self, other: Any = (), **values: Any) -> None:
+    def update(self, other: Any = (), **values: Any) -> None:  # type: ignore[override]
         """Take the cookies of another jar, or of a dict."""
         if isinstance(other, http.cookiejar.CookieJar):
             for cookie in other:

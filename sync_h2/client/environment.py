@@ -1,4 +1,4 @@
-"""What the environment says to a client: proxies (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and certificates.
+"""What the environment tells clients: proxies (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and authorities.
 
 Pure functions; they run on the thread that calls the client.
 """

@@ -42,8 +42,8 @@ class Origin:
 
 @dataclass
 class Call:
-    """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert` are
-    as in `Client`; `request` is what exceptions name.
+    """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
+    are as in `Client`; `request` is what exceptions name.
     """
 
     method: str
@@ -82,8 +82,14 @@ class Answer(Protocol):
     reason: str
     http_version: str
     headers: Fields
-    informational: list[tuple[int, Fields]]
-    session: ClientSession | None
+
+    @property
+    def session(self) -> ClientSession | None:
+        """The session that it came on; None for HTTP/1.1."""
+
+    @property
+    def informational(self) -> list[tuple[int, Fields]]:
+        """The responses with 1xx before it."""
 
     @property
     def trailers(self) -> Fields:

@@ -28,7 +28,7 @@ class HTTP2Answer:
         self._stream = stream
         self._call = call
         self._done: Callable[[], None] | None = done
-        self.session: ClientSession | None = session
+        self.session = session
         self.status = int(headers[":status"])
         self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
         if stream.closed:
@@ -48,7 +48,7 @@ class HTTP2Answer:
 
     @property
     def pushes(self) -> list[ClientStream]:
-        return [] if self.session is None else list(self._stream.pushes())
+        return list(self._stream.pushes())
 
     def read(self, size: int = -1) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""Requests as requests knows them: `Request`, which says what is wanted, and `PreparedRequest`, which is what is sent."""
+"""Requests as requests knows them: `Request` says what is wanted, `PreparedRequest` is what is sent."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class PreparedRequest:
             self.headers["Content-Type"] = content_type
 
     def prepare_content_length(self, body: Any) -> None:
-        """Set Content-Length where the body's length is known, otherwise Transfer-Encoding (which HTTP/2 leaves out)."""
+        """Set Content-Length where the body's length is known, otherwise Transfer-Encoding (HTTP/2 omits it)."""
         if body is None:
             if self.method not in _WITHOUT_BODY and self.headers.get("Content-Length") is None:
                 self.headers["Content-Length"] = "0"
@@ -265,7 +265,7 @@ def encoded(data: Any) -> Any:
     if not hasattr(data, "__iter__"):
         return str(data)
     pairs: Iterable[Any] = data.items() if isinstance(data, Mapping) else data
-    found = []
+    found: list[tuple[Any, Any]] = []
     for key, values in pairs:
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
             values = [values]

@@ -35,4 +35,5 @@ def retry_after(headers: Fields) -> float | None:
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=datetime.timezone.utc)
-    return max((when - datetime.datetime.now(datetime.timezone.utc)).total_seconds(), 0.0)
+    wait: float = (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    return max(wait, 0.0)

@@ -9,6 +9,7 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from sync_h2.client.api import close_connections
 from sync_h2.compat import wsgi
 
 
@@ -23,9 +24,13 @@ def httpbin_url(certificate: Certificate) -> Iterator[str]:
 
 
 @pytest.fixture
-def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names the test's authority, as requests and sync_h2 both look for it."""
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment names the test's authority, as requests and sync_h2 both look for it; afterwards the connections
+    that calls share are closed.
+    """
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cafile))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    yield
+    close_connections()

@@ -1,5 +1,5 @@
-"""What the quickstart page of requests shows, with `import sync_h2 as requests`: a test for each of its examples, in its
-order, against httpbin's routes.
+"""What the quickstart page of requests shows, with `import sync_h2 as requests`: a test for each of its examples, in
+its order, against httpbin's routes.
 """
 
 from __future__ import annotations
