@@ -116,7 +116,7 @@ class ContentDecodingError(RequestException):
     """The body does not match its content-encoding."""
 
 
-class StreamConsumedError(RequestException, TypeError):
+class StreamConsumedError(RequestException, TypeError, RuntimeError):
     """The body has been read, and not kept."""
 
 

@@ -13,7 +13,7 @@ from .exchange import Origin
 
 
 def covers(session: ClientSession, origin: Origin) -> bool:
-    """Whether the server has shown a certificate for the origin, and says that it serves it (ORIGIN) or has its address.
+    """Whether the server has a certificate for the origin, and says that it serves it (ORIGIN) or has its address.
 
     Looks up the host's addresses, which blocks, if the server has not said so.
     """

@@ -107,8 +107,8 @@ class PreparedRequest:
         self.prepare_headers(headers)
         self.prepare_cookies(cookies)
         self.prepare_body(data, files, json)
-        self.prepare_auth(auth)
         self.hooks = checked_hooks(hooks)
+        self.prepare_auth(auth)  # which may add hooks of its own
 
     def copy(self) -> PreparedRequest:
         """Another one that can be changed; the body is the same."""

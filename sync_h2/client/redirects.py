@@ -28,6 +28,8 @@ def redirected(response: Response) -> PreparedRequest | None:
         request.body = None
         for name in _OF_BODY:
             request.headers.pop(name, None)
+        if request.method in ("POST", "PUT", "PATCH"):
+            request.headers["Content-Length"] = "0"
     request.headers.pop("cookie", None)  # the jar says which go there
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)

@@ -13,7 +13,7 @@ from sync_h2.client.api import close_connections
 from sync_h2.compat import wsgi
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def httpbin_url(certificate: Certificate) -> Iterator[str]:
     """Where httpbin is served."""
     handler = wsgi(httpbin.app)
@@ -21,16 +21,13 @@ def httpbin_url(certificate: Certificate) -> Iterator[str]:
         handler, certfile=certificate.certificate_pem, keyfile=certificate.key_pem, allow_http1=True
     ) as server:
         yield f"https://localhost:{server.address[1]}"
+        close_connections()
 
 
 @pytest.fixture
-def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The environment names the test's authority, as requests and sync_h2 both look for it; afterwards the connections
-    that calls share are closed.
-    """
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names the test's authority, as requests and sync_h2 both look for it."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cafile))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    yield
-    close_connections()

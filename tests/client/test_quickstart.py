@@ -237,9 +237,9 @@ def test_head_with_redirects(url: str) -> None:
 
 def test_a_timeout(url: str) -> None:
     with pytest.raises(requests.exceptions.Timeout):
-        requests.get(f"{url}/delay/10", timeout=0.001)
+        requests.get(f"{url}/delay/1", timeout=0.001)
     with pytest.raises(requests.exceptions.ReadTimeout):
-        requests.get(f"{url}/delay/10", timeout=(5, 0.05))
+        requests.get(f"{url}/delay/1", timeout=(5, 0.05))
 
 
 # Errors and exceptions
