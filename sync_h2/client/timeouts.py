@@ -34,5 +34,5 @@ class Timeouts:
             if len(value) != 2:
                 raise ValueError(f"a timeout is a number of seconds, (connect, read), or Timeouts, not {value!r}")
             connect, read = value
-            return cls(connect, read, read, connect)
+            return cls(connect, read, read)
         return cls(value, value, value, value)

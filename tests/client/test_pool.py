@@ -75,22 +75,22 @@ def test_64_threads_10000_requests_and_a_server_that_goes_away_refuses_and_drops
     sessions: list[Any] = []
     answered: queue.SimpleQueue[str] = queue.SimpleQueue()
     reported: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-    with serving(certificate, chaos, listeners={"session": sessions.append}) as server:
-        with client_of(certificate, retries=8) as client:
+    listeners = {"session": sessions.append}
+    with serving(certificate, chaos, listeners=listeners) as server, client_of(certificate, retries=8) as client:
 
-            def make(number: int) -> None:
-                method = "POST" if number % 4 == 0 else ("GET", "PUT", "DELETE")[number % 3]
-                path = f"/{method}/{number}"
-                body = b"body" if method in ("POST", "PUT") else None
-                try:
-                    assert client.request(method, server.url + path, data=body).status_code == 200
-                except exceptions.ConnectionError as error:
-                    reported.put((path, error.processed))
-                else:
-                    answered.put(path)
+        def make(number: int) -> None:
+            method = "POST" if number % 4 == 0 else ("GET", "PUT", "DELETE")[number % 3]
+            path = f"/{method}/{number}"
+            body = b"body" if method in ("POST", "PUT") else None
+            try:
+                assert client.request(method, server.url + path, data=body).status_code == 200
+            except exceptions.ConnectionError as error:
+                reported.put((path, error.processed))
+            else:
+                answered.put(path)
 
-            with ThreadPoolExecutor(THREADS) as threads:
-                list(threads.map(make, range(REQUESTS)))
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(make, range(REQUESTS)))
     assert (chaos.goaways, chaos.drops) == (10, 2)
     assert answered.qsize() + reported.qsize() == REQUESTS
     while not reported.empty():
@@ -107,9 +107,11 @@ def test_64_threads_10000_requests_and_a_server_that_goes_away_refuses_and_drops
 
 def test_first_calls_share_one_connection(certificate: Certificate) -> None:
     sessions: list[Any] = []
-    with serving(certificate, listeners={"session": sessions.append}) as server, client_of(certificate) as client:
-        with ThreadPoolExecutor(32) as threads:
-            found = list(threads.map(lambda number: client.get(f"{server.url}/{number}").text, range(64)))
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(certificate, listeners={"session": sessions.append}))
+        client = stack.enter_context(client_of(certificate))
+        threads = stack.enter_context(ThreadPoolExecutor(32))
+        found = list(threads.map(lambda number: client.get(f"{server.url}/{number}").text, range(64)))
     assert found == [f"GET /{number} 0" for number in range(64)]
     assert len(sessions) == 1
 
@@ -124,7 +126,8 @@ def test_another_connection_when_one_is_full_and_waiting_when_no_more_may_be(cer
         stream.respond({}, end_stream=True)
 
     limits = PoolLimits(max_connections_per_origin=2)
-    with serving(certificate, handler, max_concurrent_streams=2) as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(certificate, handler, max_concurrent_streams=2))
         with client_of(certificate, limits=limits) as client, ThreadPoolExecutor(8) as threads:
             # The first is answered, so that the server's SETTINGS are known.
             going_on.set()
@@ -151,7 +154,8 @@ def test_new_requests_leave_a_connection_that_got_goaway(certificate: Certificat
             going_on.wait(10)
         stream.end(headers[":path"].encode())
 
-    with serving(certificate, handler, listeners={"session": sessions.append}) as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(certificate, handler, listeners={"session": sessions.append}))
         with client_of(certificate) as client, ThreadPoolExecutor(1) as threads:
             slow = threads.submit(client.get, f"{server.url}/slow")
             assert client.get(f"{server.url}/a").text == "/a"
@@ -281,17 +285,15 @@ def test_an_answer_before_the_end_of_an_upload(certificate: Certificate) -> None
 
 @pytest.mark.parametrize("chosen", [["h2"], ["http/1.1"]])
 def test_what_alpn_chooses(certificate: Certificate, chosen: list[str]) -> None:
-    context = sync_h2.testing_context if False else None
     with serving(certificate, allow_http1=True) as server, client_of(certificate) as client:
         if chosen == ["http/1.1"]:
-            server.context.set_alpn_protocols(chosen)
+            server._context.set_alpn_protocols(chosen)
         versions = {client.get(server.url).http_version for _ in range(3)}
         assert versions == {"HTTP/2" if chosen == ["h2"] else "HTTP/1.1"}
-    assert context is None
 
 
 def test_http2_only_says_what_is_missing(certificate: Certificate) -> None:
     with serving(certificate, allow_http1=True) as server, client_of(certificate, http1=False) as client:
-        server.context.set_alpn_protocols(["http/1.1"])
+        server._context.set_alpn_protocols(["http/1.1"])
         with pytest.raises(exceptions.SSLError, match="HTTP/2 was not chosen"):
             client.get(server.url)
