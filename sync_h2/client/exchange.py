@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -104,6 +105,14 @@ class Answer(Protocol):
 
     def close(self) -> None:
         """Give up what is unread."""
+
+
+def phrase_of(status: int) -> str:
+    """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def pieces_and_last(body: Body) -> Iterator[tuple[bytes, bool]]:

@@ -11,7 +11,7 @@ from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..exceptions import ChunkedEncodingError, ReadTimeout, WriteTimeout
 from ..protocol.headers import Headers
-from .exchange import CONNECTION_FIELDS, Call, Fields, pieces_and_last
+from .exchange import CONNECTION_FIELDS, Call, Fields, phrase_of, pieces_and_last
 
 _PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends 100
 
@@ -19,7 +19,6 @@ _PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends
 class HTTP2Answer:
     """A stream's response. `done` is called once when the stream needs its place no more."""
 
-    reason = ""
     http_version = "HTTP/2"
 
     def __init__(
@@ -30,6 +29,7 @@ class HTTP2Answer:
         self._done: Callable[[], None] | None = done
         self.session = session
         self.status = int(headers[":status"])
+        self.reason = phrase_of(self.status)
         self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
         if stream.closed:
             self._finish()

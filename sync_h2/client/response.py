@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +21,7 @@ from .status_codes import codes
 from .structures import ResponseHeaders
 
 CHUNK = 64 * 1024
+Report = Callable[[int, "int | None"], object]
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\"';\s]+)", re.IGNORECASE)
 
@@ -33,13 +33,11 @@ class Response:
     otherwise everything has.
     """
 
-    def __init__(
-        self, request: PreparedRequest, answer: Any, *, on_download: Callable[[int, int | None], object] | None = None
-    ) -> None:
+    def __init__(self, request: PreparedRequest, answer: Any, *, on_download: Report | None = None) -> None:
         self.request = request
         self.url: str = request.url
         self.status_code: int = answer.status
-        self.reason: str = answer.reason or _phrase(answer.status)
+        self.reason: str = answer.reason
         self.http_version: str = answer.http_version
         self.headers = ResponseHeaders(answer.headers)
         self.encoding: str | None = encoding_of(self.headers.get("content-type", ""))
@@ -61,7 +59,7 @@ class Response:
     def raw(self) -> io.BufferedReader:
         """The body as it came, as a file."""
         if self._raw is None:
-            self._raw = io.BufferedReader(_RawBody(self._answer, self._length(), self._on_download))
+            self._raw = io.BufferedReader(RawBody(self._answer, self._length(), self._on_download))
         return self._raw
 
     @property
@@ -277,10 +275,10 @@ class _Past:
         pass
 
 
-class _RawBody(io.RawIOBase):
+class RawBody(io.RawIOBase):
     """An answer's body as a file, which reports what has come."""
 
-    def __init__(self, answer: Any, total: int | None, report: Callable[[int, int | None], object] | None) -> None:
+    def __init__(self, answer: Any, total: int | None = None, report: Report | None = None) -> None:
         self._answer = answer
         self._total = total
         self._report = report
@@ -312,13 +310,6 @@ def encoding_of(content_type: str) -> str | None:
     if "text" in kind:
         return "ISO-8859-1"
     return "utf-8" if "application/json" in kind else None
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def _sliced(content: bytes, size: int | None) -> Iterator[bytes]:

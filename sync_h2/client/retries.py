@@ -21,7 +21,7 @@ def may_repeat(call: Call, processed: bool | None) -> bool:
 
 def pause_before(attempt: int) -> float:
     """Seconds before the next try, which is the second for `attempt` 1: longer each time."""
-    return min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * 2.0 ** (attempt - 1), _LONGEST_PAUSE)
 
 
 def retry_after(headers: Fields) -> float | None:

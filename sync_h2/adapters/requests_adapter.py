@@ -1,0 +1,123 @@
+"""requests over HTTP/2: an adapter for `requests.Session.mount`. Runs on the threads that use the session."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPHeaderDict
+from urllib3.response import HTTPResponse
+
+from ..client.bodies import body_of
+from ..client.environment import select_proxy
+from ..client.exchange import Answer, Call
+from ..client.pool import Pool, PoolLimits
+from ..client.response import RawBody
+from ..client.timeouts import Timeouts
+from ..exceptions import RequestException
+
+
+class RequestsAdapter(BaseAdapter):
+    """`session.mount("https://", RequestsAdapter())`: what the session asks for goes over shared HTTP/2 connections.
+
+    All threads may use one adapter, also by way of several sessions. The arguments are those of `sync_h2.Client` about
+    connections. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with this package's as
+    `__cause__`.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: PoolLimits | None = None,
+        http1: bool = True,
+        h2c: bool = False,
+        retries: int = 5,
+        **session_options: Any,
+    ) -> None:
+        super().__init__()
+        self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Called by the session. Raises exceptions of requests."""
+        url = request.url or ""
+        if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
+            timeout = (timeout.connect_timeout, timeout.read_timeout)
+        call = Call(
+            method=request.method or "GET",
+            url=url,
+            headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
+            body=body_of(request.body),
+            timeouts=Timeouts.of(timeout),
+            proxy=select_proxy(url, proxies or {}),
+            verify=verify,
+            cert=tuple(cert) if isinstance(cert, list) else cert,
+            request=request,
+        )
+        try:
+            answer = self._pool.send(call)
+        except RequestException as error:
+            kind = getattr(requests.exceptions, type(error).__name__, requests.exceptions.ConnectionError)
+            raise kind(error, request=request) from error
+        return self._response(request, answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers = CaseInsensitiveDict(HTTPHeaderDict(answer.headers))
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.raw = HTTPResponse(
+            body=io.BufferedReader(RawBody(answer)),
+            headers=HTTPHeaderDict(answer.headers),
+            status=answer.status,
+            reason=answer.reason or None,
+            version=20 if answer.http_version == "HTTP/2" else 11,
+            preload_content=False,
+            decode_content=False,
+            original_response=_Original(answer),  # type: ignore[arg-type]
+            request_method=request.method,
+        )
+        response.reason = answer.reason
+        response.url = request.url or ""
+        response.request = request
+        response.connection = self  # type: ignore[assignment]  # any adapter may stand there
+        requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
+        return response
+
+
+class _Original:
+    """As much of an `http.client.HTTPResponse` as cookies are taken from."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.msg = Message()
+        for name, value in answer.headers:
+            if name == "set-cookie":
+                self.msg[name] = value
+
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")

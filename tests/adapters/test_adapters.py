@@ -1,0 +1,170 @@
+"""requests and httpx over our connections: what each is known for works as it does over its own."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpbin
+import httpx
+import pytest
+import requests
+
+import sync_h2
+from support.certificates import Certificate
+from sync_h2 import ErrorCode
+from sync_h2.adapters import HTTPXTransport, RequestsAdapter
+from sync_h2.compat import wsgi
+
+THREADS = 16
+
+
+@pytest.fixture
+def server(certificate: Certificate) -> Iterator[Any]:
+    """httpbin over TLS; `sessions` are the connections that it has accepted."""
+    sessions: list[Any] = []
+    application = wsgi(httpbin.app)
+
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] == "/reset":
+            stream.close(ErrorCode.INTERNAL_ERROR)
+        elif headers[":path"] == "/cut":
+            stream.respond({})
+            stream.write(b"some")
+            stream.close(ErrorCode.INTERNAL_ERROR)
+        else:
+            application(stream, headers)
+
+    with sync_h2.create_secure_server(
+        handler,
+        certfile=certificate.certificate_pem,
+        keyfile=certificate.key_pem,
+        allow_http1=True,
+        listeners={"session": sessions.append},
+    ) as server:
+        server.accepted = sessions
+        yield server
+
+
+@pytest.fixture
+def session(server: Any, certificate: Certificate) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(certificate.cafile)
+        session.mount("https://", RequestsAdapter())
+        session.mount("http://", RequestsAdapter(h2c=True))
+        yield session
+
+
+@pytest.fixture
+def client(server: Any, certificate: Certificate) -> Iterator[httpx.Client]:
+    with httpx.Client(transport=HTTPXTransport(verify=str(certificate.cafile)), base_url=server.url) as client:
+        yield client
+
+
+def test_requests_from_16_threads_on_one_connection(server: Any, session: requests.Session) -> None:
+    def make(number: int) -> int:
+        response = session.post(f"{server.url}/anything/{number}", json={"number": number})
+        assert response.raw.version == 20
+        return int(response.json()["json"]["number"])
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert list(threads.map(make, range(320))) == list(range(320))
+    assert len(server.accepted) == 1
+
+
+def test_httpx_from_16_threads_on_one_connection(server: Any, client: httpx.Client) -> None:
+    def make(number: int) -> int:
+        response = client.post(f"/anything/{number}", json={"number": number})
+        assert response.http_version == "HTTP/2"
+        return int(response.json()["json"]["number"])
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert list(threads.map(make, range(320))) == list(range(320))
+    assert len(server.accepted) == 1
+
+
+def test_what_requests_is_known_for(server: Any, session: requests.Session) -> None:
+    url = server.url
+    assert session.get(f"{url}/gzip").json()["gzipped"] is True
+    assert session.get(f"{url}/cookies/set/a/1").json() == {"cookies": {"a": "1"}}
+    assert [past.status_code for past in session.get(f"{url}/redirect/2").history] == [302, 302]
+    assert session.get(f"{url}/basic-auth/u/p", auth=("u", "p")).status_code == 200
+    assert session.get(f"{url}/digest-auth/auth/u/p", auth=requests.auth.HTTPDigestAuth("u", "p")).status_code == 200
+    sent = session.post(f"{url}/post", files={"f": ("name", io.BytesIO(b"content"))}, data={"a": "1"}).json()
+    assert (sent["files"], sent["form"]) == ({"f": "content"}, {"a": "1"})
+    assert session.put(f"{url}/put", data=(piece for piece in (b"a", b"b"))).json()["data"] == "ab"
+    assert session.head(f"{url}/get").headers["content-type"] == "application/json"
+    with session.get(f"{url}/bytes/100000?seed=1", stream=True) as response:
+        assert len(b"".join(response.iter_content(1000))) == 100_000
+    assert session.get(f"{url}/status/404").reason == "Not Found"
+    with pytest.raises(requests.HTTPError, match="404 Client Error"):
+        session.get(f"{url}/status/404").raise_for_status()
+
+
+def test_what_httpx_is_known_for(server: Any, client: httpx.Client) -> None:
+    assert client.get("/gzip").json()["gzipped"] is True
+    assert client.get("/cookies/set/a/1", follow_redirects=True).json() == {"cookies": {"a": "1"}}
+    assert client.get("/basic-auth/u/p", auth=("u", "p")).status_code == 200
+    assert client.get("/digest-auth/auth/u/p", auth=httpx.DigestAuth("u", "p")).status_code == 200
+    sent = client.post("/post", files={"f": ("name", io.BytesIO(b"content"))}, data={"a": "1"}).json()
+    assert (sent["files"], sent["form"]) == ({"f": "content"}, {"a": "1"})
+    assert client.put("/put", content=(piece for piece in (b"a", b"b"))).json()["data"] == "ab"
+    with client.stream("GET", "/bytes/100000?seed=1") as response:
+        assert sum(map(len, response.iter_bytes())) == 100_000
+    assert client.get("/status/404").reason_phrase == "Not Found"
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "expected"),
+    [
+        ("/delay/1", {"timeout": (5, 0.05)}, requests.exceptions.ReadTimeout),
+        ("/reset", {}, requests.exceptions.ConnectionError),
+        ("/cut", {}, requests.exceptions.ChunkedEncodingError),
+        ("/get", {"verify": True}, requests.exceptions.SSLError),
+    ],
+)
+def test_failures_are_those_of_requests(
+    server: Any, session: requests.Session, path: str, options: Any, expected: type[Exception]
+) -> None:
+    if "verify" in options:
+        session.verify = True
+    with pytest.raises(expected) as raised:
+        session.get(server.url + path, **options)
+    assert isinstance(raised.value, requests.RequestException)
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout", "expected"),
+    [
+        ("/delay/1", httpx.Timeout(5, read=0.05), httpx.ReadTimeout),
+        ("/reset", None, httpx.ConnectError),
+        ("/cut", None, httpx.RemoteProtocolError),
+    ],
+)
+def test_failures_are_those_of_httpx(
+    server: Any, client: httpx.Client, path: str, timeout: Any, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected):
+        client.get(path, timeout=timeout)
+
+
+def test_a_server_that_is_not_there(session: requests.Session) -> None:
+    with pytest.raises(requests.exceptions.ConnectionError) as raised:
+        session.get("http://127.0.0.1:1/")
+    assert raised.value.request is not None
+    with HTTPXTransport() as transport, pytest.raises(httpx.ConnectError):
+        httpx.Client(transport=transport).get("https://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
+def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
+    script = f"import sys; sys.modules[{package!r}] = None\nfrom sync_h2.adapters import {name}"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert finished.stderr.splitlines()[-1].endswith(
+        f"{name} needs the package {package}: pip install 'sync_h2[{package}]'"
+    )
