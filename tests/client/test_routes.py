@@ -1,0 +1,257 @@
+"""How a request gets to its origin: through proxies, to alternative services, on another origin's connection."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests.utils
+
+import sync_h2
+from client.test_pool import client_of, serving
+from support.certificates import Certificate
+from support.connect_proxy import connect_proxy
+from support.threads import eventually
+from sync_h2 import Client, exceptions
+from sync_h2.client.alternatives import parse_alternatives
+from sync_h2.client.coverage import names_host
+from sync_h2.client.environment import bypasses_proxies, select_proxy
+from sync_h2.client.exchange import Origin
+
+ORIGIN = Origin("https", "example.org", 443)
+
+
+# -- proxies
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_tunnel(certificate: Certificate) -> None:
+    with serving(certificate) as server, connect_proxy() as (port, asked):
+        proxies = {"https": f"http://us%20er:word@127.0.0.1:{port}"}
+        with client_of(certificate, proxies=proxies) as client:
+            assert [client.get(f"{server.url}/{number}").text for number in range(3)] == [
+                f"GET /{n} 0" for n in range(3)
+            ]
+    authority = server.url.removeprefix("https://").encode()
+    assert asked == [
+        [b"CONNECT %s HTTP/1.1" % authority, b"Host: " + authority, b"Proxy-Authorization: Basic dXMgZXI6d29yZA=="]
+    ]
+
+
+def test_a_tunnel_for_cleartext_whose_server_speaks_first() -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(b"through")
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(sync_h2.create_server(handler))
+        port, asked = stack.enter_context(connect_proxy(waits=True))
+        client = stack.enter_context(Client(h2c=True, trust_env=False, proxies={"all": f"127.0.0.1:{port}"}))
+        response = client.get(server.url)
+    assert (response.text, response.http_version, len(asked)) == ("through", "HTTP/2", 1)
+
+
+def test_a_proxy_that_refuses(certificate: Certificate) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(certificate))
+        port, _ = stack.enter_context(connect_proxy(b"HTTP/1.1 407 Who are you\r\n\r\n"))
+        client = stack.enter_context(client_of(certificate, proxies={"https": f"http://127.0.0.1:{port}"}))
+        with pytest.raises(exceptions.ProxyError, match="407 Who are you") as raised:
+            client.get(server.url)
+    assert (raised.value.processed, raised.value.request.url) == (False, f"{server.url}/")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        ("http://127.0.0.1:1", exceptions.ProxyError),
+        ("socks5://127.0.0.1:1", exceptions.InvalidProxyURL),
+        ("http://", exceptions.InvalidProxyURL),
+    ],
+)
+def test_a_proxy_that_is_none(proxy: str, expected: type[Exception]) -> None:
+    with Client(trust_env=False, proxies={"all": proxy}) as client, pytest.raises(expected):
+        client.get("https://localhost:1/")
+
+
+@pytest.fixture
+def plain_proxy() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """A proxy for `http://`, which answers by itself: its address, and the targets and credentials it was told."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["proxy-authorization"]))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_plain_http_through_a_proxy_of_the_environment(
+    plain_proxy: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = plain_proxy
+    monkeypatch.setenv("http_proxy", f"http://user:word@{address}")
+    monkeypatch.setenv("no_proxy", "localhost,.example.net")
+    with Client() as client:
+        assert client.get("http://example.org/path?query").ok
+        with pytest.raises(exceptions.ConnectionError):
+            client.get("http://localhost:1/")
+        assert client.get("http://example.com/").ok
+    assert asked == [
+        ("http://example.org/path?query", "Basic dXNlcjp3b3Jk"),
+        ("http://example.com/", "Basic dXNlcjp3b3Jk"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "no_proxy", ["", "*", "localhost", ".org", "org", "10.0.0.0/8", "10.1.2.3", "example.org:8080", "x, y"]
+)
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost/", "http://example.org/", "http://example.org:8080/", "http://10.1.2.3/", "http://fororg/"],
+)
+def test_what_no_proxy_exempts_is_what_it_does_for_requests(
+    url: str, no_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", no_proxy)
+    ours, theirs = bypasses_proxies(url), requests.utils.should_bypass_proxies(url, None)
+    # Only names of whole labels are exempt here; requests takes any end of a name.
+    assert ours == (theirs and not (url == "http://fororg/" and no_proxy == "org"))
+
+
+def test_the_most_special_proxy_is_chosen() -> None:
+    proxies = {"https": "one", "https://a.org": "two", "all": "http://three", "all://b.org": "http://four"}
+    chosen = [
+        select_proxy(f"{url}/path", proxies) for url in ("https://x", "https://a.org", "http://x", "http://b.org")
+    ]
+    assert chosen == ["http://one", "http://two", "http://three", "http://four"]
+
+
+# -- alternative services
+
+
+@pytest.mark.parametrize("said_by", ["field", "frame"])
+def test_an_alternative_service_is_remembered_and_left_when_it_is_gone(certificate: Certificate, said_by: str) -> None:
+    def other(stream: Any, headers: Any) -> None:
+        stream.end(b"there")
+
+    def own(stream: Any, headers: Any) -> None:
+        value = f'h2=":{alternative.address[1]}"; ma=60'
+        if said_by == "frame":
+            stream.session.altsvc(value, stream.id)
+        stream.respond({"alt-svc": value} if said_by == "field" else {})
+        stream.end(b"here")
+
+    with serving(certificate, own) as server, client_of(certificate) as client:
+        with serving(certificate, other) as alternative:
+            assert client.get(server.url).text == "here"
+            origin = Origin("https", "127.0.0.1", server.address[1])
+            eventually(lambda: client._pool._alternatives.of(origin), "that it has been told")
+            next(client._pool.sessions()).close()
+            assert client.get(server.url).text == "there"
+        assert client.get(server.url).text == "here"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("clear", []),
+        ('h2=":8443"', [("example.org", 8443)]),
+        ('h3=":443"; ma=1, h2="other.org:443";ma=5', [("other.org", 443)]),
+        ('h2="[::1]:443"; ma="7"; persist=1, h2=":1"', [("::1", 443), ("example.org", 1)]),
+        ('h2=":443"', []),
+        ('h2=":99999"', []),
+        ("h2=:8443", []),
+        ('h%32=":8443"', [("example.org", 8443)]),
+        ("", []),
+    ],
+)
+def test_what_alt_svc_says(value: str, expected: list[tuple[str, int]]) -> None:
+    assert [(place.host, place.port) for place in parse_alternatives(value, ORIGIN)] == expected
+
+
+# -- one connection for several origins
+
+
+def test_a_connection_is_shared_by_origins_with_its_address_and_certificate(certificate: Certificate) -> None:
+    sessions: list[Any] = []
+    with serving(certificate, listeners={"session": sessions.append}) as server, client_of(certificate) as client:
+        port = server.address[1]
+        assert client.get(f"https://localhost:{port}/a").text == "GET /a 0"
+        assert client.get(f"https://127.0.0.1:{port}/b").text == "GET /b 0"
+    assert len(sessions) == 1
+
+
+def test_a_connection_is_shared_by_what_its_origin_frame_names(certificate: Certificate) -> None:
+    other = "https://localhost:1"
+    with serving(certificate, origins=[other]) as server, client_of(certificate) as client:
+        assert client.get(server.url).ok
+        session = next(client._pool.sessions())
+        eventually(lambda: other in (session.origin_set or ()), "that the ORIGIN frame has come")
+        assert client.get(f"{other}/there").text == "GET /there 0"
+
+
+def test_a_misdirected_request_goes_out_once_more_on_a_connection_of_its_own(certificate: Certificate) -> None:
+    seen: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        authority = headers[":authority"]
+        seen.put((authority, id(stream.session)))
+        first = "localhost" in authority or id(stream.session) != ids[0]
+        if not ids:
+            ids.append(id(stream.session))
+            first = True
+        stream.respond({":status": 200 if first else 421}, end_stream=True)
+
+    ids: list[int] = []
+    with serving(certificate, handler) as server, client_of(certificate) as client:
+        port = server.address[1]
+        assert client.get(f"https://localhost:{port}/").status_code == 200
+        for _ in range(2):
+            assert client.get(f"https://127.0.0.1:{port}/").status_code == 200
+    requests_seen = [seen.get_nowait() for _ in range(seen.qsize())]
+    assert [authority.split(":")[0] for authority, _ in requests_seen] == ["localhost"] + ["127.0.0.1"] * 3
+    assert len({session for _, session in requests_seen}) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "expected"),
+    [
+        ([("DNS", "example.org")], "example.org", True),
+        ([("DNS", "example.org")], "EXAMPLE.org.", True),
+        ([("DNS", "example.org")], "www.example.org", False),
+        ([("DNS", "*.example.org")], "www.example.org", True),
+        ([("DNS", "*.example.org")], "a.b.example.org", False),
+        ([("DNS", "*.example.org")], "example.org", False),
+        ([("DNS", "*")], "localhost", False),
+        ([("IP Address", "127.0.0.1")], "127.0.0.1", True),
+        ([("DNS", "127.0.0.1")], "127.0.0.1", False),
+        ([("IP Address", "0:0:0:0:0:0:0:1")], "::1", True),
+        ([], "example.org", False),
+    ],
+)
+def test_whom_a_certificate_is_for(names: list[tuple[str, str]], host: str, expected: bool) -> None:
+    assert names_host({"subject": ((("commonName", host),),), "subjectAltName": tuple(names)}, host) is expected
