@@ -1,5 +1,5 @@
-"""Applications of Flask, Django and Bottle, and some that `wsgiref.validate` watches, answer over HTTP/2 and HTTP/1.1 of
-our server as they do over `wsgiref.simple_server`: with the same status, headers and body, request after request.
+"""Applications of Flask, Django and Bottle, and some that `wsgiref.validate` watches, answer over HTTP/2 and HTTP/1.1
+as they do over `wsgiref.simple_server`: with the same status, headers and body, request after request.
 """
 
 from __future__ import annotations
