@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import queue
 import sys
 import threading
@@ -24,6 +25,8 @@ def get(options: argparse.Namespace) -> int:
     """Get URLs over HTTP/2, all at once, on one connection for each origin. Bodies go to stdout, in the order of the
     URLs.
     """
+    # What goes wrong is said once, by the command.
+    logging.getLogger("sync_h2").addHandler(logging.NullHandler())
     targets = [parse_target(url) for url in options.urls]
     try:
         body = None if options.data is None else Body(options.data)

@@ -75,6 +75,8 @@ def cannot_read(error: OSError) -> CommandError:
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"sync-h2: {' '.join(message.split())}\n")
+    """One line on stderr, with nothing in it that a terminal would obey."""
+    line = " ".join(message.split())
+    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    sys.stderr.write(f"sync-h2: {shown}\n")
     sys.stderr.flush()
