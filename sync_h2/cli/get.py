@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from ..deadline import Deadline
 from .connections import Connections
 from .fetch import Fetch
 from .output import OrderedOutputs, Output, file_outputs
@@ -78,8 +79,10 @@ def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.N
             _report(_next(ended, bar), bar)
     except BaseException:
         connections.destroy()
-        for thread in threads:  # they take away what is not whole
-            thread.join(_PATIENCE_WITH_THREADS)
+        deadline = Deadline(_PATIENCE_WITH_THREADS)
+        for thread in threads:  # they take away what is not whole; one that connects can't be woken
+            if thread.is_alive():  # not all of them may have been started
+                thread.join(deadline.remaining())
         raise
     finally:
         if bar is not None:

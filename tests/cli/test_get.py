@@ -515,6 +515,21 @@ def test_ctrl_c(serve: Callable[..., str], tmp_path: Path) -> None:
         running.kill()
 
 
+def test_ctrl_c_while_a_server_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        running = Running("get", "--timeout", 1000, *(f"{url}/{number}" for number in range(50)))
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                running.signal(signal.SIGINT)
+                assert running.end() == 130
+            assert running.lines == []
+        finally:
+            running.kill()
+
+
 # -- what it shows
 
 
