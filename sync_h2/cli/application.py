@@ -24,7 +24,10 @@ def find_application(name: str) -> Any:
             application = getattr(application, attribute)
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = "" if isinstance(error, AttributeError) else f" ({frame.filename}, line {frame.lineno})"
+        is_import_itself = frame.filename.startswith("<frozen ") or frame.filename == importlib.__file__
+        where = (
+            "" if is_import_itself or isinstance(error, AttributeError) else f" ({frame.filename}, line {frame.lineno})"
+        )
         raise CommandError(f"cannot import {name}: {type(error).__name__}: {error}{where}") from error
     if not callable(application):
         raise CommandError(f"{name} is no WSGI application: it can't be called")

@@ -15,6 +15,7 @@ from .status import MEANINGS, CommandError, ExitStatus, complain
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command (of `sys.argv` by default) and return its exit status."""
+    _open_standard_streams()
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -29,6 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python flushes it once more at its exit, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OUTPUT_CLOSED
+
+
+def _open_standard_streams() -> None:
+    """Those that the shell has closed lead nowhere; otherwise the next file or socket would have their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, closefd=False))  # noqa: SIM115 - to the end
 
 
 class _Parser(argparse.ArgumentParser):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import queue
 import sys
 import threading
 from collections.abc import Sequence
 
+from ..deadline import Deadline
 from .connections import Connections
 from .fetch import Fetch
 from .output import OrderedOutputs, Output, file_outputs
@@ -24,6 +26,8 @@ def get(options: argparse.Namespace) -> int:
     """Get URLs over HTTP/2, all at once, on one connection for each origin. Bodies go to stdout, in the order of the
     URLs.
     """
+    # What goes wrong is said once, by the command.
+    logging.getLogger("sync_h2").addHandler(logging.NullHandler())
     targets = [parse_target(url) for url in options.urls]
     try:
         body = None if options.data is None else Body(options.data)
@@ -75,8 +79,10 @@ def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.N
             _report(_next(ended, bar), bar)
     except BaseException:
         connections.destroy()
-        for thread in threads:  # they take away what is not whole
-            thread.join(_PATIENCE_WITH_THREADS)
+        deadline = Deadline(_PATIENCE_WITH_THREADS)
+        for thread in threads:  # they take away what is not whole; one that connects can't be woken
+            if thread.is_alive():  # not all of them may have been started
+                thread.join(deadline.remaining())
         raise
     finally:
         if bar is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import sys
 import tempfile
 import threading
@@ -31,19 +32,19 @@ class Output(Protocol):
 
 
 class FileOutput:
-    """A file, which gets its name when it is whole: until then it is called `NAME.part`."""
+    """A file, which gets its name when it is whole: until then it has one of its own, with `.part` at its end."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         # What is no regular file, like /dev/null, can only be written to.
         self._replaces = os.path.isfile(path) or not os.path.exists(path)
-        self._written_path = f"{path}.part" if self._replaces else path
+        self._written_path = f"{path}.{secrets.token_hex(4)}.part" if self._replaces else path
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes) -> None:
         try:
             if self._file is None:
-                self._file = open(self._written_path, "wb")  # noqa: SIM115 - closed by what comes last
+                self._file = open(self._written_path, "xb" if self._replaces else "wb")  # noqa: SIM115 - closed by what comes last
             self._file.write(data)
         except OSError as error:
             raise _cannot_write(self._path, error) from error

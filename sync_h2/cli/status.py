@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import socket
@@ -75,6 +76,9 @@ def cannot_read(error: OSError) -> CommandError:
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"sync-h2: {' '.join(message.split())}\n")
-    sys.stderr.flush()
+    """One line on stderr, with nothing in it that a terminal would obey."""
+    line = " ".join(message.split())
+    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    with contextlib.suppress(OSError):  # nobody reads it, which must not keep a server from finishing its work
+        sys.stderr.write(f"sync-h2: {shown}\n")
+        sys.stderr.flush()

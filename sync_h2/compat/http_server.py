@@ -15,7 +15,7 @@ import http.server
 import io
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,8 @@ class _Connection:
         self._stream = stream
         self._socket = stream.session.socket
         self._timeout: float | None = None
-        self._request = _RequestFile(self, _request_head(stream, headers))
+        chunked = _is_chunked(stream, headers)
+        self._request = _RequestFile(self, _request_head(stream, headers, chunked), chunked)
         self.http_version: str = stream.http_version
         self.response = _Response(stream, self, headers)
 
@@ -143,6 +144,11 @@ class _Connection:
         with _errors_of_a_socket():
             return self._stream.readinto(buffer, self._timeout)
 
+    def receive_trailers(self) -> Headers:
+        """Of the body, which has been read."""
+        with _errors_of_a_socket():
+            return self._stream.wait_trailers(self._timeout)
+
     def send(self, data: ReadableBuffer, *, ends: bool) -> None:
         with _errors_of_a_socket():
             if ends:
@@ -165,20 +171,32 @@ def _errors_of_a_socket() -> Iterator[None]:
 class _RequestFile(io.RawIOBase):
     """The request: its head, and then the stream's body, which is not touched before that."""
 
-    def __init__(self, connection: _Connection, head: bytes) -> None:
+    def __init__(self, connection: _Connection, head: bytes, chunked: bool) -> None:
         self._connection = connection
-        self._head = head
+        self._pending = head
+        self._chunked = chunked
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        if not self._head:
+        if self._chunked and not self._pending:
+            self._pending = self._next_chunk()
+        if not self._pending:
             return self._connection.receive_into(buffer)
         target = memoryview(buffer).cast("B")
-        piece, self._head = self._head[: len(target)], self._head[len(target) :]
+        piece, self._pending = self._pending[: len(target)], self._pending[len(target) :]
         target[: len(piece)] = piece
         return len(piece)
+
+    def _next_chunk(self) -> bytes:
+        """What has come of the body, framed again as RFC 9112 section 7.1 has it."""
+        content = bytearray(io.DEFAULT_BUFFER_SIZE)
+        del content[self._connection.receive_into(content) :]
+        if content:
+            return b"%x\r\n%b\r\n" % (len(content), bytes(content))
+        self._chunked = False
+        return b"0\r\n" + _section(self._connection.receive_trailers().pairs())
 
 
 class _ResponseFile(io.RawIOBase):
@@ -295,7 +313,12 @@ class _Response:
             self._stream.end()
 
 
-def _request_head(stream: ServerStream, headers: Headers) -> bytes:
+def _is_chunked(stream: ServerStream, headers: Headers) -> bool:
+    """Whether the body came in chunks, which handlers of HTTP/1.1 take apart by themselves."""
+    return stream.http_version == "1.1" and "content-length" not in headers and not stream.end_after_headers
+
+
+def _request_head(stream: ServerStream, headers: Headers, chunked: bool) -> bytes:
     """The request line and the fields, as HTTP/1.1 has them (RFC 9112 sections 2 and 3)."""
     method = headers[":method"]
     authority = headers.get(":authority", headers.get("host"))
@@ -305,8 +328,14 @@ def _request_head(stream: ServerStream, headers: Headers) -> bytes:
         fields.append(("cookie", headers["cookie"]))
     if "content-length" not in headers and method in _METHODS_WITH_BODY and stream.end_after_headers:
         fields.append(("content-length", "0"))
-    lines = [f"{method} {headers.get(':path', authority)} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    if chunked:
+        fields.append(("transfer-encoding", "chunked"))
+    return f"{method} {headers.get(':path', authority)} HTTP/1.1\r\n".encode("latin-1") + _section(fields)
+
+
+def _section(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Fields and the empty line behind them."""
+    return "".join([*(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode("latin-1")
 
 
 def _client_address(connection: _Connection) -> Any:

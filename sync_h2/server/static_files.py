@@ -40,6 +40,9 @@ _COMPRESSED_TYPES = {
     "xz": "application/x-xz",
 }
 _SAYS_ITS_CHARSET = ("text/html", "text/xml")
+_LONGEST_PATH = 3 * 4096
+"""No system has longer names: 4096 bytes, each of them quoted."""
+
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
@@ -68,6 +71,9 @@ class _Folder:
             _answer(stream, 405, {"allow": "GET, HEAD"})
             return
         target, question_mark, query = headers[":path"].partition("?")
+        if len(target) > _LONGEST_PATH:
+            _answer(stream, 414)
+            return
         names = _names(target)
         path = None if names is None else self._real_path(self._root, *names)
         if names is None or path is None:
@@ -135,7 +141,7 @@ class _Folder:
         def check(status: os.stat_result, fields: Headers, span: FileRange) -> bool:
             # Not the same tag for other bytes: a strong one names them (RFC 9110 section 8.8.3).
             etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}{"-" if coding else ""}{coding or ""}"'
-            modified = int(status.st_mtime)
+            modified = min(int(status.st_mtime), int(time.time()))  # RFC 9110 section 8.8.2.1
             fields["etag"], fields["last-modified"] = etag, formatdate(modified, usegmt=True)
             instead = precondition_failure(request, etag, modified)
             if instead == 304:

@@ -47,6 +47,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "wsgi.py").write_text(APPLICATION)
+    (tmp_path / "wrong.py").write_text("\nprint(\n")
     (tmp_path / "broken.py").write_text("\n\nraise ValueError('not today')\n")
     return tmp_path
 
@@ -98,6 +99,7 @@ def test_a_signal_lets_the_application_finish(folder: Path, workers: int) -> Non
     ("name", "line"),
     [
         ("missing:app", "cannot import missing:app: ModuleNotFoundError: No module named 'missing'"),
+        ("wrong:app", "cannot import wrong:app: SyntaxError: '(' was never closed (wrong.py, line 2)\n"),
         ("shop.wsgi:missing", "cannot import shop.wsgi:missing: AttributeError: module 'shop.wsgi' has no attribute"),
         ("broken:app", "cannot import broken:app: ValueError: not today ({folder}/broken.py, line 3)"),
         ("shop.wsgi:number", "shop.wsgi:number is no WSGI application: it can't be called"),
@@ -108,7 +110,7 @@ def test_a_signal_lets_the_application_finish(folder: Path, workers: int) -> Non
 def test_what_is_no_application(folder: Path, name: str, line: str, workers: int) -> None:
     finished = run("serve", name, "--h2c", "--port=0", "--workers", workers, cwd=folder)
     (said,) = finished.stderr.decode().splitlines()
-    assert said.startswith(f"sync-h2: {line.format(folder=folder)}")
+    assert f"{said}\n".startswith(f"sync-h2: {line.format(folder=folder)}")
     assert finished.returncode == (2 if "no folder" in line else 1)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import queue
+import shlex
 import signal
 import socket
 import ssl
@@ -24,7 +26,7 @@ from support import peers
 from support.bodies import digest, file_digest, pattern_digest
 from support.certificates import Certificate
 from support.command_line import PATIENCE, Running, command, environment, get, run
-from support.threads import Background, background
+from support.threads import Background, background, eventually
 from sync_h2 import ErrorCode, Headers, ServerStream
 
 __all__ = ["background"]
@@ -310,6 +312,31 @@ def test_a_file_that_is_cut_short_is_no_file(serve: Callable[..., str], tmp_path
     assert (tmp_path / "old").read_text() == "old"
 
 
+def test_a_file_that_is_not_whole_takes_nobodys_name(serve: Callable[..., str], tmp_path: Path) -> None:
+    """Neither that of another download, nor that of a file that is there."""
+    other_has_come = threading.Event()
+
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        stream.respond()
+        stream.write(b"this is ")
+        if headers[":path"] == "/a":
+            other_has_come.wait(PATIENCE)
+        stream.end(headers[":path"].encode())
+
+    url = serve(handler)
+    (tmp_path / "b.part").write_text("mine")
+    running = Running("get", "-O", f"{url}/a", f"{url}/a.part", f"{url}/b", cwd=tmp_path)
+    try:
+        eventually(lambda: {"a.part", "b"} <= set(os.listdir(tmp_path)))
+        other_has_come.set()
+        assert running.end() == 0
+    finally:
+        other_has_come.set()
+        running.kill()
+    contents = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert contents == {"a": "this is /a", "a.part": "this is /a.part", "b": "this is /b", "b.part": "mine"}
+
+
 def test_what_cannot_be_written(url: str, ca_file: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert failure("--cacert", ca_file, "-o", "missing/file", f"{url}/page.html", cwd=tmp_path) == (
@@ -360,6 +387,39 @@ def test_mistakes_are_one_line(arguments: list[str], status: int, line: str, tmp
     said = finished.stderr.decode().splitlines()[-1]
     assert said.startswith(f"sync-h2: {line}")
     assert finished.returncode == status
+
+
+def test_a_server_that_ends_the_session_is_one_line(serve: Callable[..., str]) -> None:
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        stream.session.goaway(ErrorCode.INTERNAL_ERROR, 0, b"out of order\n\x1b[31m")
+        stream.session.destroy()
+
+    url = serve(handler)
+    status, line = failure(url)
+    assert (status, line.partition(": ")[0]) == (16, f"{url}/")
+
+
+def test_what_is_said_leaves_the_terminal_alone() -> None:
+    status, line = failure("https://a..b/\x1b]0;title\x07\x9b31m\u202e")
+    assert status == 2
+    assert line.startswith("https://a..b/\\x1b]0;title\\x07\\x9b31m\\u202e is no URL")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_shell_that_closes_standard_streams(closed: str, serve: Callable[..., str], tmp_path: Path) -> None:
+    """As if they led to /dev/null."""
+    bodies = queue.SimpleQueue[bytes]()
+
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        bodies.put(stream.read())
+        stream.end(b"answer")
+
+    line = shlex.join(command("get", "--data", "@-", serve(handler)))
+    shell = ["sh", "-c", f"{line} {closed}"]
+    finished = subprocess.run(shell, input=b"input", capture_output=True, timeout=PATIENCE, env=environment())
+    expected = b"" if ">&- " in f"{closed} ".replace("2>", "") else b"answer"
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, expected, b"")
+    assert bodies.get(timeout=PATIENCE) == (b"" if "<&-" in closed else b"input")
 
 
 def test_headers_that_http2_forbids(url: str, ca_file: str) -> None:
@@ -453,6 +513,21 @@ def test_ctrl_c(serve: Callable[..., str], tmp_path: Path) -> None:
         assert os.listdir(tmp_path / "folder") == []
     finally:
         running.kill()
+
+
+def test_ctrl_c_while_a_server_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        running = Running("get", "--timeout", 1000, *(f"{url}/{number}" for number in range(50)))
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                running.signal(signal.SIGINT)
+                assert running.end() == 130
+            assert running.lines == []
+        finally:
+            running.kill()
 
 
 # -- what it shows

@@ -18,7 +18,7 @@ import sync_h2
 from cli.conftest import LARGE
 from support.bodies import digest, file_digest
 from support.certificates import Certificate
-from support.command_line import PATIENCE, Running, environment, run, serving
+from support.command_line import PATIENCE, Running, command, environment, run, serving
 from support.peers import curl, free_port, nghttp, program
 from sync_h2.cli.status import MEANINGS
 
@@ -242,6 +242,24 @@ def test_a_download_goes_on_to_its_end(site: Path, number: int, workers: int) ->
         assert server.end() == 0
         with pytest.raises(sync_h2.ConnectionLost):
             sync_h2.connect(url)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_download_goes_on_when_nobody_reads_the_log(site: Path, workers: int) -> None:
+    draining = threading.Event()
+    listeners = {"goaway": lambda *_: draining.set()}
+    arguments = command("serve", site, "--h2c", "--port", 0, "--workers", workers)
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment()) as server:
+        assert server.stderr is not None
+        url = server.stderr.readline().split()[-1].decode()
+        server.stderr.close()
+        with sync_h2.connect(url, listeners=listeners) as session:
+            stream = session.request({":path": "/large"})
+            start = stream.read(1000, timeout=PATIENCE)
+            server.send_signal(signal.SIGTERM)
+            assert draining.wait(PATIENCE)
+            assert digest([start, stream.read(timeout=PATIENCE)]) == file_digest(site / "large")
+        assert server.wait(PATIENCE) == 0
 
 
 def test_a_signal_loses_nothing_of_curls_download(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import os
 import signal
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ import pytest
 import sync_h2
 from support.certificates import Certificate
 from support.gunicorns import Gunicorn, gunicorn
+from support.peers import curl
 from support.retrying import RetryingClient
 from support.threads import PATIENCE, Background, background, eventually
 
@@ -190,6 +194,38 @@ def test_the_environ_under_gunicorn(gunicorn: Start) -> None:
         assert contradiction.read() == b""
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_http1_on_the_same_port(tls: bool, gunicorn: Start, certificate: Certificate) -> None:
+    options = ["--access-logfile=-", "--access-logformat=ACCESS %(r)s %(s)s %(b)s"]
+    if tls:
+        options += [f"--certfile={certificate.certfile}", f"--keyfile={certificate.keyfile}"]
+    process = gunicorn(*options)
+    (url,) = process.addresses()
+    for option, version in (("--http1.1", "1.1"), ("--http1.0", "1.0"), ("--http2-prior-knowledge", "2")):
+        answer = curl(f"{url}/environ", option, cafile=str(certificate.cafile))
+        assert answer.status == 200
+        environ = eval(answer.text or "")
+        assert environ["SERVER_PROTOCOL"] == f"HTTP/{version}"
+        assert environ["wsgi.url_scheme"] == url.partition(":")[0]
+        process.says(f"ACCESS GET /environ HTTP/{version} 200 {len(answer.text or '')}")
+
+
+def test_a_request_of_http1_under_way_is_answered_after_term(gunicorn: Start, tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("def pre_request(worker, request): worker.log.info('begins ' + request.path)")
+    process = gunicorn(f"--config={tmp_path / 'config.py'}")
+    (url,) = process.addresses()
+    with contextlib.closing(http.client.HTTPConnection(url.partition("//")[2], timeout=PATIENCE)) as connection:
+        connection.request("GET", "/warm")
+        connection.getresponse().read()
+        connection.request("GET", "/slow?sleep=1")
+        process.says("begins /slow")
+        process.signal(signal.SIGTERM)
+        response = connection.getresponse()
+        assert response.read().endswith(b"/slow")
+        assert response.getheader("connection") == "close"
+    assert process.end() == 0
+
+
 def test_the_scheme_is_the_word_of_trusted_proxies_only(gunicorn: Start, visit: Any) -> None:
     process = gunicorn("--forwarded-allow-ips=10.0.0.0/8,192.0.2.1")
     with sync_h2.connect(*process.addresses()) as session:
@@ -272,7 +308,12 @@ def app(environ, start_response):
     client = visit(*process.addresses())
     assert client.get("/") == b"first"
     module.write_text(source % "the second")
-    eventually(lambda: client.get("/") == b"the second")
+
+    def is_loaded_anew() -> bool:
+        os.utime(module)  # again, for gunicorn may have looked at its time for the first time just now
+        return client.get("/") == b"the second"
+
+    eventually(is_loaded_anew)
 
 
 @pytest.mark.parametrize("option", ["--proxy-protocol=v1", "--protocol=uwsgi"])

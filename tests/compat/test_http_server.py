@@ -20,8 +20,10 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.http1_client import chunked, http1_session
 from support.stdlib_http import http2_connection, http2_server
 from sync_h2 import compat
+from sync_h2.compat.http1_text import ChunkedBody
 from sync_h2.testing import pair
 
 
@@ -68,6 +70,24 @@ def fails(handler: type[Any], caplog: pytest.LogCaptureFixture, message: str) ->
 
 
 # -- what a handler sees
+
+
+def test_a_chunked_body_of_http1_is_the_handlers_to_take_apart():
+    seen: list[Any] = []
+
+    def do_post(self: Any) -> None:
+        seen.append((self.request_version, self.headers["Transfer-Encoding"], self.rfile.read()))
+        self.answer(b"", Content_Length="0")
+
+    opening = chunked("/", b"hello, ", b"body", trailers=b"X-Sum: 1\r\n")
+    with http1_session(compat.handler_for(handler_class(do_POST=do_post)), opening) as (_, client):
+        assert client.response().status == 200
+    [(version, coding, body)] = seen
+    assert (version, coding) == ("HTTP/1.1", "chunked")
+    decoder = ChunkedBody()
+    assert decoder.feed(body) == b"hello, body"
+    assert decoder.ended
+    assert decoder.trailers() == {"x-sum": "1"}
 
 
 def test_the_version_is_the_streams_and_stands_in_the_log(capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """One script, two protocols: what a program does with `http.client` against `http.server` has the same outcome with
-`HTTP2Connection` against the same handler class on streams, over TLS both times.
+`HTTP2Connection` against the same handler class on streams, over TLS both times; and with `http.client` against those
+over HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -570,18 +571,31 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def outcome(script: Case, serve: Any, connect: Any, folder: Path, certificate: Certificate) -> object:
+    Handler.never.clear()
+    with serve(functools.partial(Handler, directory=str(folder)), certificate) as port:
+        connection = connect(port, certificate, timeout=TIMEOUT)
+        try:
+            return script(connection)
+        finally:
+            Handler.never.set()
+            connection.close()
+
+
 @pytest.mark.parametrize("script", CASES, ids=lambda script: script.__name__)
 def test_the_same_outcome(script: Case, folder: Path, certificate: Certificate):
-    handler_class = functools.partial(Handler, directory=str(folder))
-    outcomes = []
-    for serve, connect in ((http1_server, http1_connection), (http2_server, http2_connection)):
-        Handler.never.clear()
-        with serve(handler_class, certificate) as port:
-            connection = connect(port, certificate, timeout=TIMEOUT)
-            try:
-                outcomes.append(script(connection))
-            finally:
-                Handler.never.set()
-                connection.close()
-    over_http1, over_http2 = outcomes
-    assert over_http2 == over_http1
+    expected = outcome(script, http1_server, http1_connection, folder, certificate)
+    assert outcome(script, http2_server, http2_connection, folder, certificate) == expected
+
+
+# This one folds a line, which RFC 9112 section 5.2 lets a server refuse.
+REFUSED = "putheader_with_several_values"
+
+
+@pytest.mark.parametrize(
+    "script", [one for one in CASES if one.__name__ != REFUSED], ids=lambda script: script.__name__
+)
+def test_the_same_outcome_over_http1_of_ours(script: Case, folder: Path, certificate: Certificate):
+    expected = outcome(script, http1_server, http1_connection, folder, certificate)
+    serve = functools.partial(http2_server, allow_http1=True)
+    assert outcome(script, serve, http1_connection, folder, certificate) == expected

@@ -8,8 +8,10 @@ import logging
 import os
 import queue
 import signal
+import ssl
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -689,13 +691,13 @@ def test_what_is_no_regular_file_is_read(serve: Serve, by_position: Any) -> None
 PROGRAM = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    yield environ["wsgi.url_scheme"].encode() + environ["my.key"]
+    yield " ".join([environ["wsgi.url_scheme"], environ["my.key"], environ["SERVER_PROTOCOL"]]).encode()
 
 import logging
 logging.getLogger("sync_h2.wsgi").setLevel(logging.INFO)
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 port, certfile, keyfile = int(sys.argv[1]), *(sys.argv[2:] or (None, None))
-sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, environ={"my.key": b"!"}, max_workers=4)
+sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, environ={"my.key": "!"}, max_workers=4)
 """
 
 
@@ -706,7 +708,10 @@ def test_serving_until_ctrl_c(scheme: str, start: Any, certificate: Certificate,
     url = process.line().removeprefix("serving on ")
     assert url.startswith(scheme + "://127.0.0.1:")
     with sync_h2.connect(url, cafile=certificate.cafile) as session:
-        assert session.request().read(timeout=PATIENCE) == scheme.encode() + b"!"
+        assert session.request().read(timeout=PATIENCE).decode() == f"{scheme} ! HTTP/2"
+        context = ssl.create_default_context(cafile=str(certificate.cafile))
+        with urllib.request.urlopen(url, timeout=PATIENCE, context=context) as response:
+            assert response.read().decode() == f"{scheme} ! HTTP/1.1"
         process._process.send_signal(signal.SIGINT)
         eventually(lambda: session.destroyed)
     status, _, errors = process.end()

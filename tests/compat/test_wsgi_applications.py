@@ -1,5 +1,5 @@
-"""Applications of Flask, Django and Bottle, and some that `wsgiref.validate` watches, answer over our server as they do
-over the standard library's `wsgiref.simple_server`: with the same status, headers and body, request after request.
+"""Applications of Flask, Django and Bottle, and some that `wsgiref.validate` watches, answer over HTTP/2 and HTTP/1.1
+as they do over `wsgiref.simple_server`: with the same status, headers and body, request after request.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import http.client
 import re
+import ssl
 import threading
 import urllib.parse
 import wsgiref.simple_server
@@ -65,20 +66,25 @@ def _answer(status: int, headers: Fields, body: bytes) -> Answer:
     return Answer(status, sorted(kept), body)
 
 
-@contextlib.contextmanager
-def _over_http1(port: int) -> Iterator[Exchange]:
-    def exchange(request: Request, headers: Fields) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        with contextlib.closing(connection):
-            connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
-            connection.putheader("host", _HOST)
-            for name, value in headers:
-                connection.putheader(name, value.encode("latin-1"))
-            connection.endheaders(request.body or None)
-            response = connection.getresponse()
-            return _answer(response.status, response.getheaders(), response.read())
+def _ask(connection: http.client.HTTPConnection, request: Request, headers: Fields) -> Answer:
+    connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+    connection.putheader("host", _HOST)
+    for name, value in headers:
+        connection.putheader(name, value.encode("latin-1"))
+    connection.endheaders(request.body or None)
+    response = connection.getresponse()
+    return _answer(response.status, response.getheaders(), response.read())
 
-    yield exchange
+
+@contextlib.contextmanager
+def _over_http1(connection: http.client.HTTPConnection) -> Iterator[Exchange]:
+    """One connection, which is opened anew when the server has closed it."""
+
+    def exchange(request: Request, headers: Fields) -> Answer:
+        return _ask(connection, request, headers)
+
+    with contextlib.closing(connection):
+        yield exchange
 
 
 @contextlib.contextmanager
@@ -116,7 +122,8 @@ def wsgiref_server(app: Any, scheme: str = "http") -> Iterator[Exchange]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            with _over_http1(server.server_port) as exchange:
+            port = server.server_port
+            with _over_http1(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as exchange:
                 yield exchange
         finally:
             server.shutdown()
@@ -124,23 +131,55 @@ def wsgiref_server(app: Any, scheme: str = "http") -> Iterator[Exchange]:
 
 
 @contextlib.contextmanager
+def _plain_server(app: Any) -> Iterator[sync_h2.ThreadingServer]:
+    with sync_h2.create_server(sync_h2.compat.wsgi(app), allow_http1=True) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _secure_server(app: Any, certificate: Certificate) -> Iterator[sync_h2.ThreadingServer]:
+    handler = sync_h2.compat.wsgi(app)
+    files = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
+    with sync_h2.create_secure_server(handler, allow_http1=True, **files) as server:
+        yield server
+
+
+@contextlib.contextmanager
 def http2(app: Any, certificate: Certificate) -> Iterator[Exchange]:
-    with sync_h2.create_server(sync_h2.compat.wsgi(app)) as server, _over_http2(server.url) as exchange:
+    with _plain_server(app) as server, _over_http2(server.url) as exchange:
         yield exchange
 
 
 @contextlib.contextmanager
 def http2_over_tls(app: Any, certificate: Certificate) -> Iterator[Exchange]:
-    handler = sync_h2.compat.wsgi(app)
     with (
-        sync_h2.create_secure_server(handler, certfile=certificate.certfile, keyfile=certificate.keyfile) as server,
+        _secure_server(app, certificate) as server,
         _over_http2(server.url, cafile=certificate.cafile) as exchange,
     ):
         yield exchange
 
 
+@contextlib.contextmanager
+def http1(app: Any, certificate: Certificate) -> Iterator[Exchange]:
+    with (
+        _plain_server(app) as server,
+        _over_http1(http.client.HTTPConnection(*server.address, timeout=10)) as exchange,
+    ):
+        yield exchange
+
+
+@contextlib.contextmanager
+def http1_over_tls(app: Any, certificate: Certificate) -> Iterator[Exchange]:
+    context = ssl.create_default_context(cafile=str(certificate.cafile))
+    with (
+        _secure_server(app, certificate) as server,
+        _over_http1(http.client.HTTPSConnection(*server.address, timeout=10, context=context)) as exchange,
+    ):
+        yield exchange
+
+
 Serve = Callable[[Any, Certificate], contextlib.AbstractContextManager[Exchange]]
-OURS = (http2, http2_over_tls)
+OURS = (http2, http2_over_tls, http1, http1_over_tls)
 every_way = pytest.mark.parametrize("serve", OURS, ids=lambda serve: serve.__name__)
 
 
@@ -184,7 +223,7 @@ def converse(exchange: Exchange, requests: list[Request]) -> list[Answer]:
 
 def compare(app: Any, serve: Serve, certificate: Certificate, requests: list[Request]) -> list[Answer]:
     """Have the same conversation with both servers; `app()` makes the application anew."""
-    with wsgiref_server(app(), "https" if serve is http2_over_tls else "http") as exchange:
+    with wsgiref_server(app(), "https" if serve in (http2_over_tls, http1_over_tls) else "http") as exchange:
         expected = converse(exchange, requests)
     with serve(app(), certificate) as exchange:
         found = converse(exchange, requests)

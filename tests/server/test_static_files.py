@@ -7,6 +7,7 @@ import html.parser
 import os
 import socket
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -297,6 +298,15 @@ def test_what_is_not_in_the_folder_is_not_found(get: Get, site: Path, path: str)
     assert (headers[":status"], body) == ("404", b"404 Not Found\n")
 
 
+@pytest.mark.parametrize("part", ["/a", "/.", "//"])
+def test_a_path_longer_than_any_files_is_not_looked_for(get: Get, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked_for.append(path) or path)
+    assert get(part * 10_000)[0][":status"] == "414"
+    assert looked_for == []
+    assert get("/page.html?" + "a" * 20_000)[0][":status"] == "200"
+
+
 def test_links_inside_are_followed(get: Get, site: Path) -> None:
     (site / "alias.html").symlink_to("docs/../page.html")
     (site / "folder").symlink_to(site / "docs")
@@ -385,6 +395,13 @@ def test_a_file_that_is_known_already(get: Get) -> None:
         assert (headers["etag"], headers["last-modified"]) == (known["etag"], known["last-modified"])
         assert get("/page.html", "HEAD", **condition)[0][":status"] == "304"
     assert get("/docs/", if_none_match=get("/docs/")[0]["etag"])[0][":status"] == "304"
+
+
+def test_a_file_from_the_future_is_modified_now(get: Get, site: Path) -> None:
+    os.utime(site / "page.html", (4e9, 4e9))
+    known = get("/page.html")[0]
+    assert parsedate_to_datetime(known["last-modified"]) <= parsedate_to_datetime(known["date"])
+    assert get("/page.html", if_none_match=known["etag"])[0][":status"] == "304"
 
 
 def test_another_content_has_another_tag(get: Get, site: Path) -> None:
