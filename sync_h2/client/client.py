@@ -306,7 +306,9 @@ class Client:
     def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
         response = self._exchange(request, sending)
         for hook in request.hooks.get("response", ()):
-            response = hook(response, **sending.for_hooks()) or response
+            replaced = hook(response, **sending.for_hooks())
+            if replaced is not None:  # a 404 would be false
+                response = replaced
         for passed in (*response.history, response):
             self.cookies.take_from(passed)
         return response

@@ -49,13 +49,13 @@ def test_a_tunnel(certificate: Certificate) -> None:
     ]
 
 
-def test_a_tunnel_for_cleartext_whose_server_speaks_first() -> None:
+def test_a_tunnel_for_cleartext() -> None:
     def handler(stream: Any, headers: Any) -> None:
         stream.end(b"through")
 
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(sync_h2.create_server(handler))
-        port, asked = stack.enter_context(connect_proxy(waits=True))
+        port, asked = stack.enter_context(connect_proxy())
         client = stack.enter_context(Client(h2c=True, trust_env=False, proxies={"all": f"127.0.0.1:{port}"}))
         response = client.get(server.url)
     assert (response.text, response.http_version, len(asked)) == ("through", "HTTP/2", 1)
