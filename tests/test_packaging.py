@@ -43,6 +43,8 @@ def test_the_command_is_installed():
 OF_EXTRAS = {
     "http1": ({f"http1.{name}" for name in ("bodies", "protocol", "request_heads", "session", "state")}, "h11"),
     "gunicorn": ({"gunicorn"}, "gunicorn"),
+    "httpx": ({"adapters.httpx_transport"}, "httpx"),
+    "requests": ({"adapters.requests_adapter"}, "requests"),
 }
 
 

@@ -5,7 +5,9 @@ A decoder gives what it has a piece at a time, so that a small body that stands 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.util
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -77,48 +79,35 @@ class _Whole:
         return iter(())
 
 
-def _brotli() -> Callable[[], Decoder] | None:
-    for name in ("brotli", "brotlicffi"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
+_PACKAGES = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
+"""Who can take a coding off; the first that is installed does."""
 
-        def make(module: Any = module) -> Decoder:
-            state = module.Decompressor()
-            return _Whole(getattr(state, "decompress", None) or state.process)
 
-        return make
+def _installed(coding: str) -> str | None:
+    for name in _PACKAGES[coding]:
+        with contextlib.suppress(ModuleNotFoundError):  # of the package that a module is in
+            if importlib.util.find_spec(name) is not None:
+                return name
     return None
 
 
-def _zstd() -> Callable[[], Decoder] | None:
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        return lambda: _Whole(module.ZstdDecompressor().decompress)
-    try:
-        zstandard = importlib.import_module("zstandard")
-    except ImportError:
-        return None
-    return lambda: _Whole(zstandard.ZstdDecompressor().decompressobj().decompress)
-
-
-def _decoders() -> dict[str, Callable[[], Decoder]]:
-    known: dict[str, Callable[[], Decoder] | None] = {
-        "gzip": lambda: _Zlib(gzip=True),
-        "deflate": lambda: _Zlib(gzip=False),
-        "br": _brotli(),
-        "zstd": _zstd(),
-    }
-    return {name: make for name, make in known.items() if make is not None}
-
-
-_DECODERS = _decoders()
-ACCEPT_ENCODING = ", ".join(_DECODERS)
+_FOUND = {coding: _installed(coding) for coding in _PACKAGES}
+_KNOWN = ["gzip", "deflate", *(coding for coding, name in _FOUND.items() if name is not None)]
+ACCEPT_ENCODING = ", ".join(_KNOWN)
 """What a request can say that it takes."""
+
+
+def _decoder(coding: str) -> Decoder:
+    if coding in ("gzip", "deflate"):
+        return _Zlib(gzip=coding == "gzip")
+    name = _FOUND[coding]
+    assert name is not None
+    module: Any = importlib.import_module(name)
+    if coding == "br":
+        state = module.Decompressor()
+        return _Whole(getattr(state, "decompress", None) or state.process)
+    state = module.ZstdDecompressor()
+    return _Whole((state.decompressobj() if name == "zstandard" else state).decompress)
 
 
 def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
@@ -128,7 +117,7 @@ def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
     """
     names = [name.strip().lower() for name in codings.split(",")]
     names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
-    if any(name not in _DECODERS for name in names):
+    if any(name not in _KNOWN for name in names):
         return iter(chunks)
     for name in reversed(names):
         chunks = _without(chunks, name)
@@ -136,7 +125,7 @@ def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
 
 
 def _without(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    decoder = _DECODERS[name]()
+    decoder = _decoder(name)
     pieces: Iterator[bytes]
     for chunk in chunks:
         pieces = decoder.decode(chunk)
