@@ -413,3 +413,17 @@ def test_the_standard_librarys_handler_client_and_urllib(tmp_path: Path):
         assert process.returncode == 0
         assert '"PUT /new HTTP/2.0" 201 -' in log
         assert "Traceback" not in log
+
+
+def test_downloads_into_a_folder(tmp_path: Path):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    for number in range(3):
+        (tmp_path / "from" / f"{number}.txt").write_bytes(b"x" * number * 100_000)
+    with running("http_server.py", tmp_path / "from") as (process, url):
+        urls = [f"{url}/{number}.txt" for number in range(3)]
+        lines = run("download.py", tmp_path / "to", *urls).splitlines()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert sorted(lines) == [f"200 HTTP/2 {url}/{number}.txt: {number * 100_000} bytes" for number in range(3)]
+    assert (tmp_path / "to" / "2.txt").read_bytes() == b"x" * 200_000

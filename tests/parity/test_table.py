@@ -22,6 +22,7 @@ import sync_h2
 import sync_h2.compat
 import sync_h2.testing
 from parity import (
+    table_client,
     table_limits,
     table_module,
     table_requests,
@@ -40,6 +41,7 @@ TABLES = (
     table_session,
     table_stream,
     table_server,
+    table_client,
     table_limits,
     table_requests,
     table_stdlib,

@@ -1,0 +1,279 @@
+"""Requests-style calls: what requests calls it, what we call it, and the test that shows it."""
+
+from __future__ import annotations
+
+ENTRIES: list[tuple[str, ...]] = [
+    (
+        "Session",
+        "Client",
+        "client/test_pool.py::test_first_calls_share_one_connection",
+    ),
+    (
+        "Session.close",
+        "Client.close",
+        "client/test_client.py::test_a_client_that_is_closed",
+    ),
+    (
+        "Session.delete",
+        "Client.delete, Client.delete(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.get",
+        "Client.get, Client.get(params), Client.get(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.head",
+        "Client.head, Client.head(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "",
+        "Client.map, Client.map(max_workers), Client.map(requests), Client.map(return_exceptions)",
+        "client/test_client.py::test_map_yields_responses_as_they_finish",
+    ),
+    (
+        "Session.options",
+        "Client.options, Client.options(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.patch",
+        "Client.patch, Client.patch(data), Client.patch(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.post",
+        "Client.post, Client.post(data), Client.post(json), Client.post(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.prepare_request",
+        "Client.prepare_request, Client.prepare_request(request)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.put",
+        "Client.put, Client.put(data), Client.put(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Session.request",
+        "Client.request, Client.request(allow_redirects), Client.request(auth), "
+        "Client.request(cert), Client.request(cookies), Client.request(data), "
+        "Client.request(files), Client.request(headers), Client.request(hooks), "
+        "Client.request(json), Client.request(method), Client.request(params), "
+        "Client.request(stream), Client.request(url), Client.request(verify)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "",
+        "Client.request(on_download), Client.request(on_upload), Client.send(on_download), Client.send(on_upload)",
+        "client/test_client.py::test_progress_of_uploads_and_downloads",
+    ),
+    (
+        "proxies",
+        "Client.request(proxies), Client.send(proxies)",
+        "client/test_routes.py::test_a_tunnel",
+    ),
+    (
+        "timeout",
+        "Client.request(timeout), Client.send(timeout), Timeouts, Timeouts.connect, Timeouts.of, "
+        "Timeouts.pool, Timeouts.read, Timeouts.write",
+        "client/test_client.py::test_parts_of_timeouts",
+    ),
+    (
+        "Session.send",
+        "Client.send, Client.send(allow_redirects), Client.send(cert), Client.send(request), "
+        "Client.send(stream), Client.send(verify)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "",
+        "Client.stream, Client.stream(method), Client.stream(url)",
+        "client/test_client.py::test_a_stream_is_read_as_it_is_wanted",
+    ),
+    (
+        "",
+        "ClientSession.most_streams, PoolLimits, PoolLimits.keepalive_expiry, "
+        "PoolLimits.max_connections, PoolLimits.max_connections_per_origin",
+        "client/test_pool.py::test_another_connection_when_one_is_full_and_waiting_when_no_more_may_be",
+    ),
+    (
+        "",
+        "PoolLimits.ping_after",
+        "client/test_pool.py::test_a_dead_idle_connection_is_found_with_ping",
+    ),
+    (
+        "PreparedRequest",
+        "PreparedRequest, PreparedRequest.content, PreparedRequest.copy, "
+        "PreparedRequest.path_url, PreparedRequest.prepare, PreparedRequest.prepare(auth), "
+        "PreparedRequest.prepare(cookies), PreparedRequest.prepare(data), "
+        "PreparedRequest.prepare(files), PreparedRequest.prepare(headers), "
+        "PreparedRequest.prepare(hooks), PreparedRequest.prepare(json), "
+        "PreparedRequest.prepare(method), PreparedRequest.prepare(params), "
+        "PreparedRequest.prepare(url), PreparedRequest.prepare_auth, "
+        "PreparedRequest.prepare_auth(auth), PreparedRequest.prepare_auth(url), "
+        "PreparedRequest.prepare_body, PreparedRequest.prepare_body(data), "
+        "PreparedRequest.prepare_body(files), PreparedRequest.prepare_body(json), "
+        "PreparedRequest.prepare_content_length, PreparedRequest.prepare_content_length(body), "
+        "PreparedRequest.prepare_cookies, PreparedRequest.prepare_cookies(cookies), "
+        "PreparedRequest.prepare_headers, PreparedRequest.prepare_headers(headers), "
+        "PreparedRequest.prepare_url, PreparedRequest.prepare_url(params), "
+        "PreparedRequest.prepare_url(url), PreparedRequest.register_hook, "
+        "PreparedRequest.register_hook(event), PreparedRequest.register_hook(hook)",
+        "client/test_client.py::test_a_prepared_request_can_be_changed_and_copied",
+    ),
+    (
+        "",
+        "PreparedRequest.check_rewindable",
+        "client/test_same_as_requests.py::test_a_generator_is_not_sent_again",
+    ),
+    (
+        "Request",
+        "Request",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Request.prepare",
+        "Request.prepare",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response",
+        "Response",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.apparent_encoding",
+        "Response.apparent_encoding",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.close",
+        "Response.close",
+        "client/test_pool.py::test_an_unread_response_resets_its_stream_and_a_read_one_does_not",
+    ),
+    (
+        "Response.content",
+        "Response.content",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "",
+        "Response.informational, Response.pushes, Response.trailers",
+        "client/test_client.py::test_what_http2_brings",
+    ),
+    (
+        "Response.is_permanent_redirect",
+        "Response.is_permanent_redirect",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.is_redirect",
+        "Response.is_redirect",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.iter_content",
+        "Response.iter_content, Response.iter_content(chunk_size), Response.iter_content(decode_unicode)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.iter_lines",
+        "Response.iter_lines, Response.iter_lines(chunk_size), "
+        "Response.iter_lines(decode_unicode), Response.iter_lines(delimiter)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.json",
+        "Response.json",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.links",
+        "Response.links",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.ok",
+        "Response.ok",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.raise_for_status",
+        "Response.raise_for_status",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "Response.raw",
+        "Response.raw",
+        "client/test_quickstart.py::test_raw",
+    ),
+    (
+        "Response.text",
+        "Response.text",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "requests.auth",
+        "auth",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "requests.codes",
+        "codes",
+        "client/test_quickstart.py::test_status_codes",
+    ),
+    (
+        "requests.cookies",
+        "cookies",
+        "client/test_quickstart.py::test_a_jar",
+    ),
+    (
+        "requests.delete",
+        "delete, delete(url)",
+        "client/test_quickstart.py::test_other_methods",
+    ),
+    (
+        "requests.exceptions",
+        "exceptions",
+        "client/test_quickstart.py::test_exceptions",
+    ),
+    (
+        "requests.get",
+        "get, get(params), get(url)",
+        "client/test_quickstart.py::test_get",
+    ),
+    (
+        "requests.head",
+        "head, head(url)",
+        "client/test_quickstart.py::test_other_methods",
+    ),
+    (
+        "requests.options",
+        "options, options(url)",
+        "client/test_quickstart.py::test_other_methods",
+    ),
+    (
+        "requests.patch",
+        "patch, patch(data), patch(url)",
+        "client/test_same_as_requests.py::test_the_same_over_http2",
+    ),
+    (
+        "requests.post",
+        "post, post(data), post(json), post(url)",
+        "client/test_quickstart.py::test_post",
+    ),
+    (
+        "requests.put",
+        "put, put(data), put(url)",
+        "client/test_quickstart.py::test_other_methods",
+    ),
+    (
+        "requests.request",
+        "request, request(method), request(url)",
+        "client/test_quickstart.py::test_get",
+    ),
+]
