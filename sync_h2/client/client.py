@@ -64,8 +64,8 @@ class Client:
     into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
     `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
     the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
-    the connections, or `pool` is another client's to share. `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2
-    to `http://` too. `retries` is how often a request that was certainly not processed, or may be repeated, is sent
+    the connections, or `pool` is one that others share, and stays theirs. `http1=False` insists on HTTP/2, `h2c=True`
+    speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be repeated, is sent
     again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the environment's proxies,
     authorities and netrc alone. All other options are `connect`'s.
 
@@ -108,6 +108,7 @@ class Client:
         self.cert = cert
         self.max_redirects = max_redirects
         self.trust_env = trust_env
+        self._owns_pool = pool is None
         self._pool = pool or Pool(
             limits,
             http1=http1,
@@ -345,7 +346,10 @@ class Client:
             auth = netrc_auth(following.url)
             if auth is not None:
                 following.prepare_auth(auth)
-        following.prepare_cookies(merge_cookies(self.cookies, response.request.cookies))
+        # What the request had, what the response has changed of it, and what others have changed meanwhile.
+        cookies = merge_cookies(CookieJar(), response.request.cookies)
+        cookies.take_from(response)
+        following.prepare_cookies(merge_cookies(cookies, self.cookies))
         return following
 
     def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:
@@ -371,8 +375,9 @@ class Client:
     # -- its end
 
     def close(self) -> None:
-        """Close its connections; responses that are unread are reset."""
-        self._pool.close()
+        """Close its connections; responses that are unread are reset. A pool that was given stays open."""
+        if self._owns_pool:
+            self._pool.close()
 
     def __enter__(self) -> Client:
         return self

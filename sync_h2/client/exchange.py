@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import collections
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from ..connection.client_session import ClientSession
+from ..exceptions import RequestException
 from .bodies import Body
 from .connect import DEFAULT_PORTS
 from .timeouts import Timeouts
@@ -75,6 +77,16 @@ class Call:
     def expects_continue(self) -> bool:
         return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self.headers)
 
+    def chunks(self) -> Iterator[bytes]:
+        """The body, from its start. Raises BodyFailure for what is wrong with it, not with the connection."""
+        assert self.body is not None
+        try:
+            yield from self.body.chunks()
+        except RequestException:
+            raise
+        except Exception as error:
+            raise BodyFailure from error
+
 
 class Answer(Protocol):
     """A response whose body is read by whoever wants it. `read` and `close` are one thread's at a time."""
@@ -107,6 +119,34 @@ class Answer(Protocol):
         """Give up what is unread."""
 
 
+class BodyFailure(Exception):
+    """The request's body could not be had: its cause is what the user's file or iterator has raised."""
+
+
+class Ending:
+    """What becomes of a connection's place when an answer needs it no more: `reuse` or `drop` is called, once. Without
+    either, the finalizer, which must take no lock, puts `drop` where the pool finds it.
+    """
+
+    def __init__(
+        self,
+        reuse: Callable[[], None],
+        drop: Callable[[], None],
+        forgotten: collections.deque[Callable[[], None]],
+    ) -> None:
+        self._actions: tuple[Callable[[], None], Callable[[], None]] | None = (reuse, drop)
+        self._forgotten = forgotten
+
+    def end(self, *, reusable: bool) -> None:
+        actions, self._actions = self._actions, None
+        if actions is not None:
+            actions[0 if reusable else 1]()
+
+    def __del__(self) -> None:
+        if self._actions is not None:
+            self._forgotten.append(self._actions[1])
+
+
 def phrase_of(status: int) -> str:
     """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
     try:
@@ -115,10 +155,10 @@ def phrase_of(status: int) -> str:
         return ""
 
 
-def pieces_and_last(body: Body) -> Iterator[tuple[bytes, bool]]:
+def pieces_and_last(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     """A body's chunks, each with whether it is the last. There is always a last one."""
     before: bytes | None = None
-    for chunk in body.chunks():
+    for chunk in chunks:
         if chunk:
             if before is not None:
                 yield before, False

@@ -10,13 +10,13 @@ import http.client
 import io
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from .. import errors
 from ..exceptions import ChunkedEncodingError, ReadTimeout, WriteTimeout
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import CONNECTION_FIELDS, Call, Fields
+from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
 
 BROKEN = (OSError, http.client.HTTPException, errors.HTTP2Error)
 """What an exchange over HTTP/1.1 can fail with."""
@@ -115,8 +115,8 @@ class HTTP1Connection:
         with contextlib.suppress(OSError):
             self._connection.close()
 
-    def send(self, call: Call, done: Callable[[bool], None]) -> HTTP1Answer:
-        """Make the request and wait for the response's head; `done(reusable)` is called when the body has been read.
+    def send(self, call: Call, ending: Ending) -> HTTP1Answer:
+        """Make the request and wait for the response's head; `ending` is told when the body has been read.
 
         Raises `WriteTimeout`, `ReadTimeout`, and what is in `BROKEN`. After an exception the connection is closed.
         """
@@ -138,7 +138,7 @@ class HTTP1Connection:
             raise
         assert isinstance(response, _Response)
         reusable = sending_failed is None and not response.will_close
-        return HTTP1Answer(response, call, self, reusable, done)
+        return HTTP1Answer(response, call, self, reusable, ending)
 
     def _send_request(self, call: Call) -> OSError | None:
         """Send it; what failed if the server stopped reading, which may be since it has answered."""
@@ -159,7 +159,7 @@ class HTTP1Connection:
             elif not any(name.lower() == "content-length" for name, _ in call.headers):
                 connection.putheader("Content-Length", str(body.length))
         try:
-            connection.endheaders(None if body is None else _not_empty(body.chunks()), encode_chunked=chunked)
+            connection.endheaders(None if body is None else _not_empty(call.chunks()), encode_chunked=chunked)
         except TimeoutError as error:
             raise WriteTimeout(
                 f"{call.url}: the server took nothing of the request for {call.timeouts.write} s", request=call.request
@@ -184,13 +184,13 @@ class HTTP1Answer:
         call: Call,
         connection: HTTP1Connection,
         reusable: bool,
-        done: Callable[[bool], None],
+        ending: Ending,
     ) -> None:
         self._response = response
         self._call = call
         self._connection = connection
         self._reusable = reusable
-        self._done: Callable[[bool], None] | None = done
+        self._ending = ending
         self.status = response.status
         self.reason = response.reason
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
@@ -234,11 +234,7 @@ class HTTP1Answer:
         self._finish(whole and self._reusable)
 
     def _finish(self, reusable: bool) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            if not reusable:
-                self._connection.close()
-            done(reusable)
+        self._ending.end(reusable=reusable)
 
 
 def _not_empty(chunks: Iterator[bytes]) -> Iterator[bytes]:

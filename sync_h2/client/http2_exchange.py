@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from .. import errors
@@ -11,28 +10,28 @@ from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..exceptions import ChunkedEncodingError, ReadTimeout, WriteTimeout
 from ..protocol.headers import Headers
-from .exchange import CONNECTION_FIELDS, Call, Fields, phrase_of, pieces_and_last
+from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of, pieces_and_last
 
 _PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends 100
 
 
 class HTTP2Answer:
-    """A stream's response. `done` is called once when the stream needs its place no more."""
+    """A stream's response. `ending` is told when the stream needs its place no more."""
 
     http_version = "HTTP/2"
 
     def __init__(
-        self, stream: ClientStream, headers: Headers, call: Call, session: ClientSession, done: Callable[[], None]
+        self, stream: ClientStream, headers: Headers, call: Call, session: ClientSession, ending: Ending
     ) -> None:
         self._stream = stream
         self._call = call
-        self._done: Callable[[], None] | None = done
+        self._ending = ending
         self.session = session
         self.status = int(headers[":status"])
         self.reason = phrase_of(self.status)
         self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
         if stream.closed:
-            self._finish()
+            ending.end(reusable=True)
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:
@@ -61,7 +60,7 @@ class HTTP2Answer:
                 stream_id=error.stream_id,
             ) from error
         except errors.HTTP2Error as error:
-            self._finish()
+            self._ending.end(reusable=True)
             raise ChunkedEncodingError(
                 f"{self._call.url}: the body broke off: {error}",
                 request=self._call.request,
@@ -75,16 +74,11 @@ class HTTP2Answer:
 
     def close(self) -> None:
         self._stream.close(ErrorCode.NO_ERROR if self._stream.closed else ErrorCode.CANCEL)
-        self._finish()
-
-    def _finish(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done()
+        self._ending.end(reusable=True)
 
 
-def send_on(session: ClientSession, call: Call, done: Callable[[], None]) -> HTTP2Answer:
-    """Make the request and wait for the response's head; `done` as for `HTTP2Answer`, if one is returned.
+def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
+    """Make the request and wait for the response's head.
 
     Raises `WriteTimeout`, `ReadTimeout`, and errors of `sync_h2.errors`, which say whether the request may be repeated.
     """
@@ -105,12 +99,11 @@ def send_on(session: ClientSession, call: Call, done: Callable[[], None]) -> HTT
     except BaseException:
         stream.close(ErrorCode.CANCEL)
         raise
-    return HTTP2Answer(stream, headers, call, session, done)
+    return HTTP2Answer(stream, headers, call, session, ending)
 
 
 def _send_body(stream: ClientStream, call: Call) -> None:
     """Send the body, or as much of it as the server wants: an early response ends it."""
-    assert call.body is not None
     if call.expects_continue:
         try:
             if not stream.wait_continue(timeout=_PATIENCE_FOR_CONTINUE):
@@ -118,7 +111,7 @@ def _send_body(stream: ClientStream, call: Call) -> None:
         except errors.Timeout:
             pass
     try:
-        for piece, last in pieces_and_last(call.body):
+        for piece, last in pieces_and_last(call.chunks()):
             (stream.end if last else stream.write)(piece, timeout=call.timeouts.write)
     except errors.Timeout as error:
         raise WriteTimeout(

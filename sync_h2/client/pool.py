@@ -7,9 +7,12 @@ sessions know nothing of the pool.
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +22,7 @@ from ..deadline import Deadline
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException
 from .alternatives import Alternatives
 from .coverage import covers
-from .exchange import Answer, Call, Origin
+from .exchange import Answer, BodyFailure, Call, Ending, Origin
 from .http1_connection import BROKEN, HTTP1Connection
 from .http2_exchange import send_on
 from .opening import Destination, Opener
@@ -27,6 +30,7 @@ from .retries import may_repeat, pause_before, retry_after
 
 _PATIENCE_FOR_PING = 5.0
 _LONGEST_RETRY_AFTER = 60.0
+_LONGEST_WAIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Pool:
         self._alternatives = Alternatives()
         self._changed = threading.Condition(threading.Lock())
         self._groups: dict[Destination, _Group] = {}
+        # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
+        self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
         self._closed = False
 
     def send(self, call: Call) -> Answer:
@@ -121,6 +127,9 @@ class Pool:
                 if error.request is None:
                     error.request = call.request
                 raise
+            except BodyFailure as failure:
+                assert failure.__cause__ is not None
+                raise failure.__cause__ from None
             except errors.InvalidArgument as error:
                 raise InvalidHeader(f"{call.url}: {error}", request=call.request, processed=False) from error
             except BROKEN as error:
@@ -150,6 +159,7 @@ class Pool:
             self._closed = True
             groups, self._groups = list(self._groups.values()), {}
             self._changed.notify_all()
+        self._clear_forgotten()
         for group in groups:
             for connection in group.idle:
                 connection.close()
@@ -176,18 +186,21 @@ class Pool:
                 self._release(shared)
 
             try:
-                return send_on(shared.session, call, done)
+                return send_on(shared.session, call, Ending(done, done, self._forgotten))
             except BaseException:
                 done()
                 raise
 
-        def done_http1(reusable: bool) -> None:
-            self._release_http1(group, connection, reusable)
+        def reuse() -> None:
+            self._release_http1(group, connection, reusable=True)
+
+        def drop() -> None:
+            self._release_http1(group, connection, reusable=False)
 
         try:
-            return connection.send(call, done_http1)
+            return connection.send(call, Ending(reuse, drop, self._forgotten))
         except BaseException:
-            done_http1(False)
+            drop()
             raise
 
     def _pause_for(self, answer: Answer, call: Call, attempt: int, destination: Destination) -> float | None:
@@ -220,7 +233,8 @@ class Pool:
         deadline: Deadline | None = None
         while True:
             opening: _Opening | None = None
-            unwanted: list[HTTP1Connection] = []
+            unwanted: list[Callable[[], None]] = []
+            self._clear_forgotten()
             with self._changed:
                 if self._closed:
                     raise ConnectionError("the client is closed", request=call.request, processed=False)
@@ -237,17 +251,16 @@ class Pool:
                         if deadline is None:
                             deadline = Deadline(call.timeouts.pool)
                         self._wait(group, deadline, call)
-            for connection in unwanted:
-                connection.close()
+            for close in unwanted:
+                close()
             if isinstance(found, _Shared) and not self._answers(found):
-                self._drop(found)
                 continue
             if found is not None:
                 return group, found
             if opening is not None:
                 self._open(call, destination, group, opening)
 
-    def _pick(self, group: _Group, unwanted: list[HTTP1Connection]) -> _Shared | HTTP1Connection | None:
+    def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
         """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
         if not all(shared.is_open for shared in group.shared):
             group.shared = [shared for shared in group.shared if shared.is_open]
@@ -260,10 +273,10 @@ class Pool:
             if connection.is_alive:
                 group.busy += 1
                 return connection
-            unwanted.append(connection)
+            unwanted.append(connection.close)
         return None
 
-    def _may_open(self, group: _Group, unwanted: list[HTTP1Connection]) -> bool:
+    def _may_open(self, group: _Group, unwanted: list[Callable[[], None]]) -> bool:
         """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
         if group.openings and not group.speaks_http1:
             return False  # the one that is being opened will do for many
@@ -273,19 +286,22 @@ class Pool:
             return True
         for other in self._groups.values():
             if other.idle:
-                unwanted.append(other.idle.pop(0))
+                unwanted.append(other.idle.pop(0).close)
                 return True
             for shared in other.shared:
                 if not shared.active:
                     other.shared.remove(shared)
-                    shared.session.close(wait=False)
+                    unwanted.append(functools.partial(shared.session.close, wait=False))
                     return True
         return False
 
     def _wait(self, group: _Group, deadline: Deadline, call: Call) -> None:
         """Wait for a change; needs the lock. What the connection fails with that one waits for, is raised here too."""
         awaited = list(group.openings)
-        if not self._changed.wait(deadline.remaining()) or deadline.expired:
+        remaining = deadline.remaining()
+        # Not for longer at a time, since nobody is told of forgotten answers.
+        self._changed.wait(_LONGEST_WAIT if remaining is None else min(remaining, _LONGEST_WAIT))
+        if deadline.expired:
             raise PoolTimeout(
                 f"{call.url}: no connection became free within {call.timeouts.pool} s",
                 request=call.request,
@@ -361,14 +377,20 @@ class Pool:
         return None
 
     def _answers(self, shared: _Shared) -> bool:
-        """Whether a session still works, asked with PING if it was idle for long."""
+        """Whether a session still works: asked with PING if it was idle for long. One that does not is given back."""
         if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
             return True
         try:
             shared.session.ping(timeout=_PATIENCE_FOR_PING)
-        except errors.HTTP2Error as error:
-            if not isinstance(error, errors.PingLimit):
-                return False
+        except errors.PingLimit:
+            return True
+        except errors.HTTP2Error:
+            shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
+            self._release(shared)
+            return False
+        except BaseException:
+            self._release(shared)
+            raise
         return True
 
     # -- giving it back
@@ -378,22 +400,23 @@ class Pool:
             shared.active -= 1
             if not shared.active:
                 shared.idle_since = time.monotonic()
-            self._changed.notify()
+            self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
-    def _drop(self, shared: _Shared) -> None:
-        """A session that has not answered takes nothing more."""
-        shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
-        self._release(shared)
-
-    def _release_http1(self, group: _Group, connection: HTTP1Connection, reusable: bool) -> None:
+    def _release_http1(self, group: _Group, connection: HTTP1Connection, *, reusable: bool) -> None:
         with self._changed:
             group.busy -= 1
             keeps = reusable and not self._closed
             if keeps:
                 group.idle.append(connection)
-            self._changed.notify()
+            self._changed.notify_all()
         if not keeps:
             connection.close()
+
+    def _clear_forgotten(self) -> None:
+        """Give back what forgotten answers held."""
+        while self._forgotten:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._forgotten.popleft()()
 
     def _forget_unused(self) -> None:
         """Groups without a connection are of no use; needs the lock."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import itertools
 import queue
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -297,3 +299,72 @@ def test_http2_only_says_what_is_missing(certificate: Certificate) -> None:
         server._context.set_alpn_protocols(["http/1.1"])
         with pytest.raises(exceptions.SSLError, match="HTTP/2 was not chosen"):
             client.get(server.url)
+
+
+@pytest.mark.parametrize("http1", [False, True])
+def test_forgotten_responses_give_their_places_back(http1: bool) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        with contextlib.suppress(sync_h2.HTTP2Error):
+            stream.end(b"x" * 1_000_000)
+
+    limits = PoolLimits(max_connections_per_origin=1)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(sync_h2.create_server(handler, allow_http1=True, max_concurrent_streams=1))
+        client = stack.enter_context(Client(h2c=not http1, trust_env=False, limits=limits))
+        for _ in range(3):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # which says so
+                response = client.get(server.url, stream=True, timeout=sync_h2.Timeouts(pool=10))
+                assert response.status_code == 200
+                del response
+                gc.collect()
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("h2c", [True, False])
+def test_what_a_body_raises_is_raised_and_nothing_is_sent_again(method: str, h2c: bool) -> None:
+    made: list[str] = []
+
+    def body() -> Iterator[bytes]:
+        made.append(method)
+        yield b"some"
+        raise ConnectionResetError("of the body's own")
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            return body()
+
+    def handler(stream: Any, headers: Any) -> None:
+        with contextlib.suppress(sync_h2.HTTP2Error):
+            stream.end(stream.read())
+
+    with sync_h2.create_server(handler, allow_http1=True) as server, Client(h2c=h2c, trust_env=False) as client:
+        with pytest.raises(ConnectionResetError, match="of the body's own"):
+            client.request(method, server.url, data=Body())
+        assert client.post(server.url, data=b"next").text == "next"
+    assert made == [method]
+
+
+def test_a_place_that_becomes_free_reaches_whoever_waits_for_it(certificate: Certificate) -> None:
+    """Also when others wait for places elsewhere."""
+    going_on = {"/a": threading.Event(), "/b": threading.Event()}
+    begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        begun.put(headers[":path"])
+        going_on[headers[":path"]].wait(10)
+        stream.end()
+
+    limits = PoolLimits(max_connections_per_origin=1)
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(sync_h2.create_server(handler, max_concurrent_streams=1)) for _ in range(2)]
+        client = stack.enter_context(Client(h2c=True, trust_env=False, limits=limits))
+        threads = stack.enter_context(ThreadPoolExecutor(8))
+        futures = []
+        for server, path in zip(servers, ("/a", "/b"), strict=True):
+            futures.append([threads.submit(client.get, server.url + path) for _ in range(3)])
+        assert {begun.get(timeout=5), begun.get(timeout=5)} == {"/a", "/b"}
+        going_on["/b"].set()
+        assert [future.result(10).status_code for future in futures[1]] == [200] * 3
+        going_on["/a"].set()
+        assert [future.result(10).status_code for future in futures[0]] == [200] * 3

@@ -244,6 +244,14 @@ def a_session_keeps_cookies(module: Any, urls: dict[str, str]) -> Any:
 
 
 @case
+def cookies_that_change_on_the_way(module: Any, urls: dict[str, str]) -> Any:
+    with module.Session() as session:
+        session.get(f"{urls['https']}/cookies/set?a=1&b=1&c=1")
+        changed = told(session.get(f"{urls['https']}/cookies/set?a=2", cookies={"own": "x"}))
+        return changed, told(session.get(f"{urls['https']}/cookies/delete?b")), sorted(session.cookies.items())
+
+
+@case
 def a_requests_cookies_are_not_kept(module: Any, urls: dict[str, str]) -> Any:
     with module.Session() as session:
         session.cookies.set("kept", "1")
