@@ -65,9 +65,9 @@ class Client:
     `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
     the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
     the connections, or `pool` is one that others share, and stays theirs. `http1=False` insists on HTTP/2, `h2c=True`
-    speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be repeated, is sent
-    again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the environment's proxies,
-    authorities and netrc alone. All other options are `connect`'s.
+    speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be
+    repeated, is sent again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
+    environment's proxies, authorities and netrc alone. All other options are `connect`'s.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -355,7 +355,7 @@ class Client:
     def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:
         if self.trust_env:
             no_proxy = proxies.get("no_proxy")
-            if bypasses_proxies(url, no_proxy) and (no_proxy or not select_proxy(url, proxies)):
+            if no_proxy and bypasses_proxies(url, no_proxy):
                 return None
             proxies = {**environment_proxies(url, no_proxy), **proxies}
         return select_proxy(url, proxies)

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+# Where the system has settings of its own (macOS, Windows), they count too.
+_ASKS_SYSTEM = urllib.request.getproxies is not urllib.request.getproxies_environment
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -21,10 +23,22 @@ def ca_bundle() -> str | None:
 
 
 def environment_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
-    """The environment's proxies by scheme (`all` for any), for a request of `url`; none if NO_PROXY exempts it."""
-    if bypasses_proxies(url, no_proxy):
-        return {}
-    return urllib.request.getproxies()
+    """The environment's proxies for a request of `url` by scheme (`all` for any); none if NO_PROXY exempts it."""
+    found = urllib.request.getproxies() if _ASKS_SYSTEM else _named_by_variables(urlsplit(url).scheme)
+    return {} if not found or bypasses_proxies(url, no_proxy) else found
+
+
+def _named_by_variables(scheme: str) -> dict[str, str]:
+    """As `getproxies_environment`, which looks at all variables that there are, for each request."""
+    found = {}
+    for name in (scheme, "all"):
+        proxy = os.environ.get(f"{name}_proxy")
+        # A CGI program's HTTP_PROXY is the request's field Proxy.
+        if not proxy and not (name == "http" and "REQUEST_METHOD" in os.environ):
+            proxy = os.environ.get(f"{name.upper()}_PROXY")
+        if proxy:
+            found[name] = proxy
+    return found
 
 
 def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
@@ -48,8 +62,7 @@ def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
         for known in (host, f"{host}:{parts.port}"):
             if known == name or (address is None and known.endswith("." + name)):
                 return True
-    # Where the system has settings of its own (macOS, Windows), they count too.
-    return not exempt and bool(urllib.request.proxy_bypass(host))
+    return _ASKS_SYSTEM and not exempt and bool(urllib.request.proxy_bypass(host))
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

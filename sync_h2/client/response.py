@@ -72,7 +72,10 @@ class Response:
         if self._content is None:
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
-            self._content = b"".join(self._decoded())
+            if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
+                self._content = b"".join(self._decoded())
+            else:
+                self._content = self._answer.read()  # in one go
             self._consumed = True
         return self._content
 
