@@ -98,7 +98,7 @@ class HTTP1Connection:
         self._connection.response_class = _Response
         self._connection.auto_open = 0
         self._connection.sock = sock
-        self.used = False
+        self.idle_since = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -120,7 +120,6 @@ class HTTP1Connection:
 
         Raises `WriteTimeout`, `ReadTimeout`, and what is in `BROKEN`. After an exception the connection is closed.
         """
-        self.used = True
         try:
             self._sock.settimeout(call.timeouts.write)
             sending_failed = self._send_request(call)

@@ -270,11 +270,16 @@ class Pool:
                 return shared
         while group.idle:
             connection = group.idle.pop()
-            if connection.is_alive:
+            if not self._has_expired(connection) and connection.is_alive:
                 group.busy += 1
                 return connection
             unwanted.append(connection.close)
         return None
+
+    def _has_expired(self, connection: HTTP1Connection) -> bool:
+        """Whether it was idle for too long. Sessions see to that by themselves."""
+        expiry = self._limits.keepalive_expiry
+        return expiry is not None and 0 < connection.idle_since < time.monotonic() - expiry
 
     def _may_open(self, group: _Group, unwanted: list[Callable[[], None]]) -> bool:
         """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
@@ -407,6 +412,7 @@ class Pool:
             group.busy -= 1
             keeps = reusable and not self._closed
             if keeps:
+                connection.idle_since = time.monotonic()
                 group.idle.append(connection)
             self._changed.notify_all()
         if not keeps:
