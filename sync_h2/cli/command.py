@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from .get import get
 from .serve import serve
-from .status import MEANINGS, CommandError, ExitStatus, complain
+from .status import MEANINGS, CommandError, ExitStatus, complain, give_up_unread_stderr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python flushes it once more at its exit, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OUTPUT_CLOSED
+    finally:
+        give_up_unread_stderr()
 
 
 def _open_standard_streams() -> None:

@@ -82,3 +82,11 @@ def complain(message: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads it, which must not keep a server from finishing its work
         sys.stderr.write(f"sync-h2: {shown}\n")
         sys.stderr.flush()
+
+
+def give_up_unread_stderr() -> None:
+    """To be called before the process ends. Python flushes stderr then, and what nobody reads would be a failure."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

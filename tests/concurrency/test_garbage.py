@@ -28,8 +28,9 @@ from support.lock_rules import inside_a_critical_section
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from support.threads import PATIENCE, Background, eventually
 from support.tracing import PACKAGE
-from sync_h2 import ErrorCode, Session, connect, create_server
+from sync_h2 import ErrorCode, connect, create_server
 from sync_h2.connection import files, sender
+from sync_h2.connection.session_calls import Session
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 

@@ -26,7 +26,8 @@ from support.leaks import open_descriptors
 from support.stress import ROUNDS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
-from sync_h2 import ErrorCode, HTTP2Error, Session, connect, create_server, serve_socket
+from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
+from sync_h2.connection.session_calls import Session
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
 
