@@ -74,6 +74,14 @@ class Call:
         return next((value for name, value in self.headers if name.lower() == "host"), None) or self.origin.authority
 
     @property
+    def announced_length(self) -> int | None:
+        """The octets of the body as the request's head has them; None: it does not say."""
+        for name, value in self.headers:
+            if name.lower() == "content-length" and value.isdecimal():
+                return int(value)
+        return None if self.body is None else self.body.length
+
+    @property
     def expects_continue(self) -> bool:
         return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self.headers)
 
@@ -137,6 +145,10 @@ class Ending:
         self._actions: tuple[Callable[[], None], Callable[[], None]] | None = (reuse, drop)
         self._forgotten = forgotten
 
+    @property
+    def has_come(self) -> bool:
+        return self._actions is None
+
     def end(self, *, reusable: bool) -> None:
         actions, self._actions = self._actions, None
         if actions is not None:
@@ -153,14 +165,3 @@ def phrase_of(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-def pieces_and_last(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """A body's chunks, each with whether it is the last. There is always a last one."""
-    before: bytes | None = None
-    for chunk in chunks:
-        if chunk:
-            if before is not None:
-                yield before, False
-            before = chunk
-    yield before or b"", True

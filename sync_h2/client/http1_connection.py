@@ -10,15 +10,21 @@ import http.client
 import io
 import select
 import socket
+import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from .. import errors
-from ..exceptions import ChunkedEncodingError, ReadTimeout, WriteTimeout
+from ..deadline import Deadline
+from ..exceptions import ChunkedEncodingError, ReadTimeout, RequestException, WriteTimeout
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
+from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
-BROKEN = (OSError, http.client.HTTPException, errors.HTTP2Error)
+_PIECE = 16 * 1024  # a TLS record; a socket that takes anything takes about as much
+
+BROKEN = (http.client.HTTPException, errors.HTTP2Error)
 """What an exchange over HTTP/1.1 can fail with."""
 
 
@@ -28,6 +34,7 @@ class TLSSocket:
     def __init__(self, connection: BlockingTLSConnection) -> None:
         self._connection = connection
         self._timeout: float | None = None
+        self._ahead: bytes | None = None  # what `has_data` has taken
         self._files = 0
         self._closed = False
 
@@ -38,9 +45,18 @@ class TLSSocket:
         self._connection.sendall(data, self._timeout)
 
     def recv_into(self, buffer: Any) -> int:
-        data = self._connection.recv(len(buffer), self._timeout)
+        data, self._ahead = self._ahead, None
+        if data is None:
+            data = self._connection.recv(len(buffer), self._timeout)
         buffer[: len(data)] = data
         return len(data)
+
+    def has_data(self) -> bool:
+        """Whether there is something to be read, or the end. What TLS sends for itself is nothing."""
+        if self._ahead is None:
+            with contextlib.suppress(errors.Timeout):
+                self._ahead = self._connection.recv(1, timeout=0)
+        return self._ahead is not None
 
     def makefile(self, mode: str) -> io.BufferedReader:
         self._files += 1
@@ -51,6 +67,10 @@ class TLSSocket:
 
     def getpeername(self) -> Any:
         return self._connection.getpeername()
+
+    def shutdown(self, how: int) -> None:
+        """Wake who waits; nothing comes or goes any more."""
+        self._connection.shutdown()
 
     def close(self) -> None:
         """Close it once its files are closed, as a socket does."""
@@ -67,80 +87,100 @@ class TLSSocket:
 class _Response(http.client.HTTPResponse):
     """With the responses before the final one, and the trailers, which `http.client` reads and drops."""
 
-    informational: list[tuple[int, Fields]]
-    trailer_fields: Fields
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.informational: list[tuple[int, Fields]] = []
+        self.trailer_fields: Fields = []
+        self.sending_failed: errors.ConnectionLost | None = None
+        self._status_line: tuple[str, int, str] | None = None
 
-    def begin(self) -> None:
-        self.informational = []
-        self.trailer_fields = []
-        super().begin()
+    def continues(self) -> bool:
+        """Wait for 100, which says that the body is wanted; False when the final response came instead."""
+        while self._status_line is None:
+            self._status_line = self._next_status()
+            if self.informational and self.informational[-1][0] == http.client.CONTINUE:
+                break
+        return self._status_line is None
 
     def _read_status(self) -> tuple[str, int, str]:
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
-            if not 100 <= status < 200 or status == 101:
-                return version, status, reason
-            self.informational.append((status, _fields(http.client.parse_headers(self.fp))))
+        while self._status_line is None:
+            self._status_line = self._next_status()
+        return self._status_line
+
+    def _next_status(self) -> tuple[str, int, str] | None:
+        """The final response's; None for one before it, which is kept."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+            return version, status, reason
+        self.informational.append((status, _fields(http.client.parse_headers(self.fp))))
+        return None
 
     def _read_and_discard_trailer(self) -> None:
         self.trailer_fields = _fields(http.client.parse_headers(self.fp))
 
 
 class HTTP1Connection:
-    """A connection to a server, or to a proxy that is told whole URLs (`through_proxy`)."""
-
-    session = None
+    """A connection to a server, or, if there are `proxy_fields`, to a proxy that is told whole URLs and these."""
 
     def __init__(self, sock: socket.socket | TLSSocket, host: str, *, proxy_fields: Fields | None = None) -> None:
         self._sock = sock
-        self._proxy_fields = proxy_fields  # None: no such proxy
+        self._proxy_fields = proxy_fields
         self._connection = http.client.HTTPConnection(host)
-        self._connection.response_class = _Response
         self._connection.auto_open = 0
         self._connection.sock = sock
         self.idle_since = 0.0
+        self._closed = False
+        self._writing = threading.Lock()  # who writes has left before the descriptor's number is somebody else's
 
     @property
     def is_alive(self) -> bool:
         """Whether an idle connection can be used: the server has neither closed it nor said anything."""
-        poll = select.poll()
-        try:
-            poll.register(self._sock.fileno(), select.POLLIN)
-        except ValueError:
-            return False
-        return not poll.poll(0)
+        with contextlib.suppress(OSError, ValueError, errors.HTTP2Error):
+            return not self._has_data()
+        return False
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; who still sends a body is woken first."""
+        self._closed = True
+        if not self._writing.acquire(blocking=False):
+            self._hang_up()
+            self._writing.acquire()
+        try:
+            with contextlib.suppress(OSError):
+                self._connection.close()
+        finally:
+            self._writing.release()
+
+    def _hang_up(self) -> None:
         with contextlib.suppress(OSError):
-            self._connection.close()
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def send(self, call: Call, ending: Ending) -> HTTP1Answer:
         """Make the request and wait for the response's head; `ending` is told when the body has been read.
 
-        Raises `WriteTimeout`, `ReadTimeout`, and what is in `BROKEN`. After an exception the connection is closed.
+        Raises `WriteTimeout`, `ReadTimeout`, what the maker of the body raises, and what is in `BROKEN`. After an
+        exception the connection is closed.
         """
         try:
             self._sock.settimeout(call.timeouts.write)
-            sending_failed = self._send_request(call)
-            self._sock.settimeout(call.timeouts.read)
-            try:
-                response = self._connection.getresponse()
-            except TimeoutError as error:
-                raise ReadTimeout(
-                    f"{call.url}: no response within {call.timeouts.read} s", request=call.request
-                ) from error
-            except BROKEN as error:
-                raise error from sending_failed
+            chunked = call.body is not None and call.announced_length is None
+            with self._sending(call):
+                self._send_head(call, chunked)
+            response = _Response(self._sock, method=call.method)
+            with contextlib.ExitStack() as stack:
+                stack.callback(response.close)
+                upload = self._uploaded(call, chunked, response) if call.body is not None else None
+                self._sock.settimeout(call.timeouts.read)
+                self._receive_head(call, response)
+                stack.pop_all()
+            if upload is not None and upload.is_wanted(response.status):
+                upload.go_on()
         except BaseException:
             self.close()
             raise
-        assert isinstance(response, _Response)
-        reusable = sending_failed is None and not response.will_close
-        return HTTP1Answer(response, call, self, reusable, ending)
+        return HTTP1Answer(response, call, self, ending, upload)
 
-    def _send_request(self, call: Call) -> OSError | None:
-        """Send it; what failed if the server stopped reading, which may be since it has answered."""
+    def _send_head(self, call: Call, chunked: bool) -> None:
         connection = self._connection
         target = call.target
         if self._proxy_fields is not None:
@@ -150,25 +190,106 @@ class HTTP1Connection:
         for name, value in [*(self._proxy_fields or ()), *call.headers]:
             if name.lower() not in CONNECTION_FIELDS and name.lower() != "host":
                 connection.putheader(name, value)
-        body, chunked = call.body, False
-        if body is not None:
-            if body.length is None:
-                connection.putheader("Transfer-Encoding", "chunked")
-                chunked = True
-            elif not any(name.lower() == "content-length" for name, _ in call.headers):
-                connection.putheader("Content-Length", str(body.length))
+        if chunked:
+            connection.putheader("Transfer-Encoding", "chunked")
+        elif call.body is not None and not any(name.lower() == "content-length" for name, _ in call.headers):
+            connection.putheader("Content-Length", str(call.body.length))
+        connection.endheaders()
+
+    def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
+        """Send the body until the response begins, or the server stops reading: it may have answered first."""
+        upload = Upload(call, partial(self._write, call, chunked), self._hang_up)
+        if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
+            with self._receiving(call):
+                if not response.continues():
+                    upload.stopped = True
+                    return upload
         try:
-            connection.endheaders(None if body is None else _not_empty(call.chunks()), encode_chunked=chunked)
-        except TimeoutError as error:
-            raise WriteTimeout(
-                f"{call.url}: the server took nothing of the request for {call.timeouts.write} s", request=call.request
-            ) from error
-        except (OSError, errors.ConnectionLost) as error:
-            if isinstance(error, (BrokenPipeError, ConnectionResetError, errors.ConnectionLost)) and body is not None:
-                connection._HTTPConnection__state = http.client._CS_REQ_SENT  # type: ignore[attr-defined]
-                return error
+            upload.run()
+        except RequestException:
             raise
-        return None
+        except errors.ConnectionLost as error:
+            upload.stopped = True
+            response.sending_failed = error
+        return upload
+
+    def _write(self, call: Call, chunked: bool, data: bytes | memoryview, ends: bool, until_answered: bool) -> int:
+        view = memoryview(data).cast("B")
+        sent = 0
+        with self._sending(call):
+            while sent < len(view):
+                if not self._may_send(call.timeouts.write, until_answered):
+                    return sent
+                piece = view[sent : sent + _PIECE]
+                self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
+                sent += len(piece)
+            if ends and chunked:
+                self._sock.sendall(b"0\r\n\r\n")
+        return sent
+
+    def _may_send(self, timeout: float | None, until_answered: bool) -> bool:
+        """Wait until the socket takes something; False if the response begins first. Raises TimeoutError."""
+        while True:
+            happened = self._poll(select.POLLOUT | (select.POLLIN if until_answered else 0), timeout)
+            if not happened:
+                raise TimeoutError
+            if until_answered and happened & ~select.POLLOUT and self._has_data():
+                return False
+            if happened & select.POLLOUT or not until_answered:
+                return True
+
+    def _comes(self, timeout: float) -> bool:
+        """Wait until something comes, for `timeout` seconds."""
+        deadline = Deadline(timeout)
+        while self._poll(select.POLLIN, deadline.remaining()):
+            if self._has_data():
+                return True
+        return False
+
+    def _has_data(self) -> bool:
+        """Whether there is something to be read, or the end; waits for nothing."""
+        return self._sock.has_data() if isinstance(self._sock, TLSSocket) else bool(self._poll(select.POLLIN, 0))
+
+    def _poll(self, events: int, timeout: float | None) -> int:
+        """What of `events` holds within `timeout` seconds, and what is wrong with the socket."""
+        descriptor = self._sock.fileno()
+        if descriptor < 0:
+            raise errors.ConnectionLost("the connection is closed")
+        poll = select.poll()
+        poll.register(descriptor, events)
+        happened = poll.poll(None if timeout is None else timeout * 1000)
+        return happened[0][1] if happened else 0
+
+    def _receive_head(self, call: Call, response: _Response) -> None:
+        connection = self._connection
+        connection.response_class = lambda *_, **__: response  # type: ignore[assignment]  # made already
+        with self._receiving(call, response.sending_failed):
+            connection.getresponse()
+
+    @contextlib.contextmanager
+    def _sending(self, call: Call) -> Iterator[None]:
+        with self._writing, _connection_lost():
+            if self._closed:
+                raise errors.ConnectionLost("the connection is closed")
+            try:
+                yield
+            except TimeoutError as error:
+                raise WriteTimeout(
+                    f"{call.url}: the server took nothing of the request for {call.timeouts.write} s",
+                    request=call.request,
+                ) from error
+
+    @contextlib.contextmanager
+    def _receiving(self, call: Call, sending_failed: errors.ConnectionLost | None = None) -> Iterator[None]:
+        with _connection_lost():
+            try:
+                yield
+            except TimeoutError as error:
+                raise ReadTimeout(
+                    f"{call.url}: no response within {call.timeouts.read} s", request=call.request
+                ) from error
+            except BROKEN as error:
+                raise error from sending_failed
 
 
 class HTTP1Answer:
@@ -182,21 +303,23 @@ class HTTP1Answer:
         response: _Response,
         call: Call,
         connection: HTTP1Connection,
-        reusable: bool,
         ending: Ending,
+        upload: Upload | None,
     ) -> None:
         self._response = response
         self._call = call
         self._connection = connection
-        self._reusable = reusable
         self._ending = ending
+        self._upload = upload
         self.status = response.status
         self.reason = response.reason
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
         self.headers = _fields(response.msg)
         self.informational = response.informational
-        if response.isclosed():  # it has no body
-            self._finish(reusable)
+        if response.length == 0:
+            response.close()
+            if upload is None or upload.complete:
+                self._finish()
 
     @property
     def trailers(self) -> Fields:
@@ -204,41 +327,56 @@ class HTTP1Answer:
 
     def read(self, size: int = -1) -> bytes:
         response = self._response
+        data = b"" if response.isclosed() else self._read(size)
         if response.isclosed():
-            return b""
+            if self._upload is not None and not self._ending.has_come:
+                self._upload.wait()
+            self._finish()
+        return data
+
+    def _read(self, size: int) -> bytes:
+        response = self._response
         try:
             data = response.read() if size < 0 else response.read1(size)
             if not data and size and response.length:
                 raise http.client.IncompleteRead(data, response.length)
-        except TimeoutError as error:
-            self._finish(False)
-            raise ReadTimeout(
-                f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
-                request=self._call.request,
-                processed=True,
-            ) from error
-        except (*BROKEN, ValueError) as error:
-            self._finish(False)
+        except (OSError, ValueError, *BROKEN) as error:
+            self.close()
+            if self._upload is not None:
+                self._upload.raise_failure()
+            if isinstance(error, TimeoutError):
+                raise ReadTimeout(
+                    f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
+                    request=self._call.request,
+                    processed=True,
+                ) from error
             raise ChunkedEncodingError(
                 f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
             ) from error
-        if not data or response.isclosed() or response.length == 0:
+        if (not data and size) or response.length == 0:
             response.close()
-            self._finish(self._reusable)
         return data
 
     def close(self) -> None:
-        whole = self._response.isclosed()
-        self._response.close()
-        self._finish(whole and self._reusable)
+        if not self._ending.has_come and not self._response.isclosed():
+            self._response.close()
+            self._response.will_close = True
+        self._finish()
 
-    def _finish(self, reusable: bool) -> None:
-        self._ending.end(reusable=reusable)
+    def _finish(self) -> None:
+        complete = self._upload is None or self._upload.complete
+        self._ending.end(reusable=complete and not self._response.will_close)
 
 
-def _not_empty(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """An empty chunk would be the last one."""
-    return (chunk for chunk in chunks if chunk)
+@contextlib.contextmanager
+def _connection_lost() -> Iterator[None]:
+    """The operating system's errors as this package's: those of who makes a request's body are left to them."""
+    try:
+        yield
+    except (errors.HTTP2Error, http.client.HTTPException):
+        raise
+    except OSError as error:
+        raise errors.ConnectionLost(f"the connection broke: {error.strerror or error}") from error
 
 
 def _fields(message: http.client.HTTPMessage) -> Fields:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import Any
 
 from .. import errors
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
-from ..exceptions import ChunkedEncodingError, ReadTimeout, WriteTimeout
+from ..exceptions import ChunkedEncodingError, PoolTimeout, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import Headers
-from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of, pieces_and_last
-
-_PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends 100
+from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of
+from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 
 class HTTP2Answer:
@@ -21,11 +22,18 @@ class HTTP2Answer:
     http_version = "HTTP/2"
 
     def __init__(
-        self, stream: ClientStream, headers: Headers, call: Call, session: ClientSession, ending: Ending
+        self,
+        stream: ClientStream,
+        headers: Headers,
+        call: Call,
+        session: ClientSession,
+        ending: Ending,
+        upload: Upload | None,
     ) -> None:
         self._stream = stream
         self._call = call
         self._ending = ending
+        self._upload = upload
         self.session = session
         self.status = int(headers[":status"])
         self.reason = phrase_of(self.status)
@@ -50,17 +58,29 @@ class HTTP2Answer:
         return list(self._stream.pushes())
 
     def read(self, size: int = -1) -> bytes:
+        timeout = self._call.timeouts.read
         try:
-            data = self._stream.read(size, timeout=self._call.timeouts.read)
+            if size < 0:
+                data = self._stream._read_all(timeout, between_pieces=True)
+            else:
+                data = self._stream.read(size, timeout)
+            if (size < 0 or not data) and self._upload is not None:
+                self._upload.wait()
         except errors.Timeout as error:
+            if isinstance(error, RequestException):
+                raise
             raise ReadTimeout(
-                f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
+                f"{self._call.url}: nothing of the body came for {timeout} s",
                 request=self._call.request,
                 processed=True,
                 stream_id=error.stream_id,
             ) from error
         except errors.HTTP2Error as error:
             self._ending.end(reusable=True)
+            if self._upload is not None:
+                self._upload.raise_failure()  # it has ended the stream
+            if isinstance(error, RequestException):
+                raise
             raise ChunkedEncodingError(
                 f"{self._call.url}: the body broke off: {error}",
                 request=self._call.request,
@@ -68,61 +88,88 @@ class HTTP2Answer:
                 stream_id=error.stream_id,
                 code=error.code,
             ) from error
-        if size < 0 or not data:
+        if size < 0 or (size and not data):
             self.close()
         return data
 
     def close(self) -> None:
-        self._stream.close(ErrorCode.NO_ERROR if self._stream.closed else ErrorCode.CANCEL)
+        if self._upload is None or self._upload.complete:
+            with self._stream:
+                pass  # which discards what is unread
+        else:
+            self._stream.close(ErrorCode.CANCEL)
         self._ending.end(reusable=True)
 
 
 def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
     """Make the request and wait for the response's head.
 
-    Raises `WriteTimeout`, `ReadTimeout`, and errors of `sync_h2.errors`, which say whether the request may be repeated.
+    Raises `PoolTimeout`, `WriteTimeout`, `ReadTimeout`, what the maker of the body raises, and errors of
+    `sync_h2.errors`, which say whether the request may be repeated.
     """
-    body = call.body
-    has_body = body is not None and body.length != 0
-    stream = session.request(_headers(call), end_stream=not has_body, timeout=call.timeouts.pool)
+    has_body = call.body is not None and call.body.length != 0
     try:
-        if body is not None and has_body:
-            _send_body(stream, call)
-        headers = stream.wait_response(timeout=call.timeouts.read)
+        stream = session.request(_headers(call), end_stream=not has_body, timeout=call.timeouts.pool)
     except errors.Timeout as error:
-        stream.close(ErrorCode.CANCEL)
-        if isinstance(error, WriteTimeout):
-            raise
-        raise ReadTimeout(
-            f"{call.url}: no response within {call.timeouts.read} s", request=call.request, stream_id=stream.id
+        raise PoolTimeout(
+            f"{call.url}: the server took no more streams for {call.timeouts.pool} s",
+            request=call.request,
+            processed=False,
         ) from error
+    try:
+        upload = _uploaded(stream, call) if has_body else None
+        headers = _response(stream, call)
+        answer = HTTP2Answer(stream, headers, call, session, ending, upload)
+        if upload is not None and upload.is_wanted(answer.status):
+            upload.go_on()
+        return answer
     except BaseException:
         stream.close(ErrorCode.CANCEL)
         raise
-    return HTTP2Answer(stream, headers, call, session, ending)
 
 
-def _send_body(stream: ClientStream, call: Call) -> None:
-    """Send the body, or as much of it as the server wants: an early response ends it."""
+def _uploaded(stream: ClientStream, call: Call) -> Upload:
+    """Send the body until the response begins."""
+    upload = Upload(call, partial(_write, stream, call), partial(stream.close, ErrorCode.CANCEL))
     if call.expects_continue:
-        try:
-            if not stream.wait_continue(timeout=_PATIENCE_FOR_CONTINUE):
-                return
-        except errors.Timeout:
-            pass
+        with contextlib.suppress(errors.Timeout):
+            if not stream.wait_continue(timeout=PATIENCE_FOR_CONTINUE):
+                upload.stopped = True
+                return upload
     try:
-        for piece, last in pieces_and_last(call.chunks()):
-            (stream.end if last else stream.write)(piece, timeout=call.timeouts.write)
-    except errors.Timeout as error:
-        raise WriteTimeout(
-            f"{call.url}: the server took nothing of the body for {call.timeouts.write} s",
-            request=call.request,
-            stream_id=stream.id,
-        ) from error
-    except errors.StreamReset:
+        upload.run()
+    except RequestException:
+        raise
+    except errors.HTTP2Error:
         if stream.response_headers is None:
             raise
-        # The server has answered, and wants no more (RFC 9113 section 8.1).
+        upload.stopped = True  # the server has answered, and wants no more (RFC 9113 section 8.1)
+    return upload
+
+
+def _write(stream: ClientStream, call: Call, data: bytes | memoryview, ends: bool, until_answered: bool) -> int:
+    sent = 0
+    while True:
+        try:
+            rest = data[sent:] if sent else data
+            return sent + stream._write(rest, call.timeouts.write, ends=ends, until_answered=until_answered)
+        except errors.Timeout as error:
+            if not error.bytes_written:
+                raise WriteTimeout(
+                    f"{call.url}: the server took nothing of the body for {call.timeouts.write} s",
+                    request=call.request,
+                    stream_id=stream.id,
+                ) from error
+            sent += error.bytes_written
+
+
+def _response(stream: ClientStream, call: Call) -> Headers:
+    try:
+        return stream.wait_response(timeout=call.timeouts.read)
+    except errors.Timeout as error:
+        raise ReadTimeout(
+            f"{call.url}: no response within {call.timeouts.read} s", request=call.request, stream_id=stream.id
+        ) from error
 
 
 def _headers(call: Call) -> list[tuple[str, Any]]:

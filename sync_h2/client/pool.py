@@ -185,10 +185,11 @@ class Pool:
             def done() -> None:
                 self._release(shared)
 
+            ending = Ending(done, done, self._forgotten)
             try:
-                return send_on(shared.session, call, Ending(done, done, self._forgotten))
+                return send_on(shared.session, call, ending)
             except BaseException:
-                done()
+                ending.end(reusable=True)
                 raise
 
         def reuse() -> None:
@@ -197,10 +198,11 @@ class Pool:
         def drop() -> None:
             self._release_http1(group, connection, reusable=False)
 
+        ending = Ending(reuse, drop, self._forgotten)
         try:
-            return connection.send(call, Ending(reuse, drop, self._forgotten))
+            return connection.send(call, ending)
         except BaseException:
-            drop()
+            ending.end(reusable=False)
             raise
 
     def _pause_for(self, answer: Answer, call: Call, attempt: int, destination: Destination) -> float | None:

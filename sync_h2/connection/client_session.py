@@ -279,6 +279,7 @@ class ClientSession(Session):
             state.first_header_at = time.monotonic()
         state.response_headers = event.headers
         state.arrived.wake_all_locked()
+        state.progressed.wake_all_locked()  # who sends the body may not want to go on
         state.listeners.emit_locked("push" if state.is_push else "response", event.headers)
         if event.end_stream:
             state.ended_with_headers = True

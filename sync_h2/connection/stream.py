@@ -305,7 +305,8 @@ class Stream(Observable):
         while chunk := self.read(CHUNK):
             yield chunk
 
-    def _read_all(self, timeout: float | None) -> bytes:
+    def _read_all(self, timeout: float | None, *, between_pieces: bool = False) -> bytes:
+        """`timeout` is for all of it, or for each time `between_pieces`."""
         check_timeout(timeout)
         state = self._state
         self._before_reading()
@@ -328,7 +329,7 @@ class Stream(Observable):
             self._session._inbound.take_ahead(state)
             if len(state.buffer) > seen:
                 seen = len(state.buffer)
-                self._progress(deadline, timeout)
+                self._progress(deadline, None if between_pieces else timeout)
             self._session._inbound.wait_for(state)
             return state.arrived
 
@@ -389,7 +390,8 @@ class Stream(Observable):
         """
         self._write(data, timeout, ends=True)
 
-    def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool) -> int:
+    def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool, until_answered: bool = False) -> int:
+        """Returns how many bytes went; fewer than all, and no end, only if the response began `until_answered`."""
         if isinstance(data, str):
             raise TypeError("a body is bytes: encode the str first")
         if type(data) is bytes and len(data) <= _SMALL and self._write_at_once(data, timeout, ends):
@@ -412,6 +414,9 @@ class Stream(Observable):
             if not posted.remaining and (not ends or state.local_ended or state.wait_for_trailers):
                 return length
             self._raise_if_closed_locked()
+            if until_answered and state.response_headers is not None:
+                self._withdraw_locked(posted, ends)
+                return posted.position
             if posted.position > seen:
                 seen = posted.position
                 self._progress(deadline, timeout)

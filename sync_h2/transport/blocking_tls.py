@@ -105,6 +105,11 @@ class BlockingTLSConnection:
                     self._send(record, deadline)
             self._broken = False
 
+    def shutdown(self) -> None:
+        """Let nothing come or go any more: a thread that waits in `recv` or `sendall` is woken. Never raises."""
+        with contextlib.suppress(OSError):  # the peer may have gone
+            self._sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End the connection; a thread that waits in `recv` or `sendall` is woken. A second call does nothing."""
         self._closed = True
@@ -114,8 +119,7 @@ class BlockingTLSConnection:
                     self._say_goodbye()
             finally:
                 self._sending.release()
-        with contextlib.suppress(OSError):  # the peer may have gone
-            self._sock.shutdown(socket.SHUT_RDWR)
+        self.shutdown()
         with self._receiving, self._sending:
             with contextlib.suppress(OSError):
                 # With unread octets the close would be a reset, which can take from the peer what it has not read yet.

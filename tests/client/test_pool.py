@@ -9,7 +9,6 @@ import itertools
 import queue
 import socket
 import threading
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +19,7 @@ import sync_h2
 from support.certificates import Certificate
 from support.threads import eventually
 from sync_h2 import Client, ErrorCode, PoolLimits, exceptions
+from sync_h2.connection.timers import timers
 
 THREADS = 64
 REQUESTS = 10_000
@@ -301,6 +301,7 @@ def test_http2_only_says_what_is_missing(certificate: Certificate) -> None:
             client.get(server.url)
 
 
+@pytest.mark.filterwarnings("ignore:stream .* was dropped unfinished:ResourceWarning")
 @pytest.mark.parametrize("http1", [False, True])
 def test_forgotten_responses_give_their_places_back(http1: bool) -> None:
     def handler(stream: Any, headers: Any) -> None:
@@ -312,12 +313,13 @@ def test_forgotten_responses_give_their_places_back(http1: bool) -> None:
         server = stack.enter_context(sync_h2.create_server(handler, allow_http1=True, max_concurrent_streams=1))
         client = stack.enter_context(Client(h2c=not http1, trust_env=False, limits=limits))
         for _ in range(3):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # which says so
-                response = client.get(server.url, stream=True, timeout=sync_h2.Timeouts(pool=10))
-                assert response.status_code == 200
-                del response
-                gc.collect()
+            response = client.get(server.url, stream=True, timeout=sync_h2.Timeouts(pool=10))
+            assert response.status_code == 200
+            del response
+            gc.collect()
+        told = threading.Event()
+        timers.run(told.set)  # behind what the timer thread has to say of it
+        assert told.wait(10)
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
