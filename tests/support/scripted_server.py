@@ -55,3 +55,11 @@ def request_head(sock: socket.socket) -> bytes:
             raise EOFError(head)
         head += octet
     return head
+
+
+def received(sock: socket.socket, count: int) -> bytes:
+    """`count` octets, or fewer if the client ends before."""
+    octets = b""
+    while len(octets) < count and (piece := sock.recv(count - len(octets))):
+        octets += piece
+    return octets

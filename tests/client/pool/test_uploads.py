@@ -19,7 +19,7 @@ import sync_h2
 from support.certificates import Certificate
 from support.peers import node_server
 from support.raw_peer import RawPeer
-from support.scripted_server import request_head, scripted_server
+from support.scripted_server import received, request_head, scripted_server
 from sync_h2 import Client, ErrorCode, Timeouts, exceptions
 from sync_h2.client.bodies import body_of
 from sync_h2.client.exchange import Call
@@ -259,7 +259,7 @@ def test_a_length_of_the_callers_is_sent_in_place_of_chunks() -> None:
 
     def play(sock: socket.socket) -> None:
         heads.append(request_head(sock))
-        assert sock.recv(3, socket.MSG_WAITALL) == b"abc"
+        assert received(sock, 3) == b"abc"
         sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     with scripted_server(play) as port, Pool() as pool:
