@@ -9,6 +9,8 @@ import itertools
 import queue
 import socket
 import threading
+import time
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
