@@ -121,13 +121,14 @@ __all__ = [
 # What is in `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which
 # take as long to import as a quarter of all else here.
 if TYPE_CHECKING:
-    from . import compat
+    from . import adapters as adapters
+    from . import compat as compat
     from .compat.wsgi import serve_wsgi
 else:
 
     def __getattr__(name: str) -> object:
-        if name == "compat":
-            return importlib.import_module(".compat", __name__)
+        if name in ("adapters", "compat"):
+            return importlib.import_module(f".{name}", __name__)
         if name == "serve_wsgi":
             return importlib.import_module(".compat.wsgi", __name__).serve_wsgi
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -163,7 +163,7 @@ def test_a_server_that_is_not_there(session: requests.Session) -> None:
 
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
-    script = f"import sys; sys.modules[{package!r}] = None\nfrom sync_h2.adapters import {name}"
+    script = f"import sys, sync_h2; sys.modules[{package!r}] = None\nsync_h2.adapters.{name}"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert finished.stderr.splitlines()[-1].endswith(
         f"{name} needs the package {package}: pip install 'sync_h2[{package}]'"
