@@ -50,25 +50,25 @@ def read_forever(session_reference: ref[SessionCore], transport: Transport, fram
     """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
     try:
         _read_until_end(session_reference, transport, frames)
-        _leave(session_reference, transport, fate)
+        _leave(session_reference, transport)
     except BaseException as error:  # a MemoryError, say: whatever it is, nobody may wait for a reader that is gone
         logger.exception("the reader failed")
         session = session_reference()
         if session is not None:
             session._interrupted(error)
         transport.shutdown_both()
-        _leave(session_reference, transport, fate)
-
-
-def _leave(session_reference: ref[SessionCore], transport: Transport, fate: Fate) -> None:
-    session = session_reference()
-    if session is not None:
-        session._receiver.close_down()
-        return
-    transport.close()
+        _leave(session_reference, transport)
     if not fate.ended:
         # Said here and not in a finalizer, which could run anywhere.
         warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
+
+
+def _leave(session_reference: ref[SessionCore], transport: Transport) -> None:
+    session = session_reference()
+    if session is not None:
+        session._receiver.close_down()
+    else:
+        transport.close()
 
 
 def _read_until_end(session_reference: ref[SessionCore], transport: Transport, frames: Input) -> None:

@@ -127,7 +127,7 @@ def test_a_request_under_way_is_answered_after_term(gunicorn: Start) -> None:
 
 
 def test_the_graceful_timeout_is_the_end(gunicorn: Start) -> None:
-    process = gunicorn("--graceful-timeout=1")
+    process = gunicorn("--graceful-timeout=4")
     with sync_h2.connect(*process.addresses()) as session:
         stream = session.request({":path": "/slow?sleep=60"})
         session.ping(timeout=PATIENCE)

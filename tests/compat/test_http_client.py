@@ -9,7 +9,6 @@ import io
 import socket
 import ssl
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -552,15 +551,18 @@ def test_dropped_without_close_it_ends_too(serve: Serve):
         ended.wait(10)
 
     port = serve(handler).port
+    threads_before = set(threading.enumerate())
     connection = compat.HTTP2Connection("127.0.0.1", port, h2c=True)
     connection.request("GET", "/")
     response = connection.getresponse()
     assert response.read(4) == b"some"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    with pytest.warns(ResourceWarning, match="a session was dropped"):
         del connection, response
         gc.collect()
         assert ended.wait(10)
+        for thread in set(threading.enumerate()) - threads_before:
+            if thread.name == "sync_h2-reader":  # which issues the warning when the connection has ended
+                thread.join(10)
 
 
 # -- connecting

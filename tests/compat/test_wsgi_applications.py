@@ -228,7 +228,10 @@ def compare(app: Any, serve: Serve, certificate: Certificate, requests: list[Req
     with serve(app(), certificate) as exchange:
         found = converse(exchange, requests)
     for request, ours, theirs in zip(requests, found, expected, strict=True):
-        assert ours == theirs, request
+        assert ours[:2] == theirs[:2], request[:2]
+        assert len(ours.body) == len(theirs.body), request[:2]
+        same = ours.body == theirs.body  # an assertion of its own would look for the differences for minutes
+        assert same, (request[:2], ours.body[:3000], theirs.body[:3000])
     return found
 
 

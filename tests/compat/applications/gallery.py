@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bottle import Bottle, HTTPResponse, abort, redirect, request, response, sta
 def create_app(folder: Path) -> Bottle:
     app = Bottle()
     (folder / "picture.bin").write_bytes(bytes(range(256)) * 1000)
+    os.utime(folder / "picture.bin", (1e9, 1e9))
 
     @app.get("/hello/<name>")
     def hello(name: str) -> str:
