@@ -70,10 +70,19 @@ class Dropped:
 
 @pytest.fixture
 def dropped() -> Iterator[Dropped]:
+    threads_before = set(threading.enumerate())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield Dropped(caught)
         gc.collect()
+        readers_end(threads_before)
+
+
+def readers_end(threads_before: set[threading.Thread]) -> None:
+    """Wait for the readers that were started since: they warn of a session that was dropped as the last thing."""
+    for thread in set(threading.enumerate()) - threads_before:
+        if thread.name == "sync_h2-reader":
+            thread.join(PATIENCE)
 
 
 def in_a_cycle(thing: object) -> None:
@@ -408,6 +417,7 @@ def test_a_dropped_session_closes_its_connection(dropped: Dropped) -> None:
 def test_a_destroyed_session_is_dropped_in_silence(dropped: Dropped) -> None:
     """Whoever said that it is over need not wait until it is gone."""
     near, far = socket.socketpair()
+    threads_before = set(threading.enumerate())
 
     def destroyed() -> weakref.ref[Any]:
         session = connected(near, far)
@@ -418,6 +428,7 @@ def test_a_destroyed_session_is_dropped_in_silence(dropped: Dropped) -> None:
     with far:
         while far.recv(65_536):
             pass
+    check_threads_end(threads_before, time.monotonic() + PATIENCE)
     assert dropped.count("session") == 0
 
 
