@@ -36,6 +36,7 @@ access_logger = logging.getLogger("sync_h2.access")
 
 Handler = Callable[[ServerStream, Headers], object]
 
+_LONG_WAIT = 1.0  # seconds for which a request may wait for a thread without a word
 _NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follow one another
 
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
@@ -59,6 +60,11 @@ class Host(Protocol):
     def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
         """Run `job` on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every few
         milliseconds until then.
+        """
+
+    def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        """A handler is about to wait for its client, and needs no place among those that run until what this returns is
+        called. `give_up` is called when too many wait.
         """
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
@@ -100,6 +106,8 @@ class ServerSession(Session):
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
         self._handler_began_at = 0.0
+        self._handlers_wait_since = 0.0
+        self._noted_waiting = False  # set without the lock: a second line would do no harm
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -196,6 +204,8 @@ class ServerSession(Session):
         state.remote_ended = state.ended_with_headers = event.end_stream
         self._jobs += 1
         state.has_job = True
+        if not self._waiting_handlers:
+            self._handlers_wait_since = time.monotonic()
         self._waiting_handlers += 1
         stream = ServerStream(self, state)
         self._monitor.after_unlock(partial(self._submit, stream, event.headers))
@@ -240,6 +250,9 @@ class ServerSession(Session):
             else:
                 functions += self._listeners.take_locked("stream")
             self._handler_threads.add(thread)
+        assert state.opened_at is not None
+        if self._handler_began_at - state.opened_at > _LONG_WAIT:
+            self._note_waiting()
         failed = True
         try:
             for function in functions:
@@ -272,6 +285,18 @@ class ServerSession(Session):
         if self._sender.deferred_locked:
             with self._monitor, self._lock:
                 self._sender.send_locked()
+        if time.monotonic() - max(self._handlers_wait_since, self._handler_began_at) > _LONG_WAIT:
+            self._note_waiting()
+
+    def _note_waiting(self) -> None:
+        if not self._noted_waiting:
+            self._noted_waiting = True
+            logger.warning(
+                "%r: a request waits for more than %g s for a thread; where handlers wait for something other than "
+                "their client, a larger max_workers lets more of them run at once",
+                self,
+                _LONG_WAIT,
+            )
 
     def _more_is_coming_locked(self) -> bool:
         return (

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from ..constants import ErrorCode, FrameType
-from ..errors import InvalidArgument, InvalidState
+from ..errors import InvalidArgument, InvalidState, StreamReset
 from ..protocol.headers import (
     EncodableFields,
     Headers,
@@ -19,6 +19,7 @@ from ..protocol.headers import (
 )
 from .file_responses import FileRange, StatCheck, respond_with_fd, respond_with_file
 from .frame_errors import FrameErrors
+from .limit_log import log_limit
 from .priorities import check_priority, set_priority_locked
 from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
@@ -280,6 +281,21 @@ class ServerStream(Stream):
         """Whether `detach` was called."""
         with self._monitor, self._lock:
             return self._state.detached
+
+    def _before_blocking(self) -> Callable[[], None] | None:
+        return self._session._host._handler_waits(self._give_up)
+
+    def _give_up(self) -> None:
+        """More handlers wait for their peers than may, and this stream's has for longest: it ends."""
+        session = self._session
+        error = StreamReset(
+            "its handler has waited for the client for longest of too many; max_waiting_handlers says how many may",
+            stream_id=self._state.id,
+            code=ErrorCode.ENHANCE_YOUR_CALM,
+        )
+        log_limit(self, "max_waiting_handlers", error)
+        with self._monitor, self._lock:
+            session._reset_locked(self._state, ErrorCode.ENHANCE_YOUR_CALM, error)
 
     def _before_reading(self) -> None:
         request = self._state.request_headers

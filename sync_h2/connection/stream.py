@@ -631,7 +631,7 @@ class Stream(Observable):
     # -- how calls wait
 
     def _wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str) -> T:
-        return self._monitor.wait(attempt, deadline, what, self._state.id)
+        return self._monitor.wait(attempt, deadline, what, self._state.id, self._before_blocking)
 
     def _read_deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._session._limits.read_timeout if timeout is None else timeout)
@@ -654,6 +654,9 @@ class Stream(Observable):
     def _raise_if_closed_locked(self) -> None:
         if self._state.closed:
             raise self._closed_error_locked()
+
+    # What a role does before a call blocks, and returns for when that goes on (see `Monitor.wait`).
+    _before_blocking: Callable[[], Callable[[], None] | None] | None = None
 
     def _before_reading(self) -> None:
         """What a role does before it reads."""

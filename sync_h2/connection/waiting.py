@@ -139,11 +139,18 @@ class Monitor:
             timers.run(self._stand_by)
 
     def wait(
-        self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str, stream_id: int | None = None
+        self,
+        attempt: Callable[[], T | WaitQueue],
+        deadline: Deadline,
+        what: str,
+        stream_id: int | None = None,
+        before_blocking: Callable[[], Callable[[], None] | None] | None = None,
     ) -> T:
         """Call `attempt` under the lock until it returns a result instead of the queue to wait in; blocks.
 
-        Raises `Timeout` ("... while waiting for `what`") when `deadline` passes, and whatever `attempt` raises.
+        Each time the thread is about to block `before_blocking()` is called, and what that returns when it goes on,
+        with no lock held. Raises `Timeout` ("... while waiting for `what`") when `deadline` passes, and whatever
+        `attempt` raises.
         """
         while True:
             with self, self.lock:
@@ -155,8 +162,15 @@ class Monitor:
                         f"waiting for {what} here would be for ever: nothing is read before this returns"
                     )
                 waiter = outcome.enlist_locked()
+            after_blocking = None
             try:
-                woken = waiter.block(deadline.remaining())
+                try:
+                    if before_blocking is not None:
+                        after_blocking = before_blocking()
+                    woken = waiter.block(deadline.remaining())
+                finally:
+                    if after_blocking is not None:
+                        after_blocking()
             except BaseException:
                 with self, self.lock:
                     outcome.withdraw_locked(waiter)

@@ -52,6 +52,7 @@ class Limits:
     max_settings: int = 32
     max_queued_control_frames: int = 1000
     max_session_memory: int = 16 * 1024 * 1024
+    max_waiting_handlers: int = 1000
     max_outstanding_pings: int = 10
     max_send_header_block_length: int = 65_536
     max_deflate_dynamic_table_size: int = 4096

@@ -142,7 +142,7 @@ def _server_options(
                 raise InvalidArgument(f"{argument} is a {event!r} listener: give one or the other")
             functions[event] = function
     return {
-        "pool": make_pool(max_workers, executor),
+        "pool": make_pool(max_workers, bounds.max_waiting_handlers, executor),
         "settings": values,
         "limits": bounds,
         "listeners": functions,
@@ -155,12 +155,14 @@ def _check_handler(handler: object) -> None:
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
 
 
-def make_pool(max_workers: int, executor: Executor | None) -> Pool:
+def make_pool(max_workers: int, max_waiting: int, executor: Executor | None) -> Pool:
     if not isinstance(max_workers, int) or max_workers < 1:
         raise InvalidArgument(f"max_workers must be a number of at least 1, not {max_workers!r}")
     if executor is not None:
         return ExecutorPool(executor)
-    return HandlerPool(max_workers, name="sync_h2-handler", on_waiting=ServerSession._handlers_wait)
+    return HandlerPool(
+        max_workers, name="sync_h2-handler", max_waiting=max_waiting, on_waiting=ServerSession._handlers_wait
+    )
 
 
 # A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody
@@ -183,6 +185,9 @@ class _SocketHost:
 
     def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
         return self._pool.submit(session, job)
+
+    def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        return self._pool.job_waits(give_up)
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
@@ -236,7 +241,7 @@ def serve_socket(
     except BaseException:
         sock.close()
         raise
-    host = _SocketHost(handler, on_request, make_pool(max_workers, executor))
+    host = _SocketHost(handler, on_request, make_pool(max_workers, bounds.max_waiting_handlers, executor))
     session = beginning.session_class(
         beginning.transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace
     )

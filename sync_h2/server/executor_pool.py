@@ -6,7 +6,7 @@ Reader threads submit jobs; the executor's threads run them. The lock guards the
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for_futures
 
@@ -47,6 +47,9 @@ class ExecutorPool:
             futures = list(self._futures.get(key, ()))
         for future in futures:
             future.cancel()
+
+    def job_waits(self, give_up: Callable[[], None]) -> None:
+        """The executor alone decides how many threads there are."""
 
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
         """The executor's threads are its own concern."""

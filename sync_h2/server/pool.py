@@ -1,9 +1,11 @@
 """The threads that handlers run on: daemons, as many as it takes, shared fairly by the sessions.
 
 Reader threads submit jobs, workers run them, and while jobs wait a watcher looks once a millisecond whether another
-worker would help (see pace.py). The pool's one lock guards its tables and is never held while a job runs, a thread is
-started or woken; callers hold no lock. `concurrent.futures.ThreadPoolExecutor` would keep the interpreter from exiting
-while a handler is stuck, and would serve whoever asks most.
+worker would help (see pace.py). A worker whose job waits for its peer leaves the count until it goes on: how long that
+takes is the peer's choice, and a few octets would hold every worker otherwise. The pool's one lock guards its tables
+and is never held while a job runs, a thread is started or woken; callers hold no lock.
+`concurrent.futures.ThreadPoolExecutor` would keep the interpreter from exiting while a handler is stuck, and would
+serve whoever asks most.
 """
 
 from __future__ import annotations
@@ -35,26 +37,12 @@ _QUIET_TICKS = 20  # without a waiting job: the watcher goes to sleep
 _log = logging.getLogger("sync_h2.server")
 
 
-class _Account:
-    """The jobs of one key: those that wait, and how many run."""
-
-    __slots__ = ("key", "running", "waiting")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.waiting: deque[Job] = deque()
-        self.running = 0
-
-
-_Assignment = tuple[_Account, Job]
-
-
 class HandlerPool:
-    """Runs jobs on up to `max_workers` threads; the jobs of one key on at most a quarter of them.
+    """Runs jobs on up to `max_workers` threads, beside those whose jobs wait for a peer, at most `max_waiting`.
 
-    Keys whose jobs wait take turns, with one job each or some quick ones. A worker leaves after `idle_timeout` seconds
-    without work. A job that raises is logged. `on_waiting(key)` is called, with no lock held, every few milliseconds
-    for as long as jobs of `key` wait.
+    Keys whose jobs wait for a worker take turns, with one job each or some quick ones. A worker leaves after
+    `idle_timeout` seconds without work. A job that raises is logged. `on_waiting(key)` is called, with no lock held,
+    every few milliseconds for as long as jobs of `key` wait for a worker.
     """
 
     def __init__(
@@ -62,19 +50,25 @@ class HandlerPool:
         max_workers: int,
         *,
         name: str,
+        max_waiting: int = 1000,
         idle_timeout: float = IDLE_TIMEOUT,
         on_waiting: Callable[[Any], object] | None = None,
     ) -> None:
         self._max_workers = max_workers
-        self._share = max(1, max_workers // 4)
+        self._max_waiting = max_waiting
         self._name = name
         self._idle_timeout = idle_timeout
         self._on_waiting = on_waiting
         self._lock = threading.Lock()
         # All below is guarded by the lock.
-        self._accounts: dict[Hashable, _Account] = {}
-        # Accounts that have a waiting job and may run one more, the next one first.
-        self._turns: OrderedDict[Hashable, _Account] = OrderedDict()
+        # Keys that have jobs without a worker, with these; the next one first.
+        self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
+        self._assigned: dict[int, Hashable] = {}  # the key of the job that a thread runs
+        # By key, the threads whose jobs wait for their peers, with what ends that; who has waited for longest first.
+        # Who has been told to give up is not among them, and still left out of the count.
+        self._at_peers: dict[Hashable, dict[int, Callable[[], None]]] = {}
+        self._giving_up: set[int] = set()
+        self._waiting_count = 0  # of both
         # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
         # it off the list first: a worker that is not on it when it wakes has been chosen.
         self._idle: list[Waiter] = []
@@ -103,18 +97,17 @@ class HandlerPool:
         with self._lock:
             if self._shut_down:
                 raise InvalidState("the handler pool has been shut down")
-            account = self._accounts.get(key)
-            if account is None:
-                account = self._accounts[key] = _Account(key)
-            account.waiting.append(job)
-            self._settle_locked(account)
+            jobs = self._turns.get(key)
+            if jobs is None:
+                jobs = self._turns[key] = deque()
+            jobs.append(job)
             woken, starting = self._staff_locked(1)
             # The job is as good as taken if a worker was found for it alone.
-            watch = (len(account.waiting) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()
+            watch = (len(jobs) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()
         for waiter in woken:
             waiter.wake()
         if starting:
-            self._start_worker(partial(self._take_back_locked, account, job))
+            self._start_worker(partial(self._take_back_locked, key, job))
         if watch:
             self._watch_from_now_on()
         return self._watching
@@ -123,13 +116,41 @@ class HandlerPool:
         """Drop the jobs of `key` that have not started."""
         with self._lock:
             self._keeping.discard(key)
-            account = self._accounts.get(key)
-            if account is None:
-                return
-            dropped, account.waiting = account.waiting, deque()
-            self._settle_locked(account)
+            dropped = self._turns.pop(key, None)
         # Out of the lock, because what the jobs refer to may go with them.
-        dropped.clear()
+        del dropped
+
+    def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        """The calling thread's job is about to wait for its peer: another may run meanwhile. To be called afterwards is
+        what this returns, None on a thread that is no worker with a job.
+
+        Beyond `max_waiting` of them, `give_up()` of the one that has waited for longest among those of the key that has
+        most is called, with no lock held; it has to end that one's wait.
+        """
+        thread = threading.get_ident()
+        with self._lock:
+            key = self._assigned.get(thread)
+            if key is None:
+                return None
+            self._at_peers.setdefault(key, {})[thread] = give_up
+            self._waiting_count += 1
+            ends = self._longest_waiting_locked() if self._waiting_count > self._max_waiting else None
+            woken, starting = self._staff_locked(1)
+        for waiter in woken:
+            waiter.wake()
+        if starting:
+            self._start_worker()
+        if ends is not None:
+            ends()
+        return partial(self._job_goes_on, thread, key)
+
+    def _job_goes_on(self, thread: int, key: Hashable) -> None:
+        with self._lock:
+            self._waiting_count -= 1
+            if thread in self._giving_up:
+                self._giving_up.remove(thread)
+            else:
+                self._left_peer_locked(thread, key)
 
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
         """Have at least one worker, and let the last one and the watcher stay when they are idle, from now on or, when
@@ -168,31 +189,31 @@ class HandlerPool:
         waiter = Waiter()
         with self._lock:
             self._workers[threading.current_thread()] = waiter
+        thread = threading.get_ident()
         tick = -1
         in_a_row = 0
-        done: _Account | None = None
+        job: Job | None
         while True:
-            assignment: _Assignment | None = None
+            job = None
             with self._lock:
-                if done is not None:
-                    done.running -= 1
-                    self._settle_locked(done)
-                if self._turns and self._active_locked() <= self._pace.allowed:
+                done = self._assigned.pop(thread, None)
+                if self._turns and self._active_locked() <= self._most_active_locked():
                     goes_on = in_a_row < _IN_A_ROW and self._pace.is_now(tick)
-                    assignment = self._next_locked(done if goes_on else None)
-                    in_a_row = in_a_row + 1 if assignment[0] is done else 0
+                    key, job = self._next_locked(done if goes_on else None)
+                    self._assigned[thread] = key
+                    in_a_row = in_a_row + 1 if key is done else 0
+                    del key
                     tick = self._pace.began(tick)
                 elif self._shut_down:
                     self._leave_locked()
                     return
                 else:
                     self._idle.append(waiter)
-                done = None
-            if assignment is not None:
-                done, job = assignment
+                # The worker may be idle for long now, and this is a session.
+                del done
+            if job is not None:
                 run_logged(job)
-                # The worker may be idle for long now, and these refer to a session.
-                del assignment, job
+                del job
             elif not self._rest(waiter):
                 return
 
@@ -204,7 +225,7 @@ class HandlerPool:
                 if waiter not in self._idle:  # chosen
                     return True
                 # A wake that came too late for the last choice says nothing.
-                if not woken and not (self._keeping and self._worker_count == 1):
+                if not woken and not (self._keeping and self._worker_count - self._waiting_count == 1):
                     self._idle.remove(waiter)
                     self._leave_locked()
                     return False
@@ -221,7 +242,7 @@ class HandlerPool:
                     self._wake_watcher.block(self._idle_timeout)
                 self._tick_until_quiet()
                 with self._lock:
-                    self._watching = any(account.waiting for account in self._accounts.values())
+                    self._watching = bool(self._turns)
                     if not self._watching and (self._shut_down or not self._keeping):
                         self._watcher_left_locked()
                         return
@@ -238,8 +259,8 @@ class HandlerPool:
             time.sleep(interval)
             now, computed_now = time.monotonic(), time.process_time()
             with self._lock:
-                waiting = [account.key for account in self._accounts.values() if account.waiting]
-                if self._turns:
+                waiting = list(self._turns)
+                if waiting:
                     passed = max(now - moment, _TICK)
                     self._pace.tick(self._active_locked(), passed / interval, (computed_now - computed) / passed)
                 if self._shut_down and not waiting:
@@ -260,49 +281,62 @@ class HandlerPool:
     # -- With the pool's lock held --
 
     def _active_locked(self) -> int:
-        """How many workers have a job, or are about to look for one."""
-        return self._worker_count - len(self._idle)
+        """How many workers have a job that does not wait for its peer, or are about to look for one."""
+        return self._worker_count - len(self._idle) - self._waiting_count
+
+    def _most_active_locked(self) -> int:
+        return min(self._pace.allowed, self._max_workers)
 
     def _staff_locked(self, most: int) -> tuple[list[Waiter], int]:
         """Up to `most` workers more where jobs wait for them: those to wake, and how many are to be started."""
         wanted = 0
         if self._turns:
             # An active one may be about to take a job; then this one finds none, and rests again.
-            wanted = min(most, self._pace.allowed - self._active_locked())
+            wanted = min(most, self._most_active_locked() - self._active_locked())
         if wanted > 1:
-            waiting = sum(min(len(account.waiting), self._share - account.running) for account in self._turns.values())
-            wanted = min(wanted, waiting)
+            wanted = min(wanted, sum(len(jobs) for jobs in self._turns.values()))
         woken = [self._idle.pop() for _ in range(min(wanted, len(self._idle)))]
-        starting = max(min(wanted - len(woken), self._max_workers - self._worker_count), 0)
+        starting = max(wanted - len(woken), 0)
         if starting and self._worker_count and time.monotonic() < self._start_again_at:
             starting = 0
         self._worker_count += starting
         return woken, starting
 
-    def _next_locked(self, preferred: _Account | None) -> _Assignment:
-        account = None if preferred is None else self._turns.pop(preferred.key, None)
-        if account is None:
-            _, account = self._turns.popitem(last=False)
-        job = account.waiting.popleft()
-        account.running += 1
-        self._settle_locked(account)
-        return account, job
+    def _next_locked(self, preferred: Hashable | None) -> tuple[Hashable, Job]:
+        key = preferred
+        jobs = None if key is None else self._turns.pop(key, None)
+        if jobs is None:
+            key, jobs = self._turns.popitem(last=False)
+        job = jobs.popleft()
+        if jobs:
+            self._turns[key] = jobs
+        return key, job
 
-    def _settle_locked(self, account: _Account) -> None:
-        """Put `account` into the tables it belongs to, and only those."""
-        if account.waiting and account.running < self._share:
-            self._turns.setdefault(account.key, account)
-        else:
-            self._turns.pop(account.key, None)
-        if not account.waiting and not account.running:
-            self._accounts.pop(account.key, None)
-
-    def _take_back_locked(self, account: _Account, job: Job) -> bool:
-        if job not in account.waiting:
+    def _take_back_locked(self, key: Hashable, job: Job) -> bool:
+        jobs = self._turns.get(key, ())
+        if job not in jobs:
             return False
-        account.waiting.remove(job)
-        self._settle_locked(account)
+        assert isinstance(jobs, deque)
+        jobs.remove(job)
+        if not jobs:
+            del self._turns[key]
         return True
+
+    def _longest_waiting_locked(self) -> Callable[[], None] | None:
+        """What makes the job give up that has waited for longest, of the key that has most; it is noted as doing so."""
+        key = max(self._at_peers, key=lambda key: len(self._at_peers[key]), default=None)
+        if key is None:
+            return None
+        thread, give_up = next(iter(self._at_peers[key].items()))
+        self._left_peer_locked(thread, key)
+        self._giving_up.add(thread)
+        return give_up
+
+    def _left_peer_locked(self, thread: int, key: Hashable) -> None:
+        waiting = self._at_peers[key]
+        del waiting[thread]
+        if not waiting:
+            del self._at_peers[key]
 
     def _must_wake_watcher_locked(self) -> bool:
         """Whether the watcher has to be woken, or started; the caller does it."""

@@ -55,6 +55,8 @@ class Pool(Protocol):
 
     def forget(self, key: object) -> None: ...
 
+    def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None: ...
+
     def keep_worker(self, key: object, wanted: bool) -> None: ...
 
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> bool: ...
@@ -428,6 +430,9 @@ class ThreadingServer(Observable):
 
     def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
         return self._pool.submit(session, job)
+
+    def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        return self._pool.job_waits(give_up)
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)

@@ -229,7 +229,7 @@ def test_every_allowance_at_once(either_victim: Victim, count: int, size: int) -
 
 
 def test_a_peer_that_requests_much_and_never_reads(start: Callable[..., Victim]) -> None:
-    """Its streams' data stays with the handlers, which wait, and are a quarter of the pool's threads at most."""
+    """Its streams' data stays with the handlers, which wait, each on a thread beyond those that work."""
     victim = start(max_workers=32)
     windows = {SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}
 

@@ -154,6 +154,11 @@ LIMITS: list[Entry] = [
         "parity/test_limits.py::test_unread_data_holds_credit_back_and_more_ends_the_session",
         "concurrency/test_flow_control.py::test_what_is_unread_stays_within_max_session_memory_whatever_the_peer_sends",
     ),
+    (
+        "",
+        "option max_waiting_handlers",
+        "server/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
+    ),
     ("maxOutstandingPings", "option max_outstanding_pings", "parity/test_limits.py::test_outstanding_pings"),
     (
         "maxSendHeaderBlockLength",

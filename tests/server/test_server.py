@@ -468,15 +468,15 @@ def test_the_handlers_pool_is_bounded(serve: Any, visit: Any) -> None:
             running -= 1
         stream.end()
 
-    server = serve(handler, max_workers=8)  # one session may take a quarter
+    server = serve(handler, max_workers=8)
     first, second = visit(server), visit(server)
     streams = [session.request() for session in (first, second) for _ in range(10)]
-    eventually(lambda: running == 4)
+    eventually(lambda: running == 8)
     for _ in streams:
         together.release()
     for stream in streams:
         assert stream.wait_closed(timeout=10) == 0
-    assert most == 4
+    assert most == 8
 
 
 def test_many_clients_at_once(serve: Any, visit: Any, background: Any) -> None:
