@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
 import threading
 import time
@@ -30,6 +31,7 @@ from .session_calls import Session
 from .stream import Stream, stream_listeners
 from .stream_state import End, StreamState
 from .trace import TraceFunction
+from .watchdog import LAST_WORDS
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
@@ -100,6 +102,7 @@ class ServerSession(Session):
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
         self._handler_began_at = 0.0
+        self._drains_until = 0.0  # while a request is under way
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -388,11 +391,26 @@ class ServerSession(Session):
         self._closing = self._draining = self._said_goodbye = True
         self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
         self._protocol.ping(DRAIN_PING)
-        self._watchdog.drain = time.monotonic() + (self._limits.close_timeout or 0.0)
+        patience = self._limits.close_timeout
+        self._drains_until = math.inf if patience is None else time.monotonic() + patience
+        self._await_last_words_locked()
+
+    def _await_last_words_locked(self) -> None:
+        self._watchdog.drain = time.monotonic() + LAST_WORDS
         self._watchdog.rearm_locked()
+
+    def _drain_overdue_locked(self, now: float) -> None:
+        if self._streams and now < self._drains_until:  # its requests keep a client busy that is slow to read
+            self._await_last_words_locked()
+            return
+        self._drained_locked()
+        if self._destroyed:  # who does not read will not hang up either
+            self._watchdog.linger = now
 
     def _drained_locked(self) -> None:
         """The second step, a round trip later: the real last id."""
+        if not self._draining:
+            return
         self._draining = False
         self._watchdog.drain = None
         last_stream_id = self._protocol.last_inbound_stream_id
@@ -400,6 +418,19 @@ class ServerSession(Session):
         self._protocol.refuse_streams_above(last_stream_id)
         self._maybe_finish_locked()
         self._sender.send_locked()
+
+    def _finish_now(self) -> bool:
+        """The server waits no longer: the end, here and now; False if a request or its answer is under way."""
+        with self._monitor, self._lock:
+            if self._streams or self._unsent_locked():
+                return False
+            self._drained_locked()
+            self._ending_locked(abrupt=True)
+            self._hang_up_locked()
+            return True
+
+    def _unsent_locked(self) -> bool:
+        return not self._sender.finished and bool(self._outbox.size or self._transport.unsent_locked)
 
     def _inactive_locked(self) -> None:
         if not self._listeners.emit_locked("timeout"):
