@@ -137,6 +137,10 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             return list(self._sessions)
 
+    def _requests_under_way(self) -> list[str]:
+        """Each as a person knows it: `GET /path of 127.0.0.1:50000`."""
+        return [request for session in self.sessions for request in session._requests_under_way()]
+
     # -- running
 
     def start(self) -> None:
