@@ -16,11 +16,13 @@ import select
 import ssl
 import threading
 import time
+from http import HTTPStatus
 from typing import Any
 
 from .compat.wsgi import may_run
 from .compat.wsgi_environ import Environ, make_environ
 from .compat.wsgi_response import Response
+from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
 from .protocol.headers import Headers
 from .server.beginning import http1_is_installed
@@ -39,6 +41,21 @@ except ImportError as error:  # pragma: no cover - by the name that it has, guni
 _THREADS = 256
 _LONGEST_SILENCE = 1.0  # seconds between two signs of life
 _CLOSES_BEFORE = 0.5  # seconds before gunicorn would kill us
+_LOOKS_AGAIN = 0.1  # seconds between two looks at what is still under way
+_LARGEST_REQUEST_LINE = 8190  # octets; as gunicorn takes larger values of limit_request_line
+_MOST_FIELDS = 32_768  # as gunicorn takes 0 and larger values of limit_request_fields
+
+_NOT_OFFERED: dict[str, tuple[tuple[object, ...], str]] = {
+    "proxy_protocol": ((False, "off"), "does not know the PROXY protocol"),
+    "protocol": (("http",), "speaks HTTP"),
+    "http2_cleartext": (("off", "prior-knowledge"), "takes HTTP/2 without TLS with prior knowledge only"),
+    "http_parser": (("auto", "python"), "has a parser of its own"),
+    "permit_obsolete_folding": ((False,), "refuses folded lines"),
+    "strip_header_spaces": ((False,), "refuses spaces before the colon"),
+    "permit_unconventional_http_version": ((False,), "speaks HTTP/2, 1.1 and 1.0"),
+    "casefold_http_method": ((False,), "takes methods as they are"),
+}
+"""Settings that some values of can't be heeded: those that can, and why not the others."""
 
 
 class Request:
@@ -55,24 +72,33 @@ class Request:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The header fields, names in upper case."""
-        return [(name.upper(), value) for name, value in self._headers.pairs() if not name.startswith(":")]
+        """The header fields, names in upper case. Host is there, whatever the client called it."""
+        fields = [(name.upper(), value) for name, value in self._headers.pairs() if not name.startswith(":")]
+        authority = self._headers.get(":authority")
+        if authority:
+            fields = [("HOST", authority), *(field for field in fields if field[0] != "HOST")]
+        return fields
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and
     HTTP/1.1 where the extra `http1` is installed.
 
-    Heeded are, besides all that gunicorn does itself: threads (1, which is gunicorn's default, means 256 here),
-    worker_connections, max_requests, graceful_timeout, timeout (as a sign of life of the process, not of requests),
-    TLS with certfile, keyfile, ca_certs, cert_reqs, ciphers and the hook ssl_context, limit_request_fields,
-    http2_max_concurrent_streams, http2_max_header_list_size, forwarded_allow_ips with secure_scheme_headers, the access
-    log, the hooks pre_request and post_request, and SCRIPT_NAME in the process' environment.
+    Heeded are, besides all that gunicorn does itself: threads (at most so many handlers compute at once; 1, which is
+    gunicorn's default, means 256 here), worker_connections, max_requests, graceful_timeout, timeout (a sign of life of
+    the process; and how long a handler waits for a peer that makes no progress), keepalive, TLS with certfile, keyfile,
+    ca_certs, cert_reqs, ciphers and the hook ssl_context, limit_request_line, limit_request_fields,
+    limit_request_field_size, http_protocols ("h1", which is gunicorn's default, means HTTP/2 and 1.1 here),
+    http2_max_concurrent_streams, http2_max_header_list_size, http2_initial_window_size and http2_max_frame_size (their
+    defaults mean this package's), forwarded_allow_ips with secure_scheme_headers and forwarder_headers, header_map, the
+    access log, the hooks pre_request and post_request, and SCRIPT_NAME, from the process' environment or a trusted
+    proxy. `check_config` refuses what can't be heeded.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._counting = threading.Lock()
+        self._used_up = False  # max_requests is reached
         self._base: Environ = {}
         # Asked for each request.
         self._is_trusted = functools.lru_cache(4096)(self._is_trusted_address)
@@ -80,10 +106,16 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Called by gunicorn before it forks. Raises its ConfigError for what can't be served."""
-        if cfg.proxy_protocol not in (False, "off"):
-            raise ConfigError("sync_h2.gunicorn.Worker does not know the PROXY protocol: leave out proxy_protocol")
-        if getattr(cfg, "protocol", "http") != "http":
-            raise ConfigError("sync_h2.gunicorn.Worker speaks HTTP: leave out protocol")
+        for name, (heeded, why) in _NOT_OFFERED.items():
+            if getattr(cfg, name, heeded[0]) not in heeded:
+                raise ConfigError(f"sync_h2.gunicorn.Worker {why}: leave out {name}")
+        if getattr(cfg, "http2_max_header_list_size", None) == 0:
+            raise ConfigError("sync_h2.gunicorn.Worker takes no header lists without end: http2_max_header_list_size")
+        protocols = getattr(cfg, "http_protocols", ["h1"])
+        if protocols == ["h1", "h2"]:
+            raise ConfigError('sync_h2.gunicorn.Worker prefers HTTP/2: make http_protocols "h2,h1"')
+        if "h1" in protocols and "h2" in protocols and not http1_is_installed():
+            raise ConfigError("sync_h2.gunicorn.Worker needs h11 for HTTP/1.1: pip install 'sync_h2[http1]'")
 
     def run(self) -> None:
         """The worker's life, on the process' main thread."""
@@ -97,14 +129,36 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         servers = [self._make_server(listener.sock) for listener in self.sockets]
         for server in servers:
             server.start()
-        while self.alive:
-            self.notify()
-            if os.getppid() != self.ppid:
-                self.log.info("Parent changed, shutting down: %s", self)
-                break
-            if select.select([self.PIPE[0]], [], [], self._silence)[0]:
-                os.read(self.PIPE[0], 4096)
+        while not self._used_up and self._goes_on(self._silence):
+            pass
+        if self._used_up:
+            self._end_sessions(servers)
         self._close(servers)
+
+    def _goes_on(self, seconds: float) -> bool:
+        """Wait for so long, or until woken; False when this worker has to end."""
+        self.notify()
+        if os.getppid() != self.ppid:
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+        elif self.alive and select.select([self.PIPE[0]], [], [], seconds)[0]:
+            os.read(self.PIPE[0], 4096)
+        return bool(self.alive)
+
+    def _end_sessions(self, servers: list[ThreadingServer]) -> None:
+        """Let the requests of this moment finish, for `graceful_timeout`, and go on accepting: until this process has
+        ended gunicorn starts no other, and it may be the only one.
+        """
+        sessions = [session for server in servers for session in server.sessions]
+        for session in sessions:
+            session.close(wait=False)
+        until = time.monotonic() + self.cfg.graceful_timeout
+        while (busy := [session for session in sessions if session._streams]) and self._goes_on(_LOOKS_AGAIN):
+            if time.monotonic() > until:
+                for session in busy:
+                    self.log.warning("%r did not finish in time and is destroyed", session)
+                    session.destroy()
+                break
 
     @property
     def _silence(self) -> float:
@@ -130,18 +184,34 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         cfg = self.cfg
         options: dict[str, Any] = {
             "sock": sock,
-            "allow_http1": http1_is_installed(),
+            "allow_http1": http1_is_installed() and getattr(cfg, "http_protocols", None) != ["h2"],
             "max_workers": cfg.threads if cfg.threads > 1 else _THREADS,
             "max_sessions": cfg.worker_connections,
-            "max_header_pairs": cfg.limit_request_fields + len((":method", ":scheme", ":authority", ":path")),
+            "max_header_pairs": self._most_fields + len((":method", ":scheme", ":authority", ":path")),
+            "read_timeout": cfg.timeout or None,
+            "write_timeout": cfg.timeout or None,
+            "settings": {},
         }
         for name in ("max_concurrent_streams", "max_header_list_size"):
             value = getattr(cfg, f"http2_{name}", None)  # gunicorn 25 and later
             if value:
                 options[name] = value
+        for name in ("initial_window_size", "max_frame_size"):
+            value = getattr(cfg, f"http2_{name}", None)
+            if value is not None and value != cfg.settings[f"http2_{name}"].default:
+                options["settings"][name] = value
+        server: ThreadingServer
         if cfg.is_ssl:
-            return create_secure_server(self._handle, context=cfg.ssl_context(cfg, self._default_context), **options)
-        return create_server(self._handle, **options)
+            server = create_secure_server(self._handle, context=cfg.ssl_context(cfg, self._default_context), **options)
+        else:
+            server = create_server(self._handle, **options)
+        server.set_timeout(cfg.keepalive, _close_idle)
+        return server
+
+    @functools.cached_property
+    def _most_fields(self) -> int:
+        most: int = self.cfg.limit_request_fields
+        return most if 0 < most <= _MOST_FIELDS else _MOST_FIELDS
 
     def _default_context(self) -> ssl.SSLContext:
         cfg = self.cfg
@@ -178,9 +248,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if not may_run(stream, headers):
             return
         environ = make_environ(stream, headers, self._base)
-        if not self._take_scheme_of_proxy(environ):
-            stream.respond({":status": 400, "content-length": 0}, end_stream=True)
+        if script_name := self._script_name_of_proxy(environ, headers):
+            environ = make_environ(stream, headers, {**self._base, "SCRIPT_NAME": script_name})
+        if refusal := self._refusal(stream, headers) or self._map_fields(environ, headers):
+            self._refuse(stream, environ, headers, *refusal)
             return
+        if not self.cfg.keepalive and stream.http_version != "2.0":
+            stream.session.close(wait=False)
         request = Request(environ, headers)
         response = Response(stream, request.method)
         began_at = time.monotonic()
@@ -198,6 +272,57 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 self.cfg.post_request(self, request, environ, response)
             except Exception:
                 self.log.exception("Exception in post_request hook")
+
+    def _refusal(self, stream: ServerStream, headers: Headers) -> tuple[HTTPStatus, str] | None:
+        """What to answer to a request that goes over a limit, and which; octets are counted as gunicorn does."""
+        cfg = self.cfg
+        http1 = stream.http_version != "2.0"
+        fields = [(name, value) for name, value in headers.pairs() if not name.startswith(":")]
+        line = len(headers.get(":path", ""))
+        if http1:
+            line += len(headers[":method"]) + len("  HTTP/1.1")
+        if cfg.limit_request_line and line > min(cfg.limit_request_line, _LARGEST_REQUEST_LINE):
+            return HTTPStatus.REQUEST_URI_TOO_LONG, "limit_request_line"
+        if len(fields) + http1 > self._most_fields:  # Host is one
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "limit_request_fields"
+        if cfg.limit_request_field_size:
+            most = cfg.limit_request_field_size - len(": \r\n" if http1 else ": ")
+            if any(len(name) + len(value) > most for name, value in fields):
+                return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "limit_request_field_size"
+        return None
+
+    def _refuse(self, stream: ServerStream, environ: Environ, headers: Headers, status: HTTPStatus, why: str) -> None:
+        self.log.warning("Invalid request from ip=%s: %s", environ["REMOTE_ADDR"], why)
+        response = Response(stream, headers[":method"])
+        response.status = f"{status.value} {status.phrase}"
+        self.log.access(response, Request(environ, headers), environ, datetime.timedelta())
+        stream.respond({":status": status.value, "content-length": 0}, end_stream=True)
+
+    def _script_name_of_proxy(self, environ: Environ, headers: Headers) -> str:
+        if "script_name" in headers and self._sets_environ("SCRIPT_NAME", environ):
+            return str(headers["script_name"])
+        return ""
+
+    def _sets_environ(self, name: str, environ: Environ) -> bool:
+        """Whether the peer is a proxy whose word on this key counts."""
+        names = getattr(self.cfg, "forwarder_headers", [])
+        return (name in names or "*" in names) and self._is_trusted(environ["REMOTE_ADDR"])
+
+    def _map_fields(self, environ: Environ, headers: Headers) -> tuple[HTTPStatus, str] | None:
+        """Take what a trusted proxy says into the environ, and names with an underscore, if that is wanted."""
+        policy = getattr(self.cfg, "header_map", "drop")
+        for name, value in headers.pairs():
+            if "_" not in name:
+                continue
+            if policy != "dangerous" and not self._sets_environ(name.upper(), environ):
+                if policy == "refuse":
+                    return HTTPStatus.BAD_REQUEST, f"header_map refuses {name!r}"
+                continue
+            key = "HTTP_" + name.upper().replace("-", "_")
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        if not self._take_scheme_of_proxy(environ):
+            return HTTPStatus.BAD_REQUEST, "contradictory scheme headers"
+        return None
 
     def _take_scheme_of_proxy(self, environ: Environ) -> bool:
         """False when a trusted proxy contradicts itself."""
@@ -222,5 +347,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             last = self.nr == self.max_requests
         if last:
             self.log.info("Autorestarting worker after current request.")
-            self.alive = False
+            self._used_up = True
             os.write(self.PIPE[1], b"1")
+
+
+def _close_idle(session: ServerSession) -> None:
+    """Nothing came or went for `keepalive` seconds. That a request takes long is something else."""
+    if not session._streams:
+        session.close(wait=False)

@@ -14,6 +14,7 @@ from ..connection.server_session import Handler
 from ..errors import InvalidArgument, TLSError
 from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server
+from ..server.ending import telling_what_is_waited_for
 from ..server.server import ThreadingServer
 from ..server.static_files import static_files
 from ..transport.sockets import UNIX_PREFIX, close_listener, listen
@@ -114,7 +115,8 @@ class _Service:
             signals.release()
             if not self.shares_port:  # otherwise the first process says it, for all workers
                 complain(STOPPING)
-            server.close(self.drain_timeout)
+            with telling_what_is_waited_for(server, complain):
+                server.close(self.drain_timeout)
         return ExitStatus.SUCCESS
 
     def _server(self) -> ThreadingServer:

@@ -6,7 +6,7 @@ those of one connection included.
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +15,11 @@ from ..connection.server_stream import ServerStream
 from ..protocol.headers import Headers
 from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server
+from ..server.ending import telling_what_is_waited_for
 from ..server.server import ThreadingServer
 from ..transport.tls import PEM
 from .wsgi_environ import Environ, make_environ
 from .wsgi_response import Application, Response
-
-logger = logging.getLogger("sync_h2.wsgi")
 
 
 def wsgi(app: Application, *, environ: Mapping[str, Any] | None = None) -> Handler:
@@ -58,7 +57,8 @@ def serve_wsgi(
     environ: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns.
+    """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns. It says on
+    stderr where it serves, and what it waits for in the end.
 
     With `certfile` (or `context`) over TLS. `environ` is as for `compat.wsgi`; the other options are those of
     `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where the extra `http1` is
@@ -72,11 +72,18 @@ def serve_wsgi(
     else:
         server = create_server(handler, host, port, **options)
     with server:
-        logger.info("serving on %s", server.url)
+        _say(f"serving at {server.url}, Ctrl-C ends it")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            logger.info("interrupted; requests under way may finish")
+            _say("finishing what is under way")
+            with telling_what_is_waited_for(server, _say):
+                server.close()
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # a program without a terminal may have none
+        print(f"sync_h2: {text}", file=sys.stderr, flush=True)
 
 
 __all__ = ["Application", "Environ", "may_run", "serve_wsgi", "wsgi"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from ..constants import MAX_STREAM_ID, ErrorCode
+from ..constants import MAX_STREAM_ID, ErrorCode, error_code_name
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
@@ -30,6 +31,7 @@ from .session_calls import Session
 from .stream import Stream, stream_listeners
 from .stream_state import End, StreamState
 from .trace import TraceFunction
+from .watchdog import LAST_WORDS
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
@@ -49,6 +51,11 @@ def _printable(text: str) -> str:
     return "".join(
         character if character.isprintable() and character != '"' else f"\\x{ord(character):02x}" for character in text
     )
+
+
+def _target(request: Headers) -> str:
+    """What a request is for, in one word."""
+    return str(request.get(":path", request.get(":authority", "")))
 
 
 class Host(Protocol):
@@ -108,6 +115,7 @@ class ServerSession(Session):
         self._handler_began_at = 0.0
         self._handlers_wait_since = 0.0
         self._noted_waiting = False  # set without the lock: a second line would do no harm
+        self._drains_until = 0.0  # while a request is under way
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -348,8 +356,16 @@ class ServerSession(Session):
 
     def _log_no_answer(self, state: StreamState) -> None:
         request = state.request_headers or Headers()
-        target = _printable(request.get(":path", request.get(":authority", "")))
+        target = _printable(_target(request))
         logger.error('no handler answered stream %s: "%s %s"', state.id, state.request_method, target)
+
+    def _requests_under_way(self) -> list[str]:
+        with self._monitor, self._lock:
+            requests = [(state.request_method, state.request_headers) for state in self._streams.values()]
+        return [
+            f"{method} {'' if headers is None else _printable(_target(headers))} of {self._peer_name}"
+            for method, headers in requests
+        ]
 
     def _log_access(self, state: StreamState) -> None:
         assert state.opened_at is not None and state.closed_at is not None
@@ -358,12 +374,12 @@ class ServerSession(Session):
             '%s "%s %s HTTP/%s" %s %d %.3fs%s',
             self._peer_name,
             state.request_method,
-            "" if request is None else _printable(request.get(":path", request.get(":authority", ""))),
+            "" if request is None else _printable(_target(request)),
             "2" if self._http_version == "2.0" else self._http_version,
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
             state.closed_at - state.opened_at,
-            "" if not state.rst_code else f" reset with {state.rst_code}",
+            "" if not state.rst_code else f" reset with {error_code_name(state.rst_code)}",
         )
 
     def _forgotten_locked(self, state: StreamState) -> bool:
@@ -410,21 +426,64 @@ class ServerSession(Session):
         """
         if self._destroyed or self._draining or self._said_goodbye:
             return
-        self._closing = self._draining = self._said_goodbye = True
+        self._closing = self._draining = True
+        # A client that waits for our SETTINGS with requests at hand (HAProxy) would give them up at a GOAWAY.
+        if not self._settings_sent:
+            self._say_goodbye_locked()
+        patience = self._limits.close_timeout
+        self._drains_until = math.inf if patience is None else time.monotonic() + patience
+        self._await_last_words_locked()
+
+    def _say_goodbye_locked(self) -> None:
+        self._said_goodbye = True
         self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
         self._protocol.ping(DRAIN_PING)
-        self._watchdog.drain = time.monotonic() + (self._limits.close_timeout or 0.0)
+
+    def _settings_acknowledged_locked(self) -> None:
+        super()._settings_acknowledged_locked()
+        if self._draining and not self._said_goodbye and not self._settings_sent:
+            self._say_goodbye_locked()
+
+    def _await_last_words_locked(self) -> None:
+        self._watchdog.drain = time.monotonic() + LAST_WORDS
         self._watchdog.rearm_locked()
+
+    def _drain_overdue_locked(self, now: float) -> None:
+        if self._streams and now < self._drains_until:  # its requests keep a client busy that is slow to read
+            if not self._said_goodbye:
+                self._say_goodbye_locked()
+                self._sender.send_locked()
+            self._await_last_words_locked()
+            return
+        self._drained_locked()
+        if self._destroyed:  # who does not read will not hang up either
+            self._watchdog.linger = now
 
     def _drained_locked(self) -> None:
         """The second step, a round trip later: the real last id."""
+        if not self._draining:
+            return
         self._draining = False
+        self._said_goodbye = True
         self._watchdog.drain = None
         last_stream_id = self._protocol.last_inbound_stream_id
         self._send_goaway_locked(ErrorCode.NO_ERROR, last_stream_id)
         self._protocol.refuse_streams_above(last_stream_id)
         self._maybe_finish_locked()
         self._sender.send_locked()
+
+    def _finish_now(self) -> bool:
+        """The server waits no longer: the end, here and now; False if a request or its answer is under way."""
+        with self._monitor, self._lock:
+            if self._streams or self._unsent_locked():
+                return False
+            self._drained_locked()
+            self._ending_locked(abrupt=True)
+            self._hang_up_locked()
+            return True
+
+    def _unsent_locked(self) -> bool:
+        return not self._sender.finished and bool(self._outbox.size or self._transport.unsent_locked)
 
     def _inactive_locked(self) -> None:
         if not self._listeners.emit_locked("timeout"):

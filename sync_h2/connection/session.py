@@ -442,6 +442,9 @@ class SessionCore(Observable):
     def _drained_locked(self) -> None:
         """A server's second step: the peer has seen the first GOAWAY."""
 
+    def _drain_overdue_locked(self, now: float) -> None:
+        """The peer has not shown in time that it has."""
+
     def _maybe_finish_locked(self) -> None:
         if self._closing and not self._streams and not self._draining and not self._destroyed:
             self._end_locked(self._goaway_error, None if self._said_goodbye else ErrorCode.NO_ERROR, abrupt=False)

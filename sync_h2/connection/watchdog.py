@@ -23,6 +23,11 @@ LINGER = 1.0
 ways.
 """
 
+LAST_WORDS = 1.0
+"""How long, in seconds, a server that closes a session with nothing open waits for its client, which may have sent a
+request by then, or does not read that it should send none.
+"""
+
 
 class Watchdog:
     """The deadlines of one session; each is a moment of `time.monotonic()`, or None."""
@@ -36,7 +41,7 @@ class Watchdog:
         self.handshake: float | None = now + self._limits.handshake_timeout if self._limits.handshake_timeout else None
         self.settings: deque[float] = deque()  # one for each SETTINGS that is not acknowledged
         self.header_block: float | None = None
-        self.drain: float | None = None  # how long to wait for the PING between the two GOAWAYs
+        self.drain: float | None = None  # when to look whether the client may still not know that the session closes
         self.linger: float | None = None
         self.flushes = False  # it ended gracefully: what is queued still goes out, while the peer takes some of it ...
         self.flush_patience: float | None = 0.0  # ... within so many seconds; None: whenever that may be
@@ -174,7 +179,7 @@ class Watchdog:
                 session._transport.shutdown_both()
         else:
             if self.drain is not None and now >= self.drain:
-                session._drained_locked()
+                session._drain_overdue_locked(now)
             if self.inactivity and now >= self._last_activity_locked() + self.inactivity:
                 self.last_activity = now
                 session._inactive_locked()

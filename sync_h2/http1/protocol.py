@@ -63,6 +63,7 @@ class HTTP1Protocol(WithoutFrames):
         self.version = "1.1"  # of the latest request
         self.settings_received = False  # a request has come
         self.last_received_stream_id = 0
+        self.closing = False  # the next answer is the last one, and says so
         self.closes = False  # no further request is served
         self.aborted = False  # a response was cut short
         self.input_ended = False
@@ -288,7 +289,7 @@ class HTTP1Protocol(WithoutFrames):
             self._on_window()
 
     def _can_be_kept(self, exchange: Exchange, framing: Framing) -> bool:
-        if framing is Framing.END_OF_CONNECTION or not exchange.keep_alive or self.closes:
+        if framing is Framing.END_OF_CONNECTION or not exchange.keep_alive or self.closing or self.closes:
             return False
         if exchange.request_ended:
             return not (self.input_ended and not self._input)

@@ -106,8 +106,10 @@ class HTTP1Session(ServerSession):
             reason = ConnectionLost("a response was cut short, and the connection with it")
             self._end_locked(None, None, reason=reason)
         elif self._protocol.closes:
-            self._closing = True
+            self._serve_no_more_locked()
         else:
+            if self._draining:
+                self._await_last_words_locked()
             self._go_on_soon_locked()
 
     def _local_end_locked(self, state: StreamState) -> None:
@@ -134,9 +136,25 @@ class HTTP1Session(ServerSession):
     # -- closing and ending
 
     def _start_closing_locked(self) -> None:
-        """No further request; an answer that has not begun says so."""
+        """The next answer is the last one, and says so. Who expects none now may have sent a request, which is on its
+        way.
+        """
+        if self._destroyed or self._said_goodbye:
+            return
+        self._closing = self._said_goodbye = self._protocol.closing = True
+        if self._protocol.closes:
+            return
+        self._draining = True
+        if not self._streams:
+            self._await_last_words_locked()
+
+    def _drained_locked(self) -> None:
         self._protocol.close()
-        self._said_goodbye = True
+        self._serve_no_more_locked()
+
+    def _serve_no_more_locked(self) -> None:
+        self._draining = False
+        self._watchdog.drain = None
         self._refuse_new_locked()
 
     def _write_failed_locked(self, error: ConnectionLost) -> None:
@@ -163,9 +181,6 @@ class HTTP1Session(ServerSession):
         if self._protocol.cuts_what_the_end_delimits(dropped=abrupt and self._unsent_locked()):
             self._sender.abort_locked()
         self._pause.wake_all_locked()
-
-    def _unsent_locked(self) -> bool:
-        return not self._sender.finished and bool(self._outbox.size or self._transport.unsent_locked)
 
     def _hang_up_locked(self) -> None:
         if self._still_sends:  # many read no answer before they have sent all, and a reset would take it from them
@@ -233,7 +248,7 @@ class HTTP1Receiver(Receiver):
         if protocol.input_ended:
             protocol.close()  # the last whole request has been answered
         if protocol.closes:
-            session._refuse_new_locked()
+            session._serve_no_more_locked()
 
     def _end_of_input_locked(self) -> None:
         if not self._session._destroyed:

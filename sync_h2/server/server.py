@@ -14,6 +14,7 @@ import select
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -44,6 +45,7 @@ _EVENTS = frozenset(
     | REQUEST_EVENTS
 )
 _KEPT_EVENTS = frozenset({"error", "close"})
+_LAST_ACCEPTED = 0.5  # seconds for which a server that stops accepts what waits in the backlog
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -137,6 +139,10 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             return list(self._sessions)
 
+    def _requests_under_way(self) -> list[str]:
+        """Each as a person knows it: `GET /path of 127.0.0.1:50000`."""
+        return [request for session in self.sessions for request in session._requests_under_way()]
+
     # -- running
 
     def start(self) -> None:
@@ -198,8 +204,9 @@ class ThreadingServer(Observable):
             self._wait_for_no_sessions(deadline)
         except Timeout:
             for session in self.sessions:
-                logger.warning("%r did not finish in time and is destroyed", session)
-                session.destroy()
+                if not session._finish_now():
+                    logger.warning("%r did not finish in time and is destroyed", session)
+                    session.destroy()
             self._wait_for_no_sessions(Deadline(None))
         with self._monitor, self._lock:
             given_away = list(self._given_away)
@@ -283,8 +290,15 @@ class ThreadingServer(Observable):
                     selector.select()
                     if not self._stopping:
                         self._accept_one()
+                # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
+                until = time.monotonic() + _LAST_ACCEPTED
+                while self._is_ready(selector.select(0)) and time.monotonic() < until:
+                    self._accept_one()
         finally:
             self._stopped_accepting()
+
+    def _is_ready(self, events: list[tuple[selectors.SelectorKey, int]]) -> bool:
+        return any(key.fileobj is self._socket for key, _ in events)
 
     def _stopped_accepting(self) -> None:
         if self._adopted:
@@ -364,13 +378,13 @@ class ThreadingServer(Observable):
             return
         session = self._new_session(beginning)
         reader = session._reader_target()
+        session._start()  # first: a GOAWAY of `close` comes after the preface
         with self._monitor, self._lock:
             self._connecting.pop(sock, None)
             self._sessions.add(session)
             self._changed.wake_all_locked()
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
-        session._start()
         with session._as_callback():
             for function in functions:
                 call_listener(function, "session", (session,))

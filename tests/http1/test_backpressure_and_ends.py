@@ -335,7 +335,7 @@ def test_closing_a_session_waits_for_its_answer() -> None:
         assert session.destroyed
 
 
-def test_a_response_under_way_when_closing_begins_still_ends_the_connection() -> None:
+def test_a_response_that_began_before_the_closing_leaves_it_to_the_next_one_to_say_so() -> None:
     def begin(stream: Any, headers: Any) -> None:
         stream.respond()
         stream.write(b"first ")
@@ -348,6 +348,9 @@ def test_a_response_under_way_when_closing_begins_still_ends_the_connection() ->
         handler.released.set()
         answer = client.response()
         assert (answer.body, answer.headers["connection"]) == (b"first second", None)
+        # It was promised that the connection is kept, and the next request has been sent.
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (b"first second", "close")
         assert client.rest() == b""
 
 

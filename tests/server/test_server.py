@@ -550,6 +550,7 @@ def test_the_access_log_has_a_line_per_stream(serve: Any, visit: Any, caplog: An
     assert '"GET / HTTP/2" 200 5' in lines[0]
     assert '"GET /missing HTTP/2" 404 0' in lines[1]
     assert '"GET /reset HTTP/2" -' in lines[2]
+    assert lines[2].endswith(" reset with CANCEL")
 
 
 def test_the_access_log_cant_be_forged(serve: Any, visit: Any, caplog: Any) -> None:

@@ -65,6 +65,10 @@ class RawPeer:
         self.acknowledge_settings()
         return theirs
 
+    def send_preface_without_acknowledging(self) -> None:
+        """A client's side of the handshake but for the acknowledgement."""
+        self.sock.sendall(PREFACE + SettingsFrame(0).serialize())
+
     def receive_preface(self) -> None:
         """Of a client: `handshake` does it; to be called by what does not make one."""
         if not self._client:
