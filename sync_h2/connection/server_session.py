@@ -100,6 +100,7 @@ class ServerSession(Session):
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
         self._handler_began_at = 0.0
+        self._last_stream_closed_at = time.monotonic()
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -157,6 +158,17 @@ class ServerSession(Session):
             self._check_alive_locked()
             self._protocol.origin(serialized)
             self._sender.send_locked()
+
+    @property
+    def _idle_since(self) -> float | None:
+        """Since when there has been nothing to do (a moment of `time.monotonic()`); None if there is, or it closes.
+
+        A look without the lock: what begins meanwhile is finished by the graceful close.
+        """
+        watchdog = self._watchdog
+        if self._streams or self._jobs or self._closing or watchdog.handshake is not None or watchdog.header_block:
+            return None
+        return self._last_stream_closed_at
 
     def _stay_ready(self, stays: bool) -> None:
         self._host._keep_worker(self, stays)
@@ -318,6 +330,7 @@ class ServerSession(Session):
         self._sender.send_soon_locked()
 
     def _stream_closed_locked(self, state: StreamState) -> None:
+        self._last_stream_closed_at = time.monotonic()
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
 

@@ -8,6 +8,7 @@ lock held.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -16,6 +17,15 @@ _RATE = 500.0  # and so many more a second
 _OCTETS_OF_A_LARGE_FRAME = 256  # octets that are worth a frame's work
 
 _turn = threading.Lock()
+
+
+def _new_turn() -> None:
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # the child has none of the threads, one of which may have held it
+    os.register_at_fork(after_in_child=_new_turn)
 
 
 def take_turn() -> None:
