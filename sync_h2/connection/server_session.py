@@ -166,8 +166,10 @@ class ServerSession(Session):
         A look without the lock: what begins meanwhile is finished by the graceful close.
         """
         watchdog = self._watchdog
-        if self._streams or self._jobs or self._closing or watchdog.handshake is not None or watchdog.header_block:
+        if self._streams or self._jobs or self._closing or watchdog.header_block is not None:
             return None
+        if watchdog.handshake is not None or self._sender.held_locked:
+            return None  # it has not begun: `handshake_timeout` is for those
         return self._last_stream_closed_at
 
     def _stay_ready(self, stays: bool) -> None:

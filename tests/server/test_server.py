@@ -334,6 +334,7 @@ def test_more_sessions_than_allowed_are_turned_away(serve: Any, visit: Any) -> N
         ask(second)
     assert ask(first) == b"question"
     upload.end()
+    assert upload.read(timeout=10) == b""
     first.close(timeout=5)
     eventually(lambda: not server.sessions)
     assert ask(visit(server)) == b"question"
@@ -348,6 +349,7 @@ def test_more_sessions_of_one_address_than_allowed_are_turned_away(serve: Any, v
         ask(visit(server))
     for upload in uploads:
         upload.end()
+        assert upload.read(timeout=10) == b""
 
 
 def test_an_idle_session_is_closed_and_a_timeout_listener_decides_instead(serve: Any, visit: Any) -> None:
