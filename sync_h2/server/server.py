@@ -14,6 +14,7 @@ import select
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -45,6 +46,7 @@ _EVENTS = frozenset(
 )
 _KEPT_EVENTS = frozenset({"error", "close"})
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
+_LEAST_IDLE = 1.0  # seconds before a session makes room: a client between two requests is no idle one
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -333,7 +335,7 @@ class ThreadingServer(Observable):
         closed; False if each has one. Those that close already are left out: their room is spoken for.
         """
         idle: ServerSession | None = None
-        since = 0.0
+        since = time.monotonic() - _LEAST_IDLE
         sessions = self.sessions
         if sum(session._closing for session in sessions) > self._limits.max_sessions // 8:
             return False  # who reads nothing takes his time to go: without a bound newcomers could pile these up
@@ -341,7 +343,7 @@ class ThreadingServer(Observable):
             if address is not None and session._peer_address[:1] != address[:1]:
                 continue
             moment = session._idle_since
-            if moment is not None and (idle is None or moment < since):
+            if moment is not None and moment <= since:
                 idle, since = session, moment
         if idle is None:
             return False

@@ -24,7 +24,10 @@ def answer(stream: ServerStream, headers: Headers) -> None:
 
 
 @pytest.mark.parametrize("limit", ["max_sessions", "max_sessions_per_address"])
-def test_the_session_that_was_idle_for_longest_makes_room(serve: Serve, visit: Visit, limit: str) -> None:
+def test_the_session_that_was_idle_for_longest_makes_room(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr("sync_h2.server.server._LEAST_IDLE", 0.0)
     server = serve(answer, **{limit: 2})
     first = visit(server)
     second = visit(server)
