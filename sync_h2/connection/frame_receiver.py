@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..constants import FRAME_HEADER_LENGTH, ErrorCode
-from ..errors import ProtocolError
+from ..errors import HTTP2Error, ProtocolError
 from ..protocol.connection import Connection
 from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
 from .receiver import Receiver
 from .trace import ReceiveFrame
+from .turns import FrameBudget, end_turn, take_turn
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -27,6 +28,16 @@ class FrameReceiver(Receiver):
         self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frame_reader = protocol.frames
         self._outbox = session._outbox
+        self._budget = FrameBudget()
+
+    def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
+        if not self._budget.used_up():
+            return super().received(view, lost)
+        take_turn()
+        try:
+            return super().received(view, lost)
+        finally:
+            end_turn()
 
     def _preface_came_locked(self) -> bool:
         """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
@@ -73,5 +84,6 @@ class FrameReceiver(Receiver):
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
+            self._budget.spend(frames, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames

@@ -20,9 +20,24 @@ _last_logged: dict[str, float] = {}
 
 def log_limit(session: object, limit: str, error: HTTP2Error) -> None:
     """Warn that `limit` has ended `session`, unless the same was said of another a moment ago."""
+    if _is_due(limit):
+        logger.warning("%r ended by the limit %s: %s", session, limit, error)
+
+
+def log_out_of_resources(server: object, error: OSError) -> None:
+    """Say that the operating system gives no descriptor or memory for another connection, and what helps."""
+    if _is_due(str(error.errno)):
+        logger.warning(
+            "%r can't accept connections for now: %s; raise the limit on open files (ulimit -n) or lower max_sessions",
+            server,
+            error,
+        )
+
+
+def _is_due(subject: str) -> bool:
     now = time.monotonic()
     with _lock:
-        if now - _last_logged.get(limit, -_SECONDS_BETWEEN) < _SECONDS_BETWEEN:
-            return
-        _last_logged[limit] = now
-    logger.warning("%r ended by the limit %s: %s", session, limit, error)
+        if now - _last_logged.get(subject, -_SECONDS_BETWEEN) < _SECONDS_BETWEEN:
+            return False
+        _last_logged[subject] = now
+        return True

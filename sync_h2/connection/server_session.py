@@ -116,6 +116,7 @@ class ServerSession(Session):
         self._handlers_wait_since = 0.0
         self._noted_waiting = False  # set without the lock: a second line would do no harm
         self._drains_until = 0.0  # while a request is under way
+        self._last_stream_closed_at = time.monotonic()
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
@@ -173,6 +174,19 @@ class ServerSession(Session):
             self._check_alive_locked()
             self._protocol.origin(serialized)
             self._sender.send_locked()
+
+    @property
+    def _idle_since(self) -> float | None:
+        """Since when there has been nothing to do (a moment of `time.monotonic()`); None if there is, or it closes.
+
+        A look without the lock: what begins meanwhile is finished by the graceful close.
+        """
+        watchdog = self._watchdog
+        if self._streams or self._jobs or self._closing or watchdog.header_block is not None:
+            return None
+        if watchdog.handshake is not None or self._sender.held_locked:
+            return None  # it has not begun: `handshake_timeout` is for those
+        return self._last_stream_closed_at
 
     def _stay_ready(self, stays: bool) -> None:
         self._host._keep_worker(self, stays)
@@ -351,6 +365,7 @@ class ServerSession(Session):
         self._sender.send_soon_locked()
 
     def _stream_closed_locked(self, state: StreamState) -> None:
+        self._last_stream_closed_at = time.monotonic()
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
 

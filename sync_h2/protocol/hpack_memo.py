@@ -7,7 +7,7 @@ alike, as most do, that saves two fifths of the time that a request takes here. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
@@ -42,6 +42,13 @@ class _TableWatch:
         return True
 
 
+def _shared(fields: Iterable[HeaderTuple]) -> tuple[HeaderTuple, ...]:
+    """The fields, with one object for all that are equal: a peer may name one field a hundred times, an octet each."""
+    known: dict[tuple[bool, HeaderTuple], HeaderTuple] = {}
+    # Tuples that differ only in the never-indexed mark are equal.
+    return tuple([known.setdefault((field.indexable, field), field) for field in fields])
+
+
 class RememberingDecoder:
     """Decodes header blocks, each exactly as `decoder` would."""
 
@@ -55,7 +62,7 @@ class RememberingDecoder:
         remembered = self._memo.get(block)
         if remembered is not None:
             return remembered
-        fields = FieldList(tuple(self._decoder.decode(block, raw=True)))
+        fields = FieldList(_shared(self._decoder.decode(block, raw=True)))
         if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
             self._memo.clear()
         elif len(block) <= _LONGEST_REMEMBERED and len(fields.fields) <= _MOST_FIELDS:

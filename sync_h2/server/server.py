@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ..connection.limit_log import log_limit
+from ..connection.limit_log import log_limit, log_out_of_resources
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
 from ..connection.trace import TraceFunction
@@ -47,6 +47,7 @@ _EVENTS = frozenset(
 _KEPT_EVENTS = frozenset({"error", "close"})
 _LAST_ACCEPTED = 0.5  # seconds for which a server that stops accepts what waits in the backlog
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
+_LEAST_IDLE = 1.0  # seconds before a session makes room: a client between two requests is no idle one
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -318,6 +319,8 @@ class ThreadingServer(Observable):
         except OSError as error:
             self._report(error)
             if error.errno in _OUT_OF_RESOURCES:
+                log_out_of_resources(self, error)
+                self._close_longest_idle()
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], 0.05)
             return
@@ -325,6 +328,10 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             refused = self._full_limit_locked(address)
             if refused is None:
+                self._connecting[sock] = address
+        if refused is not None and self._close_longest_idle(address if refused == "max_sessions_per_address" else None):
+            refused = None
+            with self._monitor, self._lock:
                 self._connecting[sock] = address
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
@@ -337,6 +344,26 @@ class ThreadingServer(Observable):
             self._forget(sock)
             sock.close()
             self._report(error)
+
+    def _close_longest_idle(self, address: Any = None) -> bool:
+        """Make room: the session (from `address`, where one is given) that has been without a stream for longest is
+        closed; False if each has one. Those that close already are left out: their room is spoken for.
+        """
+        idle: ServerSession | None = None
+        since = time.monotonic() - _LEAST_IDLE
+        sessions = self.sessions
+        if sum(session._closing for session in sessions) > self._limits.max_sessions // 8:
+            return False  # who reads nothing takes his time to go: without a bound newcomers could pile these up
+        for session in sessions:
+            if address is not None and session._peer_address[:1] != address[:1]:
+                continue
+            moment = session._idle_since
+            if moment is not None and moment <= since:
+                idle, since = session, moment
+        if idle is None:
+            return False
+        idle.close(wait=False)
+        return True
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         """Say what the client understands, as far as that can be done without waiting."""

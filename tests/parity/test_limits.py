@@ -147,8 +147,10 @@ def test_a_connection_too_many_is_told_why_and_closed(limit: str) -> None:
     with (
         create_server(nothing, **{limit: 1}) as server,
         connect(server.url) as first,
-        socket.create_connection(server.address) as sock,
     ):
+        stream = first.request()  # an idle session would make room
+        assert first.ping()
+        sock = socket.create_connection(server.address)
         peer = RawPeer(sock, client=True)
         assert isinstance(peer.receive(), SettingsFrame)
         goaway = peer.receive()
@@ -156,17 +158,21 @@ def test_a_connection_too_many_is_told_why_and_closed(limit: str) -> None:
         assert (goaway.error_code, goaway.last_stream_id) == (ErrorCode.ENHANCE_YOUR_CALM, 0)
         assert goaway.additional_data == limit.encode()
         assert peer.receive() is None
+        sock.close()
         assert first.ping()
+        stream.destroy()
 
 
 def test_a_client_that_is_one_too_many_may_try_again() -> None:
     with create_server(nothing, max_sessions=1) as server, connect(server.url) as first:
+        stream = first.request()  # an idle session would make room
         assert first.ping()
         session = connect(server.url)
         with pytest.raises(HTTP2Error) as raised:
             session.request().wait_response(timeout=10)
         assert raised.value.retryable or isinstance(raised.value, ConnectionLost)
         session.destroy()
+        stream.destroy()
 
 
 @both_roles

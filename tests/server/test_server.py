@@ -317,14 +317,24 @@ def test_what_is_no_handler_is_refused() -> None:
         create_server("handler")  # type: ignore[arg-type]  # that is the point
 
 
+def _under_way(server: Any, session: Any) -> Any:
+    """A request of the session that the server knows of and that has not ended."""
+    upload = session.request({":method": "POST"}, end_stream=False)
+    assert session.ping()  # the answer comes behind what the request has done
+    return upload
+
+
 def test_more_sessions_than_allowed_are_turned_away(serve: Any, visit: Any) -> None:
     server = serve(echo, max_sessions=1)
     first = visit(server)
     assert ask(first) == b"question"
+    upload = _under_way(server, first)  # an idle session would make room
     second = visit(server)
     with pytest.raises(HTTP2Error):
         ask(second)
     assert ask(first) == b"question"
+    upload.end()
+    assert upload.read(timeout=10) == b""
     first.close(timeout=5)
     eventually(lambda: not server.sessions)
     assert ask(visit(server)) == b"question"
@@ -334,8 +344,12 @@ def test_more_sessions_of_one_address_than_allowed_are_turned_away(serve: Any, v
     server = serve(echo, max_sessions_per_address=2)
     sessions = [visit(server) for _ in range(2)]
     assert [ask(session) for session in sessions] == [b"question"] * 2
+    uploads = [_under_way(server, session) for session in sessions]  # idle ones would make room
     with pytest.raises(HTTP2Error):
         ask(visit(server))
+    for upload in uploads:
+        upload.end()
+        assert upload.read(timeout=10) == b""
 
 
 def test_an_idle_session_is_closed_and_a_timeout_listener_decides_instead(serve: Any, visit: Any) -> None:

@@ -1,0 +1,89 @@
+"""Room for newcomers: who does nothing goes first, and a server without descriptors says so and goes on."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.threads import eventually
+from sync_h2 import ClientSession, Headers, ServerStream, ThreadingServer
+from sync_h2.connection import limit_log
+
+Serve = Callable[..., ThreadingServer]
+Visit = Callable[..., ClientSession]
+
+
+def answer(stream: ServerStream, headers: Headers) -> None:
+    stream.end(b"hello")
+
+
+@pytest.mark.parametrize("limit", ["max_sessions", "max_sessions_per_address"])
+def test_the_session_that_was_idle_for_longest_makes_room(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr("sync_h2.server.server._LEAST_IDLE", 0.0)
+    server = serve(answer, **{limit: 2})
+    first = visit(server)
+    second = visit(server)
+    for session in (second, first):  # the second has now been idle for longer
+        assert session.request().read(timeout=10) == b"hello"
+    third = visit(server)
+    assert third.request().read(timeout=10) == b"hello"
+    eventually(lambda: second.closed)
+    assert first.request().read(timeout=10) == b"hello"
+
+
+def test_a_session_with_a_request_is_not_closed_for_a_newcomer(serve: Serve, visit: Visit) -> None:
+    released = threading.Event()
+
+    def wait(stream: ServerStream, headers: Headers) -> None:
+        released.wait(20)
+        stream.end(b"hello")
+
+    server = serve(wait, max_sessions=1)
+    busy = visit(server)
+    stream = busy.request()
+    eventually(lambda: any(session._jobs for session in server.sessions))
+    with socket.create_connection(server.address) as newcomer:
+        newcomer.settimeout(10)
+        while newcomer.recv(4096):
+            pass  # refused: a GOAWAY, and the end
+    released.set()
+    assert stream.read(timeout=10) == b"hello"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_without_descriptors_the_server_says_what_helps_once_and_goes_on(
+    serve: Serve,
+    visit: Visit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    monkeypatch.setattr(limit_log, "_last_logged", {})
+    failures = [OSError(number, "no descriptors")] * 3
+    server = serve(answer)
+
+    class Listening:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(listening, name)
+
+        def accept(self) -> Any:
+            if failures:
+                raise failures.pop()
+            return listening.accept()
+
+    listening = server._socket
+    monkeypatch.setattr(server, "_socket", Listening())
+    with caplog.at_level(logging.WARNING, "sync_h2"):
+        assert visit(server).request().read(timeout=10) == b"hello"
+    assert not failures
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 1
+    assert "ulimit -n" in lines[0] and "max_sessions" in lines[0]
