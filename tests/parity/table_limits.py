@@ -154,6 +154,13 @@ LIMITS: list[Entry] = [
         "parity/test_limits.py::test_unread_data_holds_credit_back_and_more_ends_the_session",
         "concurrency/test_flow_control.py::test_what_is_unread_stays_within_max_session_memory_whatever_the_peer_sends",
     ),
+    (
+        "",
+        "option max_discarded_body",
+        "server/test_early_answers.py::test_beyond_the_bound_the_window_opens_and_then_comes_the_reset",
+        "server/test_early_answers.py::test_nothing_is_thrown_away_if_that_is_what_was_asked_for",
+    ),
+    ("", "option discard_timeout", "server/test_early_answers.py::test_when_time_is_up_comes_the_reset"),
     ("maxOutstandingPings", "option max_outstanding_pings", "parity/test_limits.py::test_outstanding_pings"),
     (
         "maxSendHeaderBlockLength",
