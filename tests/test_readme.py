@@ -90,7 +90,7 @@ def shown(name: str, value: float | str | None) -> str:
         return f"{value:g} s"
     if name.endswith("_rate"):
         return f"{value:g}/s"
-    if name.endswith(("_size", "_memory", "_length")) and name != "max_origin_set_size":  # which counts
+    if name.endswith(("_size", "_memory", "_length", "_body")) and name != "max_origin_set_size":  # which counts
         return f"{value >> 20} MiB" if value >= 1 << 20 else f"{value >> 10} KiB"
     return f"{value:g}"
 

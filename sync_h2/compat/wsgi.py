@@ -19,22 +19,31 @@ from ..server.ending import telling_what_is_waited_for
 from ..server.server import ThreadingServer
 from ..transport.tls import PEM
 from .wsgi_environ import Environ, make_environ
+from .wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .wsgi_response import Application, Response
 
 
-def wsgi(app: Application, *, environ: Mapping[str, Any] | None = None) -> Handler:
+def wsgi(
+    app: Application, *, environ: Mapping[str, Any] | None = None, max_buffered_body: int = MAX_BUFFERED_BODY
+) -> Handler:
     """A handler that runs a WSGI application, for `create_server`, `create_secure_server` and `serve_socket`.
 
     `environ` are keys for the environ of every request, in place of the server's own: `{"SCRIPT_NAME": "/app"}` for an
     application below that path, which is taken off PATH_INFO.
+
+    Many frameworks read no body that has no CONTENT_LENGTH, and HTTP/2 and chunks need none. So a body that comes
+    without is received before the application is called, in memory and then in a temporary file, up to
+    `max_buffered_body` bytes; a longer one is answered with 413. With 0 each body is handed on as it comes:
+    `wsgi.input` ends where the body does (`wsgi.input_terminated`). Raises `InvalidArgument` for what is no number.
     """
     if not callable(app):
         raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
     base = dict(environ or {})
+    bodies = BodyBuffers(max_buffered_body)
 
     def handler(stream: ServerStream, headers: Headers) -> None:
         if may_run(stream, headers):
-            Response(stream, headers[":method"]).run(app, make_environ(stream, headers, base))
+            Response(stream, headers[":method"], bodies).run(app, make_environ(stream, headers, base))
 
     return handler
 
@@ -55,17 +64,18 @@ def serve_wsgi(
     certfile: PEM | None = None,
     keyfile: PEM | None = None,
     environ: Mapping[str, Any] | None = None,
+    max_buffered_body: int = MAX_BUFFERED_BODY,
     **options: Any,
 ) -> None:
     """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns. It says on
     stderr where it serves, and what it waits for in the end.
 
-    With `certfile` (or `context`) over TLS. `environ` is as for `compat.wsgi`; the other options are those of
-    `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where the extra `http1` is
-    installed, unless `allow_http1` is False.
+    With `certfile` (or `context`) over TLS. `environ` and `max_buffered_body` are as for `compat.wsgi`; the other
+    options are those of `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where
+    the extra `http1` is installed, unless `allow_http1` is False.
     """
     options.setdefault("allow_http1", http1_is_installed())
-    handler = wsgi(app, environ=environ)
+    handler = wsgi(app, environ=environ, max_buffered_body=max_buffered_body)
     server: ThreadingServer
     if certfile is not None or options.get("context") is not None:
         server = create_secure_server(handler, host, port, certfile=certfile, keyfile=keyfile, **options)

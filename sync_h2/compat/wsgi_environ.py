@@ -5,65 +5,25 @@ Runs on the handler's thread. What is the same for all requests of a connection 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import ssl
 import sys
 import urllib.parse
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
 
 from ..connection.server_stream import ServerStream
-from ..errors import HTTP2Error
 from ..protocol.headers import Headers
+from .wsgi_input import request_input
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
     from ..connection.session_calls import Session
 
 Environ = dict[str, Any]
 
-_BUFFER_SIZE = 64 * 1024
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-
-
-class _Body(io.RawIOBase):
-    """The request's body, whose errors are `OSError`, as applications expect them of a file."""
-
-    def __init__(self, stream: ServerStream) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        with _file_errors():
-            return self._stream.readinto(buffer)
-
-    def readall(self) -> bytes:
-        with _file_errors():
-            return self._stream.read()
-
-
-@contextlib.contextmanager
-def _file_errors() -> Iterator[None]:
-    try:
-        yield
-    except HTTP2Error as error:
-        if isinstance(error, OSError):  # Timeout, ConnectionLost
-            raise
-        raise ConnectionResetError(str(error)) from error
-
-
-def request_input(stream: ServerStream) -> io.BufferedIOBase:
-    """`wsgi.input`: a binary file; `read(size)` waits for so many bytes, or the body's end."""
-    if stream.end_after_headers:
-        return io.BytesIO()
-    return io.BufferedReader(_Body(stream), _BUFFER_SIZE)
 
 
 @functools.lru_cache(1024)

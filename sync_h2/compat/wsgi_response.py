@@ -20,6 +20,7 @@ from ..connection.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidState
 from ..protocol.header_rules import SINGLE_VALUE
 from .wsgi_environ import Environ
+from .wsgi_input import BodyBuffers, Unacceptable
 
 logger = logging.getLogger("sync_h2.wsgi")
 
@@ -37,16 +38,20 @@ _is_value = re.compile(r"[\t -~\x80-\xff]*").fullmatch
 _is_length = re.compile(r"[0-9]{1,19}").fullmatch
 
 
+_bodies = BodyBuffers()  # of those who say nothing else: the process' one application
+
+
 class Response:
     """What one run of an application answers. `status` and `headers` are as the application gave them, None and empty
     before `start_response`; `sent` is how many bytes of content went out.
     """
 
-    def __init__(self, stream: ServerStream, method: str) -> None:
+    def __init__(self, stream: ServerStream, method: str, bodies: BodyBuffers | None = None) -> None:
         self.status: str | None = None
         self.headers: Fields = []
         self.sent = 0
         self._stream = stream
+        self._bodies = _bodies if bodies is None else bodies
         self._is_head = method == "HEAD"
         # From `start_response`: what is sent, and the content-length in it.
         self._code = ""
@@ -66,10 +71,18 @@ class Response:
         return self._begun
 
     def run(self, app: Application, environ: Environ) -> None:
-        """Call `app`, send what it answers, and close that, whatever happens. Raises what the application raises, and
-        the stream's errors.
+        """Call `app`, send what it answers, and close that, whatever happens. A body without a length is received
+        first. Raises what the application raises, and the stream's errors.
         """
         environ["sync_h2.send_trailers"] = self.send_trailers
+        try:
+            with self._bodies.receiving(environ, self._stream):
+                self._run(app, environ)
+        except Unacceptable as error:
+            self.start_response(error.status, [])
+            self._finish()
+
+    def _run(self, app: Application, environ: Environ) -> None:
         try:
             result = app(environ, self.start_response)
             try:

@@ -163,10 +163,12 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
             ends = not piece or sent + len(piece) == span.length
             left = deadline.remaining()
             # None is the session's own: so long without progress.
-            stream._write(piece, math.inf if left is None and timeout is not None else left, ends=ends)
-            sent += len(piece)
+            patience = math.inf if left is None and timeout is not None else left
             if ends:
+                stream.end(piece, patience)
                 return
+            stream.write(piece, patience)
+            sent += len(piece)
     except Timeout as error:
         error.bytes_written += sent
         raise

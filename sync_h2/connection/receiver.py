@@ -218,9 +218,14 @@ class Receiver:
                 state.arrived.wake_all_locked()
         inbound.arrived(event.flow_controlled_length)
         if event.end_stream:
-            session._remote_end_locked(state)
+            if event.short:
+                session._short_body_locked(state)
+            if not state.closed:
+                session._remote_end_locked(state)
         else:
             inbound.used_up(state, event.flow_controlled_length - size)
+        if state.declined:
+            session._declined_data_locked(state, event.flow_controlled_length)
 
     def _discarded_locked(self, event: events.DataDiscarded) -> None:
         self._session._inbound.arrived(event.flow_controlled_length)

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Protocol
 
 from ..constants import MAX_STREAM_ID, ErrorCode, error_code_name
-from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
+from ..errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError, Timeout
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
 from .arguments import type_name
+from .early_answers import EarlyAnswers
 from .listeners import Listener
 from .origins import HasOrigin, serialized_origin
 from .scheduler import parse_priority
@@ -120,6 +121,7 @@ class ServerSession(Session):
         # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        self._early_answers = EarlyAnswers(self)
         self._watchdog.inactivity = limits.idle_timeout
         self._watchdog.flush_patience = limits.write_timeout
 
@@ -250,7 +252,7 @@ class ServerSession(Session):
         state = self._new_stream_locked(event.stream_id, None)
         state.first_header_at = state.opened_at
         state.remote_ended = event.end_stream
-        state.reset_after_end = ErrorCode.NO_ERROR
+        state.declined = True
         block = encode_response({":status": 431, "content-length": 0})
         self._protocol.send_response(event.stream_id, block, True)
         state.sent_headers = Headers.from_wire(block)
@@ -347,8 +349,10 @@ class ServerSession(Session):
         unanswered = state.sent_headers is None
         if state.closed or (state.detached and not failed and not (unanswered and state.fails_unanswered)):
             return
-        if not state.remote_ended:
-            state.reset_after_end = ErrorCode.NO_ERROR
+        state.declined = not state.remote_ended
+        if failed:
+            self._early_answers.release(state)
+            self._sender.send_locked()
         if unanswered and state.fails_unanswered:
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
         elif unanswered:
@@ -358,14 +362,50 @@ class ServerSession(Session):
         elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
         elif not state.end_posted or (state.wait_for_trailers and not state.trailers_posted):
-            state.end_posted = True
-            self._sender.post_locked(state, End.END_STREAM)
-        elif state.local_ended and not state.remote_ended:
-            self._reset_locked(state, ErrorCode.NO_ERROR)
+            state.wait_for_trailers = False
+            if state.held is not None or self._early_answers.may_hold(state):
+                self._early_answers.hold(state, ends=True)
+            else:
+                state.end_posted = True
+                self._sender.post_locked(state, End.END_STREAM)
+        if state.declined and not state.closed:
+            self._decline_rest_locked(state)
         self._sender.send_soon_locked()
+
+    def _decline_rest_locked(self, state: StreamState) -> None:
+        state.declined = True
+        if not (state.closed or self._early_answers.discard(state)):
+            self._early_answers.release(state)
+            if state.local_ended:
+                self._reset_locked(state, ErrorCode.NO_ERROR)
+            else:
+                state.reset_after_end = ErrorCode.NO_ERROR
+
+    def _short_body_locked(self, state: StreamState) -> None:
+        if state.arrived.waiting:  # it must never look whole to who reads it
+            state.remote_ended = False
+            error = ProtocolError("the body ended too early", stream_id=state.id, code=ErrorCode.PROTOCOL_ERROR)
+            self._reset_locked(state, ErrorCode.PROTOCOL_ERROR, error)
+        else:
+            state.declined = True
+
+    def _release_end_locked(self, state: StreamState) -> None:
+        self._early_answers.release(state)
+        self._sender.send_locked()
+
+    def _declined_data_locked(self, state: StreamState, length: int) -> None:
+        self._early_answers.received(state, length)
+
+    def _discards_overdue_locked(self, now: float) -> None:
+        self._early_answers.expire(now)
+
+    def _remote_end_locked(self, state: StreamState) -> None:
+        super()._remote_end_locked(state)
+        self._early_answers.release(state)
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._last_stream_closed_at = time.monotonic()
+        self._early_answers.over(state)
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
 
@@ -442,6 +482,7 @@ class ServerSession(Session):
         if self._destroyed or self._draining or self._said_goodbye:
             return
         self._closing = self._draining = True
+        self._early_answers.hurry()
         # A client that waits for our SETTINGS with requests at hand (HAProxy) would give them up at a GOAWAY.
         if not self._settings_sent:
             self._say_goodbye_locked()

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from ..constants import ErrorCode, FrameType
+from ..deadline import check_timeout
 from ..errors import InvalidArgument, InvalidState, StreamReset
 from ..protocol.headers import (
     EncodableFields,
@@ -28,7 +29,7 @@ from .stream_state import End
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from _typeshed import FileDescriptorLike, StrOrBytesPath
+    from _typeshed import FileDescriptorLike, ReadableBuffer, StrOrBytesPath
 
     from .server_session import ServerSession
 
@@ -112,6 +113,9 @@ class ServerStream(Stream):
                 raise InvalidArgument("a tunnel has no length: leave out content-length", stream_id=state.id)
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
+        answers = self._session._early_answers
+        if answers.needs_continue(state, status):
+            self._inform_locked(encode_informational({":status": 100}))
         no_body = state.request_method == "HEAD" or status in STATUSES_WITHOUT_BODY
         if no_body:
             length = None
@@ -122,14 +126,64 @@ class ServerStream(Stream):
         ends = end_stream or no_body
         if wait_for_trailers:
             self._session._protocol.trailers_will_follow(state.id)
-        self._session._protocol.send_response(state.id, block, ends)
+        holds = (ends or (length == 0 and not wait_for_trailers)) and answers.may_hold(state)
+        # Of an answer without octets the head is its end; but who is told of a failure stops sending.
+        holds_head = holds and status < "3"
+        if holds_head:
+            self._session._protocol.check_block_length(block)
+        else:
+            self._session._protocol.send_response(state.id, block, ends and not holds)
+            if status >= "3" and not state.remote_ended:
+                self._session._protocol.may_end_short(state.id)
         state.unsent_length = length
         state.sent_headers = Headers.from_wire(block)
         state.no_body = no_body
+        if holds and (holds_head or ends):
+            answers.hold(state, ends=ends, block=block if holds_head else None)
+            return
         state.wait_for_trailers = wait_for_trailers and not ends
         if ends:
             state.end_posted = state.local_ended = True
             self._session._local_end_locked(state)
+
+    def write(self, data: ReadableBuffer, timeout: float | None = None) -> int:
+        if not self._state.remote_ended and self._hold_back(data, timeout, ends=False):
+            return memoryview(data).nbytes
+        return self._write(data, timeout, ends=False)
+
+    def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
+        if self._state.remote_ended or not self._hold_back(data, timeout, ends=True):
+            self._write(data, timeout, ends=True)
+
+    def _hold_back(self, data: ReadableBuffer, timeout: float | None, *, ends: bool) -> bool:
+        """Write all but the answer's end, which waits for the request's; False, and nothing done, where none has to."""
+        state = self._state
+        if isinstance(data, str):
+            return False
+        view = memoryview(data).cast("B")
+        length = len(view)
+        if not ends and (not length or length != state.unsent_length):
+            return False
+        self._before_writing(length, ends=ends)
+        answers = self._session._early_answers
+        with self._monitor, self._lock:
+            if state.sent_headers is None or not answers.may_hold(state):
+                return False
+            if not self._may_post_locked(length, ends):
+                return True
+            # Where the length is known, its last octet is an end, too.
+            at_once = length if state.unsent_length is None else max(length - 1, 0)
+        check_timeout(timeout)
+        if at_once:
+            self._write(view[:at_once], timeout, ends=False)
+        with self._monitor, self._lock:
+            self._raise_if_closed_locked()
+            if self._may_post_locked(length - at_once, ends):
+                answers.hold(state, bytes(view[at_once:]), ends=ends)
+                if state.remote_ended:
+                    answers.release(state)
+                self._session._sender.send_soon_locked()
+        return True
 
     def respond_with_fd(
         self,
@@ -298,12 +352,22 @@ class ServerStream(Stream):
             session._reset_locked(self._state, ErrorCode.ENHANCE_YOUR_CALM, error)
 
     def _before_reading(self) -> None:
+        if self._state.held is not None or self._state.declined:
+            self._read_after_end()
         request = self._state.request_headers
         if request is not None and not self._state.remote_ended and request.get("expect", "").lower() == "100-continue":
             with self._monitor, self._lock:
                 state = self._state
                 if state.sent_headers is None and not state.continued and not state.closed:
                     self._inform_locked(encode_informational({":status": 100}))
+
+    def _read_after_end(self) -> None:
+        with self._monitor, self._lock:
+            if self._state.held is not None:  # somebody reads, and that may take long: the client gets its answer first
+                self._session._early_answers.release(self._state)
+                self._session._sender.send_locked()
+            if self._state.declined and not self._state.closed:
+                raise StreamReset("what is left of the body is not read", stream_id=self._state.id)
 
     def _before_writing(self, length: int, *, ends: bool) -> None:
         if self._state.sent_headers is None:

@@ -338,6 +338,8 @@ class SessionCore(Observable):
             self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
         elif state.reset_after_end is not None:
             self._reset_locked(state, state.reset_after_end)
+        elif state.declined:
+            self._decline_rest_locked(state)
 
     def _keeps_headers_locked(self, state: StreamState, size: int) -> bool:
         """Whether there is memory for another header list of this stream; if not, the stream is closed."""
@@ -352,10 +354,20 @@ class SessionCore(Observable):
         return False
 
     def _decline_rest_locked(self, state: StreamState) -> None:
-        """Our side is whole; what the peer still has to send is of no use: RST_STREAM(NO_ERROR) once ours is out."""
-        state.reset_after_end = ErrorCode.NO_ERROR
-        if state.local_ended:
-            self._reset_locked(state, ErrorCode.NO_ERROR)
+        """Our side is whole, or will be without a handler; what the peer still has to send is of no use."""
+        raise NotImplementedError("a client cancels")
+
+    def _short_body_locked(self, state: StreamState) -> None:
+        """The body ends before what its content-length says, and nobody but a server allows that."""
+
+    def _release_end_locked(self, state: StreamState) -> None:
+        """The end of our side waits for nothing any more."""
+
+    def _declined_data_locked(self, state: StreamState, length: int) -> None:
+        """`length` octets have come on a stream whose rest is declined."""
+
+    def _discards_overdue_locked(self, now: float) -> None:
+        """The time may be up for which what nobody reads is received."""
 
     def _remote_end_locked(self, state: StreamState) -> None:
         """The peer's END_STREAM has arrived."""

@@ -563,6 +563,7 @@ class Stream(Observable):
         with self._monitor, self._lock:
             if code == ErrorCode.NO_ERROR and state.end_posted and not state.local_ended and not state.closed:
                 state.reset_after_end = ErrorCode.NO_ERROR
+                self._session._release_end_locked(state)
             else:
                 self._session._reset_locked(state, code)
 

@@ -23,7 +23,7 @@ from .waiting import Monitor, WaitQueue
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from ..protocol.headers import Headers
+    from ..protocol.headers import Headers, ResponseFields
     from .stream import Stream
 
 
@@ -108,6 +108,8 @@ class StreamState:
         "no_body",
         "unsent_length",
         "reset_after_end",
+        "held",
+        "declined",
         # how it ended
         "closed",
         "destroyed",
@@ -173,6 +175,9 @@ class StreamState:
         self.no_body = False  # HEAD, 204, 205, 304: what is written is dropped
         self.unsent_length: int | None = None  # what is missing of the content-length we announced
         self.reset_after_end: int | None = None  # close(0) before everything was out
+        # The end of an answer that waits for the rest of the request (see early_answers.py): all of it, or octets.
+        self.held: tuple[ResponseFields | None, bytes] | None = None
+        self.declined = False  # nobody reads what the peer still sends
 
         self.closed = False
         self.destroyed = False

@@ -42,6 +42,7 @@ class Watchdog:
         self.settings: deque[float] = deque()  # one for each SETTINGS that is not acknowledged
         self.header_block: float | None = None
         self.drain: float | None = None  # when to look whether the client may still not know that the session closes
+        self.discards: float | None = None  # how long bodies are received that nobody reads
         self.linger: float | None = None
         self.flushes = False  # it ended gracefully: what is queued still goes out, while the peer takes some of it ...
         self.flush_patience: float | None = 0.0  # ... within so many seconds; None: whenever that may be
@@ -115,6 +116,7 @@ class Watchdog:
             "settings_timeout": self.settings[0] if self.settings and not self._session._sender.held_locked else None,
             "header_timeout": self.header_block,
             "drain": self.drain,
+            "discard_timeout": self.discards,
             "linger": self.linger,
             "keepalive": self._keepalive_due_locked(),
             "timeout": self._last_activity_locked() + self.inactivity if self.inactivity else None,
@@ -180,6 +182,8 @@ class Watchdog:
         else:
             if self.drain is not None and now >= self.drain:
                 session._drain_overdue_locked(now)
+            if self.discards is not None and now >= self.discards:
+                session._discards_overdue_locked(now)
             if self.inactivity and now >= self._last_activity_locked() + self.inactivity:
                 self.last_activity = now
                 session._inactive_locked()

@@ -42,6 +42,9 @@ class WithoutFrames:
     def altsvc(self, origin: str, value: str, stream_id: int) -> None:
         """See `origin`; the Alt-Svc field says the same."""
 
+    def may_end_short(self, stream_id: int) -> None:
+        """A request's end is where its length says."""
+
     def update_settings(self, values: Settings) -> None:
         raise InvalidState("HTTP/1 has no SETTINGS")
 

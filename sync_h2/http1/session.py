@@ -55,7 +55,12 @@ class HTTP1Session(ServerSession):
     ) -> None:
         self._still_sends = False  # since it ended, and the timer last looked; set by the reader without the lock
         self._lingers_until = 0.0  # guarded by the lock
-        limits = dataclasses.replace(limits, settings_timeout=None, keepalive_interval=None)  # there is neither
+        limits = dataclasses.replace(
+            limits,
+            settings_timeout=None,
+            keepalive_interval=None,
+            max_discarded_body=0,  # the protocol does that by itself
+        )
         super().__init__(transport, host, limits=limits, **options)
 
     def _new_outbox(self) -> Outbox:

@@ -93,15 +93,25 @@ class Connection(MessageReceiving):
         if length > stream.inbound_window:
             return self._discard(stream, length, ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
         stream.inbound_window -= length
+        short = False
         if stream.content_left is not None:
             stream.content_left -= len(payload)
-            if stream.content_left < 0 or (end_stream and stream.content_left):
+            short = end_stream and stream.content_left > 0
+            if stream.content_left < 0 or (short and not stream.may_end_short):
                 return self._discard(stream, length, ErrorCode.PROTOCOL_ERROR, "DATA does not add up to content-length")
         if end_stream:
             table.apply(stream, StreamInputs.RECV_END_STREAM)
         elif not payload:
             self._flood_guard.count_invalid_frame(stream_id)
-        return [DataReceived(stream_id, bytes(payload), length, end_stream)]
+        return [DataReceived(stream_id, bytes(payload), length, end_stream, short)]
+
+    def may_end_short(self, stream_id: int) -> None:
+        """The request has its answer: its body may end before what its content-length says. (curl 7 ends it when it
+        sees an answer that is no success, and takes a reset for a failure.)
+        """
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            stream.may_end_short = True
 
     def _data_on_absent_stream(self, stream_id: int, length: int) -> list[Event]:
         events: list[Event] = self._frame_on_absent_stream("DATA", stream_id)

@@ -57,12 +57,15 @@ class TrailersReceived:
 
 @dataclass(slots=True)
 class DataReceived:
-    """A piece of body. `flow_controlled_length` counts padding too: that much credit is to be returned."""
+    """A piece of body. `flow_controlled_length` counts padding too: that much credit is to be returned. `short`: the
+    body ends before what its content-length says.
+    """
 
     stream_id: int
     data: bytes
     flow_controlled_length: int
     end_stream: bool
+    short: bool = False
 
 
 @dataclass(slots=True)

@@ -97,6 +97,7 @@ class Stream(H2Stream):
         # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty
         # DATA frame after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
         self.content_left: int | None = None
+        self.may_end_short = False  # before what content-length says
         self.informational_count = 0
         self.informational_size = 0  # of all of them, as header lists are measured
         self.counted_open = False

@@ -54,6 +54,8 @@ class Limits:
     max_session_memory: int = 16 * 1024 * 1024
     max_waiting_handlers: int = 1000
     max_outstanding_pings: int = 10
+    max_discarded_body: int = 16 * 1024 * 1024
+    discard_timeout: float | None = 10.0
     max_send_header_block_length: int = 65_536
     max_deflate_dynamic_table_size: int = 4096
     peer_max_concurrent_streams: int = 100

@@ -41,7 +41,6 @@ _COMPRESSED_TYPES = {
 }
 _SAYS_ITS_CHARSET = ("text/html", "text/xml")
 _LONGEST_PATH = 3 * 4096
-_SHORT_BODY = 64 * 1024
 """No system has longer names: 4096 bytes, each of them quoted."""
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
@@ -69,10 +68,6 @@ class _Folder:
 
     def handle(self, stream: ServerStream, headers: Headers) -> None:
         if headers[":method"] not in ("GET", "HEAD"):
-            length = headers.get("content-length", "")
-            if length.isdecimal() and int(length) <= _SHORT_BODY:
-                # Some clients, curl 7 among them, take the reset that follows an early answer for a failure.
-                stream.read()
             _answer(stream, 405, {"allow": "GET, HEAD"})
             return
         target, question_mark, query = headers[":path"].partition("?")

@@ -85,7 +85,7 @@ def test_a_signal_lets_the_application_finish(folder: Path, workers: int) -> Non
         serving("shop.wsgi:slow", "--h2c", "--workers", workers, cwd=folder) as (server, url),
         sync_h2.connect(url, listeners=listeners) as session,
     ):
-        stream = session.request({":method": "POST"})
+        stream = session.request({":method": "POST", "content-length": 3})
         assert stream.read(6, timeout=PATIENCE) == b"first "
         server.signal(signal.SIGTERM)
         assert draining.wait(PATIENCE)

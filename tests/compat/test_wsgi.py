@@ -37,8 +37,9 @@ def serve() -> Iterator[Serve]:
     """`serve(app)` gives a client's session with a server that runs `app`."""
     sessions = []
 
-    def make(app: Any, environ: Any = None, **options: Any) -> sync_h2.ClientSession:
-        client, _ = pair(sync_h2.compat.wsgi(app, environ=environ), **options)
+    def make(app: Any, environ: Any = None, max_buffered_body: int = 2**20, **options: Any) -> sync_h2.ClientSession:
+        handler = sync_h2.compat.wsgi(app, environ=environ, max_buffered_body=max_buffered_body)
+        client, _ = pair(handler, **options)
         sessions.append(client)
         return client
 
@@ -330,7 +331,7 @@ def test_the_body_is_read_as_it_comes(serve: Serve) -> None:
         yield b"got " + b"|".join(body)
         assert body.read() == body.read(1) == body.readline() == b""
 
-    stream = serve(app).request({":method": "POST"})
+    stream = serve(app, max_buffered_body=0).request({":method": "POST"})
     stream.write(b"one\n")
     assert stream.readline(timeout=PATIENCE) == b"got one\n"
     stream.write(b"23")
@@ -343,15 +344,16 @@ def test_the_body_is_read_as_it_comes(serve: Serve) -> None:
 def test_reading_answers_100_continue(serve: Serve) -> None:
     def app(environ: Any, start_response: Any) -> Any:
         body = environ["wsgi.input"].read() if environ["PATH_INFO"] == "/reads" else b"not read"
-        start_response("200 OK", [TEXT])
+        start_response("403 Forbidden" if body == b"not read" else "200 OK", [TEXT])
         return [body]
 
     session = serve(app)
-    stream = session.request({":method": "POST", ":path": "/reads", "expect": "100-continue"})
+    asks = {":method": "POST", "expect": "100-continue", "content-length": 6}
+    stream = session.request({**asks, ":path": "/reads"})
     assert stream.wait_continue(timeout=PATIENCE)
     stream.end(b"wanted")
     assert stream.read(timeout=PATIENCE) == b"wanted"
-    stream = session.request({":method": "POST", ":path": "/", "expect": "100-continue"})
+    stream = session.request({**asks, ":path": "/"})
     assert not stream.wait_continue(timeout=PATIENCE)
     assert stream.read(timeout=PATIENCE) == b"not read"
     stream.close()  # the server's own reset may still be under way
@@ -370,7 +372,7 @@ def test_what_goes_wrong_with_the_body_is_an_os_error(serve: Serve, caplog: pyte
             raise
         return []
 
-    session = serve(app, server={"read_timeout": 1.0})
+    session = serve(app, max_buffered_body=0, server={"read_timeout": 1.0})
     reset = session.request({":method": "POST"})
     reset.write(b"half")
     assert begun.wait(PATIENCE)

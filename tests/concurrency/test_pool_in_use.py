@@ -221,7 +221,7 @@ def test_a_handler_that_returns_before_the_upload_ends(connections: Connections,
     """
     client, server = connections.pair(
         lambda stream, headers: stream.respond({":status": 413}, end_stream=True),
-        server={"max_session_memory": 512 * 1024},
+        server={"max_session_memory": 512 * 1024, "max_discarded_body": 100_000},
     )
     for _ in range(30):
         stream = client.request(POST)

@@ -159,6 +159,13 @@ LIMITS: list[Entry] = [
         "option max_waiting_handlers",
         "server/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
     ),
+    (
+        "",
+        "option max_discarded_body",
+        "server/test_early_answers.py::test_beyond_the_bound_the_window_opens_and_then_comes_the_reset",
+        "server/test_early_answers.py::test_nothing_is_thrown_away_if_that_is_what_was_asked_for",
+    ),
+    ("", "option discard_timeout", "server/test_early_answers.py::test_when_time_is_up_comes_the_reset"),
     ("maxOutstandingPings", "option max_outstanding_pings", "parity/test_limits.py::test_outstanding_pings"),
     (
         "maxSendHeaderBlockLength",

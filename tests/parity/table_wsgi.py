@@ -17,6 +17,13 @@ ENTRIES: list[Entry] = [
         _APPLICATIONS + "a_site_with_bottle",
         _APPLICATIONS + "applications_that_the_validator_watches",
     ),
+    (
+        "",
+        "compat.wsgi(max_buffered_body), serve_wsgi(max_buffered_body)",
+        "compat/test_wsgi_bodies.py::test_curl_uploads_from_a_pipe",
+        "compat/test_wsgi_bodies.py::test_a_longer_body_is_too_long",
+        _TESTS + "the_body_is_read_as_it_comes",
+    ),
     ("", "compat.wsgi(environ)", _TESTS + "an_application_below_a_path"),
     (
         "",

@@ -71,6 +71,8 @@ DEFAULTS: dict[str, Any] = {
     "max_session_memory": 16 * 1024 * 1024,
     "max_waiting_handlers": 1000,
     "max_outstanding_pings": 10,
+    "max_discarded_body": 16 * 1024 * 1024,
+    "discard_timeout": 10,
     "max_send_header_block_length": 64 * 1024,
     "max_deflate_dynamic_table_size": 4096,
     "peer_max_concurrent_streams": 100,

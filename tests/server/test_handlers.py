@@ -131,7 +131,8 @@ def test_a_body_shorter_than_announced_is_a_reset(serving: Any) -> None:
 
 def test_an_early_answer_is_kept_by_the_client(serving: Any, background: Any) -> None:
     """RFC 9113 section 8.1: the response is whole, and RST_STREAM(NO_ERROR) says that the rest is not wanted."""
-    stream = serving(lambda stream, headers: stream.end(b"early")).request({":method": "POST"})
+    serves = serving(lambda stream, headers: stream.end(b"early"), server={"max_discarded_body": 100_000})
+    stream = serves.request({":method": "POST"})
     writing = background(stream.end, b"x" * 10_000_000)
     assert stream.wait_response()[":status"] == "200"
     assert stream.read() == b"early"
@@ -142,7 +143,7 @@ def test_an_early_answer_is_kept_by_the_client(serving: Any, background: Any) ->
 
 
 def test_an_early_answer_on_the_wire() -> None:
-    with server_and_raw_client(lambda stream, headers: stream.end(b"early")) as (_, peer):
+    with server_and_raw_client(lambda stream, headers: stream.end(b"early"), max_discarded_body=0) as (_, peer):
         peer.headers(1, UPLOAD)
         assert dict(peer.expect(HeadersFrame, 1).fields)[":status"] == "200"
         data = peer.expect(DataFrame, 1)
@@ -173,7 +174,7 @@ def test_an_early_500_stops_the_upload(serving: Any, background: Any) -> None:
     def handler(stream: Any, headers: Any) -> None:
         raise RuntimeError("on purpose")
 
-    stream = serving(handler).request({":method": "POST"})
+    stream = serving(handler, server={"max_discarded_body": 100_000}).request({":method": "POST"})
     writing = background(stream.end, b"x" * 10_000_000)
     assert stream.wait_response()[":status"] == "500"
     with pytest.raises(StreamReset):

@@ -5,6 +5,7 @@ the whole process.
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ from django.shortcuts import get_object_or_404, render  # noqa: E402
 from django.urls import include, path, reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from django.views import generic  # noqa: E402
+from django.views.decorators.csrf import csrf_exempt  # noqa: E402
 
 
 class Question(models.Model):
@@ -134,7 +136,14 @@ def source(request: HttpRequest) -> FileResponse:
     return FileResponse(Path(__file__).open("rb"), content_type="text/plain")
 
 
+@csrf_exempt
+def echo(request: HttpRequest) -> HttpResponse:
+    form = repr(request.POST.dict()) if request.method == "POST" else hashlib.sha256(request.read()).hexdigest()
+    return HttpResponse(form)
+
+
 urlpatterns = [
+    path("", echo),
     path(
         "polls/",
         include(
