@@ -105,7 +105,9 @@ def test_wsgi(tmp_path: Path):
         eventually(lambda: accepts(int(url.rpartition(":")[2])))
         answer = run("post_file.py", tmp_path / "file", f"{url}/inbox")
         process.send_signal(signal.SIGINT)
-        assert process.communicate() == ("", "")
+        output, errors = process.communicate()
+    assert output == ""
+    assert errors == f"sync_h2: serving at {url}, Ctrl-C ends it\nsync_h2: finishing what is under way\n"
     assert answer == "200 POST /inbox with 500 bytes over HTTP/2\n\n"
     assert process.returncode == 0
 
