@@ -159,7 +159,7 @@ class ChunkedBody:
         elif self._awaits is _Awaits.SIZE:
             if octets and not _is_beginning_of_size(octets):
                 raise UnreadableRequest(400, "the size of a chunk is no number, too long, or followed by a space")
-        elif octets[:1] in (b" ", b"\t"):
+        elif octets.startswith((b" ", b"\t")):
             raise UnreadableRequest(400, "a trailer field that goes on in the next line")
 
     def _line(self, line: bytes) -> None:
