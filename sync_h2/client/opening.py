@@ -20,7 +20,7 @@ from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
-from ..transport.sockets import connect_tcp
+from ..transport.sockets import connect_tcp, peer_address
 from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 from .exchange import Origin
@@ -114,7 +114,7 @@ class Opener:
         engine.handshake(sock, deadline, require_h2=not self._http1)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
-        return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine)), origin.host)
+        return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)
 
     def _session(self, transport: Transport, origin: Origin, listeners: Mapping[str, Listener]) -> ClientSession:
         session = ClientSession(

@@ -49,10 +49,7 @@ def _of_connection(session: Session) -> Environ:
 
 def _look_at(session: Session) -> Environ:
     address = session.socket.getsockname()
-    try:
-        peer = session.socket.getpeername()
-    except OSError:  # gone already; what it sent is still there
-        peer = ""
+    peer = session.socket.getpeername()
     known: Environ = {
         "wsgi.url_scheme": "https" if session.encrypted else "http",
         "sync_h2.alpn_protocol": session.alpn_protocol,

@@ -34,14 +34,12 @@ and nobody else, closes the descriptor, after the writer has left.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from ..constants import ErrorCode
 from ..deadline import Deadline
@@ -123,7 +121,7 @@ class SessionCore(Observable):
         timers.ensure_running()
         self._transport = transport
         self._limits = limits
-        self._peer_address = peer_address(transport.sock)
+        self._peer_address = transport.peer_address
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
 
@@ -604,11 +602,3 @@ class SessionCore(Observable):
 
     def _opened_here(self, stream_id: int) -> bool:
         raise NotImplementedError
-
-
-def peer_address(sock: socket.socket) -> Any:
-    """The peer's address as the socket module gives it; empty for socket pairs and for peers that have gone already."""
-    try:
-        return sock.getpeername()
-    except OSError:
-        return ""

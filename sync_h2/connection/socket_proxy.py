@@ -67,6 +67,10 @@ class SocketProxy:
     def timeout(self) -> float | None:
         return self.gettimeout()
 
+    def getpeername(self) -> Any:
+        """The peer's address: when the connection was new, for a peer that resets it has none any more."""
+        return self._look(lambda target: self._session._peer_address, "getpeername")
+
     def __enter__(self) -> NoReturn:
         _refuse("__enter__")
 

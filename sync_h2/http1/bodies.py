@@ -5,6 +5,7 @@ Each takes its octets from the front of the connection's input. Under the sessio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -12,12 +13,15 @@ import h11
 
 from ..protocol.header_rules import MalformedHeaders, check_trailers
 from ..protocol.limits import Limits
-from .request_heads import UnreadableRequest, next_event
+from .request_heads import UnreadableRequest, check_lines, next_event
+
+_is_beginning_of_size = re.compile(rb"[0-9A-Fa-f]{1,15}(?:[;\r].*)?", re.DOTALL).fullmatch
 
 Fields = Sequence[tuple[bytes, bytes]]
 
 _LONGEST_CHUNK_LINE = 1024  # octets: a size, and extensions that nobody uses
 _LONGEST_SIZE = 15  # digits: more do not fit into the numbers that some programs have for it
+_LONGEST_BEGINNING = _LONGEST_SIZE + 1  # octets of a line, which tell whether it can be one
 _MOST_FRAMING = 16 * 1024  # octets of framing beyond what chunks of the size that was sent need
 
 
@@ -75,7 +79,7 @@ class ChunkedBody:
     says what they mean.
     """
 
-    __slots__ = ("_awaits", "_chunk_left", "_failure", "_framing", "_limits", "_parser", "ended", "trailers")
+    __slots__ = ("_awaits", "_chunk_left", "_failure", "_framing", "_limits", "_parser", "_seen", "ended", "trailers")
 
     left = None
 
@@ -84,6 +88,7 @@ class ChunkedBody:
         self._limits = limits
         self._awaits = _Awaits.SIZE
         self._chunk_left = 0
+        self._seen = 0  # octets at the input's front that are fine as the beginning of a line
         self._framing = 0  # octets of it, less what is usual for chunks of such sizes
         self._failure: UnreadableRequest | None = None
         self.ended = False
@@ -128,26 +133,41 @@ class ChunkedBody:
     def _cut_line(self, octets: bytearray) -> bytes | None:
         in_trailers = self._awaits is _Awaits.TRAILERS
         longest = self._limits.max_header_list_size if in_trailers else _LONGEST_CHUNK_LINE
-        end = octets.find(b"\n", 0, longest) + 1
-        line = bytes(octets[: end or longest])
-        if b"\r" in line[:-2] or (end and not line.endswith(b"\r\n")):
+        seen = self._seen
+        end = octets.find(b"\n", seen, longest) + 1
+        known = end or min(len(octets), longest)
+        first_cr = octets.find(b"\r", max(seen - 1, 0), known)
+        if first_cr != end - 2 if end else -1 < first_cr < known - 1:
             raise UnreadableRequest(400, "a line of a chunked body does not end with CR and LF")
+        if not seen:
+            self._check_beginning(octets[:_LONGEST_BEGINNING])
         if not end:
-            if len(octets) >= longest:
+            if known == longest:
                 raise UnreadableRequest(431 if in_trailers else 400, "a line of a chunked body is too long")
+            self._seen = known if known >= _LONGEST_BEGINNING else 0
             return None
-        if in_trailers and line[:1] in (b" ", b"\t"):
-            raise UnreadableRequest(400, "a trailer field that goes on in the next line")
+        line = bytes(octets[:end])
         del octets[:end]
+        self._seen = 0
         return line
 
+    def _check_beginning(self, octets: bytearray) -> None:
+        """Refuse at once what a line can't begin with: who waits for more may wait for long."""
+        if self._awaits is _Awaits.END_OF_CHUNK:
+            if not b"\r\n".startswith(octets[:2]):
+                raise UnreadableRequest(400, "a chunk is longer than its size says")
+        elif self._awaits is _Awaits.SIZE:
+            if octets and not _is_beginning_of_size(octets):
+                raise UnreadableRequest(400, "the size of a chunk is no number, too long, or followed by a space")
+        elif octets.startswith((b" ", b"\t")):
+            raise UnreadableRequest(400, "a trailer field that goes on in the next line")
+
     def _line(self, line: bytes) -> None:
+        if self._awaits is _Awaits.TRAILERS:
+            check_lines(line)
         event = next_event(self._parser, line)
         if self._awaits is _Awaits.SIZE:
-            digits = line[:-2].partition(b";")[0]
-            if len(digits) > _LONGEST_SIZE or not digits.isalnum():
-                raise UnreadableRequest(400, "the size of a chunk is too long, or followed by a space")
-            size = int(digits, 16)
+            size = int(line[:-2].partition(b";")[0], 16)
             self._count_framing(line, size)
             self._chunk_left = size
             self._awaits = _Awaits.DATA if size else _Awaits.TRAILERS

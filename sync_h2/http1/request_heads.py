@@ -1,8 +1,8 @@
 """The head of an HTTP/1 request: from octets to the field list that an HTTP/2 request has (RFC 9112).
 
 h11 does the parsing. What it lets through and two programs could read differently is refused before that (line ends
-that are not CRLF, folded lines, several lengths) or after it (targets, versions, codings). Pure functions, called under
-the session's lock.
+that are not CRLF, folded lines, several lengths) or after it (targets, versions, codings); and before that, too, what
+it would look at for longer than a time that is linear in its length. Pure functions, called under the session's lock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from ..protocol.field_list import FieldList
 from ..protocol.header_rules import CONNECTION_SPECIFIC, MalformedHeaders
 from ..protocol.limits import Limits
 
-# Whatever is not one of RFC 9112's lines: a CR or LF alone, and a line that goes on (obs-fold, section 5.2).
-_bad_line = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]").search
+# Whatever is not one of RFC 9112's lines: a CR or LF alone, and a line that goes on (obs-fold, section 5.2). And the
+# octets that are part of no value for h11, whose pattern tries each way to divide the spaces before one of them: `re`
+# holds the interpreter for the 15 seconds that 64 KB of these take.
+_bad_line = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]|[\x00\x0b\x0c]").search
 _content_lengths = re.compile(rb"\r\ncontent-length[ \t]*:([^\r]*)", re.IGNORECASE).findall
 _is_host_and_port = re.compile(rb".+:[0-9]{1,5}").fullmatch
 
@@ -56,9 +58,13 @@ class RequestHead:
 
 
 def check_lines(octets: bytes | bytearray, start: int = 0) -> None:
-    """Refuse what no head, whole or not, may have in it; what comes before `start` was checked already."""
-    if _bad_line(octets, start):
-        raise UnreadableRequest(400, "a line that does not end with CR and LF, or that continues the one before")
+    """Refuse what no fields, whole or not, may have in them; what comes before `start` was checked already."""
+    found = _bad_line(octets, start)
+    if found is None:
+        return
+    if found[0] in (b"\0", b"\x0b", b"\x0c"):
+        raise UnreadableRequest(400, "a NUL, vertical tab or form feed")
+    raise UnreadableRequest(400, "a line that does not end with CR and LF, or that continues the one before")
 
 
 def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: bytes) -> RequestHead:
@@ -128,7 +134,9 @@ def next_event(parser: h11.Connection, octets: bytes) -> object:
         parser.receive_data(octets)
         return parser.next_event()
     except h11.RemoteProtocolError as error:
-        raise UnreadableRequest(error.error_status_hint, str(error)) from error
+        # Some of its messages end with the line, as a Python object.
+        message = str(error).partition("bytearray(")[0].rstrip(": ")
+        raise UnreadableRequest(error.error_status_hint, message) from error
 
 
 def _version(version: bytes) -> str:

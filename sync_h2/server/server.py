@@ -324,7 +324,6 @@ class ThreadingServer(Observable):
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], 0.05)
             return
-        name = format_address(address) if address else "a local peer"
         with self._monitor, self._lock:
             refused = self._full_limit_locked(address)
             if refused is None:
@@ -334,12 +333,12 @@ class ThreadingServer(Observable):
             with self._monitor, self._lock:
                 self._connecting[sock] = address
         if refused is not None:
-            log_limit(self, refused, SessionClosed(f"a connection from {name} is refused"))
+            log_limit(self, refused, SessionClosed(f"a connection from {_name_of(address)} is refused"))
             self._refuse(sock, refused)
             sock.close()
             return
         try:
-            threading.Thread(target=self._serve, args=(sock, name), name="sync_h2-reader", daemon=True).start()
+            threading.Thread(target=self._serve, args=(sock, address), name="sync_h2-reader", daemon=True).start()
         except RuntimeError as error:
             self._forget(sock)
             sock.close()
@@ -392,17 +391,18 @@ class ThreadingServer(Observable):
 
     # -- a connection's own thread
 
-    def _serve(self, sock: socket.socket, name: str) -> None:
+    def _serve(self, sock: socket.socket, address: Any) -> None:
         try:
-            beginning = self._handshake(sock)
+            beginning = self._handshake(sock, address)
         except (HTTP2Error, OSError) as error:
             sock.close()
             self._forget(sock)
-            logger.info("no session with %s: %s", name, error)
+            logger.info("no session with %s: %s", _name_of(address), error)
             self._report(error)
             return
         if beginning is None:
             return
+        beginning.transport.peer_address = address
         session = self._new_session(beginning)
         reader = session._reader_target()
         session._start()  # first: a GOAWAY of `close` comes after the preface
@@ -435,7 +435,7 @@ class ThreadingServer(Observable):
         session._watchdog.inactivity = self._idle_timeout
         return session
 
-    def _handshake(self, sock: socket.socket) -> Beginning | None:
+    def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
         """None when the connection is not for a session, and belongs to somebody else."""
         return begin_plain(sock, self._limits, self._http1)
 
@@ -491,6 +491,10 @@ class ThreadingServer(Observable):
                 self._listeners.emit_locked("session_error", error, session)
 
 
+def _name_of(address: Any) -> str:
+    return format_address(address) if address else "a local peer"
+
+
 class SecureThreadingServer(ThreadingServer):
     """A server for HTTP/2 over TLS; made by `create_secure_server`."""
 
@@ -510,14 +514,14 @@ class SecureThreadingServer(ThreadingServer):
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         """TLS would have to be set up first, which takes a thread and more time than the connection is worth."""
 
-    def _handshake(self, sock: socket.socket) -> Beginning | None:
+    def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
         engine = TLSEngine(self._context, server_side=True)
         with self._monitor, self._lock:
             anybody_listens = self._listeners.any_locked("unknown_protocol")
         beginning = begin_secure(sock, engine, self._limits, self._http1, require_known=not anybody_listens)
         if beginning is not None:
             return beginning
-        connection = BlockingTLSConnection(sock, engine)
+        connection = BlockingTLSConnection(sock, engine, address)
         with self._monitor, self._lock:
             # In one critical section, so that `close` finds it in one of the two tables.
             given_away = self._listeners.emit_locked("unknown_protocol", connection)

@@ -26,13 +26,10 @@ _MOST_UNREAD = 1024 * 1024  # that `close` reads and discards
 class BlockingTLSConnection:
     """A TLS connection after its handshake; it owns `sock`. Use it as a context manager, or close it."""
 
-    def __init__(self, sock: socket.socket, engine: TLSEngine) -> None:
+    def __init__(self, sock: socket.socket, engine: TLSEngine, peer_address: Any) -> None:
         sock.setblocking(False)
         self._sock = sock
-        try:
-            self._peer_address: Any = sock.getpeername()
-        except OSError:  # it has gone already
-            self._peer_address = ""
+        self._peer_address = peer_address
         self._engine = engine
         self._engine_lock = threading.Lock()
         self._receiving = threading.Lock()
@@ -49,9 +46,7 @@ class BlockingTLSConnection:
         return self._engine.alpn_protocol
 
     def getpeername(self) -> Any:
-        """The peer's address as `socket.socket.getpeername` gave it when the connection was new; `""` if it had gone by
-        then.
-        """
+        """The peer's address, as `accept` gave it: a peer that has gone meanwhile keeps it."""
         return self._peer_address
 
     def fileno(self) -> int:

@@ -134,6 +134,16 @@ def prepare(sock: socket.socket) -> None:
         pass
 
 
+def peer_address(sock: socket.socket) -> Any:
+    """The peer's address as the socket module gives it. A peer that has gone already has none any more: it is shown as
+    the unspecified address, for "" is what the peer of a Unix socket has.
+    """
+    try:
+        return sock.getpeername()
+    except OSError:
+        return {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0, 0, 0)}.get(sock.family, "")
+
+
 def format_address(address: Any) -> str:
     """A socket's address for people: `127.0.0.1:80`, `[::1]:80`, `unix:/path`."""
     if isinstance(address, tuple):

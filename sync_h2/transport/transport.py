@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from ..errors import ConnectionLost
-from .sockets import prepare
+from .sockets import peer_address, prepare
 from .tls import END, TLSEngine
 
 __all__ = ["END", "TLSTransport", "Transport"]
@@ -46,6 +46,7 @@ class Transport:
     def __init__(self, sock: socket.socket) -> None:
         prepare(sock)
         self.sock = sock
+        self.peer_address = peer_address(sock)  # whoever has accepted it knows better: it may have been reset since
         # Whoever holds the session's lock:
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_size = 0

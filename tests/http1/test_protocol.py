@@ -594,3 +594,27 @@ def test_the_trace_hides_what_is_secret() -> None:
         "sent response stream=1 status=200 set-cookie='<sensitive>' x='y' transfer-encoding='chunked'",
         "sent body stream=1 length=3 end",
     ]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"3\r\nabc", b"d"),
+        (b"3\r\nabc\r", b"d"),
+        (b"3\r\nabc", b"\n"),
+        (b"3\r\nabc\r\n", b"x"),
+        (b"3\r\nabc\r\n", b"\r"),
+        (b"3\r\nabc\r\n", b";"),
+        (b"3", b" "),
+        (b"000000000000000", b"1"),
+        (b"3\r", b"a"),
+        (b"3;a\r", b"a"),
+        (b"0\r\n", b" "),
+        (b"0\r\nx: y\r", b"z"),
+    ],
+)
+def test_what_can_be_no_chunk_is_refused_at_its_first_octet(good: bytes, bad: bytes) -> None:
+    endpoint = Endpoint()
+    endpoint.receive(CHUNKED + good, 1)
+    with pytest.raises(UnreadableRequest):
+        endpoint.receive(bad)

@@ -231,3 +231,25 @@ def test_what_is_refused_is_said_in_a_bounded_line() -> None:
     with pytest.raises(UnreadableRequest) as caught:
         parse_request(b"GET / HTTP/1.1\r\n" + b"x" * 5000 + b"\r\n\r\n", Limits(), scheme=b"http", authority=b"x")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nb'c\xff\x01: \x02\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\ncontent-length: 1" + b"1" * 30 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: \xff\r\n\r\n",
+        b"G\xffT / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\0\r\n\r\n",
+    ],
+)
+def test_refusals_are_for_people(octets: bytes) -> None:
+    with pytest.raises(UnreadableRequest) as caught:
+        parse_request(octets, Limits.for_server(), scheme=b"http", authority=b"127.0.0.1:80")
+    message = caught.value.message
+    assert "bytearray" not in message
+    assert "b'" not in message
+    assert message[-1:].isalnum() and message.isprintable() and message.isascii()

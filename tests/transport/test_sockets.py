@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from sync_h2.transport.sockets import (
     encode_host,
     format_address,
     listen,
+    peer_address,
     prepare,
 )
 
@@ -338,3 +340,24 @@ def test_an_ssl_socket_is_refused(socket_pair: tuple[socket.socket, socket.socke
 )
 def test_addresses_are_shown_as_people_write_them(address: Any, text: str) -> None:
     assert format_address(address) == text
+
+
+@pytest.mark.parametrize(("host", "unknown"), [("127.0.0.1", ("0.0.0.0", 0)), ("::1", ("::", 0, 0, 0))])
+def test_a_peer_that_has_gone_is_not_taken_for_a_local_one(host: str, unknown: Any) -> None:
+    listener = listen(host, 0)
+    client = socket.create_connection(listener.getsockname()[:2])
+    accepted, address = listener.accept()
+    with accepted:
+        assert peer_address(accepted) == address == client.getsockname()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        with pytest.raises(ConnectionResetError):
+            accepted.recv(1)
+        assert peer_address(accepted) == unknown
+    close_listener(listener)
+
+
+def test_a_peer_without_an_address_is_a_local_one() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        assert peer_address(left) == ""

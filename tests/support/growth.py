@@ -1,0 +1,47 @@
+"""How the time that something takes grows with its input: what a peer sends is worked off in linear time.
+
+Measured is this thread's own processor time, so that other processes do not count, and the shortest of several runs,
+so that what disturbs one does not either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FACTOR = 4
+MOST = 9.0
+"""Twice the input takes at most three times the work: four times the input nine times. What is linear takes four, what
+is quadratic sixteen.
+"""
+
+_RUNS = 5
+_ATTEMPTS = 6
+_SHORTEST = 0.002  # seconds that a measured run takes at least
+
+Prepare = Callable[[int], Callable[[], object]]
+
+
+def assert_linear(prepare: Prepare, size: int) -> None:
+    """`prepare(size)` gives what works off an input of that size once; it is prepared anew for each call of it."""
+    repeats = 1
+    while _seconds(prepare, size, repeats) < _SHORTEST:
+        repeats *= 2
+    small = large = float("inf")
+    for _ in range(_ATTEMPTS):
+        for _ in range(_RUNS):
+            small = min(small, _seconds(prepare, size, repeats))
+            large = min(large, _seconds(prepare, size * FACTOR, repeats))
+            if large > 1.0:
+                break  # nobody needs to wait for more of that
+        if large <= MOST * small:
+            return
+    raise AssertionError(f"{FACTOR} times the input takes {large / small:.1f} times as long: {large / repeats:.4f} s")
+
+
+def _seconds(prepare: Prepare, size: int, repeats: int) -> float:
+    jobs = [prepare(size) for _ in range(repeats)]
+    began = time.thread_time()
+    for job in jobs:
+        job()
+    return time.thread_time() - began
