@@ -86,6 +86,8 @@ def shown(name: str, value: float | str | None) -> str:
         return f"`{value}`"
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return str(value)
     if name.endswith(("_timeout", "_interval")):
         return f"{value:g} s"
     if name.endswith("_rate"):

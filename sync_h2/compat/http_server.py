@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..connection.server_stream import ServerStream
+from ..constants import ErrorCode
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers
 from .http1_text import ChunkedBody, http2_headers, is_chunked, parse_fields
@@ -34,7 +35,7 @@ _METHODS_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _NOT_FOR_THE_HANDLER = frozenset({"connection", "cookie", "host", "transfer-encoding"})
 
 _head_end = re.compile(rb"\r?\n\r?\n")
-_status_line = re.compile(rb"HTTP/[0-9.]+[ \t]+([0-9]{3})(?:[ \t][^\r\n]*)?\r?\n")
+_status_line = re.compile(rb"HTTP/[0-9.]+[ \t]+([0-9]{3})(?:[ \t]+([^\r\n]*))?\r?\n")
 
 
 def handler_for(
@@ -225,6 +226,7 @@ class _Response:
         self._head = bytearray()
         self._begun = False
         self._has_body = True
+        self._has_excess = False
         self._left: int | None = None  # bytes that content-length announced
         self._chunks: ChunkedBody | None = None
 
@@ -268,6 +270,7 @@ class _Response:
         length = headers.get("content-length", "")
         self._left = int(length) if length.isdigit() else None  # what is no number is refused by respond()
         with _errors_of_a_socket():
+            self._stream._say_reason((found[2] or b"").decode("latin-1"))
             self._stream.respond(headers, end_stream=self._left == 0, wait_for_trailers=self._chunks is not None)
         self._begun = True
         self._has_body = not self._to_head_request and status not in _STATUSES_WITHOUT_BODY
@@ -282,11 +285,14 @@ class _Response:
         elif self._left is not None:
             if size > self._left:
                 # On a socket too this would be nobody's; a file that grows while it is served is how it happens.
-                logger.warning(
-                    "stream %s: the handler wrote %d bytes more than content-length says, which are not sent",
-                    self._stream.id,
-                    size - self._left,
-                )
+                if not self._has_excess:
+                    self._has_excess = True
+                    logger.warning(
+                        "stream %s: the handler wrote %d bytes more than content-length says, which are not sent, nor "
+                        "what else follows",
+                        self._stream.id,
+                        size - self._left,
+                    )
                 data, size = memoryview(data).cast("B")[: self._left], self._left
             self._left -= size
         if size:
@@ -301,6 +307,15 @@ class _Response:
                     stream_id=self._stream.id,
                 )
             return  # what the server does when a handler does not answer
+        if self._left and self._has_body:
+            # A file that shrinks while it is served is how it happens.
+            logger.warning(
+                "stream %s: the handler wrote %d bytes less than content-length says: the stream is reset",
+                self._stream.id,
+                self._left,
+            )
+            self._stream.close(ErrorCode.INTERNAL_ERROR)
+            return
         if self._chunks is None or not self._has_body:
             self._stream.end()
             return

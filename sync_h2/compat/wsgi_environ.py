@@ -71,11 +71,13 @@ def _look_at(session: Session) -> Environ:
 
 
 def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]) -> Environ:
-    """The environ of one request. `base` goes into each; its SCRIPT_NAME is taken off the path."""
+    """The environ of one request. `base` goes into each, whatever the client says; its SCRIPT_NAME is no part of the
+    path.
+    """
     target = headers.get(":path", "")
     path, _, query = target.partition("?")
     path = urllib.parse.unquote(path, "latin-1")  # PEP 3333: str that stands for bytes
-    script_name = base.get("SCRIPT_NAME", "")
+    script_name = base.get("SCRIPT_NAME", "").rstrip("/")
     if script_name and (path == script_name or path.startswith(script_name + "/")):
         path = path[len(script_name) :]
     http_version = stream.http_version
@@ -89,9 +91,9 @@ def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]
         "wsgi.input": request_input(stream),
         "wsgi.input_terminated": True,
         "SERVER_SOFTWARE": "sync_h2",
-        "SCRIPT_NAME": "",
         **_of_connection(stream.session),
         **base,
+        "SCRIPT_NAME": script_name,
         "SERVER_PROTOCOL": "HTTP/2" if http_version == "2.0" else f"HTTP/{http_version}",
         "REQUEST_METHOD": headers[":method"],
         "PATH_INFO": path,
@@ -104,13 +106,13 @@ def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]
     }
     for name, value in headers.pairs():
         key = _key(name)
-        if key is not None:
+        if key is not None and key not in base:
             if key in environ:
                 # RFC 9113 section 8.2.3, RFC 9110 section 5.2
                 value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
             environ[key] = value
     authority = headers.get(":authority")
-    if authority:
+    if authority and "HTTP_HOST" not in base:
         environ["HTTP_HOST"] = authority
     if "SERVER_NAME" not in environ:  # a Unix socket has neither
         environ["SERVER_NAME"], environ["SERVER_PORT"] = _host_and_port(environ)
@@ -125,8 +127,8 @@ def _host_and_port(environ: Environ) -> tuple[str, str]:
 
 
 def _send_early_hints(stream: ServerStream, headers: Iterable[tuple[str, str]]) -> None:
-    """103 with these fields; nothing once the response has begun, and for HTTP/1.0, which knows no such answers."""
-    if not stream.headers_sent and stream.http_version != "1.0":
+    """103 with these fields; nothing once the response has begun, nor for HTTP/1 (see `additional_headers`)."""
+    if not stream.headers_sent:
         fields = Headers(headers)
         fields[":status"] = 103
         stream.additional_headers(fields)

@@ -17,8 +17,10 @@ from types import TracebackType
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
 from ..connection.server_stream import ServerStream
+from ..constants import ErrorCode
 from ..errors import HTTP2Error, InvalidState
 from ..protocol.header_rules import SINGLE_VALUE
+from ..protocol.headers import Headers, RepeatedHeaders
 from .wsgi_environ import Environ
 from .wsgi_input import BodyBuffers, Unacceptable
 
@@ -156,6 +158,10 @@ class Response:
                 self._send(piece, last=number == count)
             if self._begun and self._without_content:
                 return  # nobody would read the rest, which may be endless
+            if (not piece or self._ended) and self._stream.closed:  # what is sent would have told
+                if self._ended:
+                    return
+                self._stream._raise_if_closed()
 
     def _check(self, data: object) -> None:
         if self.status is None:
@@ -180,7 +186,7 @@ class Response:
         if self._ended:
             return
         self.sent += len(piece)
-        if (last or self.sent == self._length) and not self._takes_trailers:
+        if ((last and self._length is None) or self.sent == self._length) and not self._takes_trailers:
             self._ended = True
             self._stream.end(piece)
         else:
@@ -188,6 +194,7 @@ class Response:
 
     def _begin(self, *, length_known: bool, empty: bool = False) -> None:
         self._prepare(length_known or self._length is not None)
+        self._say_reason()
         self._stream.respond(
             _fields_to_send(self._code, self._fields),
             end_stream=empty and not self._takes_trailers,
@@ -195,6 +202,10 @@ class Response:
         )
         self._begun = True
         self._ended = empty and not self._takes_trailers
+
+    def _say_reason(self) -> None:
+        assert self.status is not None
+        self._stream._say_reason(self.status[4:])
 
     def _prepare(self, length_known: bool) -> None:
         self._without_content = self._is_head or self._code in _WITHOUT_CONTENT
@@ -209,12 +220,14 @@ class Response:
         if isinstance(file, io.BufferedReader | io.BufferedRandom) and type(file.raw) is not io.FileIO:
             return False
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
+        # What the kernel makes as it is read (/proc, /sys) has no blocks, and a size that says nothing.
+        if not stat.S_ISREG(status.st_mode) or not status.st_blocks:
             return False
         offset = file.tell()
         if self._length is None:
             self._announce(max(status.st_size - offset, 0))
         self._prepare(length_known=True)
+        self._say_reason()
         self._begun = True
         self._stream.respond_with_fd(
             file,
@@ -238,7 +251,17 @@ class Response:
         if self._ended or self._without_content:
             return
         self._ended = True
-        if self._trailers:
+        if self._length is not None and self.sent < self._length:
+            # A file that shrinks while it is served is how it happens.
+            missing = self._length - self.sent
+            logger.warning(
+                "stream %s: %d bytes of content-length %d are missing: it is reset",
+                self._stream.id,
+                missing,
+                self._length,
+            )
+            self._stream.close(ErrorCode.INTERNAL_ERROR)
+        elif self._trailers:
             self._stream.send_trailers(self._trailers)
         else:
             self._stream.end()
@@ -272,9 +295,13 @@ def _checked(headers: Iterable[tuple[str, str]], *, with_length: bool) -> tuple[
                 raise ValueError(f"content-length is a number, not {value!r}")
             if not with_length:
                 continue
+            if length not in (None, int(value)):
+                raise ValueError(f"content-length is said twice, {length} and {value}")
             length = int(value)
         if name in _ONCE and (name, value) in fields:
             continue  # layers of middleware may each have added it
+        if name == "date" and any(other == name for other, _ in fields):
+            continue
         fields.append((name, value))
     return fields, length
 
@@ -285,8 +312,8 @@ def _say_dropped(name: str) -> None:
     logger.warning("header %r is about the server's connection (PEP 3333, other server features): it is dropped", name)
 
 
-def _fields_to_send(code: str, fields: Fields) -> dict[str, str] | Fields:
-    """As a dict if possible: what that is encoded to is remembered."""
+def _fields_to_send(code: str, fields: Fields) -> dict[str, str] | Headers:
+    """As a dict if possible: what that is encoded to is remembered. What the application says twice is sent twice."""
     mapping = {":status": code}
     mapping.update(fields)
-    return mapping if len(mapping) == len(fields) + 1 else [(":status", code), *fields]
+    return mapping if len(mapping) == len(fields) + 1 else RepeatedHeaders([(":status", code), *fields])

@@ -6,6 +6,7 @@ costs no memory, and one descriptor can serve several streams.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import stat
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike, StrOrBytesPath
 
     from .server_stream import ServerStream
+
+logger = logging.getLogger("sync_h2.server")
 
 PIECE = 256 * 1024
 """How much of a file is in memory at a time, in bytes."""
@@ -159,6 +162,7 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
             wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)
             piece = os.pread(descriptor, wanted, span.offset + sent) if wanted else b""
             if len(piece) < wanted and not piece and span.length >= 0:
+                logger.warning("stream %s: the file ended %d bytes too early", stream.id, span.length - sent)
                 raise InvalidState(f"the file ended {span.length - sent} bytes too early", stream_id=stream.id)
             ends = not piece or sent + len(piece) == span.length
             left = deadline.remaining()

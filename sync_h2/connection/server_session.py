@@ -372,6 +372,9 @@ class ServerSession(Session):
             self._decline_rest_locked(state)
         self._sender.send_soon_locked()
 
+    def _say_reason_locked(self, state: StreamState, reason: str) -> None:
+        """The phrase of the next response's status line: HTTP/2 has none."""
+
     def _decline_rest_locked(self, state: StreamState) -> None:
         state.declined = True
         if not (state.closed or self._early_answers.discard(state)):

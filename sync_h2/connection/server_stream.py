@@ -246,23 +246,39 @@ class ServerStream(Stream):
                 self._state.fails_unanswered = True
 
     def additional_headers(self, headers: HeadersSource) -> None:
-        """Send a 1xx response (not 101) before the final one; does not block. Raises as `respond`."""
+        """Send a 1xx response (not 101) before the final one; does not block. Raises as `respond`.
+
+        A client of HTTP/1.0 gets none, one of HTTP/1.1 none but 100 unless the server's `http1_early_hints` is set.
+        """
+        self._inform(headers)
+
+    def _inform(self, headers: HeadersSource) -> bool:
+        """`additional_headers`; whether anything was sent."""
         block = encode_informational(headers)
         with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
-            self._inform_locked(block)
+            return self._inform_locked(block)
 
-    def _inform_locked(self, block: EncodableFields) -> None:
+    def _inform_locked(self, block: EncodableFields) -> bool:
         state = self._state
         self._raise_if_closed_locked()
         if state.sent_headers is not None:
             raise InvalidState("an informational response comes before the final one", stream_id=state.id)
         assert state.id is not None
-        self._session._protocol.send_informational(state.id, block)
+        if not self._session._protocol.send_informational(state.id, block):
+            return False
         fields = Headers.from_wire(block)
         state.sent_info_headers += (fields,)
         if fields[":status"] == "100":
             state.continued = True
         self._session._sender.send_locked()
+        return True
+
+    def _say_reason(self, reason: str) -> None:
+        """Have this phrase in the status line, in HTTP/1, which has one; before the headers are sent."""
+        if reason and self.http_version != "2.0":
+            with self._monitor, self._lock:
+                self._check_unanswered_locked()
+                self._session._say_reason_locked(self._state, reason)
 
     def push_stream(
         self, headers: HeadersSource | None = None, *, exclusive: bool = False, parent: int = 0

@@ -652,6 +652,10 @@ class Stream(Observable):
             return InvalidState("the stream is closed", stream_id=self._state.id)
         return error.again(self._state.id)
 
+    def _raise_if_closed(self) -> None:
+        with self._monitor, self._lock:
+            self._raise_if_closed_locked()
+
     def _raise_if_closed_locked(self) -> None:
         if self._state.closed:
             raise self._closed_error_locked()

@@ -236,16 +236,23 @@ class HTTP1Protocol(WithoutFrames):
 
     # -- sending
 
-    def send_informational(self, stream_id: int, headers: EncodableFields) -> None:
-        """Send a 1xx response; to a client of HTTP/1.0, which knows none, nothing (RFC 9110 section 15.2)."""
+    def say_reason(self, stream_id: int, reason: str) -> None:
+        """Have this phrase in the status line of the response that is sent next."""
+        self._unanswered(stream_id, "a response").reason = reason
+
+    def send_informational(self, stream_id: int, headers: EncodableFields) -> bool:
+        """Send a 1xx response. False, and nothing sent, to a client of HTTP/1.0, which knows none (RFC 9110 section
+        15.2), and unless `http1_early_hints` is set for one other than 100: many clients of 1.1 take it for the answer.
+        """
         exchange = self._unanswered(stream_id, "an informational response")
         self.check_block_length(headers)
-        if exchange.version == "1.0":
-            return
         status = dict(headers)[b":status"].decode()
+        if exchange.version == "1.0" or (status != "100" and not self.limits.http1_early_hints):
+            return False
         if status == "100":
             exchange.awaits_continue = False
         self._send_head(exchange, status, headers[1:])
+        return True
 
     def trailers_will_follow(self, stream_id: int) -> None:
         """Trailers will end the response that is sent next: then it has to be chunked."""
@@ -282,7 +289,7 @@ class HTTP1Protocol(WithoutFrames):
             elif exchange.version == "1.0":
                 fields.append((b"connection", b"keep-alive"))
         exchange.framing = framing
-        self._send_head(exchange, status, fields)
+        self._send_head(exchange, status, fields, exchange.reason)
         if framing is Framing.NONE:
             self._response_ended(exchange)
         elif exchange.is_tunnel and self._input:
@@ -301,11 +308,13 @@ class HTTP1Protocol(WithoutFrames):
         """Octets of the request's body that are known to be still on their way."""
         return (exchange.body.left or 0) - len(self._input)
 
-    def _send_head(self, exchange: Exchange, status: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def _send_head(
+        self, exchange: Exchange, status: str, fields: Iterable[tuple[bytes, bytes]], reason: str = ""
+    ) -> None:
         if self._note is not None:
             fields = list(fields)
             self._note_fields(f"sent response stream={exchange.stream_id} status={status}", fields)
-        self._emit(False, (response_head(status, fields),))
+        self._emit(False, (response_head(status, fields, reason),))
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
         exchange = self._sendable(stream_id, "a piece of body")

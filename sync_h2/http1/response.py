@@ -23,6 +23,7 @@ from .request import ServerRequest
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_is_phrase = re.compile(r"[\t -~\x80-\xff]*").fullmatch  # RFC 9112 section 4
 _is_link = re.compile(r"<[^>]*>.*", re.DOTALL).fullmatch  # RFC 8288 section 3
 
 
@@ -41,6 +42,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
         super().__init__(stream)
         self._request = request
         self._status_code = 200
+        self._status_message = ""
         self._headers: dict[str, FieldValue] = {}
         self._trailers: dict[str, FieldValue] = {}
         self._takes_trailers: bool | None = None  # known once this object has sent the headers
@@ -73,12 +75,21 @@ class ServerResponse(ExchangeHalf, StreamWriter):
 
     @property
     def status_message(self) -> str:
-        """Empty: HTTP/2 has none (RFC 9113 section 8.3.2). What it is set to is left out."""
-        return ""
+        """Over HTTP/1.1 the phrase to send, the usual one if this is empty. Otherwise empty: HTTP/2 has none (RFC 9113
+        section 8.3.2), and what it is set to is left out. Setting raises `InvalidArgument` for what can't be sent.
+        """
+        return self._status_message
 
     @status_message.setter
     def status_message(self, message: str) -> None:
-        tell_once("status_message", "HTTP/2 has no status message, and a response's is left out")
+        if not isinstance(message, str):
+            raise TypeError(f"a status message must be a str, not {type(message).__name__}")
+        if not _is_phrase(message):
+            raise InvalidArgument(f"a status message is one line of latin-1, not {message!r}")
+        if self._stream.http_version == "2.0":
+            tell_once("status_message", "HTTP/2 has no status message, and a response's is left out")
+        else:
+            self._status_message = message
 
     @property
     def send_date(self) -> bool:
@@ -177,7 +188,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
 
     def write_early_hints(self, hints: Mapping[str, FieldValue]) -> bool:
         """Send a 103 with these headers; `link` has to be among them, a str or a list of these. False when that list is
-        empty, or when it is too late.
+        empty, when it is too late, and for clients of HTTP/1.1 unless the server's `http1_early_hints` is set.
         """
         if not isinstance(hints, Mapping):
             raise TypeError(f"hints must be a mapping, not {type(hints).__name__}")
@@ -188,8 +199,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
                 raise InvalidArgument(f"link must be as in '</style.css>; rel=preload; as=style', not {link!r}")
         if not links or self.headers_sent or self._stream.closed:
             return False
-        self._stream.additional_headers({":status": 103, **fields, "link": ", ".join(map(str, links))})
-        return True
+        return self._stream._inform({":status": 103, **fields, "link": ", ".join(map(str, links))})
 
     def create_push_response(self, headers: HeadersSource) -> ServerResponse:
         """Promise a response to a request that the client has not made, and return it: it is yours to end. `headers`,
@@ -286,6 +296,7 @@ class ServerResponse(ExchangeHalf, StreamWriter):
         # Behind a body that is written piece by piece may come trailers that nobody knows yet.
         is_decided = is_whole or ("content-length" in headers and self._stream.http_version != "2.0")
         self._takes_trailers = takes_body and (bool(self._trailers) or not is_decided)
+        self._stream._say_reason(self._status_message)
         self._stream._respond(
             headers,
             end_stream=takes_body and is_whole and not (length or self._trailers) and keeps_length,

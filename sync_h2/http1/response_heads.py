@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from http import HTTPStatus
 
 _WITHOUT_BODY = frozenset({"204", "304"})
 
 
-def response_head(status: str, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The octets of a response's head, of checked fields. An informational one differs in nothing."""
-    lines = [_status_line(int(status))]
+def response_head(status: str, fields: Iterable[tuple[bytes, bytes]], reason: str = "") -> bytes:
+    """The octets of a response's head, of checked fields and phrase. An informational one differs in nothing."""
+    lines = [_status_line(int(status), reason)]
     for name, value in fields:
         lines += (name, b": ", value, b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
 
 
-def _status_line(status: int) -> bytes:
+def _status_line(status: int, reason: str) -> bytes:
     """RFC 9112 section 4. Always our own version: a client of 1.0 may know it so (RFC 9110 section 2.5)."""
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode("ascii"))
+    if not reason:
+        with contextlib.suppress(ValueError):
+            reason = HTTPStatus(status).phrase
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("latin-1"))
 
 
 def has_no_body(method: str, status: str) -> bool:

@@ -117,6 +117,10 @@ class HTTP1Session(ServerSession):
                 self._await_last_words_locked()
             self._go_on_soon_locked()
 
+    def _say_reason_locked(self, state: StreamState, reason: str) -> None:
+        assert state.id is not None
+        self._protocol.say_reason(state.id, reason)
+
     def _local_end_locked(self, state: StreamState) -> None:
         super()._local_end_locked(state)
         if self._protocol.tunnels and not self._destroyed:

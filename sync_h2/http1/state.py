@@ -58,6 +58,7 @@ class Exchange:
         self.discards = MOST_DISCARDED
         self.discarding = False
         self.trailers_follow = False
+        self.reason = ""  # a phrase of the handler's own
         self.framing: Framing | None = None  # None: the response's head has not been sent
         self.response_ended = False
 

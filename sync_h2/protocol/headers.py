@@ -148,6 +148,12 @@ class Headers(MutableMapping[str, Any]):
         return f"Headers({shown!r})"
 
 
+class RepeatedHeaders(Headers):
+    """Headers of somebody else's making, in which fields that have one value (RFC 9110 section 5.2) may stand twice."""
+
+    __slots__ = ()
+
+
 def _checked_pairs(source: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     if not isinstance(source, Iterable):
         raise TypeError(f"headers are a mapping or (name, value) pairs, not {type(source).__name__}")
@@ -284,7 +290,7 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
     key, remembered = _responses.get(headers, date)
     if remembered is not None:
         return remembered
-    headers = Headers(headers)
+    headers = (RepeatedHeaders if isinstance(headers, RepeatedHeaders) else Headers)(headers)
     headers.setdefault(":status", "200")
     if date is not None:
         headers.setdefault("date", date)
@@ -334,12 +340,13 @@ def _wire_fields(headers: Headers) -> list[HeaderTuple]:
     pseudo: list[HeaderTuple] = []
     regular: list[HeaderTuple] = []
     single_seen = set()
+    single = SINGLE_VALUE if not isinstance(headers, RepeatedHeaders) else frozenset((b"content-length",))
     for name, value in headers.pairs():
         try:
             wire_name, wire_value = name.encode("ascii"), value.encode("latin-1")
         except UnicodeEncodeError as error:
             raise InvalidArgument(f"header {name!r}: the name must be ASCII, the value latin-1: {value!r}") from error
-        if wire_name in SINGLE_VALUE:
+        if wire_name in single:
             if wire_name in single_seen:
                 raise InvalidArgument(f"header {name!r} can have only one value")
             single_seen.add(wire_name)

@@ -61,6 +61,7 @@ class Limits:
     peer_max_concurrent_streams: int = 100
     max_origin_set_size: int = 128
     padding_strategy: str = PADDING_STRATEGY_NONE
+    http1_early_hints: bool = False
 
     @classmethod
     def for_server(cls, **options: Any) -> Limits:
@@ -91,6 +92,9 @@ class Limits:
                     raise InvalidArgument(
                         f"padding_strategy must be one of {', '.join(PADDING_STRATEGIES)}, not {value!r}"
                     )
+            elif field.type == "bool":
+                if not isinstance(value, bool):
+                    raise InvalidArgument(f"{field.name} must be True or False, not {value!r}")
             elif value is None:
                 if "None" not in field.type:
                     raise InvalidArgument(f"{field.name} must be a number, not None")

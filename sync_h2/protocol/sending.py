@@ -155,8 +155,8 @@ class Sending(ConnectionState):
         self._send_block(stream, headers, end_stream, flags, prefix)
         return stream_id
 
-    def send_informational(self, stream_id: int, headers: Sequence[HeaderTuple]) -> None:
-        """Send a 1xx response."""
+    def send_informational(self, stream_id: int, headers: Sequence[HeaderTuple]) -> bool:
+        """Send a 1xx response, which any client of HTTP/2 knows: True."""
         self._only_server("a response")
         stream = self._table.streams.get(stream_id)
         if stream is None or stream.state not in _CAN_SEND or stream.state_machine.headers_sent:
@@ -164,6 +164,7 @@ class Sending(ConnectionState):
         self.check_block_length(headers)
         # Changes no state: the final response is still to come.
         self._emit_block(FrameType.HEADERS, 0, stream_id, self._table.encode(headers))
+        return True
 
     def trailers_will_follow(self, stream_id: int) -> None:
         """Trailers will end the response that is sent next: nothing to do, any HTTP/2 message can have them."""

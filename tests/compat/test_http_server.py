@@ -20,7 +20,7 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
-from support.http1_client import chunked, http1_session
+from support.http1_client import chunked, get, http1_session
 from support.stdlib_http import http2_connection, http2_server
 from sync_h2 import compat
 from sync_h2.compat.http1_text import ChunkedBody
@@ -380,14 +380,29 @@ def test_what_is_left_of_a_body_is_no_request():
     assert served == ["/"]
 
 
+def test_the_phrase_of_an_answer_goes_to_clients_of_http1():
+    def do_get(self: Any) -> None:
+        self.send_response(404, "Nothing Here")
+        self.send_header("Content-Length", "1")
+        self.end_headers()
+        self.wfile.write(b"x")
+
+    handler = sync_h2.compat.handler_for(handler_class(do_GET=do_get))
+    with http1_session(handler, get("/")) as (_, client):
+        line = b"HTTP/1.1 404 Nothing Here\r\n"
+        assert client.read(len(line)) == line
+
+
 def test_an_answer_longer_than_it_says_is_cut_and_noted(caplog: pytest.LogCaptureFixture):
     def do_get(self: Any) -> None:
         self.answer(b"a log file", content_length="5")
-        self.wfile.write(b"that grows")
+        for _ in range(10):
+            self.wfile.write(b"that grows")
 
     with serving(handler_class(do_GET=do_get)) as client:
         assert ask(client)[1] == b"a log"
-    assert "5 bytes more than content-length says" in caplog.text
+    (record,) = caplog.records  # not one for each write
+    assert "5 bytes more than content-length says" in record.getMessage()
 
 
 # -- failures
@@ -452,7 +467,9 @@ def test_an_answer_shorter_than_it_says_resets(caplog: pytest.LogCaptureFixture)
     handler = handler_class(do_GET=lambda self: self.answer(b"hel", content_length="5"))
     with serving(handler) as client, pytest.raises(sync_h2.StreamReset):
         ask(client)
-    assert "2 bytes of content-length are missing" in caplog.text
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "2 bytes less than content-length says" in record.getMessage()
 
 
 def test_a_handlers_timeout(caplog: pytest.LogCaptureFixture):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import logging
 import os
 import queue
 import signal
+import socket
 import ssl
+import struct
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -17,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import sync_h2
 from support.certificates import Certificate
+from support.http1_client import get, http1_session
 from support.lock_rules import keep_lock_rules, lock_rules
-from support.peers import free_port
+from support.peers import free_port, program
 from support.processes import start
 from support.threads import PATIENCE, Background, background, eventually
 from sync_h2.testing import pair
@@ -234,8 +240,94 @@ def test_a_length_that_is_wrong(serve: Serve, caplog: pytest.LogCaptureFixture) 
     assert fetch(session, path="/written") == ("200", b"12345")
     assert fetch(session, path="/long") == ("200", b"12345")
     assert "beyond content-length 5" in caplog.text
-    with pytest.raises(sync_h2.StreamReset):
+    caplog.clear()
+    with pytest.raises(sync_h2.StreamReset) as caught:
         fetch(session, path="/short")
+    assert caught.value.code == sync_h2.ErrorCode.INTERNAL_ERROR
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "1 bytes of content-length 5 are missing" in record.getMessage()
+
+
+def test_two_lengths_are_none(serve: Serve) -> None:
+    raised: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        for lengths in (("1", "2"), ("1", "1")):
+            try:
+                start_response("200 OK", [("Content-Length", length) for length in lengths])
+                raised.put(None)
+            except ValueError as error:
+                raised.put(str(error))
+        return [b"x"]
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b"x"
+    assert "twice" in raised.get(timeout=PATIENCE)
+    assert raised.get(timeout=PATIENCE) is None
+    assert stream.wait_response()["content-length"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Content-Type", ["text/plain", "text/html"]),
+        ("Content-Language", ["de", "en"]),
+        ("Location", ["/a", "/b"]),
+        ("ETag", ['"a"', '"b"']),
+        ("Retry-After", ["1", "2"]),
+    ],
+)
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_what_an_application_says_twice_is_sent_twice(name: str, values: list[str], version: str) -> None:
+    """As gunicorn's gthread does."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [(name, value) for value in values])
+        return [b"x"]
+
+    with sync_h2.create_server(sync_h2.compat.wsgi(app), allow_http1=True) as server:
+        command = [program("curl"), "-sS", "-o", os.devnull, "-D", "-", version, server.url]
+        head = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    fields = [line.partition(": ") for line in head.splitlines()]
+    assert [value for found, _, value in fields if found.lower() == name.lower()] == values
+
+
+def test_a_date_of_the_applications_own_is_the_only_one(serve: Serve) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Date", "then"), ("Date", "now")])
+        return [b"x"]
+
+    stream = serve(app).request()
+    assert stream.wait_response(timeout=PATIENCE).get_all("date") == ["then"]
+    assert stream.read(timeout=PATIENCE) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("200 Fine", b"HTTP/1.1 200 Fine\r\n"),
+        ("404 Nothing here", b"HTTP/1.1 404 Nothing here\r\n"),
+        ("299 Eigens", b"HTTP/1.1 299 Eigens\r\n"),
+        ("299", b"HTTP/1.1 299 \r\n"),
+        ("200", b"HTTP/1.1 200 OK\r\n"),
+        ("200 tr\xe8s bien", b"HTTP/1.1 200 tr\xe8s bien\r\n"),
+    ],
+)
+@pytest.mark.parametrize("way", ["whole", "pieces", "write", "file", "empty"])
+def test_the_phrase_of_a_status_goes_to_clients_of_http1(status: str, line: bytes, way: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response(status, [TEXT])
+        if way == "write":
+            write(b"x")
+        if way == "file":
+            return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+        return iter([b"x", b"x"]) if way == "pieces" else [b"x"] if way == "whole" else []
+
+    with http1_session(sync_h2.compat.wsgi(app), get("/")) as (_, client):
+        assert client.read(len(line)) == line
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No")])
@@ -301,6 +393,57 @@ def test_iterables_are_closed(serve: Serve, caplog: pytest.LogCaptureFixture) ->
     assert fetch(session, path="/wrong") == ("500", b"")
     for pieces in answers.values():
         assert pieces.closed.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("begin", [[b"first"], []])
+@pytest.mark.parametrize("version", ["2", "1.1"])
+def test_pieces_without_content_end_when_the_client_has_gone(
+    begin: list[bytes], version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        called.set()
+        yield from begin
+        while True:
+            yield b""
+
+    endless = Pieces(pieces())
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        return endless
+
+    handler = sync_h2.compat.wsgi(app)
+    if version == "2":
+        client, server = pair(handler)
+        with client, server:
+            stream = client.request()
+            assert stream.read(5, timeout=PATIENCE) == b"first" if begin else called.wait(PATIENCE)
+            stream.close(sync_h2.ErrorCode.CANCEL)
+            assert endless.closed.wait(PATIENCE)
+    else:
+        with http1_session(handler, get("/")) as (_, visitor):
+            assert called.wait(PATIENCE)
+            visitor.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            visitor.close()
+            assert endless.closed.wait(PATIENCE)
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_pieces_behind_the_length_end_with_the_stream(serve: Serve) -> None:
+    endless = Pieces(iter(lambda: b"", None))
+    pieces = itertools.chain([b"12"], endless)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Length", "2")])
+        answer = Pieces(pieces)
+        answers.append(answer)
+        return answer
+
+    answers: list[Pieces] = []
+    assert fetch(serve(app)) == ("200", b"12")
+    assert answers[0].closed.wait(PATIENCE)
 
 
 def test_an_iterable_is_closed_when_the_client_has_gone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -383,6 +526,7 @@ def test_what_goes_wrong_with_the_body_is_an_os_error(serve: Serve, caplog: pyte
     silent = session.request({":method": "POST"})
     assert isinstance(errors.get(timeout=PATIENCE), sync_h2.Timeout)
     assert silent.wait_response(timeout=PATIENCE)[":status"] == "500"
+    silent.close()
     eventually(lambda: "failed" in caplog.text)
     assert "Traceback" not in caplog.text
 
@@ -495,12 +639,38 @@ def test_tls_and_the_clients_certificate_in_the_environ(
 @pytest.mark.parametrize(
     ("path", "rest"), [("/app/page", "/page"), ("/app", ""), ("/app/", "/"), ("/apple", "/apple"), ("/", "/")]
 )
-def test_an_application_below_a_path(path: str, rest: str, serve: Serve, app: Any, seen: Any) -> None:
-    session = serve(app, {"SCRIPT_NAME": "/app", "wsgi.multiprocess": True, "my.key": 5})
+@pytest.mark.parametrize("name", ["/app", "/app/"])
+def test_an_application_below_a_path(path: str, rest: str, name: str, serve: Serve, app: Any, seen: Any) -> None:
+    session = serve(app, {"SCRIPT_NAME": name, "wsgi.multiprocess": True, "my.key": 5})
     environ = look_at(session, seen, [(":path", path)])
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/app", rest)
     assert environ["wsgi.multiprocess"] is True
     assert environ["my.key"] == 5
+
+
+def test_an_application_at_the_root(serve: Serve, app: Any, seen: Any) -> None:
+    environ = look_at(serve(app, {"SCRIPT_NAME": "/"}), seen, [(":path", "/page")])
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/page")
+
+
+def test_what_is_given_for_every_request_is_not_the_clients_to_say(serve: Serve, app: Any, seen: Any) -> None:
+    given = {
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "HTTP_COOKIE": "mine=1",
+        "HTTP_HOST": "example.org",
+        "CONTENT_TYPE": "text/mine",
+        "REMOTE_ADDR": "192.0.2.1",
+    }
+    headers = [
+        (":authority", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-proto", "ftp"),
+        ("cookie", "theirs=1"),
+        ("content-type", "text/theirs"),
+        ("remote-addr", "203.0.113.1"),
+    ]
+    environ = look_at(serve(app, given), seen, headers)
+    assert {key: environ[key] for key in given} == given
 
 
 def test_connect_is_not_for_applications(serve: Serve, app: Any, seen: Any) -> None:
@@ -597,6 +767,30 @@ def test_early_hints(serve: Serve) -> None:
     assert early.get_all("link") == ["</a.css>; rel=preload", "</b.css>; rel=preload"]
 
 
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_early_hints_over_http1_are_for_those_who_want_them(asked_for: bool) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.early_hints"]([("Link", "</a.css>; rel=preload")])
+        start_response("200 OK", [TEXT])
+        return [b"the page"]
+
+    handler = sync_h2.compat.wsgi(app)
+    with sync_h2.create_server(handler, allow_http1=True, http1_early_hints=asked_for) as server:
+        command = [program("curl"), "-sS", "-i", "--http1.1", server.url]
+        whole = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        assert ("103 Early Hints" in whole) is asked_for
+        assert whole.endswith("the page")
+        if not asked_for:
+            with requests.Session() as session:
+                for _ in range(2):
+                    answer = session.get(server.url, timeout=PATIENCE)
+                    assert (answer.status_code, answer.content) == (200, b"the page")
+        with sync_h2.connect(server.url) as client:
+            stream = client.request()
+            assert stream.read(timeout=PATIENCE) == b"the page"
+            assert [early[":status"] for early in stream.informational] == ["103"]
+
+
 # -- files
 
 
@@ -687,6 +881,56 @@ def test_what_is_no_regular_file_is_read(serve: Serve, by_position: Any) -> None
 
     assert fetch(serve(app)) == ("200", b"through a pipe")
     assert by_position == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/proc/self/status", "/proc/sys/kernel/ostype", "/sys/kernel/mm/transparent_hugepage/enabled", os.devnull],
+)
+@pytest.mark.parametrize("length", [True, False])
+def test_files_whose_size_says_nothing_are_read(path: str, length: bool, serve: Serve) -> None:
+    if not os.path.exists(path):
+        path = "/proc/version"
+
+    def app(environ: Any, start_response: Any) -> Any:
+        content = Path(path).read_bytes()
+        start_response("200 OK", [("Content-Length", str(len(content)))] if length else [TEXT])
+        return environ["wsgi.file_wrapper"](Path(path).open("rb"))
+
+    status, body = fetch(serve(app))
+    assert status == "200"
+    expected = Path(path).read_bytes()
+    if path == "/proc/self/status":  # says how much the process has waited, and the like
+        body, expected = body.partition(b"\n")[0], expected.partition(b"\n")[0]
+    assert body == expected
+
+
+def test_an_empty_file(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+
+    stream = serve(app).request()
+    assert stream.read(timeout=PATIENCE) == b""
+    assert stream.wait_response()["content-length"] == "0"
+
+
+def test_a_file_that_shrinks(serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1_000)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Length", "2000")])
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+
+    with pytest.raises(sync_h2.StreamReset) as caught:
+        fetch(serve(app))
+    assert caught.value.code == sync_h2.ErrorCode.INTERNAL_ERROR
+    (record,) = [record for record in caplog.records if record.levelno > logging.INFO]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "1000 bytes too early" in record.getMessage()
 
 
 # -- serve_wsgi

@@ -500,7 +500,7 @@ def test_a_pipe_has_no_positions() -> None:
 # -- what goes wrong on the way
 
 
-def test_a_file_that_shrinks(path: Path) -> None:
+def test_a_file_that_shrinks(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     window = {"settings": {"initial_window_size": 50_000}}
     with serving(lambda stream: stream.respond_with_file(path), client=window) as (client, errors):
         stream = client.request()
@@ -512,6 +512,8 @@ def test_a_file_that_shrinks(path: Path) -> None:
         assert CONTENT.startswith(caught.value.partial)
         eventually(lambda: errors)
         assert "too early" in str(errors[0])
+        (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert "too early" in record.getMessage()
     assert not is_open(path)
 
 

@@ -392,11 +392,32 @@ def test_trailers_of_a_response() -> None:
 
 
 def test_informational_responses_are_not_for_1_0() -> None:
-    for request, expected in ((GET, b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), (OLD, b"")):
-        endpoint = Endpoint()
+    hints = encode_informational({":status": 103, "link": "</a>"})
+    for request, options, expected in (
+        (GET, {"http1_early_hints": True}, b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
+        (GET, {}, b""),
+        (OLD, {"http1_early_hints": True}, b""),
+    ):
+        endpoint = Endpoint(**options)
         endpoint.receive(request)
-        endpoint.protocol.send_informational(1, encode_informational({":status": 103, "link": "</a>"}))
+        assert endpoint.protocol.send_informational(1, hints) is bool(expected)
         assert endpoint.sent == expected
+
+
+def test_100_is_for_all_of_1_1() -> None:
+    endpoint = Endpoint()
+    endpoint.receive(GET)
+    assert endpoint.protocol.send_informational(1, encode_informational({":status": 100}))
+    assert endpoint.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_phrase_of_the_handlers_own() -> None:
+    for phrase, line in (("", b"200 OK"), ("Fine", b"200 Fine"), ("très bien", "200 très bien".encode("latin-1"))):
+        endpoint = Endpoint()
+        endpoint.receive(GET)
+        endpoint.protocol.say_reason(1, phrase)
+        endpoint.respond()
+        assert endpoint.sent.startswith(b"HTTP/1.1 " + line + b"\r\n")
 
 
 def test_long_fields_are_refused_and_nothing_is_sent() -> None:

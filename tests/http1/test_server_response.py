@@ -15,6 +15,7 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
 from support.exchanges import exchange
+from support.http1_client import get, http1_session
 from support.lock_rules import keep_lock_rules, lock_rules
 from support.raw_peer import REQUEST, UPLOAD, server_and_raw_client
 from support.threads import background, eventually
@@ -182,6 +183,33 @@ def test_what_can_be_no_status_code(exchange: Any, code: Any) -> None:
         response.write_head(code)
     response.end()
     assert stream.wait_response()[":status"] == "200"
+
+
+@pytest.mark.parametrize("way", ["set", "write_head"])
+def test_the_status_message_goes_out_over_http1(way: str) -> None:
+    def listener(request: Any, response: Any) -> None:
+        if way == "set":
+            response.status_code = 201
+            response.status_message = "Very Fine"
+            assert response.status_message == "Very Fine"
+            response.end(b"x")
+        else:
+            response.write_head(201, "Very Fine").end(b"x")
+
+    with http1_session(None, get("/"), on_request=listener) as (_, client):
+        line = b"HTTP/1.1 201 Very Fine\r\n"
+        assert client.read(len(line)) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "error"), [("a\r\nb", InvalidArgument), ("\u20ac", InvalidArgument), (5, TypeError)]
+)
+def test_what_is_no_status_message(exchange: Any, message: Any, error: type[Exception]) -> None:
+    stream, _, response = exchange({})
+    with pytest.raises(error, match="status message"):
+        response.status_message = message
+    response.end(b"x")
+    assert stream.read() == b"x"
 
 
 def test_the_status_message_is_left_out(exchange: Any, caplog: Any) -> None:
@@ -723,7 +751,11 @@ def test_a_detached_stream_goes_on(answered: Any, background: Any) -> None:
 
 
 def test_an_early_answer_on_the_wire() -> None:
-    with server_and_raw_client(on_request=lambda request, response: response.end(b"early")) as (_, peer):
+    early: dict[str, Any] = {
+        "on_request": lambda request, response: response.end(b"early"),
+        "max_discarded_body": 0,
+    }
+    with server_and_raw_client(**early) as (_, peer):
         peer.headers(1, UPLOAD)
         assert dict(peer.expect(HeadersFrame, 1).fields)["content-length"] == "5"
         assert peer.expect(DataFrame, 1).data == b"early"

@@ -47,7 +47,7 @@ def origin(server_certificate: Certificate | None, file: Path) -> Iterator[str]:
 
         stream.respond_with_file(file, {"etag": '"v1"'}, stat_check=check)
 
-    options: dict[str, Any] = {"allow_http1": True}
+    options: dict[str, Any] = {"allow_http1": True, "http1_early_hints": True}
     if server_certificate is None:
         with sync_h2.create_server(handler, **options) as server:
             yield f"http://127.0.0.1:{server.address[1]}"

@@ -166,6 +166,12 @@ LIMITS: list[Entry] = [
         "server/test_early_answers.py::test_nothing_is_thrown_away_if_that_is_what_was_asked_for",
     ),
     ("", "option discard_timeout", "server/test_early_answers.py::test_when_time_is_up_comes_the_reset"),
+    (
+        "",
+        "option http1_early_hints",
+        "compat/test_wsgi.py::test_early_hints_over_http1_are_for_those_who_want_them",
+        "http1/test_session.py::test_early_hints_are_for_1_1_alone_and_only_if_asked_for",
+    ),
     ("maxOutstandingPings", "option max_outstanding_pings", "parity/test_limits.py::test_outstanding_pings"),
     (
         "maxSendHeaderBlockLength",

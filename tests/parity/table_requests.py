@@ -164,7 +164,13 @@ RESPONSES: list[Entry] = [
         _RESPONSE + "test_what_can_be_no_status_code",
         _NODE,
     ),
-    ("statusMessage", "ServerResponse.status_message", _RESPONSE + "test_the_status_message_is_left_out", _NODE),
+    (
+        "statusMessage",
+        "ServerResponse.status_message",
+        _RESPONSE + "test_the_status_message_is_left_out",
+        _RESPONSE + "test_the_status_message_goes_out_over_http1",
+        _NODE,
+    ),
     (
         "setHeader(name, value), getHeader(name), getHeaders(), getHeaderNames(), hasHeader(name), removeHeader(name)",
         "ServerResponse.set_header, ServerResponse.set_header(name), ServerResponse.set_header(value), "

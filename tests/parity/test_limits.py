@@ -78,6 +78,7 @@ DEFAULTS: dict[str, Any] = {
     "peer_max_concurrent_streams": 100,
     "max_origin_set_size": 128,
     "padding_strategy": "none",
+    "http1_early_hints": False,
 }
 OF_CLIENTS: dict[str, Any] = {
     "read_timeout": None,
