@@ -12,6 +12,7 @@ import functools
 import ipaddress
 import logging
 import os
+import re
 import select
 import ssl
 import threading
@@ -42,6 +43,7 @@ _THREADS = 256
 _LONGEST_SILENCE = 1.0  # seconds between two signs of life
 _CLOSES_BEFORE = 0.5  # seconds before gunicorn would kill us
 _LOOKS_AGAIN = 0.1  # seconds between two looks at what is still under way
+_is_conventional = re.compile("[^a-z#]{3,20}").fullmatch  # a method, in gunicorn's eyes
 _LARGEST_REQUEST_LINE = 8190  # octets; as gunicorn takes larger values of limit_request_line
 _MOST_FIELDS = 32_768  # as gunicorn takes 0 and larger values of limit_request_fields
 
@@ -84,15 +86,16 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and
     HTTP/1.1 where the extra `http1` is installed.
 
-    Heeded are, besides all that gunicorn does itself: threads (at most so many handlers compute at once; 1, which is
-    gunicorn's default, means 256 here), worker_connections, max_requests, graceful_timeout, timeout (a sign of life of
-    the process; and how long a handler waits for a peer that makes no progress), keepalive, TLS with certfile, keyfile,
-    ca_certs, cert_reqs, ciphers and the hook ssl_context, limit_request_line, limit_request_fields,
-    limit_request_field_size, http_protocols ("h1", which is gunicorn's default, means HTTP/2 and 1.1 here),
-    http2_max_concurrent_streams, http2_max_header_list_size, http2_initial_window_size and http2_max_frame_size (their
-    defaults mean this package's), forwarded_allow_ips with secure_scheme_headers and forwarder_headers, header_map, the
-    access log, the hooks pre_request and post_request, and SCRIPT_NAME, from the process' environment or a trusted
-    proxy. `check_config` refuses what can't be heeded.
+    Heeded are, besides all that gunicorn does itself: threads (at most so many handlers compute at once; 1, which
+    is gunicorn's default, means 256 here), worker_connections, max_requests, graceful_timeout, timeout (a sign of
+    life of the process; and how long a handler waits for a peer that makes no progress), keepalive, TLS with
+    certfile, keyfile, ca_certs, cert_reqs, ciphers and the hook ssl_context, limit_request_line,
+    limit_request_fields, limit_request_field_size, http_protocols ("h1", which is gunicorn's default, means HTTP/2
+    and 1.1 here), permit_unconventional_http_method, http2_max_concurrent_streams, http2_max_header_list_size,
+    http2_initial_window_size and http2_max_frame_size (their defaults mean this package's), forwarded_allow_ips
+    with secure_scheme_headers and forwarder_headers, header_map, the access log, the hooks pre_request and
+    post_request, and SCRIPT_NAME, from the process' environment or a trusted proxy. `check_config` refuses what
+    can't be heeded.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -283,6 +286,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             line += len(headers[":method"]) + len("  HTTP/1.1")
         if cfg.limit_request_line and line > min(cfg.limit_request_line, _LARGEST_REQUEST_LINE):
             return HTTPStatus.REQUEST_URI_TOO_LONG, "limit_request_line"
+        if not getattr(cfg, "permit_unconventional_http_method", True) and not _is_conventional(headers[":method"]):
+            return HTTPStatus.BAD_REQUEST, "permit_unconventional_http_method"
         if len(fields) + http1 > self._most_fields:  # Host is one
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "limit_request_fields"
         if cfg.limit_request_field_size:
@@ -311,15 +316,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _map_fields(self, environ: Environ, headers: Headers) -> tuple[HTTPStatus, str] | None:
         """Take what a trusted proxy says into the environ, and names with an underscore, if that is wanted."""
         policy = getattr(self.cfg, "header_map", "drop")
-        for name, value in headers.pairs():
-            if "_" not in name:
-                continue
+        for name in {name for name, _ in headers.pairs() if "_" in name}:
             if policy != "dangerous" and not self._sets_environ(name.upper(), environ):
                 if policy == "refuse":
                     return HTTPStatus.BAD_REQUEST, f"header_map refuses {name!r}"
                 continue
-            key = "HTTP_" + name.upper().replace("-", "_")
-            environ[key] = f"{environ[key]},{value}" if key in environ else value
+            dashed = name.replace("_", "-")
+            values = [value for other, value in headers.pairs() if other.replace("_", "-") == dashed]
+            environ["HTTP_" + name.upper().replace("-", "_")] = ",".join(values)
         if not self._take_scheme_of_proxy(environ):
             return HTTPStatus.BAD_REQUEST, "contradictory scheme headers"
         return None

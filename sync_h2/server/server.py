@@ -35,6 +35,7 @@ from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from .beginning import Beginning, begin_plain, begin_secure, refusal_of
 from .requests import REQUEST_EVENTS, request_handler
+from .undecided import Undecided
 
 logger = logging.getLogger("sync_h2.server")
 
@@ -112,6 +113,7 @@ class ThreadingServer(Observable):
         self._given_away: weakref.WeakKeyDictionary[BlockingTLSConnection, Any] = weakref.WeakKeyDictionary()
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
+        self._undecided: Undecided  # the acceptor's
         self._stopping = False
         self._stopped = False  # the listening socket is closed
         self._closed = False
@@ -281,25 +283,23 @@ class ThreadingServer(Observable):
 
     def _accept(self) -> None:
         try:
-            if self._stopping:  # started late, by whoever stood in for an interrupted `start`
+            if self._stopped:  # started late, by whoever stood in for an interrupted `start`
                 return
-            with selectors.DefaultSelector() as selector:
+            with selectors.DefaultSelector() as selector, Undecided(selector, self._tell_refused) as self._undecided:
                 self._socket.setblocking(False)
                 selector.register(self._socket, selectors.EVENT_READ)
                 selector.register(self._wake_receiver, selectors.EVENT_READ)
                 while not self._stopping:
-                    selector.select()
-                    if not self._stopping:
+                    ready = {key.fileobj for key, _ in selector.select(self._undecided.patience)}
+                    if self._socket in ready and not self._stopping:
                         self._accept_one()
+                    self._undecided.look(ready)
                 # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
                 until = time.monotonic() + _LAST_ACCEPTED
-                while self._is_ready(selector.select(0)) and time.monotonic() < until:
+                while self._socket in {key.fileobj for key, _ in selector.select(0)} and time.monotonic() < until:
                     self._accept_one()
         finally:
             self._stopped_accepting()
-
-    def _is_ready(self, events: list[tuple[selectors.SelectorKey, int]]) -> bool:
-        return any(key.fileobj is self._socket for key, _ in events)
 
     def _stopped_accepting(self) -> None:
         if self._adopted:
@@ -335,7 +335,6 @@ class ThreadingServer(Observable):
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {_name_of(address)} is refused"))
             self._refuse(sock, refused)
-            sock.close()
             return
         try:
             threading.Thread(target=self._serve, args=(sock, address), name="sync_h2-reader", daemon=True).start()
@@ -365,7 +364,12 @@ class ThreadingServer(Observable):
         return True
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
-        """Say what the client understands, as far as that can be done without waiting."""
+        """Say what the client understands, as far as that can be done without waiting, and close."""
+        # Where there is a choice, the client's first octets tell, and come in a moment.
+        if self._http1 is None or not self._undecided.add(sock, limit):
+            self._tell_refused(sock, limit)
+
+    def _tell_refused(self, sock: socket.socket, limit: str) -> None:
         with contextlib.suppress(OSError):  # it may have gone already
             sock.setblocking(False)
             received = b""
@@ -375,6 +379,7 @@ class ThreadingServer(Observable):
             if farewell:
                 sock.send(farewell)
                 sock.shutdown(socket.SHUT_WR)
+        sock.close()
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
@@ -512,7 +517,8 @@ class SecureThreadingServer(ThreadingServer):
         load_certificate(self._context, certfile, keyfile)
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
-        """TLS would have to be set up first, which takes a thread and more time than the connection is worth."""
+        # To say why, TLS would have to be set up, which takes a thread and more time than the connection is worth.
+        sock.close()
 
     def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
         engine = TLSEngine(self._context, server_side=True)

@@ -309,6 +309,16 @@ def test_what_takes_too_long_is_cut(site: Path) -> None:
             stream.read(timeout=PATIENCE)
 
 
+def test_what_the_end_waits_for_is_said(site: Path) -> None:
+    with serving(site, "--h2c") as (server, url), sync_h2.connect(url) as session:
+        stream = session.request({":path": "/large"})
+        stream.read(1000, timeout=PATIENCE)
+        server.signal(signal.SIGTERM)
+        server.match(r"^sync-h2: waiting for GET /large of 127\.0\.0\.1:\d+$")
+        stream.read(timeout=PATIENCE)
+        assert server.end() == 0
+
+
 # -- several processes
 
 

@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import sync_h2
 from support.certificates import Certificate
 from support.gunicorns import Gunicorn, gunicorn
+from support.http1_client import dial
 from support.peers import curl
 from support.retrying import RetryingClient
 from support.threads import PATIENCE, Background, background, eventually
@@ -109,6 +111,89 @@ def test_no_request_is_lost_when_workers_end_by_themselves(gunicorn: Start, visi
     assert paths(bodies) == expected()
     assert len(pids(bodies)) > 3
     assert "Autorestarting worker" in process.log
+
+
+class KeepAliveClients:
+    """Threads that ask over HTTP/1.1 for as long as the block lasts, on connections that they keep, or on new ones, and
+    never again for what got no answer.
+    """
+
+    def __init__(self, url: str, background: Background, *, keep: bool) -> None:
+        self.answered = 0
+        self._address = url.partition("//")[2]
+        self._keep = keep
+        self._stopping = threading.Event()
+        # Pauses that make requests cross every step of an end.
+        self._working = [background(self._ask, pause) for pause in (0.0, 0.001, 0.01, 0.05, 0.3, 0.7)]
+
+    def __enter__(self) -> KeepAliveClients:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopping.set()
+        for working in self._working:
+            working.result(PATIENCE)
+
+    def _ask(self, pause: float) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=PATIENCE * 2)
+        with contextlib.closing(connection):
+            while not self._stopping.wait(pause):
+                connection.request("GET", "/a")
+                assert connection.getresponse().read().endswith(b"/a")
+                self.answered += 1
+                if not self._keep:
+                    connection.close()
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("keep", [True, False])
+def test_no_request_of_http1_is_lost_when_hup_replaces_the_workers(
+    keep: bool, gunicorn: Start, background: Background
+) -> None:
+    process = gunicorn("--workers=2")
+    (url,) = process.addresses()
+    with KeepAliveClients(url, background, keep=keep) as clients:
+        for number in range(1, 6):
+            before = clients.answered
+            eventually(lambda before=before: clients.answered > before + 20)  # type: ignore[misc]
+            process.signal(signal.SIGHUP)
+            process.says("Worker exiting", 2 * number)
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_request_of_http1_is_lost_when_workers_end_by_themselves(
+    keep: bool, workers: int, gunicorn: Start, background: Background
+) -> None:
+    process = gunicorn(f"--workers={workers}", "--max-requests=30")
+    (url,) = process.addresses()
+    with KeepAliveClients(url, background, keep=keep):
+        process.says("Worker exiting", 5)
+
+
+def test_a_worker_that_has_served_its_requests_accepts_until_they_are_finished(gunicorn: Start, visit: Any) -> None:
+    process = gunicorn("--workers=1", "--max-requests=1", "--graceful-timeout=1000")
+    (url,) = process.addresses()
+    with sync_h2.connect(url) as session:
+        stream = session.request({":path": "/slow?sleep=3"})
+        process.says("Autorestarting worker")
+        bodies = [visit(url).get("/other") for _ in range(3)]
+        slow = stream.read(timeout=PATIENCE)
+    assert pids([slow, *bodies]) == {process.workers()[0]}
+    process.says("Worker exiting")
+
+
+def test_what_never_ends_is_cut_and_the_next_worker_takes_over(gunicorn: Start, visit: Any) -> None:
+    process = gunicorn("--workers=1", "--max-requests=1", "--graceful-timeout=1")
+    (url,) = process.addresses()
+    with sync_h2.connect(url) as session:
+        stream = session.request({":path": "/slow?sleep=60"})
+        process.says("Autorestarting worker")
+        with pytest.raises(sync_h2.HTTP2Error):
+            stream.read(timeout=PATIENCE)
+    process.says("Booting worker", 2)
+    assert pids([visit(url).get("/other")]) == {process.workers()[1]}
 
 
 def test_a_request_under_way_is_answered_after_term(gunicorn: Start) -> None:
@@ -316,7 +401,140 @@ def app(environ, start_response):
     eventually(is_loaded_anew)
 
 
-@pytest.mark.parametrize("option", ["--proxy-protocol=v1", "--protocol=uwsgi"])
+LIMITS = ("--limit-request-line=60", "--limit-request-fields=3", "--limit-request-field_size=20")
+
+
+@pytest.mark.parametrize(
+    "fields, status",
+    [
+        ({":path": "/" + "a" * 59}, "200"),
+        ({":path": "/" + "a" * 60}, "414"),
+        ({"x-0": "", "x-1": "", "x-2": ""}, "200"),
+        ({"x-0": "", "x-1": "", "x-2": "", "x-3": ""}, "431"),
+        ({"x-a": "a" * 15}, "200"),
+        ({"x-a": "a" * 16}, "431"),
+        ({":method": "get"}, "400"),
+        ({":method": "A" * 21}, "400"),
+    ],
+)
+def test_limits_are_those_of_gunicorn(fields: dict[str, str], status: str, gunicorn: Start) -> None:
+    process = gunicorn(*LIMITS, "--access-logfile=-", "--access-logformat=ACCESS %(m)s %({host}i)s %(s)s")
+    (url,) = process.addresses()
+    with sync_h2.connect(url) as session:
+        assert session.request(fields).wait_response(timeout=PATIENCE)[":status"] == status
+    process.says(f"ACCESS {fields.get(':method', 'GET')} {url.partition('//')[2]} {status}")
+
+
+@pytest.mark.parametrize(
+    "request_line, fields, status",
+    [
+        (b"GET /" + b"a" * 46 + b" HTTP/1.1", b"", 200),
+        (b"GET /" + b"a" * 47 + b" HTTP/1.1", b"", 414),
+        (b"GET / HTTP/1.1", b"x-0: 0\r\nx-1: 1\r\n", 200),
+        (b"GET / HTTP/1.1", b"x-0: 0\r\nx-1: 1\r\nx-2: 2\r\n", 431),
+        (b"GET / HTTP/1.1", b"x: " + b"a" * 15 + b"\r\n", 200),
+        (b"GET / HTTP/1.1", b"x: " + b"a" * 16 + b"\r\n", 431),
+        (b"get / HTTP/1.1", b"", 400),
+    ],
+)
+@pytest.mark.parametrize("worker", ["gthread", "sync_h2.gunicorn.Worker"])
+def test_over_http1_limits_are_counted_as_gunicorns_own_worker_does(
+    worker: str, request_line: bytes, fields: bytes, status: int, gunicorn: Start
+) -> None:
+    process = gunicorn("--worker-class=" + worker, *LIMITS)
+    (url,) = process.addresses()
+    host, port = url.partition("//")[2].split(":")
+    with dial((host, int(port))) as client:
+        assert client.ask(request_line + b"\r\nHost: a\r\n" + fields + b"\r\n").status == status
+
+
+def test_zero_is_no_limit(gunicorn: Start) -> None:
+    process = gunicorn("--limit-request-line=0", "--limit-request-fields=0", "--limit-request-field_size=0")
+    with sync_h2.connect(*process.addresses()) as session:
+        stream = session.request({":path": "/" + "a" * 9000, "x-a": "a" * 20_000})
+        assert stream.wait_response(timeout=PATIENCE)[":status"] == "200"
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ([], ("HTTP/2 200", {"HTTP_X_A": "2"})),
+        (["--header-map=dangerous"], ("HTTP/2 200", {"HTTP_X_A": "1,2"})),
+        (["--header-map=refuse"], ("HTTP/2 400", {})),
+        (["--header-map=refuse", "--forwarder-headers=X_A"], ("HTTP/2 200", {"HTTP_X_A": "1,2"})),
+        (["--header-map=refuse", "--forwarder-headers=X_A", "--forwarded-allow-ips=192.0.2.1"], ("HTTP/2 400", {})),
+    ],
+)
+def test_names_with_an_underscore(options: list[str], expected: Any, gunicorn: Start) -> None:
+    process = gunicorn(*options)
+    with sync_h2.connect(*process.addresses()) as session:
+        stream = session.request([(":path", "/environ"), ("x_a", "1"), ("x-a", "2")])
+        status = stream.wait_response(timeout=PATIENCE)[":status"]
+        body = stream.read(timeout=PATIENCE)
+    environ = eval(body) if body else {}
+    found = {key: value for key, value in environ.items() if key == "HTTP_X_A"}
+    assert (f"HTTP/2 {status}", found) == expected
+
+
+@pytest.mark.parametrize("trusted, script_name, path", [(True, "/app", "/environ"), (False, "", "/app/environ")])
+def test_script_name_is_the_word_of_trusted_proxies_only(
+    trusted: bool, script_name: str, path: str, gunicorn: Start
+) -> None:
+    process = gunicorn("--forwarded-allow-ips=" + ("127.0.0.1" if trusted else "192.0.2.1"))
+    with sync_h2.connect(*process.addresses()) as session:
+        body = session.request({":path": "/app/environ", "script_name": "/app"}).read(timeout=PATIENCE)
+    if trusted:
+        assert eval(body)["SCRIPT_NAME"] == script_name
+    else:
+        assert body.decode().split()[1] == path
+
+
+@pytest.mark.parametrize("setting, served", [("h2", ["2"]), ("h2,h1", ["1.1", "2"])])
+def test_http_protocols(setting: str, served: list[str], gunicorn: Start) -> None:
+    process = gunicorn("--http-protocols=" + setting)
+    (url,) = process.addresses()
+    for option, version in (("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")):
+        answer = curl(f"{url}/environ", option)
+        assert (answer.status == 200) == (version in served)
+
+
+def test_settings_of_http2(gunicorn: Start) -> None:
+    process = gunicorn("--http2-initial-window-size=70000", "--http2-max-frame-size=20000")
+    with sync_h2.connect(*process.addresses()) as session:
+        session.request().read(timeout=PATIENCE)
+        assert session.remote_settings.initial_window_size == 70_000
+        assert session.remote_settings.max_frame_size == 20_000
+
+
+def test_keepalive_is_how_long_a_connection_may_be_idle_and_0_is_not_at_all(gunicorn: Start) -> None:
+    process = gunicorn("--keep-alive=1")
+    with sync_h2.connect(*process.addresses()) as session:
+        assert session.request({":path": "/slow?sleep=3"}).read(timeout=PATIENCE).endswith(b"/slow")
+        assert not session.closed  # a request that takes long is not idleness
+        eventually(lambda: session.destroyed)
+    process = gunicorn("--keep-alive=0")
+    (url,) = process.addresses()
+    with contextlib.closing(http.client.HTTPConnection(url.partition("//")[2], timeout=PATIENCE)) as connection:
+        connection.request("GET", "/a")
+        assert connection.getresponse().getheader("connection") == "close"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--proxy-protocol=v1",
+        "--protocol=uwsgi",
+        "--http2-cleartext=upgrade",
+        "--http2-cleartext=both",
+        "--http-protocols=h1,h2",
+        "--http2-max-header-list-size=0",
+        "--http-parser=fast",
+        "--permit-obsolete-folding",
+        "--strip-header-spaces",
+        "--permit-unconventional-http-version",
+        "--casefold-http-method",
+    ],
+)
 def test_settings_that_cannot_be_heeded_are_refused(option: str, gunicorn: Start) -> None:
     process = gunicorn(option)
     assert process.end() != 0

@@ -940,9 +940,7 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield " ".join([environ["wsgi.url_scheme"], environ["my.key"], environ["SERVER_PROTOCOL"]]).encode()
 
-import logging
-logging.getLogger("sync_h2.wsgi").setLevel(logging.INFO)
-logging.basicConfig(stream=sys.stdout, format="%(message)s")
+sys.stderr = sys.stdout
 port, certfile, keyfile = int(sys.argv[1]), *(sys.argv[2:] or (None, None))
 sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, environ={"my.key": "!"}, max_workers=4)
 """
@@ -952,7 +950,7 @@ sync_h2.serve_wsgi(app, "127.0.0.1", port, certfile=certfile, keyfile=keyfile, e
 def test_serving_until_ctrl_c(scheme: str, start: Any, certificate: Certificate, background: Background) -> None:
     files = [str(certificate.certfile), str(certificate.keyfile)] if scheme == "https" else []
     process = start(PROGRAM, str(free_port()), *files)
-    url = process.line().removeprefix("serving on ")
+    url = process.line().removeprefix("sync_h2: serving at ").removesuffix(", Ctrl-C ends it")
     assert url.startswith(scheme + "://127.0.0.1:")
     with sync_h2.connect(url, cafile=certificate.cafile) as session:
         assert session.request().read(timeout=PATIENCE).decode() == f"{scheme} ! HTTP/2"
@@ -961,5 +959,34 @@ def test_serving_until_ctrl_c(scheme: str, start: Any, certificate: Certificate,
             assert response.read().decode() == f"{scheme} ! HTTP/1.1"
         process._process.send_signal(signal.SIGINT)
         eventually(lambda: session.destroyed)
-    status, _, errors = process.end()
-    assert (status, errors) == (0, "")
+    status, output, errors = process.end()
+    assert (status, output, errors) == (0, "sync_h2: finishing what is under way\n", "")
+
+
+WAITING = """
+import threading
+released = threading.Event()
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/release":
+        released.set()
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    yield b"begun"
+    released.wait()
+
+sys.stderr = sys.stdout
+sync_h2.serve_wsgi(app, "127.0.0.1", int(sys.argv[1]))
+"""
+
+
+def test_ctrl_c_with_an_open_event_stream_says_what_it_waits_for(start: Any) -> None:
+    process = start(WAITING, str(free_port()))
+    url = process.line().removeprefix("sync_h2: serving at ").removesuffix(", Ctrl-C ends it")
+    with sync_h2.connect(url) as session:
+        stream = session.request({":path": "/events"})
+        assert stream.read(5, timeout=PATIENCE) == b"begun"
+        process._process.send_signal(signal.SIGINT)
+        assert process.line() == "sync_h2: finishing what is under way"
+        assert process.line().startswith("sync_h2: waiting for GET /events of 127.0.0.1:")
+        stream.close()
+    process.kill()

@@ -8,9 +8,12 @@ import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 
 from support.certificates import Certificate
+from support.http1_client import get
 from support.raw_peer import PATIENCE, RawPeer
+from support.threads import eventually
 from sync_h2 import ErrorCode, create_secure_server, create_server
 from sync_h2.constants import PREFACE
+from sync_h2.server import undecided
 
 
 def everything(sock: socket.socket) -> bytes:
@@ -31,6 +34,45 @@ def test_a_client_of_http2_gets_a_goaway_that_names_the_limit(first_octets: byte
         assert isinstance(goaway, GoAwayFrame)
         assert (goaway.last_stream_id, goaway.error_code) == (0, ErrorCode.ENHANCE_YOUR_CALM)
         assert goaway.additional_data == b"max_sessions"
+
+
+@pytest.mark.parametrize("first_octets", [PREFACE, get("/")])
+def test_where_both_versions_are_served_the_first_octets_tell_also_when_they_come_later(
+    first_octets: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undecided, "_PATIENCE", PATIENCE)
+    with (
+        create_server(max_sessions=0, allow_http1=True) as server,
+        socket.create_connection(server.address, timeout=PATIENCE) as sock,
+    ):
+        eventually(
+            lambda: hasattr(server, "_undecided") and server._undecided.patience
+        )  # accepted, and nothing has come yet
+        sock.sendall(first_octets)
+        if first_octets == PREFACE:
+            _, goaway = RawPeer(sock, client=True).until_end()
+            assert goaway.additional_data == b"max_sessions"
+        else:
+            answer = everything(sock)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"max_sessions" in answer
+
+
+def test_who_is_refused_and_stays_silent_is_closed_without_a_word() -> None:
+    with (
+        create_server(max_sessions=0, allow_http1=True) as server,
+        socket.create_connection(server.address, timeout=PATIENCE) as sock,
+    ):
+        assert everything(sock) == b""
+        assert server._undecided.patience is None
+
+
+def test_more_than_can_be_told_are_closed_at_once() -> None:
+    with create_server(max_sessions=0, allow_http1=True) as server:
+        socks = [socket.create_connection(server.address, timeout=PATIENCE) for _ in range(150)]
+        for sock in socks:
+            with sock:
+                assert everything(sock) == b""
 
 
 def test_a_client_of_http1_gets_nothing_that_it_cannot_read() -> None:

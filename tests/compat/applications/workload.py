@@ -19,5 +19,6 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/environ":
         keys = ("SCRIPT_NAME", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "wsgi.url_scheme", "wsgi.multiprocess")
-        return [repr({key: environ[key] for key in keys}).encode()]
+        http = [key for key in environ if key.startswith("HTTP_")]
+        return [repr({key: environ[key] for key in (*keys, *http)}).encode()]
     return [f"{os.getpid()} {environ['PATH_INFO']}".encode()]
