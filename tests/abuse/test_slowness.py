@@ -22,7 +22,7 @@ from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE, SettingId
 
 COUNT = 20
-POOL = 256  # max_workers' default
+HANDLERS = 256 + 3 * 100  # max_workers' default, and all that wait for three attackers beside those
 SOON = 0.5  # for the timeouts that a test waits for
 READ = (*UPLOAD[:3], (":path", "/read"))
 WAIT = (*UPLOAD[:3], (":path", "/wait"))
@@ -157,7 +157,7 @@ def test_bodies_that_nobody_reads(either_victim: Victim) -> None:
                 left -= size
         return credit
 
-    with either_victim.watched(handlers=POOL):
+    with either_victim.watched(handlers=HANDLERS):
         either_victim.attack(attack)
 
 
@@ -173,7 +173,7 @@ def test_requests_as_long_as_they_may_be(victim: Victim) -> None:
         return 100 - len(codes)
 
     # hpack takes half a microsecond for each octet of 18 MB in Huffman's code.
-    with victim.watched(handlers=POOL, cpu_seconds=40):
+    with victim.watched(handlers=HANDLERS, cpu_seconds=40):
         for accepted in victim.attack(attack):
             assert 20 <= accepted <= 30
 
@@ -224,7 +224,7 @@ def test_every_allowance_at_once(either_victim: Victim, count: int, size: int) -
             peer.blast(frames.split_headers(stream_id, long, end_stream=True))
         settle()
 
-    with either_victim.watched(handlers=POOL):
+    with either_victim.watched(handlers=HANDLERS):
         either_victim.attack(attack)
 
 
@@ -238,7 +238,7 @@ def test_a_peer_that_requests_much_and_never_reads(start: Callable[..., Victim])
         for stream_id in range(1, 200, 2):
             peer.headers(stream_id, big(10_000_000), end_stream=True)
 
-    with victim.watched(handlers=32):
+    with victim.watched(handlers=HANDLERS):
         victim.attack(attack, settings=windows, receive_buffer=4096)
 
 
@@ -252,7 +252,7 @@ def test_windows_that_stay_closed(start: Callable[..., Victim], window: int) -> 
             peer.headers(stream_id, big(10_000), end_stream=True)
         return {peer.expect(RstStreamFrame).stream_id for _ in range(20)}
 
-    with victim.watched(handlers=POOL):
+    with victim.watched(handlers=HANDLERS):
         settings = {SettingId.INITIAL_WINDOW_SIZE: window}
         assert victim.attack(attack, settings=settings) == [set(range(1, 40, 2))] * 3
 

@@ -200,7 +200,8 @@ class Victim:
             assert looking_on.result(PATIENCE) > 0
             assert session.request().read(timeout=BYSTANDER_PATIENCE) == b"hello"
             allowed = _THREADS_OF_A_CONNECTION * connections + handlers + _OTHER_THREADS
-            assert max(most_threads) <= threads + allowed
+            most = max(most_threads)
+            assert most <= threads + allowed, f"{most} threads"
             assert self.costs.cpu_seconds - cpu <= cpu_seconds
             growth = self.costs.peak_memory - memory
             assert growth <= MEMORY_GROWTH, f"{growth / 1e6:.0f} MB"
