@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..connection.server_stream import ServerStream
 from ..constants import ErrorCode
@@ -33,6 +34,8 @@ logger = logging.getLogger("sync_h2.server")
 _STATUSES_WITHOUT_BODY = frozenset({204, 205, 304})
 _METHODS_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _NOT_FOR_THE_HANDLER = frozenset({"connection", "cookie", "host", "transfer-encoding"})
+
+_TARGET_CHARACTERS = bytes(range(0x21, 0x7F)).decode()
 
 _head_end = re.compile(rb"\r?\n\r?\n")
 _status_line = re.compile(rb"HTTP/[0-9.]+[ \t]+([0-9]{3})(?:[ \t]+([^\r\n]*))?\r?\n")
@@ -345,7 +348,9 @@ def _request_head(stream: ServerStream, headers: Headers, chunked: bool) -> byte
         fields.append(("content-length", "0"))
     if chunked:
         fields.append(("transfer-encoding", "chunked"))
-    return f"{method} {headers.get(':path', authority)} HTTP/1.1\r\n".encode("latin-1") + _section(fields)
+    # http.server takes some octets that are no ASCII for spaces.
+    target = quote(headers.get(":path", authority), _TARGET_CHARACTERS, "latin-1")
+    return f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + _section(fields)
 
 
 def _section(fields: Iterable[tuple[str, str]]) -> bytes:

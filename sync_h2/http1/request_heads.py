@@ -15,7 +15,7 @@ import h11
 from ..constants import ErrorCode
 from ..errors import ProtocolError
 from ..protocol.field_list import FieldList
-from ..protocol.header_rules import CONNECTION_SPECIFIC, MalformedHeaders
+from ..protocol.header_rules import CONNECTION_SPECIFIC, MalformedHeaders, same_authority
 from ..protocol.limits import Limits
 
 # Whatever is not one of RFC 9112's lines: a CR or LF alone, and a line that goes on (obs-fold, section 5.2). And the
@@ -76,6 +76,7 @@ def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: by
     lengths = _content_lengths(octets)
     if len(lengths) > 1 or not all(length.strip(b" \t").isdigit() for length in lengths):
         raise UnreadableRequest(400, "several values of content-length, or one that is not a number")
+    octets, target = _for_h11(octets)
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=max(limits.max_header_list_size, 1))
     request = next_event(parser, octets)
     if not isinstance(request, h11.Request):
@@ -105,9 +106,11 @@ def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: by
         raise UnreadableRequest(400, "transfer-encoding with content-length, or in HTTP/1.0")
     if wants_trailers:
         fields.append((b"te", b"trailers"))
+    if target is None:
+        target = request.target
     if version == "1.0" and not host:
-        host = authority
-    list_of_fields = FieldList([*_pseudo_fields(request, scheme, host), *fields])
+        host = authority if target.startswith((b"/", b"*")) else None  # otherwise the target says whom it is for
+    list_of_fields = FieldList([*_pseudo_fields(request.method, target, scheme, host), *fields])
     if list_of_fields.size > limits.max_header_list_size:
         raise UnreadableRequest(431, "header fields over max_header_list_size")
     try:
@@ -128,6 +131,18 @@ def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: by
     )
 
 
+def _for_h11(octets: bytes) -> tuple[bytes, bytes | None]:
+    """The head with a target that h11 takes, and the true one if it has octets that are no ASCII: nobody should send
+    these, but curl does, in queries, and over HTTP/2 they arrive.
+    """
+    line = octets[: octets.find(b"\r\n")]
+    words = line.split(b" ")
+    if line.isascii() or len(words) != 3:
+        return octets, None
+    method, target, version = words
+    return b"%b / %b%b" % (method, version, octets[len(line) :]), target
+
+
 def next_event(parser: h11.Connection, octets: bytes) -> object:
     """What h11 makes of a few octets more. Raises UnreadableRequest."""
     try:
@@ -146,13 +161,12 @@ def _version(version: bytes) -> str:
     return "1.0" if version == b"1.0" else "1.1"
 
 
-def _pseudo_fields(request: h11.Request, scheme: bytes, host: bytes | None) -> list[tuple[bytes, bytes]]:
+def _pseudo_fields(method: bytes, target: bytes, scheme: bytes, host: bytes | None) -> list[tuple[bytes, bytes]]:
     """The request line and Host as pseudo-header fields (RFC 9112 section 3.2, RFC 9113 section 8.3.1)."""
-    method, target = request.method, request.target
     if method == b"CONNECT":
         if not _is_host_and_port(target):
             raise UnreadableRequest(400, "the target of CONNECT is not a host and a port")
-        _check_same_host(target, host)
+        _check_same_host(target, host, b"")
         return [(b":method", method), (b":authority", target)]
     authority, path = host or b"", target
     if not target.startswith(b"/") and target != b"*":
@@ -162,13 +176,13 @@ def _pseudo_fields(request: h11.Request, scheme: bytes, host: bytes | None) -> l
             raise UnreadableRequest(400, "the target is neither a path nor a URL of http or https")
         end = next((index for index, octet in enumerate(rest) if octet in b"/?#"), len(rest))
         authority, path = rest[:end], rest[end:]
-        _check_same_host(authority, host)
+        _check_same_host(authority, host, scheme)
         if not path.startswith(b"/"):
             path = b"*" if method == b"OPTIONS" and not path else b"/" + path
     return [(b":method", method), (b":scheme", scheme), (b":authority", authority), (b":path", path)]
 
 
-def _check_same_host(authority: bytes, host: bytes | None) -> None:
+def _check_same_host(authority: bytes, host: bytes | None, scheme: bytes) -> None:
     """RFC 9112 section 3.2.2 would have Host ignored: whoever stands in between may have gone by it."""
-    if host is not None and host.lower() != authority.lower():
+    if host is not None and not same_authority(authority, host, scheme):
         raise UnreadableRequest(400, "the target and Host name different hosts")

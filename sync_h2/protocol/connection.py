@@ -181,6 +181,7 @@ class Connection(MessageReceiving):
         stream = self._table.streams.get(stream_id)
         if stream is None:
             self._flood_guard.count_control_frame()
+            self._table.reset_by_peer(stream_id)
             return []
         self._table.apply(stream, StreamInputs.RECV_RST_STREAM)
         if not self._table.is_outbound(stream_id):

@@ -17,6 +17,9 @@ _TLS = b"\x16\x03"
 # RFC 9110 section 5.6.2: what a method is made of.
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
+# RFC 9112 section 3.2: what a target begins with, but for CONNECT, whose target is a host.
+_TARGETS = (b"/", b"*", b"http://", b"https://")
+
 LONGEST_OPENING = max(len(PREFACE), 32)
 """As many octets as are ever needed; no method that is registered is half as long."""
 
@@ -49,14 +52,18 @@ def recognise(octets: bytes) -> Opening:
         return Opening.UNDECIDED
     if octets.startswith(_TLS):
         return Opening.TLS
-    method, space, _ = octets.partition(b" ")
+    method, space, target = octets.partition(b" ")
     if not method or not _TOKEN.issuperset(method):
         return Opening.UNKNOWN
-    if space:
-        # HTTP/2's preface was made to look so (RFC 9113 section 3.4); with another version or without its end it is
-        # neither.
+    if method == b"CONNECT" and target:
+        return Opening.HTTP_1
+    # HTTP/2's preface was made to look like a request (RFC 9113 section 3.4); with another version or without its end
+    # it is neither.
+    target = target.lower()
+    if space and target.startswith(_TARGETS):
         return Opening.UNKNOWN if method == b"PRI" else Opening.HTTP_1
-    return Opening.UNDECIDED if len(octets) < LONGEST_OPENING else Opening.UNKNOWN
+    may_become_one = not space or any(beginning.startswith(target) for beginning in _TARGETS)
+    return Opening.UNDECIDED if may_become_one and len(octets) < LONGEST_OPENING else Opening.UNKNOWN
 
 
 def refusal(limit: str) -> bytes:

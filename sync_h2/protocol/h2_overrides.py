@@ -219,6 +219,11 @@ class StreamTable(H2Connection):
         self.highest_inbound_stream_id = stream_id
         self._closed_streams[stream_id] = StreamClosedBy.SEND_RST_STREAM
 
+    def reset_by_peer(self, stream_id: int) -> None:
+        """Note that the peer has reset a stream, too, that we have: what still comes was not under way then."""
+        if self.closed_by(stream_id) is StreamClosedBy.SEND_RST_STREAM:
+            self._closed_streams[stream_id] = StreamClosedBy.RECV_RST_STREAM
+
     def apply(self, stream: Stream, *inputs: StreamInputs) -> None:
         """Make transitions of h2's state table, count open streams (RFC 9113 section 5.1.2), forget closed ones.
 

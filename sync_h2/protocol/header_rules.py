@@ -35,6 +35,7 @@ _COMMON_NAMES = SINGLE_VALUE - {b"content-length", b"host"} | frozenset(
     b"server set-cookie strict-transport-security traceparent tracestate trailer vary via www-authenticate "
     b"x-forwarded-for x-forwarded-host x-forwarded-proto x-powered-by x-request-id".split()
 )
+_DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
 _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"})
 
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # a token of RFC 9110 section 5.6.2 in lower case
@@ -69,7 +70,7 @@ def check_request(fields: Sequence[tuple[bytes, bytes]], *, extended_connect: bo
         raise MalformedHeaders(f":authority is not a host and a port: {_shown(authority)}")
     if host is not None and not _is_authority(host):
         raise MalformedHeaders(f"host is not a host and a port: {_shown(host)}")
-    if authority is not None and host is not None and authority.lower() != host.lower():
+    if authority is not None and host is not None and not same_authority(authority, host, pseudo.get(b":scheme", b"")):
         raise MalformedHeaders(f":authority ({_shown(authority)}) and host ({_shown(host)}) differ")
     if b":protocol" in pseudo:
         if not extended_connect:
@@ -121,6 +122,20 @@ def check_trailers(fields: Sequence[tuple[bytes, bytes]]) -> None:
 def check_fields(fields: Sequence[tuple[bytes, bytes]]) -> None:
     """Check fields that stand by themselves: no pseudo-header fields."""
     _check_fields(fields, _NO_PSEUDO)
+
+
+def same_authority(one: bytes, other: bytes, scheme: bytes) -> bool:
+    """Whether both name one host and port; the scheme's default port may be left out (RFC 9110 section 4.2.3)."""
+    if one == other:
+        return True
+    default = _DEFAULT_PORTS.get(scheme.lower(), b"")
+    return _without_port(one, default) == _without_port(other, default)
+
+
+def _without_port(authority: bytes, default: bytes) -> bytes:
+    host, colon, port = authority.lower().rpartition(b":")
+    is_default = colon and port in (b"", default) and (b":" not in host or host.endswith(b"]"))
+    return host if is_default else authority.lower()
 
 
 def _check_fields(
@@ -175,11 +190,12 @@ def _check_target(pseudo: dict[bytes, bytes], method: bytes, authority: bytes | 
         raise MalformedHeaders(":path is missing")
     if _forbidden_in_target(path):
         raise MalformedHeaders(f":path has a space, a control character or '#' in it: {_shown(path)}")
-    if scheme.lower() in (b"http", b"https"):
-        if not authority:
-            raise MalformedHeaders("neither :authority nor host says whom the request is for")
-        if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
-            raise MalformedHeaders(f":path does not begin with a slash: {_shown(path)}")
+    if scheme.lower() in _DEFAULT_PORTS and not authority:
+        raise MalformedHeaders("neither :authority nor host says whom the request is for")
+    # RFC 9113 leaves other schemes their own paths. Nobody serves these; and who guards the paths that begin with
+    # "/admin" must not be got round by ":scheme: x" and "admin".
+    if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
+        raise MalformedHeaders(f":path does not begin with a slash: {_shown(path)}")
 
 
 def _checked_content_length(value: bytes) -> int:

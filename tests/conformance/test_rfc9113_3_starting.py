@@ -76,6 +76,7 @@ def test_section_3_4_the_preface_may_come_octet_by_octet() -> None:
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r", id="wrong in its last octet"),
         pytest.param(b"PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", id="another version"),
         pytest.param(frames.settings(), id="SETTINGS without it"),
+        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", id="some text"),
     ],
 )
 def test_section_3_4_another_preface_is_a_connection_error(octets: bytes) -> None:
@@ -89,7 +90,7 @@ def test_section_3_4_another_preface_is_a_connection_error(octets: bytes) -> Non
     ("octets", "answer"),
     [
         pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 505 ", id="HTTP/1.1"),
-        pytest.param(b"INVALID CONNECTION PREFACE\r\n\r\n", b"HTTP/1.1 505 ", id="some text"),
+        pytest.param(b"CONNECT localhost:1 HTTP/1.1\r\n\r\n", b"HTTP/1.1 505 ", id="CONNECT of HTTP/1.1"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"", id="TLS"),
     ],
 )

@@ -40,6 +40,8 @@ SERVER = {
     # What was under way when our RST_STREAM left is ignored.
     "reset_here": (OK, OK, OK, OK, CONNECTION, OK, CONNECTION, OK),
     "reset_by_peer": (STREAM_CLOSED, STREAM_CLOSED, OK, OK, CONNECTION, OK, CONNECTION, OK),
+    # After its own RST_STREAM the peer sends no more, whoever was first.
+    "reset_by_both": (STREAM_CLOSED, STREAM_CLOSED, OK, OK, CONNECTION, OK, CONNECTION, OK),
     "reserved": (CONNECTION, CONNECTION, OK, OK, CONNECTION, OK, CONNECTION, OK),
 }
 CLIENT = {
@@ -52,6 +54,8 @@ CLIENT = {
     # test of its own.
     "reset_here": (OK, OK, OK, OK, None, OK, CONNECTION, OK),
     "reset_by_peer": (STREAM_CLOSED, STREAM_CLOSED, OK, OK, CONNECTION, OK, CONNECTION, OK),
+    # After its own RST_STREAM the peer sends no more, whoever was first.
+    "reset_by_both": (STREAM_CLOSED, STREAM_CLOSED, OK, OK, CONNECTION, OK, CONNECTION, OK),
     "reserved": (CONNECTION, OK, OK, OK, CONNECTION, CONNECTION, CONNECTION, OK),
 }
 
@@ -105,6 +109,17 @@ def test_section_5_1_a_promise_on_a_stream_that_the_client_has_reset_is_cancelle
     stream_id = client.reset_here()
     client.send(frames.push_promise(stream_id, 2))
     client.stream_error(2, ErrorCode.CANCEL)
+
+
+@pytest.mark.parametrize("kind", ["DATA", "HEADERS"])
+def test_section_5_1_what_follows_the_peers_reset_of_a_refused_request_is_a_stream_error(
+    server: ServerConversation, kind: str
+) -> None:
+    stream_id = server.new_id()
+    server.send(frames.upload(stream_id, ("X-Upper", "1")), frames.data(stream_id), frames.rst_stream(stream_id))
+    server.stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
+    server.send(_frame(kind, stream_id))
+    server.stream_error(stream_id, ErrorCode.STREAM_CLOSED)
 
 
 def test_section_5_1_header_blocks_on_closed_streams_still_change_the_compression_state(

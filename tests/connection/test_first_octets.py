@@ -41,7 +41,25 @@ def everything(sock: socket.socket) -> bytes:
         (PREFACE + bytes(8), Opening.HTTP_2),
         (b"POS", Opening.UNDECIDED),
         (b"POST /", Opening.HTTP_1),
-        (b"GET ", Opening.HTTP_1),
+        (b"GET ", Opening.UNDECIDED),
+        (b"GET h", Opening.UNDECIDED),
+        (b"GET http:/", Opening.UNDECIDED),
+        (b"GET http://", Opening.HTTP_1),
+        (b"GET HTTPS://a", Opening.HTTP_1),
+        (b"OPTIONS *", Opening.HTTP_1),
+        (b"CONNECT ", Opening.UNDECIDED),
+        (b"CONNECT a", Opening.HTTP_1),
+        (b"GET  /", Opening.UNKNOWN),
+        (b"GET a", Opening.UNKNOWN),
+        (b"GET ?", Opening.UNKNOWN),
+        (b"GET httq", Opening.UNKNOWN),
+        (b"INVALID CONNECTION PREFACE", Opening.UNKNOWN),
+        (b"HELO example.org", Opening.UNKNOWN),
+        (b"USER anonymous", Opening.UNKNOWN),
+        (b"PRI ", Opening.UNDECIDED),
+        (b"A" * (LONGEST_OPENING - 2) + b" ", Opening.UNDECIDED),
+        (b"A" * (LONGEST_OPENING - 1) + b" ", Opening.UNKNOWN),
+        (b"A" * (LONGEST_OPENING - 2) + b" /", Opening.HTTP_1),
         (b"M-SEARCH * HTTP/1.1", Opening.HTTP_1),
         (b"PRI * HTTP/3.0", Opening.UNKNOWN),
         (b"\x16", Opening.UNDECIDED),
@@ -96,7 +114,15 @@ def test_nothing_is_said_to_a_client_of_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    "octets", [b"\x00", b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", b"PRI * HTTP/1.1\r\n\r\n", b"A" * 40]
+    "octets",
+    [
+        b"\x00",
+        b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+        b"PRI * HTTP/1.1\r\n\r\n",
+        b"A" * 40,
+        b"INVALID CONNECTION PREFACE\r\n\r\n",
+        b"EHLO example.org\r\n",
+    ],
 )
 def test_other_garbage_is_answered_with_goaway(octets: bytes) -> None:
     with server_and_raw_client(answer, handshake=False) as (_, peer):

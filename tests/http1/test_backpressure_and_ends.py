@@ -219,7 +219,8 @@ def test_destroy_ends_the_wait_for_a_slow_client(short_linger: None, path: str, 
             assert received + len(client.rest()) < SIZE
 
 
-def test_an_early_answer_reaches_a_client_that_goes_on_sending(short_linger: None) -> None:
+def test_an_early_answer_reaches_a_client_that_goes_on_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LINGER", 0.25)  # a client that sends as fast as it can sends something in each
     with http1_session(hello, get("/", "Content-Length: 10000000", method="POST")) as (session, client):
         eventually(lambda: session.destroyed)
         ticks: list[None] = []

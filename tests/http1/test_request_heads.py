@@ -60,11 +60,15 @@ def test_what_speaks_of_the_connection_is_left_out() -> None:
         ("http://x/a?b", ["http", "x", "/a?b"]),
         ("HTTP://x", ["http", "x", "/"]),
         ("https://X?b", ["https", "X", "/?b"]),
+        ("http://x:80/", ["http", "x:80", "/"]),
+        ("https://x:443/", ["https", "x:443", "/"]),
+        ("/\xc3\xa9?\xe9", ["http", "x", "/\xc3\xa9?\xe9"]),
+        ("http://x/\xff", ["http", "x", "/\xff"]),
     ],
 )
 def test_targets(target: str, fields: list[str]) -> None:
     head = parse(f"GET {target} HTTP/1.1", "Host: x")
-    assert [value.decode() for _, value in head.fields.fields[1:]] == fields
+    assert [value.decode("latin-1") for _, value in head.fields.fields[1:]] == fields
 
 
 def test_the_targets_of_options_and_connect() -> None:
@@ -89,6 +93,14 @@ def test_the_targets_of_options_and_connect() -> None:
 def test_keep_alive(version: str, connection: str | None, kept: bool) -> None:
     fields = [] if connection is None else [f"Connection: {connection}"]
     assert parse(f"GET / HTTP/{version}", "Host: x", *fields).keep_alive is kept
+
+
+def test_version_1_0_says_in_the_target_whom_it_is_for() -> None:
+    absolute = parse("GET http://y:80/a HTTP/1.0").fields.fields
+    assert absolute == [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"y:80"), (b":path", b"/a")]
+    assert parse("OPTIONS http://y HTTP/1.0").fields.fields[2:] == [(b":authority", b"y"), (b":path", b"*")]
+    assert parse("OPTIONS * HTTP/1.0").fields.fields[2:] == [(b":authority", b"127.0.0.1:80"), (b":path", b"*")]
+    assert parse("CONNECT y:443 HTTP/1.0").fields.fields == [(b":method", b"CONNECT"), (b":authority", b"y:443")]
 
 
 def test_version_1_0_names_no_host_and_expects_nothing() -> None:
@@ -127,7 +139,13 @@ H = b"Host: x\r\n"
         b"GE(T / HTTP/1.1\r\n" + H + b"\r\n",
         b"GET /a b HTTP/1.1\r\n" + H + b"\r\n",
         b"GET /\x7f HTTP/1.1\r\n" + H + b"\r\n",
-        b"GET /\xff HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET /\xff\x7f HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET \xff HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET /\xff /\xff HTTP/1.1\r\n" + H + b"\r\n",
+        b"G\xffT / HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET /\xff HTTP/1.\xff\r\n" + H + b"\r\n",
+        b"GET http://\xff/ HTTP/1.1\r\nHost: \xff\r\n\r\n",
+        b"CONNECT \xff:1 HTTP/1.1\r\nHost: \xff:1\r\n\r\n",
         b"GET /a#b HTTP/1.1\r\n" + H + b"\r\n",
         b"GET a HTTP/1.1\r\n" + H + b"\r\n",
         b"GET ftp://x/ HTTP/1.1\r\n" + H + b"\r\n",
@@ -147,6 +165,10 @@ H = b"Host: x\r\n"
         b"GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: u@x\r\n\r\n",
         b"GET http://y/ HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET http://y/ HTTP/1.0\r\n" + H + b"\r\n",
+        b"GET http://x:443/ HTTP/1.1\r\n" + H + b"\r\n",
+        b"GET http:///a HTTP/1.0\r\n\r\n",
+        b"CONNECT y:443 HTTP/1.0\r\nHost: x:443\r\n\r\n",
         b"CONNECT y:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
         # lines
         b"GET / HTTP/1.1\n" + H + b"\r\n",

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
+from support import frames
 from support.certificates import Certificate
 from support.connections import tcp_pair
 from support.http1_client import GET, RawHTTP1Client, dial, get, http1_session, post
 from support.processes import FORK, start, succeeds
+from support.raw_peer import REQUEST
 from support.threads import Background, eventually
 from sync_h2 import (
     ALPNError,
     ConnectionLost,
+    ErrorCode,
     Timeout,
     connect,
     create_secure_server,
@@ -285,6 +288,37 @@ def test_settings_are_for_http_2_alone(caplog: pytest.LogCaptureFixture) -> None
         assert caplog.text == ""
 
 
+# -- targets
+
+
+@pytest.mark.parametrize("target", ["/\xc3\xa9?q=\xc3\xa0", "/\xff", "/\x85\xa0", "//x/y", "/%2F/../a;b", "/\\"])
+def test_a_target_is_taken_as_it_is_over_both_versions(target: str) -> None:
+    """curl sends queries as they were typed."""
+
+    def tell(stream: Any, headers: Any) -> None:
+        stream.end(headers[":path"].encode("latin-1"))
+
+    octets = target.encode("latin-1")
+    with create_server(tell, allow_http1=True) as server:
+        with dial(server.address) as client:
+            assert client.ask(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % octets).body == octets
+        with connect(server.url) as session:
+            assert session.request({":path": target}).read(timeout=10) == octets
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\tb", "/\x7f", "/\x01", "/a#b", "a", "?a", "x:a", ""])
+def test_a_target_that_is_none_is_refused_over_both_versions(target: str) -> None:
+    octets = target.encode("latin-1")
+    request = frames.headers(1, *frames.replaced(REQUEST, path=target), flags=frames.END_HEADERS | frames.END_STREAM)
+    with create_server(lambda stream, headers: stream.end(b""), allow_http1=True) as server:
+        with dial(server.address) as client:
+            assert client.ask(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % octets).status == 400
+        with dial(server.address) as client:
+            client.send(PREFACE + frames.settings() + request)
+            client.end()
+            assert frames.rst_stream(1, ErrorCode.PROTOCOL_ERROR) in client.rest()
+
+
 # -- CONNECT
 
 
@@ -308,6 +342,24 @@ def test_a_tunnel() -> None:
         client.end()
         assert client.rest() == b"the end"
         session.close(timeout=10)
+
+
+def test_a_tunnel_for_http_1_0() -> None:
+    """What the standard library's `set_tunnel` sends before Python 3.12; later ones add a Host."""
+
+    def tunnel(stream: Any, headers: Any) -> None:
+        assert headers.pairs() == [(":method", "CONNECT"), (":authority", "inner:443")]
+        stream.respond()
+        stream.end(stream.read().upper())
+
+    with create_server(tunnel, allow_http1=True) as server, dial(server.address) as client:
+        through = http.client.HTTPConnection("proxy")
+        through.set_tunnel("inner", 443)
+        through._create_connection = lambda *arguments: client.sock  # type: ignore[attr-defined]
+        through.connect()
+        client.send(b"hello")
+        client.end()
+        assert client.rest() == b"HELLO"
 
 
 def test_a_tunnel_whose_server_ends_first() -> None:

@@ -28,7 +28,7 @@ def changed(name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
         ([*without(b":authority"), (b"host", b"example.org")], (b"GET", None)),
         ([(b":method", b"OPTIONS"), *changed(b":path", b"*")[1:]], (b"OPTIONS", None)),
         ([(b":method", b"MY-OWN"), *REQUEST[1:]], (b"MY-OWN", None)),
-        ([(b":method", b"GET"), (b":scheme", b"urn"), (b":path", b"anything")], (b"GET", None)),
+        ([(b":method", b"GET"), (b":scheme", b"urn"), (b":path", b"/anything")], (b"GET", None)),
         ([(b":method", b"CONNECT"), (b":authority", b"a:1"), (b"content-length", b"0")], (b"CONNECT", None)),
         ([*REQUEST, (b"cookie", b"")], (b"GET", None)),
     ],
@@ -54,6 +54,8 @@ def test_good_requests(fields, result):
             [(b":method", b"GET"), (b":scheme", b"HTTP"), (b":authority", b"a"), (b":path", b"@other.example/")],
             ":path does not begin with a slash",
         ),
+        # Whoever guards paths by their beginnings is not got round by another scheme.
+        ([(b":method", b"GET"), (b":scheme", b"urn"), (b":path", b"anything")], ":path does not begin with a slash"),
         ([(b":method", b"GET"), (b":scheme", b"HTTPS"), (b":path", b"/")], "neither :authority nor host"),
         (changed(b":path", b"/\x7f"), ":path has a space, a control character"),
         (changed(b":path", b"/a#b"), ":path has a space, a control character or '#'"),

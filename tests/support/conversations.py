@@ -52,9 +52,10 @@ STATES = (
     "ended",
     "reset_here",
     "reset_by_peer",
+    "reset_by_both",
     "reserved",
 )
-"""The states of RFC 9113 section 5.1 as the session under test sees them: `ended` and the two below it are "closed",
+"""The states of RFC 9113 section 5.1 as the session under test sees them: `ended` and the three below it are "closed",
 told apart by how; `reserved` is "reserved (local)" for a server and "reserved (remote)" for a client. Each is the name
 of a method of `Conversation`.
 """
@@ -107,6 +108,15 @@ class Conversation:
         last = self.last_stream_id if last_stream_id is None else last_stream_id
         assert [_read(frame) for frame in goaways] == [f"GOAWAY {ErrorCode(code).name} after stream {last}"], said
         return goaways[0]
+
+    def reset_here(self) -> int:
+        raise NotImplementedError
+
+    def reset_by_both(self) -> int:
+        """By the session under test first; its peer was about to do the same."""
+        stream_id = self.reset_here()
+        self.send(frames.rst_stream(stream_id))
+        return stream_id
 
     def goes_on(self) -> None:
         """A new request is answered."""
