@@ -285,18 +285,19 @@ class ThreadingServer(Observable):
         try:
             if self._stopped:  # started late, by whoever stood in for an interrupted `start`
                 return
+            listening = self._socket
             with selectors.DefaultSelector() as selector, Undecided(selector, self._tell_refused) as self._undecided:
-                self._socket.setblocking(False)
-                selector.register(self._socket, selectors.EVENT_READ)
+                listening.setblocking(False)
+                selector.register(listening, selectors.EVENT_READ)
                 selector.register(self._wake_receiver, selectors.EVENT_READ)
                 while not self._stopping:
                     ready = {key.fileobj for key, _ in selector.select(self._undecided.patience)}
-                    if self._socket in ready and not self._stopping:
+                    if listening in ready and not self._stopping:
                         self._accept_one()
                     self._undecided.look(ready)
                 # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
                 until = time.monotonic() + _LAST_ACCEPTED
-                while self._socket in {key.fileobj for key, _ in selector.select(0)} and time.monotonic() < until:
+                while listening in {key.fileobj for key, _ in selector.select(0)} and time.monotonic() < until:
                     self._accept_one()
         finally:
             self._stopped_accepting()

@@ -422,7 +422,8 @@ def test_limits_are_those_of_gunicorn(fields: dict[str, str], status: str, gunic
     (url,) = process.addresses()
     with sync_h2.connect(url) as session:
         assert session.request(fields).wait_response(timeout=PATIENCE)[":status"] == status
-    process.says(f"ACCESS {fields.get(':method', 'GET')} {url.partition('//')[2]} {status}")
+    if len(fields) < 4:  # the protocol refuses more, before there is a request
+        process.says(f"ACCESS {fields.get(':method', 'GET')} {url.partition('//')[2]} {status}")
 
 
 @pytest.mark.parametrize(
@@ -490,11 +491,11 @@ def test_script_name_is_the_word_of_trusted_proxies_only(
 
 
 @pytest.mark.parametrize("setting, served", [("h2", ["2"]), ("h2,h1", ["1.1", "2"])])
-def test_http_protocols(setting: str, served: list[str], gunicorn: Start) -> None:
+def test_http_protocols(setting: str, served: list[str], gunicorn: Start, ca_file: str) -> None:
     process = gunicorn("--http-protocols=" + setting)
     (url,) = process.addresses()
     for option, version in (("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")):
-        answer = curl(f"{url}/environ", option)
+        answer = curl(f"{url}/environ", option, cafile=ca_file)
         assert (answer.status == 200) == (version in served)
 
 
