@@ -20,6 +20,7 @@ from typing import Any
 
 from .compat.wsgi import may_run
 from .compat.wsgi_environ import Environ, make_environ
+from .compat.wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .compat.wsgi_response import Response
 from .connection.server_stream import ServerStream
 from .protocol.headers import Headers
@@ -70,8 +71,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     log, the hooks pre_request and post_request, and SCRIPT_NAME in the process' environment.
     """
 
+    max_buffered_body = MAX_BUFFERED_BODY
+    """As for `compat.wsgi`; a subclass with 0 hands bodies without a length on as they come."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._bodies = BodyBuffers(self.max_buffered_body)
         self._counting = threading.Lock()
         self._base: Environ = {}
         # Asked for each request.
@@ -182,7 +187,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             stream.respond({":status": 400, "content-length": 0}, end_stream=True)
             return
         request = Request(environ, headers)
-        response = Response(stream, request.method)
+        response = Response(stream, request.method, self._bodies)
         began_at = time.monotonic()
         self.cfg.pre_request(self, request)
         self._count()
