@@ -22,6 +22,7 @@ from typing import Any
 
 from .compat.wsgi import may_run
 from .compat.wsgi_environ import Environ, make_environ
+from .compat.wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .compat.wsgi_response import Response
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
@@ -98,8 +99,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     can't be heeded.
     """
 
+    max_buffered_body = MAX_BUFFERED_BODY
+    """As for `compat.wsgi`; a subclass with 0 hands bodies without a length on as they come."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._bodies = BodyBuffers(self.max_buffered_body)
         self._counting = threading.Lock()
         self._used_up = False  # max_requests is reached
         self._base: Environ = {}
@@ -259,7 +264,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if not self.cfg.keepalive and stream.http_version != "2.0":
             stream.session.close(wait=False)
         request = Request(environ, headers)
-        response = Response(stream, request.method)
+        response = Response(stream, request.method, self._bodies)
         began_at = time.monotonic()
         self.cfg.pre_request(self, request)
         self._count()

@@ -40,20 +40,17 @@ _is_value = re.compile(r"[\t -~\x80-\xff]*").fullmatch
 _is_length = re.compile(r"[0-9]{1,19}").fullmatch
 
 
-_bodies = BodyBuffers()  # of those who say nothing else: the process' one application
-
-
 class Response:
     """What one run of an application answers. `status` and `headers` are as the application gave them, None and empty
     before `start_response`; `sent` is how many bytes of content went out.
     """
 
-    def __init__(self, stream: ServerStream, method: str, bodies: BodyBuffers | None = None) -> None:
+    def __init__(self, stream: ServerStream, method: str, bodies: BodyBuffers) -> None:
         self.status: str | None = None
         self.headers: Fields = []
         self.sent = 0
         self._stream = stream
-        self._bodies = _bodies if bodies is None else bodies
+        self._bodies = bodies
         self._is_head = method == "HEAD"
         # From `start_response`: what is sent, and the content-length in it.
         self._code = ""

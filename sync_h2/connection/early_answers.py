@@ -63,7 +63,7 @@ class EarlyAnswers:
         """Whether the client is to send its body before it gets this answer: some send it all the same, after a second,
         and read nothing then.
         """
-        return not state.remote_ended and _waits_to_send(state) and status < "3" and self.may_hold(state)
+        return _waits_to_send(state) and status < "3" and self.may_hold(state)
 
     def hold(self, state: StreamState, data: bytes = b"", *, ends: bool, block: ResponseFields | None = None) -> None:
         """Hold back the answer's last octet, and its END_STREAM if it `ends` with that, or all of it (`block`)."""
@@ -82,6 +82,8 @@ class EarlyAnswers:
         if state.held is None:
             return
         (block, data), state.held = state.held, None
+        if not state.declined:  # by a handler that may still read
+            self.over(state)
         if state.closed:
             return
         session = self._session
@@ -106,24 +108,28 @@ class EarlyAnswers:
             return False
         if state not in self._rests:
             self._await(state)
+        else:
+            self._rearm()  # the time for it begins to count
         assert state.id is not None
         self._session._protocol.may_end_short(state.id)
-        self._session._inbound.discard(state)
+        self._throw_away(state, len(state.buffer))
         return True
 
     def received(self, state: StreamState, length: int) -> None:
         """`length` octets have come that nobody reads."""
-        rest = self._rests.get(state)
-        if rest is None:
-            return
+        if state in self._rests:
+            self._rests[state].pauses_at = time.monotonic() + _PAUSE
+            self._throw_away(state, length)
+
+    def _throw_away(self, state: StreamState, length: int) -> None:
+        rest = self._rests[state]
         rest.left -= length
-        rest.pauses_at = time.monotonic() + _PAUSE
         self._session._inbound.discard(state)
-        if rest.left < 0 and not state.remote_ended:
+        if rest.left < 0 and state in self._rests and not state.remote_ended:
             self._give_up(state)
 
     def over(self, state: StreamState) -> None:
-        """The stream has closed."""
+        """Nothing more comes, or somebody reads it."""
         self._rests.pop(state, None)
 
     def hurry(self) -> None:
@@ -136,13 +142,14 @@ class EarlyAnswers:
     def expire(self, now: float) -> None:
         """Time is up for some of them."""
         for rest in list(self._rests.values()):
-            if rest.until is not None and now >= rest.until:
-                self._give_up(rest.state)
-            elif rest.state.held is not None and now >= rest.pauses_at:
-                if _waits_to_send(rest.state):  # it has been told not to
-                    self._give_up(rest.state)
+            state = rest.state
+            if state.declined and rest.until is not None and now >= rest.until:
+                self._give_up(state)
+            elif state.held is not None and now >= rest.pauses_at:
+                if state.declined and _waits_to_send(state):  # it has been told not to
+                    self._give_up(state)
                 else:
-                    self.release(rest.state)
+                    self.release(state)
         self._rearm()
         self._session._sender.send_locked()
 
@@ -156,8 +163,9 @@ class EarlyAnswers:
             self._rearm()
 
     def _rearm(self) -> None:
-        moments = [rest.until for rest in self._rests.values() if rest.until is not None]
-        moments += [rest.pauses_at for rest in self._rests.values() if rest.state.held is not None]
+        rests = self._rests.values()
+        moments = [rest.until for rest in rests if rest.until is not None and rest.state.declined]
+        moments += [rest.pauses_at for rest in rests if rest.state.held is not None]
         self._session._watchdog.discards = min(moments, default=None)
         self._session._watchdog.rearm_locked()
 

@@ -405,6 +405,7 @@ class ServerSession(Session):
     def _remote_end_locked(self, state: StreamState) -> None:
         super()._remote_end_locked(state)
         self._early_answers.release(state)
+        self._early_answers.over(state)
 
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._last_stream_closed_at = time.monotonic()

@@ -114,7 +114,8 @@ class ServerStream(Stream):
             if wait_for_trailers:
                 raise InvalidArgument("a tunnel has no trailers: leave out wait_for_trailers", stream_id=state.id)
         answers = self._session._early_answers
-        if answers.needs_continue(state, status):
+        early = not state.remote_ended
+        if early and answers.needs_continue(state, status):
             self._inform_locked(encode_informational({":status": 100}))
         no_body = state.request_method == "HEAD" or status in STATUSES_WITHOUT_BODY
         if no_body:
@@ -126,14 +127,14 @@ class ServerStream(Stream):
         ends = end_stream or no_body
         if wait_for_trailers:
             self._session._protocol.trailers_will_follow(state.id)
-        holds = (ends or (length == 0 and not wait_for_trailers)) and answers.may_hold(state)
+        holds = early and (ends or (length == 0 and not wait_for_trailers)) and answers.may_hold(state)
         # Of an answer without octets the head is its end; but who is told of a failure stops sending.
         holds_head = holds and status < "3"
         if holds_head:
             self._session._protocol.check_block_length(block)
         else:
             self._session._protocol.send_response(state.id, block, ends and not holds)
-            if status >= "3" and not state.remote_ended:
+            if early and status >= "3":
                 self._session._protocol.may_end_short(state.id)
         state.unsent_length = length
         state.sent_headers = Headers.from_wire(block)

