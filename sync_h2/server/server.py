@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from ..connection.limit_log import log_limit
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
+from ..connection.session import peer_name
 from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
@@ -310,7 +311,7 @@ class ThreadingServer(Observable):
             if refused is None:
                 self._connecting[sock] = address
         if refused is not None:
-            log_limit(self, refused, SessionClosed(f"a connection from {_name_of(address)} is refused"))
+            log_limit(self, refused, SessionClosed(f"a connection from {peer_name(address)} is refused"))
             self._refuse(sock, refused)
             sock.close()
             return
@@ -354,7 +355,7 @@ class ThreadingServer(Observable):
         except (HTTP2Error, OSError) as error:
             sock.close()
             self._forget(sock)
-            logger.info("no session with %s: %s", _name_of(address), error)
+            logger.info("no session with %s: %s", peer_name(address), error)
             self._report(error)
             return
         if beginning is None:
@@ -443,10 +444,6 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             if error is not None:
                 self._listeners.emit_locked("session_error", error, session)
-
-
-def _name_of(address: Any) -> str:
-    return format_address(address) if address else "a local peer"
 
 
 class SecureThreadingServer(ThreadingServer):
