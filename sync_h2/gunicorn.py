@@ -27,6 +27,7 @@ from .compat.wsgi_response import Response
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
 from .protocol.headers import Headers
+from .protocol.sensitive import printable
 from .server.beginning import http1_is_installed
 from .server.create import create_secure_server, create_server
 from .server.server import ThreadingServer
@@ -81,6 +82,19 @@ class Request:
         if authority:
             fields = [("HOST", authority), *(field for field in fields if field[0] != "HOST")]
         return fields
+
+
+def _printing(atoms: type[Any]) -> type[Any]:
+    """gunicorn's class of what its access log may show, without what commands a terminal or ends a line: field values
+    of HTTP/2 may have anything but NUL, CR and LF in them.
+    """
+
+    class PrintableAtoms(atoms):  # type: ignore[misc]
+        def __getitem__(self, name: str) -> Any:
+            value = super().__getitem__(name)
+            return printable(value) if isinstance(value, str) else value
+
+    return PrintableAtoms
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
@@ -231,6 +245,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _log_where_gunicorn_does(self) -> None:
         """Our warnings go into gunicorn's error log, unless the application has said what becomes of them."""
+        atoms = getattr(self.log, "atoms_wrapper_class", None)
+        if atoms is not None:  # a logger_class may have none
+            self.log.atoms_wrapper_class = _printing(atoms)
         ours = logging.getLogger("sync_h2")
         error_log = getattr(self.log, "error_log", None)
         if ours.handlers or error_log is None:

@@ -19,6 +19,7 @@ from ..errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError, T
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
 from ..protocol.limits import Limits
+from ..protocol.sensitive import printable
 from ..protocol.settings import Settings
 from ..transport.transport import Transport
 from .arguments import type_name
@@ -47,11 +48,7 @@ _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 def _printable(text: str) -> str:
     """`text` as it can stand between quotes in one line of a log."""
-    if text.isprintable() and '"' not in text:
-        return text
-    return "".join(
-        character if character.isprintable() and character != '"' else f"\\x{ord(character):02x}" for character in text
-    )
+    return printable(text, '"')
 
 
 def _target(request: Headers) -> str:

@@ -40,6 +40,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from ..constants import ErrorCode
 from ..deadline import Deadline
@@ -55,6 +56,7 @@ from ..errors import (
 from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.limits import Limits
+from ..protocol.sensitive import printable
 from ..protocol.settings import Settings
 from ..protocol.wire import Wire
 from ..transport.sockets import format_address
@@ -237,7 +239,7 @@ class SessionCore(Observable):
 
     @property
     def _peer_name(self) -> str:
-        return format_address(self._peer_address) if self._peer_address else "a local peer"
+        return peer_name(self._peer_address)
 
     def __repr__(self) -> str:
         state = "gone" if self._gone else "destroyed" if self._destroyed else "closing" if self._closing else "open"
@@ -602,3 +604,8 @@ class SessionCore(Observable):
 
     def _opened_here(self, stream_id: int) -> bool:
         raise NotImplementedError
+
+
+def peer_name(address: Any) -> str:
+    """A peer's address as it can stand in a log: the peer of a Unix socket may have bound its own to any name."""
+    return printable(format_address(address)) if address else "a local peer"

@@ -14,6 +14,7 @@ from ..connection.server_stream import ServerStream
 from ..connection.stream import CHUNK
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
+from ..protocol.sensitive import printable
 from .exchange import ExchangeHalf
 
 if TYPE_CHECKING:
@@ -161,4 +162,4 @@ class ServerRequest(ExchangeHalf, io.BufferedIOBase):
             raise ValueError("read of a closed file")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method} {self.path} of {self._stream!r}>"
+        return f"<{type(self).__name__} {self.method} {printable(self.path)} of {self._stream!r}>"

@@ -1,6 +1,6 @@
-"""Header fields as they may be shown to people who look into a connection: without what is secret.
+"""What peers send as it may be shown to people: header fields without what is secret, and text that stays in its place.
 
-Pure functions on field lists as HPACK takes and gives them.
+Pure functions, on field lists as HPACK takes and gives them and on text.
 """
 
 from __future__ import annotations
@@ -10,6 +10,16 @@ from .header_rules import CREDENTIALS
 from .headers import Headers, WireFields
 
 HIDDEN = "<sensitive>"
+
+
+def printable(text: str, escaped: str = "") -> str:
+    """`text` as it can stand in a line of a log: what ends that or commands a terminal is escaped, and `escaped`."""
+    if text.isprintable() and not any(character in text for character in escaped):
+        return text
+    return "".join(
+        character if character.isprintable() and character not in escaped else f"\\x{ord(character):02x}"
+        for character in text
+    )
 
 
 def shown_fields(fields: WireFields) -> list[tuple[str, str]]:

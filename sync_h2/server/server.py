@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 from ..connection.limit_log import log_limit, log_out_of_resources
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.server_session import Handler, ServerSession
+from ..connection.session import peer_name
 from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
@@ -334,7 +335,7 @@ class ThreadingServer(Observable):
             with self._monitor, self._lock:
                 self._connecting[sock] = address
         if refused is not None:
-            log_limit(self, refused, SessionClosed(f"a connection from {_name_of(address)} is refused"))
+            log_limit(self, refused, SessionClosed(f"a connection from {peer_name(address)} is refused"))
             self._refuse(sock, refused)
             return
         try:
@@ -403,7 +404,7 @@ class ThreadingServer(Observable):
         except (HTTP2Error, OSError) as error:
             sock.close()
             self._forget(sock)
-            logger.info("no session with %s: %s", _name_of(address), error)
+            logger.info("no session with %s: %s", peer_name(address), error)
             self._report(error)
             return
         if beginning is None:
@@ -495,10 +496,6 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             if error is not None:
                 self._listeners.emit_locked("session_error", error, session)
-
-
-def _name_of(address: Any) -> str:
-    return format_address(address) if address else "a local peer"
 
 
 class SecureThreadingServer(ThreadingServer):
