@@ -320,7 +320,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _refuse(self, stream: ServerStream, environ: Environ, headers: Headers, status: HTTPStatus, why: str) -> None:
         self.log.warning("Invalid request from ip=%s: %s", environ["REMOTE_ADDR"], why)
-        response = Response(stream, headers[":method"])
+        response = Response(stream, headers[":method"], self._bodies)
         response.status = f"{status.value} {status.phrase}"
         self.log.access(response, Request(environ, headers), environ, datetime.timedelta())
         stream.respond({":status": status.value, "content-length": 0}, end_stream=True)
