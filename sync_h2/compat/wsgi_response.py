@@ -167,7 +167,7 @@ class Response:
         if self._ended:
             return
         self.sent += len(piece)
-        if (last or self.sent == self._length) and not self._takes_trailers:
+        if ((last and self._length is None) or self.sent == self._length) and not self._takes_trailers:
             self._ended = True
             self._stream.end(piece)
         else:
