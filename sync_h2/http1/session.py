@@ -109,7 +109,7 @@ class HTTP1Session(ServerSession):
         super()._stream_closed_locked(state)
         if self._protocol.aborted:
             reason = ConnectionLost("a response was cut short, and the connection with it")
-            self._end_locked(None, None, reason=reason)
+            self._end_locked(None, None, reason=reason, abrupt=False)  # what was written of it goes out before the cut
         elif self._protocol.closes:
             self._serve_no_more_locked()
         else:

@@ -11,7 +11,7 @@ import pytest
 
 from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
 from support.threads import Background, eventually
-from sync_h2 import HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
+from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection import watchdog
 from sync_h2.http1.protocol import MOST_HELD
 
@@ -159,6 +159,7 @@ def answer_of(size: int) -> Any:
 
 
 SIZE = 2_000_000
+BEYOND_THE_KERNEL = 350_000  # and yet so little that a write does not wait for the client
 SMALL_BUFFER = 32 * 1024
 
 
@@ -193,6 +194,35 @@ def test_a_slow_client_gets_all_of_the_last_answer(short_linger: None, path: str
         eventually(lambda: len(ticks) >= 10)  # the linger passes many times before the client reads on
         received += len(client.rest())
         assert received > SIZE
+        session.close(timeout=10)
+
+
+@pytest.mark.parametrize("headers", [{"content-length": 2 * SIZE}, {}], ids=["a length", "chunks"])
+@pytest.mark.parametrize("how", ["returns", "fails", "resets"])
+def test_a_slow_client_gets_what_was_written_of_an_answer_that_is_cut(
+    short_linger: None, headers: Any, how: str
+) -> None:
+    written, cut = threading.Event(), threading.Event()
+
+    def answer(stream: Any, _: Any) -> None:
+        stream.respond(headers)
+        stream.write(bytes(BEYOND_THE_KERNEL), timeout=20)
+        written.set()
+        assert cut.wait(20)
+        if how == "resets" or (how == "returns" and not headers):
+            stream.close(ErrorCode.INTERNAL_ERROR)
+        elif how == "fails":
+            raise ValueError("as it was told")
+
+    with http1_session(answer, get("/"), receive_buffer=SMALL_BUFFER) as (session, client):
+        assert written.wait(20)
+        assert session._unsent_locked()
+        ticks = count_ticks(session)
+        cut.set()
+        eventually(lambda: len(ticks) >= 10)  # the linger passes many times before the client reads
+        received = client.rest()
+        assert received.count(0) == BEYOND_THE_KERNEL
+        assert not received.endswith(b"0\r\n\r\n")
         session.close(timeout=10)
 
 
