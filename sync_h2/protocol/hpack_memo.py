@@ -88,13 +88,14 @@ class RememberingEncoder:
         key = (*fields, *[field.indexable for field in fields])
         table = self._encoder.header_table
         # A new size is signalled in the next block, which is like no other.
-        if not table.resized:
+        resized = table.resized
+        if not resized:
             block = self._memo.get(key)
             if block is not None:
                 return block
         block = self._encoder.encode(fields)
         if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
             self._memo.clear()
-        elif len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
+        elif not resized and len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
             self._memo[key] = block
         return block
