@@ -19,7 +19,6 @@ from ..protocol.headers import Headers
 _CONNECTION_SPECIFIC = frozenset(name.decode() for name in CONNECTION_SPECIFIC)
 _SINGLE_VALUE = frozenset(name.decode() for name in SINGLE_VALUE)
 _chunk_size = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?").fullmatch
-_fold = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 
 def parse_fields(section: bytes) -> http.client.HTTPMessage:
@@ -42,7 +41,7 @@ def http2_headers(message: http.client.HTTPMessage) -> Headers:
     }
     headers = Headers()
     for name, text in message.items():
-        name, value = name.lower(), _fold.sub(" ", text).strip(" \t\r\n")
+        name, value = name.lower(), _unfolded(text)
         if name in dropped or (name == "te" and value.lower() != "trailers"):
             continue
         if name in _SINGLE_VALUE and name != "content-length":
@@ -50,6 +49,15 @@ def http2_headers(message: http.client.HTTPMessage) -> Headers:
         else:
             headers.add(name, value)
     return headers
+
+
+def _unfolded(text: str) -> str:
+    """A value in one line (RFC 9112 section 5.2). No pattern: it would look at each space once for each before it."""
+    text = text.strip(" \t\r\n")
+    first, *others = text.split("\n")
+    if all(line.startswith((" ", "\t")) for line in others):  # otherwise it is no value, and will be refused
+        text = " ".join([line.removesuffix("\r").strip(" \t") for line in (first, *others)])
+    return text
 
 
 def is_chunked(message: http.client.HTTPMessage) -> bool:

@@ -177,7 +177,7 @@ class _RequestFile(io.RawIOBase):
 
     def __init__(self, connection: _Connection, head: bytes, chunked: bool) -> None:
         self._connection = connection
-        self._pending = head
+        self._pending = memoryview(head)
         self._chunked = chunked
 
     def readable(self) -> bool:
@@ -185,7 +185,7 @@ class _RequestFile(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         if self._chunked and not self._pending:
-            self._pending = self._next_chunk()
+            self._pending = memoryview(self._next_chunk())
         if not self._pending:
             return self._connection.receive_into(buffer)
         target = memoryview(buffer).cast("B")

@@ -26,7 +26,9 @@ Environ = dict[str, Any]
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
-@functools.lru_cache(1024)
+_LONGEST_REMEMBERED = 64  # characters of a name: longer ones are nobody's but an attacker's
+
+
 def _key(name: str) -> str | None:
     """The key that a header field has; None for one that must not be there."""
     # `x_real_ip` would be read as `x-real-ip`, which a proxy in front may have checked.
@@ -35,6 +37,8 @@ def _key(name: str) -> str | None:
     key = name.upper().replace("-", "_")
     return key if name in ("content-type", "content-length") else "HTTP_" + key
 
+
+_remembered_key = functools.lru_cache(1024)(_key)
 
 # What all requests of a session have in common.
 _of_connections: weakref.WeakKeyDictionary[Session, Environ] = weakref.WeakKeyDictionary()
@@ -104,13 +108,11 @@ def make_environ(stream: ServerStream, headers: Headers, base: Mapping[str, Any]
         "sync_h2.trailers": stream.wait_trailers,
         "wsgi.early_hints": functools.partial(_send_early_hints, stream),
     }
-    for name, value in headers.pairs():
-        key = _key(name)
+    for name in headers:
+        key = _remembered_key(name) if len(name) <= _LONGEST_REMEMBERED else _key(name)
         if key is not None and key not in base:
-            if key in environ:
-                # RFC 9113 section 8.2.3, RFC 9110 section 5.2
-                value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
-            environ[key] = value
+            # RFC 9113 section 8.2.3, RFC 9110 section 5.2
+            environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(headers.get_all(name))
     authority = headers.get(":authority")
     if authority and "HTTP_HOST" not in base:
         environ["HTTP_HOST"] = authority

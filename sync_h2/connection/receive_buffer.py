@@ -83,19 +83,26 @@ class ReceiveBuffer:
         `limit` bytes (negative: any number) always count as a line. The first `searched` bytes are known to hold no
         line feed.
         """
+        if 0 <= limit <= searched:
+            return limit
         searched = max(searched, 0)
-        passed = -self._position
-        for chunk in self._chunks:
-            end = passed + len(chunk)
-            if end > searched:
-                found = chunk.find(b"\n", max(searched - passed, 0))
-                if found >= 0:
-                    length = passed + found + 1
-                    return length if limit < 0 else min(length, limit)
-            passed = end
-            if 0 <= limit <= passed:
-                return limit
-        return -1
+        # From the end, where what is new is: there may be thousands of chunks, and a call for each of them.
+        new = []
+        passed = self._size
+        for chunk in reversed(self._chunks):
+            if passed <= searched:
+                break
+            passed -= len(chunk)
+            new.append(chunk)
+        if len(new) == len(self._chunks):
+            passed = -self._position
+        for chunk in reversed(new):
+            found = chunk.find(b"\n", max(searched - passed, 0))
+            if found >= 0:
+                length = passed + found + 1
+                return length if limit < 0 else min(length, limit)
+            passed += len(chunk)
+        return limit if 0 <= limit <= self._size else -1
 
     def clear(self) -> int:
         """Drop everything; returns how many bytes that was."""
