@@ -149,9 +149,18 @@ class EarlyAnswers:
                 if state.declined and _waits_to_send(state):  # it has been told not to
                     self._give_up(state)
                 else:
-                    self.release(state)
+                    self._stop_waiting(rest)
         self._rearm()
         self._session._sender.send_locked()
+
+    def _stop_waiting(self, rest: _Rest) -> None:
+        """Let the end of an answer go although more of the request may come: the client need not read to send it."""
+        state = rest.state
+        assert state.id is not None
+        more = rest.left - self._session._protocol.inbound_window(state.id)
+        if state.declined and more > 0:
+            self._session._protocol.open_window(state.id, more)
+        self.release(state)
 
     def _await(self, state: StreamState) -> None:
         now = time.monotonic()

@@ -19,6 +19,7 @@ from support.peers import program
 from support.raw_peer import UPLOAD, RawPeer, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_server
+from sync_h2.connection import early_answers
 from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
 from sync_h2.testing import pair
@@ -207,6 +208,17 @@ def raw() -> Iterator[Callable[..., RawPeer]]:
         context.__exit__(None, None, None)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the test is, the server does not take its client for one that has stopped to send."""
+    monkeypatch.setattr(early_answers, "_PAUSE", 60.0)
+
+
+def returned(peer: RawPeer, stream_id: int = 1) -> None:
+    """Wait until the stream's handler has returned: now what comes is thrown away, and its credit given back."""
+    eventually(lambda: peer.session._streams[stream_id].declined)
+
+
 def ended(frames: list[Frame]) -> bool:
     return any("END_STREAM" in frame.flags for frame in frames if isinstance(frame, DataFrame | HeadersFrame))
 
@@ -226,11 +238,12 @@ def answer_of(peer: RawPeer, stream_id: int = 1) -> bytes:
             return body
 
 
-def test_the_last_octet_of_a_length_waits_for_the_end_of_the_request(raw: Any) -> None:
+def test_the_last_octet_of_a_length_waits_for_the_end_of_the_request(raw: Any, patient: None) -> None:
     peer = raw(early)
     peer.headers(1, UPLOAD)
     assert dict(peer.expect(HeadersFrame, 1).fields)["content-length"] == "5"
     assert peer.expect(DataFrame, 1).data == b"earl"
+    returned(peer)
     for _ in range(20):
         peer.data(1, b"x" * 10_000)
         assert not ended(peer.settled())
@@ -239,7 +252,7 @@ def test_the_last_octet_of_a_length_waits_for_the_end_of_the_request(raw: Any) -
     assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
 
 
-def test_without_a_length_only_the_end_waits(raw: Any) -> None:
+def test_without_a_length_only_the_end_waits(raw: Any, patient: None) -> None:
     peer = raw(lambda stream, headers: stream.end(b"early"))
     peer.headers(1, UPLOAD)
     assert peer.expect(DataFrame, 1).data == b"early"
@@ -247,7 +260,7 @@ def test_without_a_length_only_the_end_waits(raw: Any) -> None:
     assert answer_of(peer) == b""
 
 
-def test_no_thread_waits(raw: Any) -> None:
+def test_no_thread_waits(raw: Any, patient: None) -> None:
     peer = raw(early, max_workers=1)
     for stream_id in range(1, 21, 2):
         peer.headers(stream_id, UPLOAD)
@@ -257,18 +270,18 @@ def test_no_thread_waits(raw: Any) -> None:
     assert answer_of(peer, 21) == b"early"
 
 
-def test_beyond_the_bound_the_window_opens_and_then_comes_the_reset(raw: Any) -> None:
+def test_beyond_the_bound_the_window_opens_and_then_comes_the_reset(raw: Any, patient: None) -> None:
     answered = threading.Event()
 
     def handler(stream: Any, headers: Any) -> None:
         early(stream, headers)
         answered.set()
 
-    peer = raw(handler, max_discarded_body=100_000)
+    peer = raw(handler, max_discarded_body=50_000)
     peer.headers(1, UPLOAD)
     assert peer.expect(DataFrame, 1).data == b"earl"
     assert answered.wait(20)
-    for _ in range(11):
+    for _ in range(6):
         peer.data(1, b"x" * 10_000)
     frames = []
     while not isinstance(frame := peer.receive(), RstStreamFrame):
@@ -305,6 +318,26 @@ def test_a_client_that_sends_nothing_waits_for_the_answer(raw: Any) -> None:
     assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
     peer.data(1, b"", end_stream=True)
     assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+
+
+def test_who_goes_on_after_a_pause_needs_no_window(raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """curl reads nothing any more."""
+    monkeypatch.setattr(early_answers, "_PAUSE", 0.2)
+    peer = raw(early, max_discarded_body=500_000)
+    peer.headers(1, UPLOAD)
+    answer_of(peer)
+    for _ in range(45):
+        peer.data(1, b"x" * 10_000)
+    peer.data(1, b"", end_stream=True)
+    assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
+
+
+def test_curl_goes_on_after_a_pause(server_of: Any) -> None:
+    url = server_of(**KINDS["wsgi"])
+    body = "(head -c 70000 /dev/zero; sleep 1.5; head -c 2000000 /dev/zero)"
+    command = f"{body} | {program('curl')} -sS -m 20 -T - --http2-prior-knowledge {url}/200"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"ok"), done.stderr
 
 
 def test_nothing_is_thrown_away_if_that_is_what_was_asked_for(raw: Any) -> None:
@@ -398,7 +431,7 @@ def test_an_early_end_of_a_body_that_is_read_is_still_an_error(raw: Any, status:
         lambda stream: stream.respond({":status": 204}),
     ],
 )
-def test_of_an_answer_without_octets_all_waits(raw: Any, answer: Any) -> None:
+def test_of_an_answer_without_octets_all_waits(raw: Any, answer: Any, patient: None) -> None:
     peer = raw(lambda stream, headers: answer(stream))
     peer.headers(1, UPLOAD)
     peer.data(1, b"x" * 1000)
@@ -501,7 +534,7 @@ def test_a_handler_that_goes_on_without_reading(raw: Any) -> None:
     assert not [frame for frame in peer.settled() if isinstance(frame, RstStreamFrame)]
 
 
-def test_an_answer_whose_end_waits_for_a_window(raw: Any) -> None:
+def test_an_answer_whose_end_waits_for_a_window(raw: Any, patient: None) -> None:
     """It goes out when there is one, however long that takes: the request has ended."""
     peer = raw(early, peer_settings={SettingId.INITIAL_WINDOW_SIZE: 4}, discard_timeout=0.2)
     peer.headers(1, UPLOAD)
@@ -571,7 +604,7 @@ def test_close_lets_the_answer_go(raw: Any) -> None:
     assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
 
 
-def test_the_end_of_a_with_block_is_the_end_of_reading(raw: Any) -> None:
+def test_the_end_of_a_with_block_is_the_end_of_reading(raw: Any, patient: None) -> None:
     proceed = threading.Event()
 
     def handler(stream: Any, headers: Any) -> None:
@@ -582,6 +615,7 @@ def test_the_end_of_a_with_block_is_the_end_of_reading(raw: Any) -> None:
     peer = raw(handler)
     peer.headers(1, UPLOAD)
     assert peer.expect(DataFrame, 1).data == b"earl"
+    returned(peer)
     for _ in range(30):
         peer.data(1, b"x" * 10_000)
         peer.settled()
@@ -600,7 +634,7 @@ def test_a_tunnel_is_not_read_in_secret(raw: Any) -> None:
     assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
 
 
-def test_credit_goes_back_on_the_connection_too(raw: Any) -> None:
+def test_credit_goes_back_on_the_connection_too(raw: Any, patient: None) -> None:
     """What several streams throw away together is more than the connection's window."""
     peer = raw(early, max_session_memory=1_000_000)
     connection, streams = 65_535, dict.fromkeys(range(1, 9, 2), 0)
@@ -639,7 +673,7 @@ def test_a_server_that_closes_waits_a_second_for_bodies_that_nobody_reads() -> N
         assert stream.read() == b"early"
 
 
-def test_the_answers_of_a_peer_that_goes_away(raw: Any) -> None:
+def test_the_answers_of_a_peer_that_goes_away(raw: Any, patient: None) -> None:
     peer = raw(early)
     peer.headers(1, UPLOAD)
     assert peer.expect(DataFrame, 1).data == b"earl"
