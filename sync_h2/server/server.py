@@ -115,6 +115,7 @@ class ThreadingServer(Observable):
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
         self._undecided: Undecided  # the acceptor's
+        self._accepting = False  # the acceptor has begun, and will close the socket
         self._stopping = False
         self._stopped = False  # the listening socket is closed
         self._closed = False
@@ -175,9 +176,10 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             self._stopping = True
             acceptor = self._acceptor
+            never_accepted = not self._accepting  # and never will: it looks at `_stopping` first
         # Each step again in every call: an earlier one may have been interrupted.
         self._waker.close()
-        if acceptor is None or acceptor.ident is None:
+        if never_accepted:
             self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
             self._monitor.wait(lambda: True if self._stopped else self._changed, Deadline(None), "the acceptor to stop")
@@ -283,9 +285,11 @@ class ThreadingServer(Observable):
     # -- the acceptor
 
     def _accept(self) -> None:
-        try:
-            if self._stopped:  # started late, by whoever stood in for an interrupted `start`
+        with self._monitor, self._lock:
+            if self._stopping:  # before this thread had begun: who stopped it closes the socket
                 return
+            self._accepting = True
+        try:
             listening = self._socket
             with selectors.DefaultSelector() as selector, Undecided(selector, self._tell_refused) as self._undecided:
                 listening.setblocking(False)

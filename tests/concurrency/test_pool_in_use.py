@@ -426,7 +426,9 @@ def test_a_detached_stream_that_everybody_forgets_is_cancelled(connections: Conn
 
 def test_an_upload_nobody_reads_holds_one_worker_for_its_time_only(connections: Connections) -> None:
     """A client that opens uploads and sends nothing gives the workers back after `read_timeout`."""
-    session, peer = connections.raw_client(lambda stream, headers: stream.end(stream.read()), read_timeout=0.2)
+    session, peer = connections.raw_client(
+        lambda stream, headers: stream.end(stream.read()), read_timeout=0.2, discard_timeout=0.2
+    )
     for stream_id in (1, 3, 5):
         peer.headers(stream_id, UPLOAD)
     resets = {peer.expect(RstStreamFrame).stream_id for _ in range(3)}

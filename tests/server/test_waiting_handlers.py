@@ -151,13 +151,13 @@ def test_many_that_go_on_at_once_are_all_served() -> None:
         stream.end(body)
 
     with create_server(handler, max_workers=2) as server, connect(server.url) as session:
+        pool: Any = server._pool
         for _ in range(3):
             streams = [session.request({":method": "POST"}) for _ in range(50)]
-            eventually(lambda: len(server._pool._at_peers.get(server.sessions[0], ())) == 50)  # type: ignore[attr-defined]
+            eventually(lambda: pool._waiting_count == 50)
             for number, stream in enumerate(streams):
                 stream.end(b"%d" % number)
             assert [stream.read(timeout=TIMEOUT) for stream in streams] == [b"%d" % number for number in range(50)]
-        pool: Any = server._pool
         eventually(lambda: not pool._at_peers and pool._waiting_count == 0 and not pool._assigned)
         assert not pool._giving_up
 
