@@ -28,6 +28,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement takes, about (2)")
     parser.add_argument(
+        "--hold", type=float, default=5.0, help="seconds for which attackers hold on in the rows of hostages (5)"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="one round as short as can be: shows that it runs, not how fast"
     )
     parser.add_argument(
@@ -68,7 +71,7 @@ def main() -> None:
         )
     try:
         with workplace(QUICK_FILE_SIZE if options.quick else FILE_SIZE) as places:
-            setting = Setting(places, options.seconds, options.quick)
+            setting = Setting(places, options.seconds, 0.3 if options.quick else options.hold, options.quick)
             for row in rows:
                 result = sitting.measure(row, setting, rounds, peers, progress)
                 results.append(result)
@@ -82,6 +85,7 @@ def main() -> None:
             "took_seconds": round(time.time() - started),
             "rounds": rounds,
             "seconds": options.seconds,
+            "hold": options.hold,
             "quick": options.quick,
             "versions": found,
         }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from . import clients, load, raw_client, servers
+from . import clients, hostages, load, raw_client, servers
 from .servers import Server
 from .workplace import Workplace
 
@@ -30,12 +30,13 @@ OURS = "sync_h2"
 
 @dataclass(frozen=True)
 class Setting:
-    """What all measurements of a sitting have in common. Each lasts about `seconds`, but with `quick` is as short as it
-    can be.
+    """What all measurements of a sitting have in common. Each lasts about `seconds`, or `hold` seconds where attackers
+    hold on for a while, but with `quick` is as short as it can be.
     """
 
     places: Workplace
     seconds: float
+    hold: float
     quick: bool
 
     def fitting(self, act: Callable[[int], float], least: int = 1) -> int:
@@ -89,6 +90,8 @@ class Row:
     variants: Sequence[str] = ("",)
     goals: Sequence[Goal] = ()
     needs: str = "h2load"
+    most_rounds: int | None = None
+    """Where a sample is the worst of many cases already."""
 
     def entries(self, *, quick: bool) -> list[Entry]:
         """All of them; for a quick look the first and the last variant's."""
@@ -169,7 +172,7 @@ def _prepare_processes(setting: Setting, entry: Entry) -> Iterator[Callable[[], 
 @contextlib.contextmanager
 def _prepare_wsgi(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sample]]:
     """The same application and the same process manager, with our worker and with its own."""
-    peer = "sync_h2 under gunicorn" if entry.peer == OURS else entry.peer
+    peer = servers.UNDER_GUNICORN if entry.peer == OURS else entry.peer
     with servers.running(peer, setting.places) as server:
         yield _small_gets(setting, server, 8, 16)
 
@@ -318,6 +321,43 @@ def _prepare_client(mode: str, *, tls: bool) -> Prepare:
     return prepare
 
 
+# -- servers under attack
+
+
+def _of_hostages() -> Iterator[Row]:
+    for tls in (False, True):
+        yield Row(
+            "hostages-tls" if tls else "hostages",
+            "Server: a bystander's wait while others hold 1,000 streams or connections, " + ("tls" if tls else "h2c"),
+            hostages.LONGEST_WAIT,
+            functools.partial(hostages.prepare, tls=tls),
+            (OURS, "node") if tls else (OURS, servers.FOLDER, servers.APPLICATION, servers.UNDER_GUNICORN, "node"),
+            hostages.KINDS,
+            [
+                goal
+                for entry in (Entry(OURS, kind) for kind in hostages.KINDS)
+                for goal in (
+                    Goal(hostages.LONGEST_WAIT, entry, None, 2000, at_most=True),
+                    Goal(hostages.DOWNLOADS, entry, None, hostages.DOWNLOADERS),
+                )
+            ],
+            needs="",
+            most_rounds=1,
+        )
+    events = Entry(OURS, hostages.EVENT_STREAMS)
+    yield Row(
+        "hostages-events",
+        "Server: an ordinary request's wait beside streams of events on its connection, h2c",
+        hostages.LONGEST_WAIT,
+        hostages.prepare_event_streams,
+        (OURS, "node"),
+        (events.variant,),
+        [Goal(hostages.LONGEST_WAIT, events, None, 1000, at_most=True)],
+        needs="",
+        most_rounds=1,
+    )
+
+
 # -- all of it
 
 _SERVERS = (OURS, "node", "hypercorn", "gunicorn", "nghttpd")
@@ -455,5 +495,6 @@ ROWS = (
         goals=_against(REQUESTS_PER_SECOND, gunicorn=2.5),
         needs="gunicorn",
     ),
+    *_of_hostages(),
     *_of_clients(),
 )

@@ -19,6 +19,11 @@ from .workplace import PROGRAMS, Workplace, environment, find_program
 
 START_SECONDS = 20.0
 
+UNDER_GUNICORN = "sync_h2 under gunicorn"
+FOLDER, APPLICATION = "sync_h2 serve FOLDER", "sync_h2 serve MODULE:APP"
+BOTH_VERSIONS = {"sync_h2": "sync_h2 with HTTP/1.1", "node": "node with HTTP/1.1"}
+"""Peer -> its server when that has clients of HTTP/1.1, too."""
+
 
 def _cpu_clock(pid: int) -> int:
     """The clock of a process' CPU time, as clock_getcpuclockid(3) has it on Linux: finer than /proc/PID/stat."""
@@ -75,6 +80,28 @@ def _node(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
     return [find_program("node") or "node", str(PROGRAMS / "node_server.js"), _options(port, places, tls, processes)]
 
 
+def _with_http1(command: Command) -> Command:
+    """The same server, for clients of HTTP/1.1 too."""
+
+    def changed(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+        *program, options = command(port, places, tls, processes)
+        return [*program, json.dumps({**json.loads(options), "http1": True})]
+
+    return changed
+
+
+def _folder(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+    return _serve(str(places.folder), port)
+
+
+def _application(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+    return _serve("wsgi_app:app", port)
+
+
+def _serve(target: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "sync_h2", "serve", "--h2c", "--quiet", "--port", str(port), target]
+
+
 def _options(port: int, places: Workplace, tls: bool, processes: int) -> str:
     return json.dumps(
         {
@@ -83,6 +110,7 @@ def _options(port: int, places: Workplace, tls: bool, processes: int) -> str:
             "certfile": str(places.certfile) if tls else None,
             "keyfile": str(places.keyfile) if tls else None,
             "processes": processes,
+            "http1": False,
         }
     )
 
@@ -126,7 +154,11 @@ COMMANDS: dict[str, Command] = {
     "node": _node,
     "hypercorn": _hypercorn,
     "gunicorn": _gunicorn,
-    "sync_h2 under gunicorn": _our_worker,
+    UNDER_GUNICORN: _our_worker,
+    FOLDER: _folder,
+    APPLICATION: _application,
+    BOTH_VERSIONS["sync_h2"]: _with_http1(_ours),
+    BOTH_VERSIONS["node"]: _with_http1(_node),
     "nghttpd": _nghttpd,
 }
 

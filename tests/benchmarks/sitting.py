@@ -93,6 +93,7 @@ def measure(row: Row, setting: Setting, rounds: int, peers: set[str] | None, say
             if measure_once is not None:
                 measures[entry] = measure_once
                 result.samples[entry] = []
+        rounds = min(rounds, row.most_rounds or rounds)
         for number in range(rounds):
             for entry in list(result.samples):
                 say(f"{row.name}: round {number + 1} of {rounds}, {entry}")

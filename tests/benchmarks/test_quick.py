@@ -18,7 +18,7 @@ from support.peers import program
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.timeout(100)
+@pytest.mark.timeout(120)
 def test_every_row_runs(tmp_path: Path) -> None:
     for name in ("node", "nghttpd", "h2load", "curl"):
         program(name)

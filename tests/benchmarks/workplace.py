@@ -74,7 +74,9 @@ def find_program(name: str) -> str | None:
 
 
 def installed(peer: str) -> bool:
-    """Whether the program, or the module of this Python, is there."""
+    """Whether the program, or the module of this Python, is there; for "sync_h2 under gunicorn", gunicorn."""
+    ours, under, other = peer.partition(" under ")
+    peer = other if under else ours.split()[0]
     if peer in _VERSION_OPTIONS:
         return find_program(peer) is not None
     return importlib.util.find_spec(peer) is not None
