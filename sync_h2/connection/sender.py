@@ -51,6 +51,7 @@ class Sender:
         outbox: Outbox,
         most_queued: int,
         on_local_end_locked: Callable[[StreamState], None],
+        on_failed_end_locked: Callable[[StreamState], None],
         on_broken_locked: Callable[[ConnectionLost], None],
         on_overflow: Callable[[], None],
         more_is_coming_locked: Callable[[], bool],
@@ -65,6 +66,7 @@ class Sender:
         # outbox.
         self._most_queued = most_queued
         self._on_local_end_locked = on_local_end_locked
+        self._on_failed_end_locked = on_failed_end_locked
         self._on_broken_locked = on_broken_locked
         self._on_overflow = on_overflow
         self._more_is_coming_locked = more_is_coming_locked
@@ -196,6 +198,8 @@ class Sender:
                 padding = protocol.padding(0, min(protocol.send_window(state.id), protocol.max_outbound_frame_size))
             protocol.send_data(state.id, b"", True, padding)
             self._ended_locked(state)
+        elif item is End.RESET:
+            self._on_failed_end_locked(state)
         else:
             protocol.send_trailers(state.id, item.block)
             self._ended_locked(state)

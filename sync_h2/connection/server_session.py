@@ -31,8 +31,9 @@ from .server_stream import ServerStream
 from .session import DRAIN_PING
 from .session_calls import Session
 from .stream import Stream, stream_listeners
-from .stream_state import End, StreamState
+from .stream_state import End, Posted, StreamState
 from .trace import TraceFunction
+from .unattended_data import UnattendedData
 from .watchdog import LAST_WORDS
 
 logger = logging.getLogger("sync_h2.server")
@@ -119,6 +120,7 @@ class ServerSession(Session):
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._early_answers = EarlyAnswers(self)
+        self._unattended = UnattendedData(self)
         self._watchdog.inactivity = limits.idle_timeout
         self._watchdog.flush_patience = limits.write_timeout
 
@@ -334,6 +336,7 @@ class ServerSession(Session):
 
     def _local_end_locked(self, state: StreamState) -> None:
         self._job_done_locked(state)
+        self._unattended.over(state)
         super()._local_end_locked(state)
         if state.closed:  # like the job's, its place is free for what the client sends next
             self._header_memory.release(state)
@@ -357,7 +360,7 @@ class ServerSession(Session):
                 self._monitor.after_unlock(partial(self._log_no_answer, state))
             stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
         elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
-            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+            self._fail_stream_locked(state)
         elif not state.end_posted or (state.wait_for_trailers and not state.trailers_posted):
             state.wait_for_trailers = False
             if state.held is not None or self._early_answers.may_hold(state):
@@ -368,6 +371,20 @@ class ServerSession(Session):
         if state.declined and not state.closed:
             self._decline_rest_locked(state)
         self._sender.send_soon_locked()
+
+    def _fail_stream_locked(self, state: StreamState) -> None:
+        """The stream ends with INTERNAL_ERROR, behind what its handler had not to wait for; unless that was a whole
+        answer.
+        """
+        if not state.outgoing:
+            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+        elif isinstance(state.outgoing[-1], Posted):
+            state.end_posted = True
+            state.wait_for_trailers = False
+            self._sender.post_locked(state, End.RESET)
+
+    def _unattended_overdue_locked(self, now: float) -> None:
+        self._unattended.look(now)
 
     def _say_reason_locked(self, state: StreamState, reason: str) -> None:
         """The phrase of the next response's status line: HTTP/2 has none."""
@@ -407,6 +424,7 @@ class ServerSession(Session):
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._last_stream_closed_at = time.monotonic()
         self._early_answers.over(state)
+        self._unattended.over(state)
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
 

@@ -24,7 +24,7 @@ from .limit_log import log_limit
 from .priorities import check_priority, set_priority_locked
 from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
-from .stream_state import End
+from .stream_state import End, Posted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -367,6 +367,14 @@ class ServerStream(Stream):
         log_limit(self, "max_waiting_handlers", error)
         with self._monitor, self._lock:
             session._reset_locked(self._state, ErrorCode.ENHANCE_YOUR_CALM, error)
+
+    def _goes_on_without_locked(self, posted: Posted) -> bool:
+        return self._session._unattended.take_over(self._state, posted)
+
+    def _fail(self) -> None:
+        """Reset the stream with INTERNAL_ERROR, behind what has been written."""
+        with self._monitor, self._lock:
+            self._session._fail_stream_locked(self._state)
 
     def _before_reading(self) -> None:
         if self._state.held is not None or self._state.declined:

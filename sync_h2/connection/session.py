@@ -136,6 +136,7 @@ class SessionCore(Observable):
             self._outbox,
             limits.max_session_memory // 2,
             self._local_end_locked,
+            self._failed_end_locked,
             self._write_failed_locked,
             self._nothing_is_read,
             self._more_is_coming_locked,
@@ -340,6 +341,13 @@ class SessionCore(Observable):
             self._reset_locked(state, state.reset_after_end)
         elif state.declined:
             self._decline_rest_locked(state)
+
+    def _failed_end_locked(self, state: StreamState) -> None:
+        """All that was written has been framed, and there will be no more: this side has failed."""
+        self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+
+    def _unattended_overdue_locked(self, now: float) -> None:
+        """It is time to see whether the peer takes what nobody waits to send."""
 
     def _keeps_headers_locked(self, state: StreamState, size: int) -> bool:
         """Whether there is memory for another header list of this stream; if not, the stream is closed."""

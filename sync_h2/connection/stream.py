@@ -414,6 +414,8 @@ class Stream(Observable):
             if not posted.remaining and (not ends or state.local_ended or state.wait_for_trailers):
                 return length
             self._raise_if_closed_locked()
+            if self._goes_on_without_locked(posted):
+                return length
             if until_answered and state.response_headers is not None:
                 self._withdraw_locked(posted, ends)
                 return posted.position
@@ -662,6 +664,10 @@ class Stream(Observable):
 
     # What a role does before a call blocks, and returns for when that goes on (see `Monitor.wait`).
     _before_blocking: Callable[[], Callable[[], None] | None] | None = None
+
+    def _goes_on_without_locked(self, posted: Posted) -> bool:
+        """Whether the session sends what is left of `posted`, and then the end if that was posted, by itself."""
+        return False
 
     def _before_reading(self) -> None:
         """What a role does before it reads."""

@@ -58,6 +58,7 @@ class End(Enum):
     """How our side of a stream ends, as the last thing posted to it."""
 
     END_STREAM = "end"
+    RESET = "reset"  # the handler has failed
 
 
 class Trailers:

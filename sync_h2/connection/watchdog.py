@@ -43,6 +43,7 @@ class Watchdog:
         self.header_block: float | None = None
         self.drain: float | None = None  # when to look whether the client may still not know that the session closes
         self.discards: float | None = None  # how long bodies are received that nobody reads
+        self.unattended: float | None = None  # when to look who takes what no thread waits to send
         self.linger: float | None = None
         self.flushes = False  # it ended gracefully: what is queued still goes out, while the peer takes some of it ...
         self.flush_patience: float | None = 0.0  # ... within so many seconds; None: whenever that may be
@@ -117,6 +118,7 @@ class Watchdog:
             "header_timeout": self.header_block,
             "drain": self.drain,
             "discard_timeout": self.discards,
+            "write_timeout": self.unattended,
             "linger": self.linger,
             "keepalive": self._keepalive_due_locked(),
             "timeout": self._last_activity_locked() + self.inactivity if self.inactivity else None,
@@ -184,6 +186,8 @@ class Watchdog:
                 session._drain_overdue_locked(now)
             if self.discards is not None and now >= self.discards:
                 session._discards_overdue_locked(now)
+            if self.unattended is not None and now >= self.unattended:
+                session._unattended_overdue_locked(now)
             if self.inactivity and now >= self._last_activity_locked() + self.inactivity:
                 self.last_activity = now
                 session._inactive_locked()

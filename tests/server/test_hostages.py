@@ -1,4 +1,4 @@
-"""Threads are no hostages: how handlers share them, and which waits count."""
+"""Threads are no hostages: how handlers share them, which waits count, and what answers may do without one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ import logging
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
 from support.http1_client import get
-from support.raw_peer import PATIENCE
-from support.threads import eventually, waits
-from sync_h2 import ClientSession, compat, connect, create_secure_server, create_server
+from support.raw_peer import PATIENCE, REQUEST, RawPeer
+from support.threads import Background, eventually, waits
+from sync_h2 import ClientSession, StreamReset, compat, connect, create_secure_server, create_server
+from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
 from sync_h2.testing import pair
 
 TIMEOUT = 20.0
+BOUND = 65_536
+"""What a stream's answer may be for its handler to be rid of it at once."""
 SHUT = {"initial_window_size": 0}
 MUCH = bytes(range(250)) * 80_000
 """More than the buffers of two kernels take."""
@@ -379,6 +384,355 @@ def test_beyond_the_cap_the_connection_that_holds_most_pays(serve: Serve, caplog
             session.set_local_window_size(2**30)
             assert stream.read(timeout=TIMEOUT) == MUCH
     assert warnings(caplog, "max_waiting_handlers")
+
+
+# -- short answers need no thread
+
+
+class Answering:
+    """Handlers that give an answer and note that they are rid of it."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.returned: list[str] = []
+        self.body = MUCH[:size]
+        self._file = folder / "file"
+        self._file.write_bytes(self.body)
+        self._application = compat.wsgi(self._run_application)
+
+    def __call__(self, stream: Any, headers: Any) -> None:
+        getattr(self, headers[":path"].strip("/"))(stream)
+        self.returned.append(headers[":path"])
+
+    def end(self, stream: Any) -> None:
+        stream.end(self.body)
+
+    def write_and_end(self, stream: Any) -> None:
+        assert stream.write(self.body) == len(self.body)
+        stream.end()
+
+    def pieces(self, stream: Any) -> None:
+        stream.respond({"content-length": len(self.body)})
+        for start in range(0, len(self.body), 10_000):
+            stream.write(self.body[start : start + 10_000])
+
+    def one_buffer(self, stream: Any) -> None:
+        """It is the handler's again when `write` returns."""
+        buffer = bytearray(10_000)
+        for start in range(0, len(self.body), len(buffer)):
+            piece = self.body[start : start + len(buffer)]
+            buffer[: len(piece)] = piece
+            stream.write(memoryview(buffer)[: len(piece)])
+        buffer[:] = bytes(len(buffer))
+        stream.end()
+
+    def through_wfile(self, stream: Any) -> None:
+        with io.BufferedWriter(stream.wfile, 1000) as file:
+            file.write(self.body)
+
+    def with_trailers(self, stream: Any) -> None:
+        stream.respond(wait_for_trailers=True)
+        stream.end(self.body)
+        stream.send_trailers({"x-checksum": "7"})
+
+    def wsgi(self, stream: Any) -> None:
+        self._application(stream, stream.request_headers)
+
+    def file(self, stream: Any) -> None:
+        stream.respond_with_file(self._file)
+
+    def _run_application(self, environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(len(self.body)))])
+        return [self.body]
+
+
+WAYS = ["end", "write_and_end", "pieces", "one_buffer", "through_wfile", "with_trailers", "wsgi", "file"]
+
+
+class ShutClient:
+    """A client that lets nothing of a body through until it is told to; it reads what arrives, on the test's thread."""
+
+    def __init__(self, server: Any) -> None:
+        self.peer = RawPeer(socket.create_connection(server.address), client=True)
+        self.peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 0})
+        self._frames: list[Any] = []
+        self._last_id = -1
+
+    def ask(self, path: str) -> int:
+        self._last_id += 2
+        self.peer.headers(self._last_id, (*REQUEST[:3], (":path", path)), end_stream=True)
+        return self._last_id
+
+    def settled(self) -> None:
+        """Let the server answer what it got so far."""
+        self._frames += self.peer.settled()
+
+    def open(self, stream_id: int, size: int = 2**20) -> None:
+        self.peer.open_window(stream_id, size)
+        self.peer.open_window(0, size)
+
+    def open_all(self, size: int = 2**20) -> None:
+        """The windows of all streams at once, by SETTINGS."""
+        self.peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: size}))
+        self.peer.open_window(0, 30 * size)
+
+    def has(self, kind: type[Any], stream_id: int) -> bool:
+        """Whether such a frame came, as far as was received."""
+        return any(isinstance(frame, kind) and frame.stream_id == stream_id for frame in self._frames)
+
+    def body(self, stream_id: int) -> bytes:
+        """All of it, up to the stream's end; receives as long as that takes. Raises StreamReset."""
+        while True:
+            ours = [frame for frame in self._frames if frame.stream_id == stream_id]
+            if any("END_STREAM" in frame.flags for frame in ours):
+                return b"".join(frame.data for frame in ours if isinstance(frame, DataFrame))
+            for frame in ours:
+                if isinstance(frame, RstStreamFrame):
+                    raise StreamReset("by the server", stream_id=stream_id, code=frame.error_code)
+            frame = self.peer.receive()
+            assert frame is not None, f"the connection ended after {self._frames}"
+            self._frames.append(frame)
+
+    def trailers(self, stream_id: int) -> list[tuple[str, str]]:
+        """Of a stream that has ended."""
+        frames: list[Any] = [frame for frame in self._frames if isinstance(frame, HeadersFrame)]
+        _, *rest = [frame for frame in frames if frame.stream_id == stream_id]
+        return [field for frame in rest for field in frame.fields]
+
+
+@pytest.fixture
+def shut() -> Iterator[Callable[[Any], ShutClient]]:
+    opened: list[ShutClient] = []
+
+    def make(server: Any) -> ShutClient:
+        opened.append(ShutClient(server))
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.peer.close()
+
+
+Shut = Callable[[Any], ShutClient]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [1, 20_000, BOUND])
+def test_a_short_answer_needs_no_thread(serve: Serve, shut: Shut, tmp_path: Path, way: str, size: int) -> None:
+    answering = Answering(tmp_path, size)
+    client = shut(serve(answering, write_timeout=None))
+    stream = client.ask(f"/{way}")
+    eventually(lambda: answering.returned)
+    client.settled()
+    assert client.has(HeadersFrame, stream)
+    assert not client.has(DataFrame, stream)
+    assert not client.has(RstStreamFrame, stream)
+    client.open(stream)
+    assert client.body(stream) == answering.body
+    assert client.trailers(stream) == ([("x-checksum", "7")] if way == "with_trailers" else [])
+
+
+def test_a_file_of_any_length_needs_no_thread(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    answering = Answering(tmp_path, len(MUCH))
+    client = shut(serve(answering, write_timeout=None))
+    stream = client.ask("/file")
+    eventually(lambda: answering.returned)
+    client.open(stream, 2 * len(MUCH))
+    assert client.body(stream) == MUCH
+
+
+def test_a_window_that_opens_octet_by_octet_gets_all_of_it(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    answering = Answering(tmp_path, 100)
+    client = shut(serve(answering))
+    streams = [client.ask(f"/{way}") for way in WAYS]
+    eventually(lambda: len(answering.returned) == len(WAYS))
+    for _ in range(100):
+        for stream in streams:
+            client.open(stream, 1)
+        client.settled()
+    assert [client.body(stream) for stream in streams] == [answering.body] * len(WAYS)
+
+
+def test_a_shut_window_of_the_connection_is_no_different(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    """One answer uses up nearly all of it, and the others need no thread."""
+    answering = Answering(tmp_path, 65_000)
+    client = shut(serve(answering, write_timeout=None))
+    client.peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: 2**20}))
+    streams = [client.ask("/end") for _ in range(5)]
+    eventually(lambda: len(answering.returned) == 5)
+    client.settled()
+    client.peer.open_window(0, 5 * 65_000)
+    assert [client.body(stream) for stream in streams] == [answering.body] * 5
+
+
+def test_a_socket_that_nobody_reads_is_no_different() -> None:
+    """Pipelined over HTTP/1.1: as many answers as the kernels take are under way; no handler may wait here."""
+    begun: list[int] = []
+    returned: list[int] = []
+    body = MUCH[:BOUND]
+
+    def handler(stream: Any, headers: Any) -> None:
+        begun.append(stream.id)
+        stream.respond({"content-length": len(body)})
+        stream.end(body)
+        returned.append(stream.id)
+
+    options: dict[str, Any] = {"max_workers": 1, "max_waiting_handlers": 0, "allow_http1": True, "write_timeout": None}
+    with create_server(handler, **options) as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(TIMEOUT)
+        sock.connect(server.address)
+        sock.sendall(get("/") * 200)
+        sock.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: sock.recv(100_000), b""))
+    assert received.count(body) == len(begun) == len(returned) == 200
+
+
+@pytest.mark.parametrize("size", [BOUND + 1, len(MUCH)])
+def test_a_longer_answer_waits(serve: Serve, shut: Shut, tmp_path: Path, size: int) -> None:
+    """For all but what is a short answer's: when it returns the rest will need no thread."""
+    answering = Answering(tmp_path, size)
+    client = shut(serve(answering, write_timeout=None))
+    stream = client.ask("/end")
+    while not client.has(HeadersFrame, stream):
+        client.settled()
+    client.settled()
+    assert not answering.returned
+    client.open(stream, size)
+    assert client.body(stream) == answering.body
+    eventually(lambda: answering.returned)
+
+
+def test_many_short_writes_are_a_long_answer(serve: Serve, shut: Shut) -> None:
+    written: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        for number in range(10):
+            written.append(stream.write(bytes((number,)) * 10_000))
+
+    client = shut(serve(handler, write_timeout=None))
+    stream = client.ask("/")
+    eventually(lambda: len(written) == BOUND // 10_000)
+    client.settled()
+    assert len(written) == BOUND // 10_000
+    client.open(stream)
+    assert client.body(stream) == b"".join(bytes((number,)) * 10_000 for number in range(10))
+
+
+def test_a_stream_of_events_goes_out_piece_by_piece(serve: Serve, visit: Visit) -> None:
+    """What has been taken is sent at once where the window is open."""
+    go_on = threading.Semaphore(0)
+
+    def handler(stream: Any, headers: Any) -> None:
+        for number in range(3):
+            stream.write(b"%d" % number)
+            assert go_on.acquire(timeout=TIMEOUT)
+
+    stream = visit(serve(handler)).request()
+    for number in range(3):
+        assert stream.read(10, timeout=TIMEOUT) == b"%d" % number
+        go_on.release()
+    assert stream.read(timeout=TIMEOUT) == b""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_short_answer_that_nobody_takes_is_given_up(serve: Serve, shut: Shut, tmp_path: Path, way: str) -> None:
+    answering = Answering(tmp_path, BOUND)
+    client = shut(serve(answering, write_timeout=0.3))
+    stream = client.ask(f"/{way}")
+    eventually(lambda: answering.returned)
+    with pytest.raises(StreamReset):
+        client.body(stream)
+    # The connection lives on, and what was given up holds nothing back.
+    stream = client.ask("/end")
+    client.open(stream)
+    assert client.body(stream) == answering.body
+
+
+def test_who_takes_a_short_answer_slowly_is_not_given_up(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    """`write_timeout` is for no progress at all."""
+    write_timeout = 1.0
+    answering = Answering(tmp_path, BOUND)
+    server = serve(answering, write_timeout=write_timeout)
+    for _ in range(5):  # until this thread was not held up for long between two steps
+        client = shut(server)
+        stream = client.ask("/end")
+        longest, moment = 0.0, time.monotonic()
+        for _ in range(8):
+            threading.Event().wait(write_timeout / 4)
+            client.open(stream, BOUND // 8)
+            longest, moment = max(longest, time.monotonic() - moment), time.monotonic()
+        if longest < write_timeout / 2:
+            break
+    assert client.body(stream) == answering.body
+
+
+def test_what_short_answers_hold_is_bounded_for_a_session(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    """By `max_session_memory`. Beyond it handlers wait, and go on as others' answers leave."""
+    bound = 512 * 1024
+    begun: list[str] = []
+    answering = Answering(tmp_path, 60_000)
+
+    def handler(stream: Any, headers: Any) -> None:
+        begun.append(headers[":path"])
+        answering(stream, headers)
+
+    server = serve(handler, max_session_memory=bound, write_timeout=None, max_workers=1)
+    client, other = shut(server), shut(server)
+    streams = [client.ask("/end") for _ in range(30)]
+    eventually(lambda: len(begun) == 30)
+    # Others have memory of their own.
+    others = other.ask("/write_and_end")
+    eventually(lambda: "/write_and_end" in answering.returned)
+    for each in (client, other):
+        each.settled()
+    assert 1 <= answering.returned.count("/end") <= bound // 60_000
+    for each in (client, other):
+        each.open_all()
+    assert [client.body(stream) for stream in streams] == [answering.body] * 30
+    assert other.body(others) == answering.body
+    eventually(lambda: len(answering.returned) == 31)
+
+
+def test_what_a_reset_stream_held_is_free_for_others(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    answering = Answering(tmp_path, 60_000)
+    client = shut(serve(answering, max_session_memory=256 * 1024, write_timeout=None))
+    for number in range(1, 21):
+        stream = client.ask("/end")
+        eventually(lambda number=number: len(answering.returned) == number)  # type: ignore[misc]  # a lambda's default
+        client.peer.reset(stream, 8)
+    last = client.ask("/end")
+    client.open(last)
+    assert client.body(last) == answering.body
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_graceful_end_waits_for_short_answers(
+    serve: Serve, shut: Shut, background: Background, tmp_path: Path, way: str
+) -> None:
+    answering = Answering(tmp_path, BOUND)
+    server = serve(answering)
+    client = shut(server)
+    stream = client.ask(f"/{way}")
+    eventually(lambda: answering.returned)
+    closing = background(server.close, timeout=TIMEOUT)
+    client.peer.expect(GoAwayFrame)
+    assert not closing.done()
+    client.open(stream)
+    client.peer.answers_pings = True
+    assert client.body(stream) == answering.body
+    client.peer.until_end()
+    closing.result(TIMEOUT)
+
+
+def test_an_abrupt_end_drops_short_answers(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    answering = Answering(tmp_path, BOUND)
+    server = serve(answering, write_timeout=None)
+    client = shut(server)
+    for way in WAYS:
+        client.ask(f"/{way}")
+    eventually(lambda: len(answering.returned) == len(WAYS))
+    server.close(timeout=0.1)
+    assert not any("END_STREAM" in frame.flags for frame in client.peer.until_end() if isinstance(frame, DataFrame))
 
 
 # -- handlers that wait for something of their own

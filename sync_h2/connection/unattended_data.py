@@ -1,0 +1,139 @@
+"""Data that a server has taken over from its handlers: what a client has not let through yet, and nobody waits for.
+
+A thread that waits for its client is the client's to hold. So a handler's call waits only until what is left is little,
+64 KiB a stream and half of `max_session_memory` in all; that is kept here, and goes out as windows allow. A client
+that takes nothing of it for `write_timeout` gets a reset instead.
+
+Runs on handlers' threads, on those that frame data, and the timer thread when time is up; every method needs the
+session's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..constants import ErrorCode
+from ..errors import StreamReset
+from .limit_log import log_limit
+from .stream_state import Posted, StreamState
+
+if TYPE_CHECKING:
+    from .server_session import ServerSession
+
+MOST_OF_A_STREAM = 64 * 1024
+"""Octets that one stream's handlers need not wait for."""
+
+_LOOKS = 4  # at a stream's progress, in the time that it may be without
+
+
+class _Kept(Posted):
+    """Data of the session's own. More may follow while there is some."""
+
+    __slots__ = ("_buffer", "_data")
+
+    def __init__(self, data: UnattendedData) -> None:
+        super().__init__(b"")
+        self._data = data
+        self._buffer = bytearray()
+
+    def append(self, posted: Posted) -> None:
+        """Take over what is left of `posted`."""
+        count = posted.remaining
+        self._buffer += posted.take(count)
+        self.remaining += count
+        self._data.held += count
+
+    def take(self, count: int) -> bytes:
+        with memoryview(self._buffer) as view, view[:count] as front:
+            piece = bytes(front)
+        del self._buffer[:count]
+        self.remaining -= count
+        self._data.held -= count
+        return piece
+
+
+class _Stream:
+    """One stream whose handlers need not wait, and when it was last seen to go on."""
+
+    __slots__ = ("kept", "looks_left", "sent_bytes")
+
+    def __init__(self, kept: _Kept, sent_bytes: int) -> None:
+        self.kept = kept
+        self.sent_bytes = sent_bytes
+        self.looks_left = _LOOKS
+
+
+class UnattendedData:
+    """What one session holds of it."""
+
+    def __init__(self, session: ServerSession) -> None:
+        self._session = session
+        self._most = session._limits.max_session_memory // 2
+        self._patience = session._limits.write_timeout
+        self._streams: dict[StreamState, _Stream] = {}
+        self.held = 0  # octets
+
+    def take_over(self, state: StreamState, posted: Posted) -> bool:
+        """Keep what is left of `posted`, which `state` has not sent, so that nobody has to wait; False without room."""
+        stream = self._streams.get(state)
+        if posted.remaining:
+            kept = _Kept(self) if stream is None or not stream.kept.remaining else stream.kept
+            if kept.remaining + posted.remaining > MOST_OF_A_STREAM or self.held + posted.remaining > self._most:
+                return False
+            outgoing = state.outgoing
+            if outgoing[0] is posted:
+                outgoing[0] = kept
+            elif outgoing[0] is kept and outgoing[1] is posted:
+                del outgoing[1]
+            else:  # another thread waits to write before this one
+                return False
+            kept.append(posted)
+        elif stream is None:
+            kept = _Kept(self)
+        else:
+            return True
+        if stream is None:
+            self._streams[state] = _Stream(kept, state.sent_bytes)
+            self._look_again()
+        else:
+            stream.kept = kept
+        return True
+
+    def over(self, state: StreamState) -> None:
+        """The stream's side of ours has ended: all of its data has been framed, or never will be."""
+        stream = self._streams.pop(state, None)
+        if stream is not None:
+            self.held -= stream.kept.remaining
+
+    def look(self, now: float) -> None:
+        """It is time to see who takes what is held for them."""
+        self._session._watchdog.unattended = None
+        for state, stream in list(self._streams.items()):
+            if not state.outgoing:
+                del self._streams[state]  # until there is something again
+            elif state.sent_bytes != stream.sent_bytes or _has_writers(state):
+                stream.sent_bytes = state.sent_bytes
+                stream.looks_left = _LOOKS
+            else:
+                stream.looks_left -= 1
+                if not stream.looks_left:
+                    self._give_up(state)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        watchdog = self._session._watchdog
+        if self._streams and self._patience and watchdog.unattended is None:
+            watchdog.unattended = time.monotonic() + self._patience / _LOOKS
+            watchdog.rearm_locked()
+
+    def _give_up(self, state: StreamState) -> None:
+        error = StreamReset("the client takes nothing of its answer", stream_id=state.id, code=ErrorCode.CANCEL)
+        self._session._monitor.after_unlock(partial(log_limit, self._session, "write_timeout", error))
+        self._session._reset_locked(state, ErrorCode.CANCEL, error)
+
+
+def _has_writers(state: StreamState) -> bool:
+    """Whether threads wait to write behind what is kept: they give up by themselves."""
+    return any(isinstance(item, Posted) and not isinstance(item, _Kept) for item in state.outgoing)
