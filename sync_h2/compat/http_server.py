@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..connection.server_stream import ServerStream
-from ..constants import ErrorCode
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers
 from .http1_text import ChunkedBody, http2_headers, is_chunked, parse_fields
@@ -317,7 +316,7 @@ class _Response:
                 self._stream.id,
                 self._left,
             )
-            self._stream.close(ErrorCode.INTERNAL_ERROR)
+            self._stream._fail()
             return
         if self._chunks is None or not self._has_body:
             self._stream.end()

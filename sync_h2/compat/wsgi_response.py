@@ -17,7 +17,6 @@ from types import TracebackType
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
 from ..connection.server_stream import ServerStream
-from ..constants import ErrorCode
 from ..errors import HTTP2Error, InvalidState
 from ..protocol.header_rules import SINGLE_VALUE
 from ..protocol.headers import Headers, RepeatedHeaders
@@ -257,7 +256,7 @@ class Response:
                 missing,
                 self._length,
             )
-            self._stream.close(ErrorCode.INTERNAL_ERROR)
+            self._stream._fail()
         elif self._trailers:
             self._stream.send_trailers(self._trailers)
         else:

@@ -29,6 +29,9 @@ logger = logging.getLogger("sync_h2.server")
 PIECE = 256 * 1024
 """How much of a file is in memory at a time, in bytes."""
 
+_PATIENCE = 1.0
+"""How long, in seconds, a thread waits for a client to take a piece, before the session sends the rest without one."""
+
 _LARGEST_OFFSET = 2**63 - 1
 _LARGEST_DESCRIPTOR = 2**31 - 1
 _DONT_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -157,6 +160,7 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
         return
     deadline = Deadline(timeout)
     sent = 0
+    leaves = timeout is None and span.length >= 0  # the rest to the session, where the client is slow
     try:
         while True:
             wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)
@@ -167,16 +171,23 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
             ends = not piece or sent + len(piece) == span.length
             left = deadline.remaining()
             # None is the session's own: so long without progress.
-            patience = math.inf if left is None and timeout is not None else left
-            if ends:
-                stream.end(piece, patience)
-                return
-            stream.write(piece, patience)
-            sent += len(piece)
+            patience = _PATIENCE if leaves else math.inf if left is None and timeout is not None else left
+            try:
+                if ends:
+                    stream.end(piece, patience)
+                    return
+                sent += stream.write(piece, patience)
+            except Timeout as error:
+                if not leaves:
+                    raise
+                sent += error.bytes_written
+                if stream._leave_file(descriptor, span.offset + sent, span.length - sent):
+                    return
+                leaves = False
     except Timeout as error:
         error.bytes_written += sent
         raise
     except (OSError, InvalidState) as error:
         if isinstance(error, InvalidState) or not isinstance(error, HTTP2Error):
-            stream.destroy(error)
+            stream._fail(error)
         raise

@@ -180,6 +180,9 @@ class Sender:
             largest = min(window, protocol.max_outbound_frame_size)
             count = min(largest, item.remaining, LARGEST_FRAME)
             piece = item.take(count)
+            if piece is None:
+                self._on_failed_end_locked(state)
+                return 0
             ends = False
             if not item.remaining:
                 state.outgoing.popleft()

@@ -25,6 +25,7 @@ from .priorities import check_priority, set_priority_locked
 from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
 from .stream_state import End, Posted
+from .unattended_data import FileRest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,11 +149,21 @@ class ServerStream(Stream):
             self._session._local_end_locked(state)
 
     def write(self, data: ReadableBuffer, timeout: float | None = None) -> int:
+        """Send `data` (bytes-like) and return its length; blocks until no more than 64 KiB of the stream's data wait
+        for the client, as long as the session's waiting data has room in half of `max_session_memory`.
+
+        What waits goes out as the client lets it, and is given up, with the stream, when the client takes nothing of it
+        for `write_timeout`. The buffer is the caller's again when this returns or raises. Raises as the method of a
+        client's stream.
+        """
         if not self._state.remote_ended and self._hold_back(data, timeout, ends=False):
             return memoryview(data).nbytes
         return self._write(data, timeout, ends=False)
 
     def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
+        """Send `data`, if any, and end our side of the stream (END_STREAM). Blocks and raises as `write`; a second
+        call does nothing.
+        """
         if self._state.remote_ended or not self._hold_back(data, timeout, ends=True):
             self._write(data, timeout, ends=True)
 
@@ -197,8 +208,9 @@ class ServerStream(Stream):
         wait_for_trailers: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Respond with `length` bytes (-1: all) of an open file from `offset` on, and end our side; blocks until the
-        last of them is queued, as `write`.
+        """Respond with `length` bytes (-1: all) of an open file from `offset` on, and end our side; blocks as `write`.
+        Where the length is known, and there are no trailers and no `timeout`, a client that is slow holds no thread for
+        much longer than a second: the session sends the rest, and what goes wrong then is logged.
 
         `fd` is a descriptor or a file object. It is read by position, so that several streams may share it, and not
         closed. `stat_check(stat, headers, range)` may change the headers and the range's `offset` and `length`, or
@@ -371,10 +383,35 @@ class ServerStream(Stream):
     def _goes_on_without_locked(self, posted: Posted) -> bool:
         return self._session._unattended.take_over(self._state, posted)
 
-    def _fail(self) -> None:
-        """Reset the stream with INTERNAL_ERROR, behind what has been written."""
+    def _leave_file(self, descriptor: int, offset: int, length: int) -> bool:
+        """Have the session send the rest of the answer, so much of a file; False if a thread has to do that."""
+        state = self._state
         with self._monitor, self._lock:
-            self._session._fail_stream_locked(self._state)
+            if (
+                state.wait_for_trailers
+                or not state.remote_ended
+                or state.closed
+                or not self._may_post_locked(length, True)
+            ):
+                return False
+            try:
+                file = FileRest(descriptor, offset, length, state.id, self._monitor)
+            except OSError:  # no descriptor is left
+                return False
+            self._session._unattended.take_over_file(state, file)
+            self._post_locked(file, True)
+        return True
+
+    def _fail(self, error: Exception | None = None) -> None:
+        """Reset the stream with INTERNAL_ERROR because of `error`, behind what has been written."""
+        with self._monitor, self._lock:
+            if self._state.outgoing:
+                self._session._fail_stream_locked(self._state)
+                return
+        if error is None:
+            self.close(ErrorCode.INTERNAL_ERROR)
+        else:
+            self.destroy(error)
 
     def _before_reading(self) -> None:
         if self._state.held is not None or self._state.declined:

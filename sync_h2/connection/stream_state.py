@@ -42,8 +42,8 @@ class Posted:
         self.position = 0
         self.remaining = len(self._view)
 
-    def take(self, count: int) -> bytes | memoryview:
-        """The next `count` bytes."""
+    def take(self, count: int) -> bytes | memoryview | None:
+        """The next `count` bytes; None if they can't be had."""
         piece = self._view[self.position : self.position + count]
         self.position += count
         self.remaining -= count

@@ -1,15 +1,18 @@
 """Data that a server has taken over from its handlers: what a client has not let through yet, and nobody waits for.
 
 A thread that waits for its client is the client's to hold. So a handler's call waits only until what is left is little,
-64 KiB a stream and half of `max_session_memory` in all; that is kept here, and goes out as windows allow. A client
-that takes nothing of it for `write_timeout` gets a reset instead.
+64 KiB a stream and half of `max_session_memory` in all, or is a file; that is kept here, and goes out as windows allow.
+A client that takes nothing of it for `write_timeout` gets a reset instead.
 
 Runs on handlers' threads, on those that frame data, and the timer thread when time is up; every method needs the
-session's lock.
+session's lock. A file is read under it, too, a frame's worth at a time: a disk that is slow holds up no other session.
 """
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +21,12 @@ from ..constants import ErrorCode
 from ..errors import StreamReset
 from .limit_log import log_limit
 from .stream_state import Posted, StreamState
+from .waiting import Monitor
 
 if TYPE_CHECKING:
     from .server_session import ServerSession
+
+logger = logging.getLogger("sync_h2.server")
 
 MOST_OF_A_STREAM = 64 * 1024
 """Octets that one stream's handlers need not wait for."""
@@ -28,8 +34,53 @@ MOST_OF_A_STREAM = 64 * 1024
 _LOOKS = 4  # at a stream's progress, in the time that it may be without
 
 
-class _Kept(Posted):
-    """Data of the session's own. More may follow while there is some."""
+class _Unattended(Posted):
+    """Data that no thread waits to send."""
+
+    __slots__ = ()
+
+
+class FileRest(_Unattended):
+    """What is left to send of an open file, `length` octets from `offset` on; read by position, and not shared."""
+
+    __slots__ = ("_file", "_monitor", "_offset", "_stream_id")
+
+    def __init__(self, descriptor: int, offset: int, length: int, stream_id: int | None, monitor: Monitor) -> None:
+        super().__init__(b"")
+        self._monitor = monitor
+        # One's own: the caller closes the other.
+        self._file = io.FileIO(os.dup(descriptor), "rb")
+        self._offset = offset
+        self._stream_id = stream_id
+        self.remaining = length
+
+    def take(self, count: int) -> bytes | None:
+        descriptor = self._file.fileno()
+        try:
+            piece = os.pread(descriptor, count, self._offset)
+            while len(piece) < count and (more := os.pread(descriptor, count - len(piece), self._offset + len(piece))):
+                piece += more
+        except OSError as error:
+            self._warn(f"can't be read: {error}")
+            return None
+        if len(piece) < count:
+            self._warn(f"ended {self.remaining - len(piece)} bytes too early")
+            return None
+        self._offset += count
+        self.position += count
+        self.remaining -= count
+        return piece
+
+    def _warn(self, what: str) -> None:
+        self._monitor.after_unlock(partial(logger.warning, "stream %s: the file %s", self._stream_id, what))
+
+    def release(self) -> None:
+        """Refer to the file no more."""
+        self._file.close()
+
+
+class _Kept(_Unattended):
+    """Octets. More may follow while there are some."""
 
     __slots__ = ("_buffer", "_data")
 
@@ -41,7 +92,9 @@ class _Kept(Posted):
     def append(self, posted: Posted) -> None:
         """Take over what is left of `posted`."""
         count = posted.remaining
-        self._buffer += posted.take(count)
+        piece = posted.take(count)
+        assert piece is not None
+        self._buffer += piece
         self.remaining += count
         self._data.held += count
 
@@ -57,10 +110,11 @@ class _Kept(Posted):
 class _Stream:
     """One stream whose handlers need not wait, and when it was last seen to go on."""
 
-    __slots__ = ("kept", "looks_left", "sent_bytes")
+    __slots__ = ("file", "kept", "looks_left", "sent_bytes")
 
     def __init__(self, kept: _Kept, sent_bytes: int) -> None:
         self.kept = kept
+        self.file: FileRest | None = None
         self.sent_bytes = sent_bytes
         self.looks_left = _LOOKS
 
@@ -90,22 +144,28 @@ class UnattendedData:
             else:  # another thread waits to write before this one
                 return False
             kept.append(posted)
-        elif stream is None:
-            kept = _Kept(self)
-        else:
-            return True
-        if stream is None:
-            self._streams[state] = _Stream(kept, state.sent_bytes)
-            self._look_again()
-        else:
-            stream.kept = kept
+            self._watched(state).kept = kept
+        else:  # the end waits for room in the outbox
+            self._watched(state)
         return True
+
+    def take_over_file(self, state: StreamState, file: FileRest) -> None:
+        """Watch over a file that is posted next, and close it when it has been sent or the stream ends."""
+        self._watched(state).file = file
+
+    def _watched(self, state: StreamState) -> _Stream:
+        if state not in self._streams:
+            self._streams[state] = _Stream(_Kept(self), state.sent_bytes)
+            self._look_again()
+        return self._streams[state]
 
     def over(self, state: StreamState) -> None:
         """The stream's side of ours has ended: all of its data has been framed, or never will be."""
         stream = self._streams.pop(state, None)
         if stream is not None:
             self.held -= stream.kept.remaining
+            if stream.file is not None:
+                stream.file.release()
 
     def look(self, now: float) -> None:
         """It is time to see who takes what is held for them."""
@@ -136,4 +196,4 @@ class UnattendedData:
 
 def _has_writers(state: StreamState) -> bool:
     """Whether threads wait to write behind what is kept: they give up by themselves."""
-    return any(isinstance(item, Posted) and not isinstance(item, _Kept) for item in state.outgoing)
+    return any(isinstance(item, Posted) and not isinstance(item, _Unattended) for item in state.outgoing)

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import io
 import logging
+import os
 import queue
 import socket
 import threading
@@ -484,13 +485,19 @@ class ShutClient:
         while True:
             ours = [frame for frame in self._frames if frame.stream_id == stream_id]
             if any("END_STREAM" in frame.flags for frame in ours):
-                return b"".join(frame.data for frame in ours if isinstance(frame, DataFrame))
+                return self.octets(stream_id)
             for frame in ours:
                 if isinstance(frame, RstStreamFrame):
                     raise StreamReset("by the server", stream_id=stream_id, code=frame.error_code)
             frame = self.peer.receive()
             assert frame is not None, f"the connection ended after {self._frames}"
             self._frames.append(frame)
+
+    def octets(self, stream_id: int) -> bytes:
+        """Of the body, as far as it was received."""
+        return b"".join(
+            frame.data for frame in self._frames if frame.stream_id == stream_id and isinstance(frame, DataFrame)
+        )
 
     def trailers(self, stream_id: int) -> list[tuple[str, str]]:
         """Of a stream that has ended."""
@@ -703,6 +710,124 @@ def test_what_a_reset_stream_held_is_free_for_others(serve: Serve, shut: Shut, t
     last = client.ask("/end")
     client.open(last)
     assert client.body(last) == answering.body
+
+
+def test_what_a_failed_handler_had_written_goes_out_before_the_reset(serve: Serve, shut: Shut) -> None:
+    returned: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({"content-length": 1000})
+        returned.append(stream.write(bytes(999)))
+        raise ValueError("a fault of the handler's")
+
+    client = shut(serve(handler, write_timeout=None))
+    stream = client.ask("/")
+    eventually(lambda: returned)
+    client.settled()
+    assert not client.has(RstStreamFrame, stream)
+    client.open(stream)
+    with pytest.raises(StreamReset):
+        client.body(stream)
+    assert client.octets(stream) == bytes(999)
+
+
+def test_a_handler_that_fails_behind_its_whole_answer_takes_nothing_of_it(serve: Serve, shut: Shut) -> None:
+    ended: list[bool] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(bytes(1000))
+        ended.append(True)
+        raise ValueError("a fault of the handler's")
+
+    client = shut(serve(handler, write_timeout=None))
+    stream = client.ask("/")
+    eventually(lambda: ended)
+    client.settled()
+    client.open(stream)
+    assert client.body(stream) == bytes(1000)
+
+
+def test_a_thread_that_waits_for_the_end_does_not_keep_a_short_answer(serve: Serve, shut: Shut) -> None:
+    codes: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(bytes(1000))
+        codes.append(stream.wait_closed())
+
+    client = shut(serve(handler, write_timeout=0.3))
+    stream = client.ask("/")
+    with pytest.raises(StreamReset):
+        client.body(stream)
+    eventually(lambda: codes)
+
+
+def test_an_end_behind_which_nobody_reads_is_given_up(serve: Serve) -> None:
+    """Its octets are on their way to the kernel, which takes no more, and so is its END_STREAM."""
+    codes: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.on("close", codes.put)
+        for _ in range(200):
+            stream.write(MUCH[:60_000])
+        stream.end()
+
+    server = serve(handler, write_timeout=0.5)
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(TIMEOUT)
+        sock.connect(server.address)
+        peer = RawPeer(sock, client=True)
+        peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        peer.open_window(0, 2**31 - 1 - 65_535)
+        peer.headers(1, REQUEST, end_stream=True)
+        assert codes.get(timeout=TIMEOUT)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_file_without_a_thread_is_closed(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    """When it has gone, when its stream is reset, and when the session ends."""
+    answering = Answering(tmp_path, 200_000)
+    client = shut(serve(answering, write_timeout=None))
+    before = descriptors()
+    gone, reset, _ = (client.ask("/file") for _ in range(3))
+    eventually(lambda: len(answering.returned) == 3)
+    assert descriptors() == before + 3
+    client.open(gone)
+    assert client.body(gone) == answering.body
+    client.peer.reset(reset, 8)
+    eventually(lambda: descriptors() == before + 1)
+    client.peer.sock.shutdown(socket.SHUT_RDWR)
+    eventually(lambda: descriptors() < before + 1)
+
+
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_file_that_shrinks_without_a_thread_is_no_whole_answer(
+    serve: Serve, shut: Shut, tmp_path: Path, caplog: Any, kept: int
+) -> None:
+    answering = Answering(tmp_path, 200_000)
+    client = shut(serve(answering, write_timeout=None))
+    stream = client.ask("/file")
+    eventually(lambda: answering.returned)
+    os.truncate(tmp_path / "file", kept)
+    client.open(stream)
+    with pytest.raises(StreamReset):
+        client.body(stream)
+    assert answering.body.startswith(client.octets(stream))
+    eventually(lambda: any("too early" in record.getMessage() for record in caplog.records))
+
+
+def test_a_file_without_a_thread_that_nobody_takes_is_given_up(serve: Serve, shut: Shut, tmp_path: Path) -> None:
+    answering = Answering(tmp_path, 200_000)
+    client = shut(serve(answering, write_timeout=0.3))
+    before = descriptors()
+    stream = client.ask("/file")
+    eventually(lambda: answering.returned)
+    with pytest.raises(StreamReset):
+        client.body(stream)
+    eventually(lambda: descriptors() == before)
 
 
 @pytest.mark.parametrize("way", WAYS)
