@@ -18,6 +18,7 @@ from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers, HeadersSource
 from .arguments import check_whole_number, type_name
+from .unattended_data import MOST_OF_A_STREAM
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike, StrOrBytesPath
@@ -171,7 +172,9 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
             ends = not piece or sent + len(piece) == span.length
             left = deadline.remaining()
             # None is the session's own: so long without progress.
-            patience = _PATIENCE if leaves else math.inf if left is None and timeout is not None else left
+            patience = math.inf if left is None and timeout is not None else left
+            if leaves and len(piece) > MOST_OF_A_STREAM:
+                patience = _PATIENCE
             try:
                 if ends:
                     stream.end(piece, patience)

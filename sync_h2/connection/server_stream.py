@@ -150,11 +150,11 @@ class ServerStream(Stream):
 
     def write(self, data: ReadableBuffer, timeout: float | None = None) -> int:
         """Send `data` (bytes-like) and return its length; blocks until no more than 64 KiB of the stream's data wait
-        for the client, as long as the session's waiting data has room in half of `max_session_memory`.
+        for the client, as long as the session's waiting data has room in half of `max_session_memory`; with a `timeout`
+        until flow control has let all through.
 
         What waits goes out as the client lets it, and is given up, with the stream, when the client takes nothing of it
-        for `write_timeout`. The buffer is the caller's again when this returns or raises. Raises as the method of a
-        client's stream.
+        for `write_timeout`. The buffer is the caller's again when this returns or raises. Raises as a client's stream.
         """
         if not self._state.remote_ended and self._hold_back(data, timeout, ends=False):
             return memoryview(data).nbytes

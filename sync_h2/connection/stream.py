@@ -414,7 +414,7 @@ class Stream(Observable):
             if not posted.remaining and (not ends or state.local_ended or state.wait_for_trailers):
                 return length
             self._raise_if_closed_locked()
-            if self._goes_on_without_locked(posted):
+            if timeout is None and self._goes_on_without_locked(posted):
                 return length
             if until_answered and state.response_headers is not None:
                 self._withdraw_locked(posted, ends)

@@ -21,7 +21,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFram
 from support.http1_client import get
 from support.raw_peer import PATIENCE, REQUEST, RawPeer
 from support.threads import Background, eventually, waits
-from sync_h2 import ClientSession, StreamReset, compat, connect, create_secure_server, create_server
+from sync_h2 import ClientSession, StreamReset, Timeout, compat, connect, create_secure_server, create_server
 from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
 from sync_h2.testing import pair
@@ -710,6 +710,23 @@ def test_what_a_reset_stream_held_is_free_for_others(serve: Serve, shut: Shut, t
     last = client.ask("/end")
     client.open(last)
     assert client.body(last) == answering.body
+
+
+def test_a_timeout_of_the_handlers_own_is_for_all_that_it_writes(serve: Serve, shut: Shut) -> None:
+    caught: queue.SimpleQueue[Timeout] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        try:
+            stream.end(bytes(1000), timeout=0.2)
+        except Timeout as error:
+            caught.put(error)
+            stream.end(b"late")
+
+    client = shut(serve(handler, write_timeout=None))
+    stream = client.ask("/")
+    assert caught.get(timeout=TIMEOUT).bytes_written == 0
+    client.open(stream)
+    assert client.body(stream) == b"late"
 
 
 def test_what_a_failed_handler_had_written_goes_out_before_the_reset(serve: Serve, shut: Shut) -> None:
