@@ -331,7 +331,7 @@ def _of_hostages() -> Iterator[Row]:
             "Server: a bystander's wait while others hold 1,000 streams or connections, " + ("tls" if tls else "h2c"),
             hostages.LONGEST_WAIT,
             functools.partial(hostages.prepare, tls=tls),
-            (OURS, "node") if tls else (OURS, servers.FOLDER, servers.APPLICATION, servers.UNDER_GUNICORN, "node"),
+            (OURS, servers.FOLDER, servers.APPLICATION, servers.UNDER_GUNICORN, "node"),
             hostages.KINDS,
             [
                 goal

@@ -91,15 +91,16 @@ def _with_http1(command: Command) -> Command:
 
 
 def _folder(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
-    return _serve(str(places.folder), port)
+    return _serve(str(places.folder), port, places, tls)
 
 
 def _application(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
-    return _serve("wsgi_app:app", port)
+    return _serve("wsgi_app:app", port, places, tls)
 
 
-def _serve(target: str, port: int) -> list[str]:
-    return [sys.executable, "-m", "sync_h2", "serve", "--h2c", "--quiet", "--port", str(port), target]
+def _serve(target: str, port: int, places: Workplace, tls: bool) -> list[str]:
+    options = ["--cert", str(places.certfile), "--key", str(places.keyfile)] if tls else ["--h2c"]
+    return [sys.executable, "-m", "sync_h2", "serve", *options, "--quiet", "--port", str(port), target]
 
 
 def _options(port: int, places: Workplace, tls: bool, processes: int) -> str:
