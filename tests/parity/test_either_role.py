@@ -72,13 +72,13 @@ def test_a_stream_that_we_reset_is_aborted(plain_connections: Connections, role:
 @both_roles
 def test_close_lets_out_what_was_given_to_end(background: Background, role: str) -> None:
     with stream_and_peer(role) as (stream, peer):
-        ending = background(stream.end, b"x" * 100_000)
+        ending = background(stream.end, b"x" * 200_000)
         eventually(lambda: waits(stream))
         stream.close()
-        peer.open_window(0, 100_000)
-        peer.open_window(1, 100_000)
+        peer.open_window(0, 200_000)
+        peer.open_window(1, 200_000)
         received = 0
-        while received < 100_000:
+        while received < 200_000:
             received += len(peer.expect(DataFrame, 1).data)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
         ending.result(PATIENCE)
@@ -96,12 +96,12 @@ def test_close_lets_out_what_was_given_to_end(background: Background, role: str)
 )
 def test_a_reset_drops_what_was_not_sent(background: Background, role: str, end: Any, code: int) -> None:
     with stream_and_peer(role) as (stream, peer):
-        ending = background(stream.end, b"x" * 100_000)
+        ending = background(stream.end, b"x" * 200_000)
         eventually(lambda: waits(stream))
         end(stream)
         assert peer.expect(RstStreamFrame, 1).error_code == code
         assert isinstance(ending.exception(PATIENCE), StreamReset)
-        peer.open_window(0, 100_000)
+        peer.open_window(0, 200_000)
         assert not [frame for frame in peer.settled() if isinstance(frame, DataFrame)]
         assert stream.destroyed
 

@@ -536,7 +536,7 @@ def test_read_and_write_timeouts(role: str, call: str) -> None:
         with_stream(role, session, peer)
         (stream,) = _held
         with pytest.raises(Timeout) as raised:
-            stream.read() if call == "read" else stream.write(b"x" * 100_000)
+            stream.read() if call == "read" else stream.write(b"x" * 200_000)
         assert raised.value.stream_id == 1
         if call == "write":
             assert raised.value.bytes_written == DEFAULT_WINDOW_SIZE
