@@ -94,9 +94,12 @@ class Row:
     """Where a sample is the worst of many cases already."""
 
     def entries(self, *, quick: bool) -> list[Entry]:
-        """All of them; for a quick look the first and the last variant's."""
-        variants = dict.fromkeys((self.variants[0], self.variants[-1])) if quick else self.variants
-        return [Entry(peer, variant) for variant in variants for peer in self.peers]
+        """All of them; for a quick look the first variant's, and the last one of ours."""
+        if quick:
+            return list(
+                dict.fromkeys([*(Entry(peer, self.variants[0]) for peer in self.peers), Entry(OURS, self.variants[-1])])
+            )
+        return [Entry(peer, variant) for variant in self.variants for peer in self.peers]
 
 
 def _against(metric: str, **bounds: float) -> list[Goal]:
