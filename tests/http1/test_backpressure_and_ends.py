@@ -90,7 +90,7 @@ def test_requests_that_wait_for_an_answer_stop_their_sender(background: Backgrou
 
 
 @pytest.mark.parametrize("how", ["destroy", "stream", "client"])
-def test_what_ends_a_pause(how: str) -> None:
+def test_what_ends_a_pause(short_linger: None, how: str) -> None:
     failed = threading.Event()
 
     def write(stream: Any, headers: Any) -> None:
@@ -120,7 +120,7 @@ def test_what_ends_a_pause(how: str) -> None:
         session.close(timeout=10)
 
 
-def test_a_paused_session_that_its_server_closes() -> None:
+def test_a_paused_session_that_its_server_closes(short_linger: None) -> None:
     handler = Held(hello)
     with create_server(handler, allow_http1=True, close_timeout=0.2) as server, dial(server.address) as client:
         fill(client, post("/", bytes(LARGE)))
