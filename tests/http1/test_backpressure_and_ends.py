@@ -330,7 +330,7 @@ def test_a_slow_head() -> None:
 
 
 def test_a_slow_pipelined_head_counts_from_the_answer_before() -> None:
-    with http1_session(hello, GET + GET[:10], header_timeout=0.1) as (_, client):
+    with http1_session(hello, GET + GET[:10], header_timeout=0.5) as (_, client):
         assert client.response().body == b"hello"
         assert client.response().status == 408
 
