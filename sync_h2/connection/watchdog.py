@@ -199,7 +199,7 @@ class Watchdog:
         unsent = 0 if session._sender.finished else session._outbox.size + session._transport.unsent_locked
         resets = session._transport.without_end_locked
         if resets:
-            unsent += session._transport.unacknowledged()
+            unsent += session._transport.unacknowledged_locked()
         if unsent != before:
             self._unsent, self._unsent_since = unsent, now
         if not self.flushes or not (unsent or (before and not resets)):

@@ -202,7 +202,7 @@ class Transport:
 
     def withhold_end_locked(self) -> None:
         """From here on nothing says that what was sent is all: no `shutdown_write`, no goodbye of TLS, and `close` is a
-        reset. That takes from the peer what has not arrived: wait for `unacknowledged`.
+        reset. That takes from the peer what has not arrived: wait for `unacknowledged_locked`.
         """
         self._without_end = True
         self._reset_on_close()
@@ -211,6 +211,18 @@ class Transport:
     def without_end_locked(self) -> bool:
         """Whether `withhold_end_locked` was called."""
         return self._without_end
+
+    def unacknowledged_locked(self) -> int:
+        """How many octets the kernel holds that have not arrived at the peer. Never raises."""
+        if self._closed:
+            return 0
+        try:
+            if sys.platform == "darwin":
+                return self.sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+            count: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
+            return count
+        except OSError:  # the peer may have gone
+            return 0
 
     def mark_closed_locked(self) -> None:
         """From here on nothing is sent. Precedes `close`, so that no octet goes to whoever gets the descriptor's number
@@ -282,16 +294,6 @@ class Transport:
     def _reset_on_close(self) -> None:
         with contextlib.suppress(OSError):  # as above, or no TCP
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-
-    def unacknowledged(self) -> int:
-        """How many octets the kernel holds that have not arrived at the peer. Never raises."""
-        try:
-            if sys.platform == "darwin":
-                return self.sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
-            count: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
-            return count
-        except OSError:  # as above
-            return 0
 
     def close(self) -> None:
         """Close the descriptor: the reader, when the writer has left and after `mark_closed_locked`; without a reader,
