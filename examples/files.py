@@ -27,7 +27,7 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
             stream.respond({":status": 304, "last-modified": answer["last-modified"]}, end_stream=True)
             return False
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
-        if wanted is None or not any(wanted.groups()):
+        if wanted is None or not any(wanted.groups()) or span.size is None:
             return True
         first, last = wanted.groups()
         start = int(first) if first else max(stat.st_size - int(last), 0)

@@ -108,9 +108,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     limit_request_fields, limit_request_field_size, http_protocols ("h1", which is gunicorn's default, means HTTP/2
     and 1.1 here), permit_unconventional_http_method, http2_max_concurrent_streams, http2_max_header_list_size,
     http2_initial_window_size and http2_max_frame_size (their defaults mean this package's), forwarded_allow_ips
-    with secure_scheme_headers and forwarder_headers, header_map, the access log, the hooks pre_request and
-    post_request, and SCRIPT_NAME, from the process' environment or a trusted proxy. `check_config` refuses what
-    can't be heeded.
+    with secure_scheme_headers and forwarder_headers, header_map, tmp_upload_dir (for long bodies that come without a
+    length), the access log, the hooks pre_request and post_request, and SCRIPT_NAME, from the process' environment or
+    a trusted proxy. `check_config` refuses what can't be heeded.
     """
 
     max_buffered_body = MAX_BUFFERED_BODY
@@ -118,7 +118,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._bodies = BodyBuffers(self.max_buffered_body)
+        self._bodies = BodyBuffers(self.max_buffered_body, self.cfg.tmp_upload_dir)
         self._counting = threading.Lock()
         self._used_up = False  # max_requests is reached
         self._base: Environ = {}
@@ -133,6 +133,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 raise ConfigError(f"sync_h2.gunicorn.Worker {why}: leave out {name}")
         if getattr(cfg, "http2_max_header_list_size", None) == 0:
             raise ConfigError("sync_h2.gunicorn.Worker takes no header lists without end: http2_max_header_list_size")
+        if cfg.tmp_upload_dir is not None and not os.path.isdir(cfg.tmp_upload_dir):
+            raise ConfigError(f"tmp_upload_dir is no directory: {cfg.tmp_upload_dir!r}")
         protocols = getattr(cfg, "http_protocols", ["h1"])
         if protocols == ["h1", "h2"]:
             raise ConfigError('sync_h2.gunicorn.Worker prefers HTTP/2: make http_protocols "h2,h1"')

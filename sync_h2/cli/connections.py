@@ -83,7 +83,9 @@ class Connections:
         if self._verbose:
             socket = session.socket
             security = f"{socket.version()}, ALPN {session.alpn_protocol}" if session.encrypted else "cleartext"
-            _show(f"connected to {origin}: {socket.getpeername()[0]}, {security}")
+            address = socket.getpeername()
+            peer = address[0] if isinstance(address, tuple) else "a local peer"
+            _show(f"connected to {origin}: {peer}, {security}")
         return session
 
     def close(self) -> None:

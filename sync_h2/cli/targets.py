@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
+from ..connection.file_size import size_of
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
 from ..transport.sockets import encode_host
@@ -74,13 +75,14 @@ class Body:
             self._content = os.fsencode(data)
         elif data == "@-":
             self._content = sys.stdin.buffer.read()
-        elif os.path.isfile(data[1:]):
-            self._path = data[1:]
-        else:  # a FIFO, say, that can be read once
+        else:
             with open(data[1:], "rb") as file:
-                self._content = file.read()
-        with self.open() as file:
-            self.length = file.seek(0, os.SEEK_END)
+                size = size_of(file.fileno(), os.fstat(file.fileno()))
+                if size is not None:
+                    self._path, self.length = data[1:], size
+                    return
+                self._content = file.read()  # a FIFO, say, that can be read once, or /proc
+        self.length = len(self._content)
 
     def open(self) -> BinaryIO:
         if self._path is None:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..connection.arguments import type_name
+from ..connection.file_size import size_of
 from ..exceptions import UnrewindableBodyError
 
 PIECE = 64 * 1024
+_OF_THE_SYSTEM = (io.BufferedReader, io.BufferedRandom)
 
 
 class Body:
@@ -197,10 +199,10 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
         return len(file.getvalue()[start:].encode())
     if isinstance(file, io.TextIOBase):
         return None
-    ways: tuple[Callable[[], int], ...] = (
+    ways: tuple[Callable[[], int | None], ...] = (
         lambda: len(file),
         lambda: file.len,
-        lambda: os.fstat(file.fileno()).st_size - (start or 0),
+        lambda: _length_in_system(file, start),
         lambda: _sought_length(file),
     )
     for way in ways:
@@ -208,9 +210,19 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
             length = way()
         except (AttributeError, TypeError, OSError):
             continue
-        # A pipe's or a device's size is 0 whatever comes out of it.
+        if length is None:
+            return None
+        # Some objects say 0 whatever comes out of them.
         return length if length > 0 or (start is not None and length == 0) else None
     return None
+
+
+def _length_in_system(file: Any, start: int | None) -> int | None:
+    descriptor = file.fileno()
+    if isinstance(file, io.BufferedIOBase) and not isinstance(file, _OF_THE_SYSTEM):
+        return None  # what is in it (gzip) has another length
+    size = size_of(descriptor, os.fstat(descriptor))
+    return None if size is None else size - (start or 0)
 
 
 def _sought_length(file: Any) -> int:

@@ -23,8 +23,8 @@ def covers(session: ClientSession, origin: Origin) -> bool:
     if str(origin) in (session.origin_set or ()):
         return True
     with contextlib.suppress(OSError):
-        address, port = session.socket.getpeername()[:2]
-        return port == origin.port and address in _addresses(origin)
+        peer = session.socket.getpeername()  # that of a Unix socket is no tuple
+        return isinstance(peer, tuple) and peer[1] == origin.port and peer[0] in _addresses(origin)
     return False
 
 

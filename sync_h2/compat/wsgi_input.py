@@ -76,12 +76,15 @@ class Unacceptable(Exception):
 
 
 class BodyBuffers:
-    """Room for bodies of one application's requests: `max_body` octets for each; with 0 they are left as they come."""
+    """Room for bodies of one application's requests: `max_body` octets for each; with 0 they are left as they come.
+    Files are made in `folder`, by default where the system has temporary ones.
+    """
 
-    def __init__(self, max_body: int = MAX_BUFFERED_BODY) -> None:
+    def __init__(self, max_body: int = MAX_BUFFERED_BODY, folder: str | None = None) -> None:
         if not isinstance(max_body, int) or isinstance(max_body, bool) or max_body < 0:
             raise InvalidArgument(f"max_buffered_body must be a number of octets, not {max_body!r}")
         self._max_body = max_body
+        self._folder = folder
         self._lock = threading.Lock()
         self._in_files = 0
 
@@ -100,7 +103,7 @@ class BodyBuffers:
             yield
             return
         size = 0
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=self._folder) as file:
             try:
                 piece = start
                 while piece:

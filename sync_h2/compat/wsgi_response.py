@@ -11,11 +11,11 @@ import io
 import logging
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
+from ..connection.file_size import size_of
 from ..connection.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidState
 from ..protocol.header_rules import SINGLE_VALUE
@@ -215,13 +215,12 @@ class Response:
         assert isinstance(file, io.FileIO | io.BufferedReader | io.BufferedRandom)
         if isinstance(file, io.BufferedReader | io.BufferedRandom) and type(file.raw) is not io.FileIO:
             return False
-        status = os.fstat(file.fileno())
-        # What the kernel makes as it is read (/proc, /sys) has no blocks, and a size that says nothing.
-        if not stat.S_ISREG(status.st_mode) or not status.st_blocks:
+        size = size_of(file.fileno(), os.fstat(file.fileno()))
+        if size is None:
             return False
         offset = file.tell()
         if self._length is None:
-            self._announce(max(status.st_size - offset, 0))
+            self._announce(max(size - offset, 0))
         self._prepare(length_known=True)
         self._say_reason()
         self._begun = True

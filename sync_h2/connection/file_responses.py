@@ -18,6 +18,7 @@ from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.headers import Headers, HeadersSource
 from .arguments import check_whole_number, type_name
+from .file_size import size_of
 from .unattended_data import MOST_OF_A_STREAM
 
 if TYPE_CHECKING:
@@ -40,10 +41,15 @@ _DONT_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 @dataclass
 class FileRange:
-    """Which bytes of the file are the body: `length` of them from `offset` on, -1 for all that follow."""
+    """Which bytes of the file are the body: `length` of them from `offset` on, -1 for all that follow.
+
+    `size` is how many `respond_with_file` found in the file; None where only reading tells, as in /proc, whatever
+    `os.stat` says. To change it changes nothing.
+    """
 
     offset: int = 0
     length: int = -1
+    size: int | None = None
 
     def _check(self) -> None:
         check_whole_number("offset", self.offset, 0, _LARGEST_OFFSET)
@@ -78,19 +84,24 @@ def respond_with_file(
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise InvalidArgument(f"path {path!r} is not a regular file")
+            size = span.size = size_of(file.fileno(), status)
             if stat_check is not None:
                 if stat_check(status, fields, span) is False:
                     return
                 span._check()
-            left = max(status.st_size - span.offset, 0)
-            length = left if span.length < 0 else min(span.length, left)
-            if fields.get(":status") not in ("204", "205"):  # RFC 9110 sections 8.6 and 15.3.6
-                fields["content-length"] = length
+            length = span.length
+            if size is None:
+                fields.pop("content-length", None)
+            else:
+                left = max(size - span.offset, 0)
+                length = left if length < 0 else min(length, left)
+                if fields.get(":status") not in ("204", "205"):  # RFC 9110 sections 8.6 and 15.3.6
+                    fields["content-length"] = length
             stream.respond(fields, end_stream=not length and not wait_for_trailers, wait_for_trailers=wait_for_trailers)
         except Exception as error:
             _not_sent(stream, error, on_error)
         else:
-            _send(stream, file.fileno(), FileRange(span.offset, length), timeout)
+            _send(stream, file.fileno(), FileRange(span.offset, length), timeout, may_end_early=size is None)
 
 
 def respond_with_fd(
@@ -155,8 +166,12 @@ def _not_sent(stream: ServerStream, error: Exception, on_error: Callable[[Except
     on_error(error)
 
 
-def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float | None) -> None:
-    """Send the body and end our side. What the file can't give resets the stream with INTERNAL_ERROR."""
+def _send(
+    stream: ServerStream, descriptor: int, span: FileRange, timeout: float | None, *, may_end_early: bool = False
+) -> None:
+    """Send the body and end our side. What the file can't give resets the stream with INTERNAL_ERROR; with
+    `may_end_early`, `span.length` is the most that it may give.
+    """
     if stream._state.no_body or stream._state.local_ended:
         return
     deadline = Deadline(timeout)
@@ -166,7 +181,7 @@ def _send(stream: ServerStream, descriptor: int, span: FileRange, timeout: float
         while True:
             wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)
             piece = os.pread(descriptor, wanted, span.offset + sent) if wanted else b""
-            if len(piece) < wanted and not piece and span.length >= 0:
+            if len(piece) < wanted and not piece and span.length >= 0 and not may_end_early:
                 logger.warning("stream %s: the file ended %d bytes too early", stream.id, span.length - sent)
                 raise InvalidState(f"the file ended {span.length - sent} bytes too early", stream_id=stream.id)
             ends = not piece or sent + len(piece) == span.length

@@ -233,10 +233,11 @@ class ServerStream(Stream):
     ) -> None:
         """Respond with a regular file, or `length` bytes of it from `offset` on; blocks as `respond_with_fd`.
 
-        `content-length` is set, and the file is closed on every path. `stat_check` is as in `respond_with_fd`, and may
-        answer by itself (304) before it returns False. `on_error(error)` gets what fails before the headers have gone
-        out, and may answer. Without it the call raises, and the stream is reset with INTERNAL_ERROR unless the handler
-        answers otherwise.
+        `content-length` is set, unless only reading tells how long the file is (/proc: the range's `size` is None, and
+        `length` is the most that is sent), and the file is closed on every path. `stat_check` is as in
+        `respond_with_fd`, and may answer by itself (304) before it returns False. `on_error(error)` gets what fails
+        before the headers have gone out, and may answer. Without it the call raises, and the stream is reset with
+        INTERNAL_ERROR unless the handler answers otherwise.
         """
         span = FileRange(offset, length)
         respond_with_file(self, path, headers, stat_check, on_error, span, wait_for_trailers, timeout)

@@ -90,10 +90,12 @@ class Watchdog:
             self.header_block = time.monotonic() + self._limits.header_timeout
             self.arm_locked(self.header_block)
 
-    def linger_locked(self) -> None:
-        if self.linger is None:
-            self.linger = time.monotonic() + LINGER
-            self.arm_locked(self.linger)
+    def linger_locked(self, seconds: float | None = None) -> None:
+        """Look in LINGER seconds, or sooner, whether to hang up."""
+        moment = time.monotonic() + (LINGER if seconds is None else seconds)
+        if self.linger is None or moment < self.linger:
+            self.linger = moment
+            self.arm_locked(moment)
 
     def received_locked(self) -> None:
         self.last_activity = self.last_received = time.monotonic()
@@ -199,9 +201,12 @@ class Watchdog:
         session = self._session
         before = self._unsent
         unsent = 0 if session._sender.finished else session._outbox.size + session._transport.unsent_locked
+        resets = session._transport.without_end_locked
+        if resets:
+            unsent += session._transport.unacknowledged_locked()
         if unsent != before:
             self._unsent, self._unsent_since = unsent, now
-        if not self.flushes or not (unsent or before):
+        if not self.flushes or not (unsent or (before and not resets)):
             return False
         return self.flush_patience is None or now - self._unsent_since < self.flush_patience
 

@@ -6,7 +6,8 @@ Where that differs:
 - The reader pauses while little can be done with what it would read: a handler has not read the body, or the answer to
   the request before is not complete. It is woken by whoever changes that, and by the end of the session.
 - What was held back is handled by that thread too, once it has left the lock: there may be nothing more to receive.
-- A stream that is reset ends the connection. Where its body would have ended with the connection, that is reset, too.
+- A stream that is reset ends the connection. Where its body would have ended with the connection, that is reset, too,
+  once what was written has arrived at the client.
 - A client that has sent its request and shuts its side down gets its answer all the same.
 """
 
@@ -38,6 +39,7 @@ from .protocol import HTTP1Protocol
 from .request_heads import UnreadableRequest
 
 _LONGEST_LINGER = 10.0  # seconds for which octets of a request that was answered early are read and discarded
+_FIRST_LOOK = 0.25  # seconds until what is to be reset is looked at: most answers have been acknowledged by then
 _TIMEOUTS = frozenset({"handshake_timeout", "header_timeout"})
 
 
@@ -54,7 +56,9 @@ class HTTP1Session(ServerSession):
         self, transport: Transport, host: Host, *, limits: Limits, origins: Sequence[str] = (), **options: Any
     ) -> None:
         self._still_sends = False  # since it ended, and the timer last looked; set by the reader without the lock
-        self._lingers_until = 0.0  # guarded by the lock
+        # Guarded by the lock:
+        self._lingers_until = 0.0
+        self._cut = False
         limits = dataclasses.replace(
             limits,
             settings_timeout=None,
@@ -110,6 +114,8 @@ class HTTP1Session(ServerSession):
         if self._protocol.aborted:
             reason = ConnectionLost("a response was cut short, and the connection with it")
             self._end_locked(None, None, reason=reason, abrupt=False)  # what was written of it goes out before the cut
+            if self._cuts_locked:
+                self._watchdog.linger_locked(_FIRST_LOOK)
         elif self._protocol.closes:
             self._serve_no_more_locked()
         else:
@@ -188,7 +194,21 @@ class HTTP1Session(ServerSession):
     def _ending_locked(self, abrupt: bool) -> None:
         self._lingers_until = 0.0 if abrupt else time.monotonic() + _LONGEST_LINGER
         if self._protocol.cuts_what_the_end_delimits(dropped=abrupt and self._unsent_locked()):
-            self._sender.abort_locked()
+            if abrupt:
+                self._cut_locked()
+            else:
+                self._transport.withhold_end_locked()
+        self._pause.wake_all_locked()
+
+    @property
+    def _cuts_locked(self) -> bool:
+        """Whether a reset follows, once what was sent has arrived."""
+        return self._transport.without_end_locked and not self._cut
+
+    def _cut_locked(self) -> None:
+        """End the connection with a reset, now."""
+        self._cut = True
+        self._sender.abort_locked()
         self._pause.wake_all_locked()
 
     def _hang_up_locked(self) -> None:
@@ -196,8 +216,11 @@ class HTTP1Session(ServerSession):
             self._still_sends = False
             if time.monotonic() < self._lingers_until:
                 return
-        if self._protocol.cuts_what_the_end_delimits(dropped=self._unsent_locked()):
-            self._sender.abort_locked()
+        unsent = self._unsent_locked()
+        if self._protocol.cuts_what_the_end_delimits(dropped=unsent):
+            self._cut_locked()
+            if not unsent:
+                return  # the end that shutting it down sends would come first
         super()._hang_up_locked()
 
     def _wake_everybody_locked(self, reason: HTTP2Error) -> None:
@@ -227,12 +250,15 @@ class HTTP1Receiver(Receiver):
         if goes_on and self._session._destroyed:
             self._session._still_sends = True
         # A look without the lock: what else changes these wakes the reader, or makes it pause once more.
-        if not self._protocol.wants_input or self._protocol.input_ended:
+        cuts = not goes_on and self._session._cuts_locked
+        if cuts or not self._protocol.wants_input or self._protocol.input_ended:
             self._session._monitor.wait(self._may_go_on_locked, Deadline(None), "room for what arrives")
         return goes_on
 
     def _may_go_on_locked(self) -> bool | WaitQueue:
         session, protocol = self._session, self._protocol
+        if session._cuts_locked:  # whoever closes the descriptor resets the connection
+            return session._pause
         if session._destroyed or (protocol.wants_input and not protocol.input_ended):
             return True
         return session._pause

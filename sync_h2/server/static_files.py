@@ -139,8 +139,12 @@ class _Folder:
                 path = siblings[coding]
 
         def check(status: os.stat_result, fields: Headers, span: FileRange) -> bool:
+            size = span.size
+            if size is None:  # made as it is read: neither parts nor a tag, nor a time, mean anything
+                del fields["accept-ranges"]
+                return True
             # Not the same tag for other bytes: a strong one names them (RFC 9110 section 8.8.3).
-            etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}{"-" if coding else ""}{coding or ""}"'
+            etag = f'"{status.st_mtime_ns:x}-{size:x}{"-" if coding else ""}{coding or ""}"'
             modified = min(int(status.st_mtime), int(time.time()))  # RFC 9110 section 8.8.2.1
             fields["etag"], fields["last-modified"] = etag, formatdate(modified, usegmt=True)
             instead = precondition_failure(request, etag, modified)
@@ -151,7 +155,6 @@ class _Folder:
             if instead is not None:
                 _answer(stream, instead)
                 return False
-            size = status.st_size
             wanted = wanted_range(request, size, etag, modified) if request[":method"] == "GET" else None
             if wanted is None:
                 return True

@@ -11,8 +11,11 @@ The order on the wire is the order of the calls of `wrap_locked`: while a thread
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -30,6 +33,7 @@ _CIPHERTEXT_SIZE = 64 * 1024
 _LARGE_CIPHERTEXT_SIZE = 256 * 1024
 
 _NO_LINGER = struct.pack("ii", 1, 0)
+_SO_NWRITE = 0x1024  # macOS
 
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -53,6 +57,7 @@ class Transport:
         self._borrows = False
         self._in_hand = 0
         self._closed = False
+        self._without_end = False
         # The writer thread, while it sends; others only look at it:
         self._writer_sent = 0
         # The reader thread. None: nothing new; 0: the end.
@@ -195,6 +200,30 @@ class Transport:
         """Whatever became of it, the writer has nothing in hand any more."""
         self._in_hand = self._writer_sent = 0
 
+    def withhold_end_locked(self) -> None:
+        """From here on nothing says that what was sent is all: no `shutdown_write`, no goodbye of TLS, and `close` is a
+        reset. That takes from the peer what has not arrived: wait for `unacknowledged_locked`.
+        """
+        self._without_end = True
+        self._reset_on_close()
+
+    @property
+    def without_end_locked(self) -> bool:
+        """Whether `withhold_end_locked` was called."""
+        return self._without_end
+
+    def unacknowledged_locked(self) -> int:
+        """How many octets the kernel holds that have not arrived at the peer. Never raises."""
+        if self._closed:
+            return 0
+        try:
+            if sys.platform == "darwin":
+                return self.sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+            count: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
+            return count
+        except OSError:  # the peer may have gone
+            return 0
+
     def mark_closed_locked(self) -> None:
         """From here on nothing is sent. Precedes `close`, so that no octet goes to whoever gets the descriptor's number
         next.
@@ -241,8 +270,11 @@ class Transport:
     # -- Any thread --
 
     def shutdown_write(self) -> None:
-        """Nothing more is sent: the peer sees the end after what the kernel has. Never raises."""
-        self._shutdown(socket.SHUT_WR)
+        """Nothing more is sent: the peer sees the end after what the kernel has, unless that is withheld. Never
+        raises.
+        """
+        if not self._without_end:
+            self._shutdown(socket.SHUT_WR)
 
     def shutdown_both(self) -> None:
         """Ends a `receive` and a `send_blocking` that wait. Never raises."""
@@ -256,9 +288,12 @@ class Transport:
         """Have `close` end the connection with a reset, so that the peer can't take what it got for the whole; and end
         a `receive` that waits. Never raises.
         """
+        self._reset_on_close()
+        self._shutdown(socket.SHUT_RD)
+
+    def _reset_on_close(self) -> None:
         with contextlib.suppress(OSError):  # as above, or no TCP
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self._shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         """Close the descriptor: the reader, when the writer has left and after `mark_closed_locked`; without a reader,
@@ -319,6 +354,8 @@ class TLSTransport(Transport):
         super().wrap_locked(self.engine.outgoing())
 
     def close_notify_locked(self) -> None:
+        if self._without_end:
+            return
         self.engine.close_notify()
         super().wrap_locked(self.engine.outgoing())
 

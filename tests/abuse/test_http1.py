@@ -63,7 +63,7 @@ def test_heads_that_do_not_come(start: Callable[..., Victim]) -> None:
         socks = [victim.dial() for _ in range(COUNT)]
         for sock in socks[: COUNT // 2]:
             sock.sendall(b"GET / HTTP/1.1\r\n")
-        trickle(socks[0], b"X: " + b"y" * 60)
+        trickle(socks[0], b"X: " + b"y" * 20)
         for number, sock in enumerate(socks):
             assert everything(sock).startswith(b"HTTP/1.1 408 " if number < COUNT // 2 else b"")
 
@@ -74,7 +74,7 @@ def test_later_heads_that_do_not_end(start: Callable[..., Victim]) -> None:
         socks = [victim.dial() for _ in range(COUNT)]
         for sock in socks:
             sock.sendall(GET + GET[:20])
-        trickle(socks[0], b"X: " + b"y" * 60)
+        trickle(socks[0], b"X: " + b"y" * 20)
         for sock in socks:
             assert b"HTTP/1.1 408 " in everything(sock)
 

@@ -78,7 +78,7 @@ def test_headers_that_do_not_end(start: Callable[..., Victim], octets: bytes) ->
 
 def test_bodies_that_do_not_come(start: Callable[..., Victim]) -> None:
     """Their handlers get a timeout, and the streams are reset; the connections live on."""
-    victim = start(read_timeout=SOON, max_workers=10)
+    victim = start(read_timeout=SOON, max_workers=10, discard_timeout=SOON)
     with victim.watched(connections=3, handlers=10 + 3 * 10, cpu_seconds=20):
 
         def attack(peer: Attacker) -> list[int]:

@@ -10,7 +10,9 @@ import pytest
 
 from support import bodies
 from support.certificates import Certificate
-from support.command_line import Running, serving
+from support.command_line import Running, forked_commands, serving
+
+__all__ = ["forked_commands"]
 
 LARGE = 3_000_000
 

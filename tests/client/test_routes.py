@@ -19,9 +19,10 @@ from support.connect_proxy import connect_proxy
 from support.threads import eventually
 from sync_h2 import Client, exceptions
 from sync_h2.client.alternatives import parse_alternatives
-from sync_h2.client.coverage import names_host
+from sync_h2.client.coverage import covers, names_host
 from sync_h2.client.environment import bypasses_proxies, select_proxy
 from sync_h2.client.exchange import Origin
+from sync_h2.testing import pair
 
 ORIGIN = Origin("https", "example.org", 443)
 
@@ -255,3 +256,14 @@ def test_a_misdirected_request_goes_out_once_more_on_a_connection_of_its_own(cer
 )
 def test_whom_a_certificate_is_for(names: list[tuple[str, str]], host: str, expected: bool) -> None:
     assert names_host({"subject": ((("commonName", host),),), "subjectAltName": tuple(names)}, host) is expected
+
+
+def test_a_connection_that_has_no_port_covers_what_it_says_that_it_serves() -> None:
+    session, server = pair(tls=True)
+    with session:
+        assert session.socket.getpeername() == ""
+        origin = Origin("https", "localhost", 444)
+        assert not covers(session, origin)
+        server.origin(str(origin))
+        eventually(lambda: str(origin) in (session.origin_set or ()))
+        assert covers(session, origin)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.errors import ConfigError
 
 import sync_h2
 from support.certificates import Certificate
@@ -21,6 +23,7 @@ from support.http1_client import dial
 from support.peers import curl
 from support.retrying import RetryingClient
 from support.threads import PATIENCE, Background, background, eventually
+from sync_h2.gunicorn import Worker
 
 __all__ = ["background", "gunicorn"]
 
@@ -520,6 +523,15 @@ def test_keepalive_is_how_long_a_connection_may_be_idle_and_0_is_not_at_all(guni
         assert connection.getresponse().getheader("connection") == "close"
 
 
+def settings(*options: str) -> Config:
+    """What gunicorn makes of its command line."""
+    config = Config()
+    for name, value in vars(config.parser().parse_args(options)).items():
+        if value is not None and name in config.settings:
+            config.set(name, value)
+    return config
+
+
 @pytest.mark.parametrize(
     "option",
     [
@@ -536,7 +548,39 @@ def test_keepalive_is_how_long_a_connection_may_be_idle_and_0_is_not_at_all(guni
         "--casefold-http-method",
     ],
 )
-def test_settings_that_cannot_be_heeded_are_refused(option: str, gunicorn: Start) -> None:
-    process = gunicorn(option)
+def test_settings_that_cannot_be_heeded_are_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=r"sync_h2\.gunicorn\.Worker"):
+        Worker.check_config(settings(option), None)
+
+
+def test_what_is_refused_ends_gunicorn(gunicorn: Start) -> None:
+    process = gunicorn("--proxy-protocol=v1")
     assert process.end() != 0
     assert "sync_h2.gunicorn.Worker" in process.log
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file"])
+def test_a_tmp_upload_dir_that_is_no_folder_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "uploads"
+    if kind == "a file":
+        path.touch()
+    config = Config()
+    config.set("tmp_upload_dir", str(path))
+    with pytest.raises(ConfigError, match="tmp_upload_dir"):
+        Worker.check_config(config, None)
+
+
+def test_bodies_without_a_length_lie_in_the_tmp_upload_dir(gunicorn: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (tmp_path / "settings.py").write_text(f"tmp_upload_dir = {str(folder)!r}")
+    process = gunicorn("--workers=1", f"--config={tmp_path / 'settings.py'}")
+    with sync_h2.connect(*process.addresses()) as session:
+        stream = session.request({":method": "POST", ":path": "/upload"})
+        stream.write(bytes(200_000))
+        (worker,) = process.workers()
+        files = Path(f"/proc/{worker}/fd")
+        eventually(lambda: any(os.readlink(file).startswith(f"{folder}/") for file in files.iterdir()))
+        stream.end()
+        assert stream.read(timeout=PATIENCE).endswith(b"/upload")
+    assert list(folder.iterdir()) == []  # they have no names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from support.blocking import blocked
 from support.connections import connections, plain_connections, tls_connections, tls_contexts
+from support.linger import short_linger
 from support.lock_rules import keep_lock_rules, lock_rules
 from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
 from support.threads import background
@@ -17,6 +18,7 @@ __all__ = [
     "plain_connections",
     "pytest_collection_modifyitems",
     "pytest_generate_tests",
+    "short_linger",
     "stress_round",
     "tls_connections",
     "tls_contexts",

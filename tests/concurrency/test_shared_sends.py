@@ -104,6 +104,7 @@ def test_the_descriptor_is_not_closed_while_a_thread_sends(
         requesting.result(PATIENCE).read()
 
 
+@pytest.mark.usefixtures("short_linger")
 @pytest.mark.parametrize("failure", [ConnectionLost("gone"), MemoryError("none left")])
 def test_a_send_that_fails_ends_the_session_for_all(
     connections: Connections, background: Any, gate: Gate, failure: BaseException
@@ -121,6 +122,7 @@ def test_a_send_that_fails_ends_the_session_for_all(
     eventually(lambda: session._gone, "the end of the session")
 
 
+@pytest.mark.usefixtures("short_linger")
 def test_an_end_that_comes_while_a_thread_sends_comes_after_it(
     connections: Connections, background: Any, gate: Gate
 ) -> None:

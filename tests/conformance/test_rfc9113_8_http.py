@@ -418,15 +418,16 @@ def test_section_8_1_data_before_the_final_responses_headers(client: ClientConve
         stream.read()
 
 
-def test_section_8_1_a_server_may_answer_before_the_request_has_ended(server: ServerConversation) -> None:
+def test_section_8_1_a_server_may_answer_before_the_request_has_ended() -> None:
     """And declines the rest with NO_ERROR, once its response is complete."""
-    with server.hold() as stream:
-        stream.respond()
-        stream.end(b"enough")
-    assert server.peer.expect(DataFrame, 1).data == b"enough"
-    assert server.peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
-    server.send(frames.data(1, b"was under way"))
-    server.accepted()
+    with server_conversation(discard_timeout=0.1) as server:
+        with server.hold() as stream:
+            stream.respond()
+            stream.end(b"enough")
+        assert server.peer.expect(DataFrame, 1).data == b"enough"
+        assert server.peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
+        server.send(frames.data(1, b"was under way"))
+        server.accepted()
 
 
 def test_section_8_1_a_client_keeps_a_response_that_came_before_its_request_had_ended(

@@ -158,7 +158,7 @@ def test_a_handler_that_leaves_its_stream_early_declines_the_rest(ends_by_itself
             if ends_by_itself:
                 stream.end(b"enough")
 
-    with server_and_raw_client(handler) as (_, peer):
+    with server_and_raw_client(handler, discard_timeout=0.1) as (_, peer):
         peer.headers(1, UPLOAD)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
 

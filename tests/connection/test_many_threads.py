@@ -74,18 +74,18 @@ def test_200_threads_share_one_session(background: Any) -> None:
     client, server = pair(echo)
     starting = threading.Barrier(200)
 
-    def fifty(number: int) -> int:
+    def ask(number: int) -> int:
         starting.wait(20)
         answered = 0
-        for count in range(50):
+        for count in range(20):
             stream = client.request({":method": "POST"})
             body = f"{number}/{count} ".encode() * 100
             stream.end(body)
             answered += stream.read() == body
         return answered
 
-    calls = [background(fifty, number) for number in range(200)]
-    assert sum(call.result(110) for call in calls) == 200 * 50
+    calls = [background(ask, number) for number in range(200)]
+    assert sum(call.result(110) for call in calls) == 200 * 20
     client.close(timeout=5)
     server.close(timeout=5)
     assert client._streams == server._streams == {}

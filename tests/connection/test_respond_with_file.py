@@ -23,6 +23,9 @@ from sync_h2.testing import pair
 
 CONTENT = bytes(range(256)) * 4000 + b"end"
 
+OF_SYSFS = next(filter(os.path.exists, ("/sys/kernel/mm/transparent_hugepage/enabled", "/proc/self/limits")))
+"""Has a size, of which nothing is true."""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -149,6 +152,37 @@ def test_the_descriptor_may_be_closed_on_return(path: Path) -> None:
 
     with serving(handler, client={"settings": {"initial_window_size": 50_000}}) as (client, errors):
         assert client.request().read() == CONTENT
+    assert errors == []
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/sys/kernel/ostype", OF_SYSFS])
+@pytest.mark.parametrize("span", [{}, {"offset": 3}, {"length": 4}, {"offset": 2, "length": 3}, {"length": 100_000}])
+def test_a_file_whose_size_says_nothing(path: str, span: dict[str, int]) -> None:
+    content = Path(path).read_bytes()
+    offset, length = span.get("offset", 0), span.get("length", len(content))
+    sizes = []
+
+    def respond(stream: Any) -> None:
+        def check(status: Any, fields: Any, given: Any) -> None:
+            sizes.append(given.size)
+
+        stream.respond_with_file(path, {"content-length": 7}, stat_check=check, **span)
+
+    with serving(respond) as (client, errors):
+        stream = client.request()
+        assert stream.read(timeout=10) == content[offset : offset + length]
+        assert "content-length" not in stream.response_headers
+    assert (sizes, errors) == ([None], [])
+
+
+def test_a_file_without_blocks_whose_size_is_true(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(100_000)
+    with serving(lambda stream: stream.respond_with_file(path, offset=10)) as (client, errors):
+        stream = client.request()
+        assert stream.read(timeout=10) == bytes(99_990)
+        assert stream.response_headers["content-length"] == "99990"
     assert errors == []
 
 

@@ -90,7 +90,7 @@ def test_requests_that_wait_for_an_answer_stop_their_sender(background: Backgrou
 
 
 @pytest.mark.parametrize("how", ["destroy", "stream", "client"])
-def test_what_ends_a_pause(how: str) -> None:
+def test_what_ends_a_pause(short_linger: None, how: str) -> None:
     failed = threading.Event()
 
     def write(stream: Any, headers: Any) -> None:
@@ -120,7 +120,7 @@ def test_what_ends_a_pause(how: str) -> None:
         session.close(timeout=10)
 
 
-def test_a_paused_session_that_its_server_closes() -> None:
+def test_a_paused_session_that_its_server_closes(short_linger: None) -> None:
     handler = Held(hello)
     with create_server(handler, allow_http1=True, close_timeout=0.2) as server, dial(server.address) as client:
         fill(client, post("/", bytes(LARGE)))
@@ -226,6 +226,38 @@ def test_a_slow_client_gets_what_was_written_of_an_answer_that_is_cut(
         session.close(timeout=10)
 
 
+@pytest.mark.parametrize("half_closed", [False, True])
+@pytest.mark.parametrize("how", ["fails", "resets"])
+def test_so_does_a_slow_client_that_takes_the_end_for_the_bodys(
+    short_linger: None, how: str, half_closed: bool
+) -> None:
+    written, cut = threading.Event(), threading.Event()
+
+    def answer(stream: Any, _: Any) -> None:
+        stream.respond({})
+        stream.write(bytes(BEYOND_THE_KERNEL), timeout=20)
+        written.set()
+        assert cut.wait(20)
+        if how == "fails":
+            raise ValueError("as it was told")
+        stream.close(ErrorCode.INTERNAL_ERROR)
+
+    with http1_session(answer, get("/", version="1.0"), receive_buffer=SMALL_BUFFER) as (session, client):
+        if half_closed:
+            client.end()
+        assert written.wait(20)
+        assert session._unsent_locked()
+        ticks = count_ticks(session)
+        cut.set()
+        eventually(lambda: len(ticks) >= 10)  # the linger passes many times before the client reads
+        while client.read_line() != b"\r\n":
+            pass
+        assert client.read(BEYOND_THE_KERNEL) == bytes(BEYOND_THE_KERNEL)
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+        session.close(timeout=10)
+
+
 @pytest.mark.parametrize(("path", "error"), [("/length", None), ("/end", ConnectionResetError)])
 def test_a_client_that_takes_no_more_does_not_keep_it_for_ever(
     short_linger: None, path: str, error: type[Exception] | None
@@ -298,7 +330,7 @@ def test_a_slow_head() -> None:
 
 
 def test_a_slow_pipelined_head_counts_from_the_answer_before() -> None:
-    with http1_session(hello, GET + GET[:10], header_timeout=0.1) as (_, client):
+    with http1_session(hello, GET + GET[:10], header_timeout=0.5) as (_, client):
         assert client.response().body == b"hello"
         assert client.response().status == 408
 

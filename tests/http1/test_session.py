@@ -474,7 +474,7 @@ def test_a_trace() -> None:
     assert lines[2].endswith("sent body stream=1 length=5 end")
 
 
-def test_requests_on_a_unix_socket_name_a_host() -> None:
+def test_requests_on_a_unix_socket_name_a_host(short_linger: None) -> None:
     near, far = socket.socketpair()
     client = RawHTTP1Client(far)
     client.send(b"GET / HTTP/1.0\r\n\r\n")
@@ -488,7 +488,7 @@ def test_requests_on_a_unix_socket_name_a_host() -> None:
     client.close()
 
 
-def test_calls_after_the_end() -> None:
+def test_calls_after_the_end(short_linger: None) -> None:
     streams: list[Any] = []
 
     def keep(stream: Any, headers: Any) -> None:

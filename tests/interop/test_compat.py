@@ -111,12 +111,24 @@ REQUESTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def all_answers(
+    server_certificate: Certificate | None, node_origin: str, ca_file: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """To each of `REQUESTS`, from ours and from Node's; Node's client is started once for all."""
+    with create_server(server_certificate) as server:
+        ours = answers(origin(server.address[1], server_certificate), REQUESTS, ca_file)
+    return ours, answers(node_origin, REQUESTS, ca_file)
+
+
 @pytest.mark.parametrize(
-    "request_", REQUESTS, ids=lambda request: " ".join(str(value) for value in request["headers"].values())
+    "number",
+    range(len(REQUESTS)),
+    ids=[" ".join(str(value) for value in request["headers"].values()) for request in REQUESTS],
 )
-def test_an_answer_is_nodes(origins: Origins, ca_file: str, request_: dict[str, Any]) -> None:
-    ours, nodes = (answers(where, [request_], ca_file) for where in origins)
-    assert ours == nodes
+def test_an_answer_is_nodes(all_answers: tuple[list[dict[str, Any]], list[dict[str, Any]]], number: int) -> None:
+    ours, nodes = all_answers
+    assert ours[number] == nodes[number]
 
 
 def test_a_push_is_nodes(origins: Origins, ca_file: str) -> None:

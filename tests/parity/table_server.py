@@ -344,9 +344,10 @@ FILES: list[Entry] = [
     ),
     (
         "statCheck(stat, headers, options)",
-        "FileRange, FileRange.offset, FileRange.length",
+        "FileRange, FileRange.offset, FileRange.length, FileRange.size",
         "connection/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
         "connection/test_respond_with_file.py::test_stat_check_that_gives_a_bad_range",
+        "connection/test_respond_with_file.py::test_a_file_whose_size_says_nothing",
     ),
 ]
 

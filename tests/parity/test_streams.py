@@ -316,7 +316,7 @@ def test_a_pushed_stream_says_what_it_answers(ends: Ends) -> None:
 
 
 def test_a_handler_that_returns_before_the_uploads_end_declines_the_rest() -> None:
-    with server_and_raw_client(lambda stream, headers: stream.end(b"early")) as (_, peer):
+    with server_and_raw_client(lambda stream, headers: stream.end(b"early"), discard_timeout=0.1) as (_, peer):
         peer.headers(1, [(":method", "POST"), *REQUEST[1:]])
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.NO_ERROR
 

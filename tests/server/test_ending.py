@@ -56,6 +56,7 @@ def warnings_of_the_server(caplog: Any) -> Callable[[], list[str]]:
     return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.usefixtures("short_linger")
 @pytest.mark.parametrize("behave", IDLE)
 @pytest.mark.parametrize("tls", [False, True])
 def test_who_has_nothing_under_way_and_does_not_read_is_not_waited_for(

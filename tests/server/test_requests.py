@@ -157,7 +157,7 @@ def test_check_continue_is_called_instead(serve: Any, visit: Any) -> None:
 @pytest.mark.parametrize("expectation", ["200-ok", "100-continue, 200-ok", "100", ""])
 def test_other_expectations_get_417(serve: Any, visit: Any, expectation: str) -> None:
     calls: list[str] = []
-    server = serve(on_request=noting("request", calls))
+    server = serve(on_request=noting("request", calls), discard_timeout=0.1)
     session = visit(server)
     stream = session.request({":method": "POST", "expect": expectation})
     headers = stream.wait_response()

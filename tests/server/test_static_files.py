@@ -15,6 +15,8 @@ from urllib.parse import urljoin
 import pytest
 
 import sync_h2
+from support.http1_client import get as get_request
+from support.http1_client import http1_session
 from sync_h2 import Headers, static_files
 from sync_h2.testing import pair
 
@@ -496,3 +498,31 @@ def test_a_compressed_index_page(get: Get, site: Path) -> None:
     (site / "docs" / "index.html.gz").write_bytes(gzip.compress(b"the index"))
     headers, _ = get("/docs/", accept_encoding="gzip")
     assert headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("name", ["sys/kernel/ostype", "version"])
+@pytest.mark.parametrize("fields", [{}, {"range": "bytes=1-2"}, {"if_none_match": "*"}, {"if_range": "x"}])
+def test_a_file_whose_size_says_nothing(name: str, fields: dict[str, str]) -> None:
+    session, _ = pair(static_files("/proc"))
+    with session:
+        headers, body = getter(session)(f"/{name}", **fields)
+        assert (headers[":status"], body) == ("200", Path("/proc", name).read_bytes())
+        assert not {"content-length", "etag", "last-modified", "accept-ranges", "content-range"} & set(headers)
+        headers, body = getter(session)(f"/{name}", method="HEAD")
+        assert (headers[":status"], body, "content-length" in headers) == ("200", b"", False)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_file_whose_size_says_nothing_over_http_1(version: str) -> None:
+    content = Path("/proc/version").read_bytes()
+    with http1_session(static_files("/proc"), get_request("/version", version=version)) as (_, client):
+        response = client.response()
+        assert (response.status, response.body) == (200, content)
+        assert "content-length" not in response.headers
+
+
+@pytest.mark.parametrize("name", ["null", "zero"])
+def test_devices_are_not_sent(name: str) -> None:
+    session, _ = pair(static_files("/dev"))
+    with session:
+        assert getter(session)(f"/{name}")[0][":status"] == "404"

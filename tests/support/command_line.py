@@ -13,7 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import sync_h2
+
+from .forked_commands import ForkedCommands
 
 PATIENCE = 60.0  # seconds, for what takes one: the machine may have much else to do
 
@@ -26,21 +30,28 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "COLUMNS": "100", **changes}
 
 
+# The development mode reports what was left open.
+_PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
+_forked: list[ForkedCommands] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_commands() -> Iterator[None]:
+    """What `run` uses."""
+    _forked.append(ForkedCommands(_PYTHON, environment()))
+    yield
+    _forked.pop().close()
+
+
 def command(*arguments: object) -> list[str]:
-    # The development mode reports what was left open.
-    return [sys.executable, "-X", "dev", "-W", "error", "-m", "sync_h2", *map(str, arguments)]
+    """A command for a process of its own, from its start."""
+    return [*_PYTHON, "-m", "sync_h2", *map(str, arguments)]
 
 
-def run(*arguments: object, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: object, cwd: Path | None = None, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
-    return subprocess.run(
-        command(*arguments),
-        **{"stdin": None if "input" in options else subprocess.DEVNULL, **options},
-        capture_output=True,
-        timeout=PATIENCE,
-        cwd=cwd,
-        env=environment(),
-    )
+    (commands,) = _forked
+    return commands.run([*map(str, arguments)], cwd, environment(), input, PATIENCE)
 
 
 def get(*arguments: object, **options: Any) -> bytes:

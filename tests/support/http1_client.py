@@ -95,6 +95,10 @@ class RawHTTP1Client:
         """So many octets as they came."""
         return self._file.read(count)
 
+    def read_line(self) -> bytes:
+        """A line of a head, with its end."""
+        return self._file.readline()
+
     def rest(self) -> bytes:
         """All that comes before the end of the connection; ConnectionResetError if that is a reset."""
         return self._file.read()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.threads import eventually
 from sync_h2.deadline import Deadline
 from sync_h2.errors import ConnectionLost
 from sync_h2.transport import transport as transport_module
@@ -349,3 +351,41 @@ def test_a_tls_failure_leaves_its_alert_to_be_sent(
         receive(transport, 1)
     assert transport.unsent_locked > 0
     transport.close()
+
+
+def test_what_the_kernel_holds_for_a_peer_that_does_not_read(tcp_pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = tcp_pair
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    transport = Transport(near)
+    assert transport.unacknowledged_locked() == 0
+    transport.wrap_locked([bytes(10_000_000)])
+    transport.send_some_locked()
+    held = transport.unacknowledged_locked()
+    assert held > 0
+    sent = 10_000_000 - transport.unsent_locked
+    received = 0
+    while received < sent:
+        received += len(far.recv(1_000_000))
+    eventually(lambda: transport.unacknowledged_locked() == 0)
+    transport.mark_closed_locked()
+    transport.close()
+    assert transport.unacknowledged_locked() == 0
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+def test_an_end_that_is_withheld_is_a_reset_at_the_close(
+    withheld: bool, tcp_pair: tuple[socket.socket, socket.socket]
+) -> None:
+    near, far = tcp_pair
+    far.settimeout(TIMEOUT)
+    transport = Transport(near)
+    if withheld:
+        transport.withhold_end_locked()
+    transport.wrap_locked([b"what there is"])
+    assert transport.send_some_locked()
+    transport.shutdown_write()
+    assert far.recv(1000) == b"what there is"
+    transport.mark_closed_locked()
+    transport.close()
+    with pytest.raises(ConnectionResetError) if withheld else contextlib.nullcontext():
+        assert far.recv(1000) == b""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import http.client
+import os
 import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -271,3 +274,27 @@ def test_a_length_of_the_callers_is_sent_in_place_of_chunks() -> None:
         )
         assert pool.send(call).status == http.client.NO_CONTENT
     assert b"Transfer-Encoding" not in heads[0]
+
+
+def test_a_file_is_sent_whole_whatever_the_system_says_about_its_size(tmp_path: Path) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(f"{headers.get('content-length')} {hashlib.sha256(stream.read()).hexdigest()}".encode())
+
+    packed, sparse = tmp_path / "packed.gz", tmp_path / "sparse"
+    packed.write_bytes(gzip.compress(MEGABYTES[:100_000]))
+    with sparse.open("wb") as file:
+        file.truncate(100_000)
+    files = {
+        "/proc/version": (open, None),
+        "/proc/sys/kernel/ostype": (open, None),
+        packed: (gzip.open, None),
+        sparse: (open, 100_000),
+        os.devnull: (open, None),
+    }
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        for path, (opened, length) in files.items():
+            with opened(path, "rb") as file:
+                content = file.read()
+            with opened(path, "rb") as file:
+                told, digest = client.post(server.url, data=file).text.split()
+            assert (told, digest) == (str(length), hashlib.sha256(content).hexdigest()), path

@@ -1,0 +1,12 @@
+"""Sessions that have ended wait a second for the peer to hang up; tests whose peers never do need not."""
+
+from __future__ import annotations
+
+import pytest
+
+from sync_h2.connection import watchdog
+
+
+@pytest.fixture
+def short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LINGER", 0.1)
