@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..constants import FRAME_HEADER_LENGTH, ErrorCode
-from ..errors import HTTP2Error, ProtocolError
+from ..errors import ProtocolError
 from ..protocol.connection import Connection
 from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
 from .receiver import Receiver
 from .trace import ReceiveFrame
-from .turns import FrameBudget, end_turn, take_turn
+from .turns import MOST_AT_ONCE, small_pieces
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -28,16 +28,6 @@ class FrameReceiver(Receiver):
         self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frame_reader = protocol.frames
         self._outbox = session._outbox
-        self._budget = FrameBudget()
-
-    def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
-        if not self._budget.used_up():
-            return super().received(view, lost)
-        take_turn()
-        try:
-            return super().received(view, lost)
-        finally:
-            end_turn()
 
     def _preface_came_locked(self) -> bool:
         """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
@@ -54,16 +44,22 @@ class FrameReceiver(Receiver):
         session._end_locked(wrong_protocol(opening), None)
         return False
 
-    def _handle_input_locked(self) -> None:
+    def _handle_input_locked(self) -> bool:
         if self._sender.held_locked and not self._preface_came_locked():
-            return
+            return False
         session = self._session
         outbox = self._outbox
         handlers = self._handlers
         outbox.count_replies = True
         frames = octets = 0
+        pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
+                if frames == pauses_at:
+                    small = small_pieces(frames, octets)
+                    if small >= MOST_AT_ONCE:
+                        return True
+                    pauses_at += MOST_AT_ONCE - small
                 frame = self._frame_reader.next_frame()
                 if frame is None:
                     break
@@ -87,3 +83,4 @@ class FrameReceiver(Receiver):
             self._budget.spend(frames, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
+        return False
