@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..constants import FRAME_HEADER_LENGTH, ErrorCode
+from ..constants import FRAME_HEADER_LENGTH, ErrorCode, FrameType
 from ..errors import ProtocolError
 from ..protocol.connection import Connection
 from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
@@ -17,6 +17,10 @@ from .turns import MOST_AT_ONCE, small_pieces
 
 if TYPE_CHECKING:
     from .session import SessionCore
+
+
+_WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
+_WORTH_OF_SETTINGS = 2
 
 
 class FrameReceiver(Receiver):
@@ -51,12 +55,12 @@ class FrameReceiver(Receiver):
         outbox = self._outbox
         handlers = self._handlers
         outbox.count_replies = True
-        frames = octets = 0
+        frames = octets = pieces = 0
         pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
-                if frames == pauses_at:
-                    small = small_pieces(frames, octets)
+                if pieces >= pauses_at:
+                    small = small_pieces(pieces, octets)
                     if small >= MOST_AT_ONCE:
                         return True
                     pauses_at += MOST_AT_ONCE - small
@@ -65,6 +69,13 @@ class FrameReceiver(Receiver):
                     break
                 frames += 1
                 octets += len(frame[3])
+                kind = frame[0]
+                if kind == FrameType.HEADERS:
+                    pieces += _WORTH_OF_HEADERS
+                elif kind == FrameType.SETTINGS:
+                    pieces += _WORTH_OF_SETTINGS + len(session._streams)  # the window of each may change
+                else:
+                    pieces += 1
                 for event in self._receive_frame(*frame):
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
@@ -80,7 +91,7 @@ class FrameReceiver(Receiver):
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
-            self._budget.spend(frames, octets)
+            self._budget.spend(pieces, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
         return False

@@ -302,8 +302,9 @@ class Receiver:
         if session._watchdog.handshake is not None:
             session._watchdog.handshake = None
             session._listeners.emit_locked("connect")
-        for state in session._streams.values():
-            self._sender.schedule_locked(state)  # its window may have opened
+        if event.values.initial_window_size is not None:
+            for state in session._streams.values():
+                self._sender.schedule_locked(state)  # its window may have opened
         session._listeners.emit_locked("remote_settings", self._protocol.remote_settings)
         session._slots_changed_locked()
 

@@ -22,7 +22,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 _LONGEST_CHUNK_LINE = 1024  # octets: a size, and extensions that nobody uses
 _LONGEST_SIZE = 15  # digits: more do not fit into the numbers that some programs have for it
 _LONGEST_BEGINNING = _LONGEST_SIZE + 1  # octets of a line, which tell whether it can be one
-_MOST_LINES = 200  # of chunks that are cut at once
+_MOST_LINES = 50  # of chunks that are cut at once
 _MOST_FRAMING = 16 * 1024  # octets of framing beyond what chunks of the size that was sent need
 
 
