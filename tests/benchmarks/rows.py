@@ -362,7 +362,7 @@ def _of_busy_connections() -> Iterator[Row]:
     for tls in (False, True):
         yield Row(
             "busy-tls" if tls else "busy",
-            "Server: newcomers' waits beside 50 connections busy with next to nothing, or 1,000 a second that are over, "
+            "Server: newcomers' waits beside 50 connections busy with little, or 1,000 a second that are over, "
             + ("tls" if tls else "h2c"),
             hostages.LONGEST_WAIT,
             functools.partial(busy.prepare, tls=tls),

@@ -135,7 +135,7 @@ def test_without_a_stream_nothing_keeps_a_session(kind: str) -> None:
 
 
 def test_our_own_pings_do_not_keep_a_session() -> None:
-    with server_and_raw_client(idle_timeout=0.3, keepalive_interval=0.05) as (session, peer):
+    with server_and_raw_client(idle_timeout=0.3, keepalive_interval=0.05) as (_, peer):
         peer.answers_pings = True
         assert peer.farewell().error_code == ErrorCode.NO_ERROR
 

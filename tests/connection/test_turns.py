@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +10,11 @@ import pytest
 from support import frames
 from support.raw_peer import UPLOAD, server_and_raw_client
 from support.threads import Background, eventually
+from support.turns import CountedTurns, counted
 from sync_h2.connection import turns
 from sync_h2.connection.turns import MOST_AT_ONCE, Budget, Turns
+
+__all__ = ["counted"]
 
 
 class Clock:
@@ -57,25 +59,6 @@ def test_turns_are_taken_in_order(background: Background) -> None:
     assert order == list(range(5))
     with these:  # nobody holds it
         pass
-
-
-class CountedTurns(Turns):
-    """`taken` says how often a reader has waited for its turn, and had it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.taken = 0
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self.taken += 1
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedTurns]:
-    these = CountedTurns()
-    monkeypatch.setattr("sync_h2.connection.receiver.turns", these)
-    return these
 
 
 SMALL = {

@@ -1,6 +1,6 @@
 """Connections that keep a server busy with next to nothing, in a process of their own. One argument, JSON: {port,
 cafile, kind, connections, rate}; with `cafile` they are over TLS. A connection that the server ends is made anew. Where
-`kind` is one of `SHORT`, so many are made a second that are at their end when the server gets to them. A line is written
+`kind` is one of `SHORT`, so many are made a second that are at their end when the server gets to them. It writes a line
 when it is under way.
 """
 
