@@ -55,7 +55,7 @@ class FrameReceiver(Receiver):
         outbox = self._outbox
         handlers = self._handlers
         outbox.count_replies = True
-        frames = octets = pieces = 0
+        frames = octets = pieces = earned = 0
         pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
@@ -72,6 +72,10 @@ class FrameReceiver(Receiver):
                 kind = frame[0]
                 if kind == FrameType.HEADERS:
                     pieces += _WORTH_OF_HEADERS
+                    earned += _WORTH_OF_HEADERS - 1  # requests are what a server is for
+                elif kind == FrameType.RST_STREAM:
+                    pieces += 1
+                    earned -= _WORTH_OF_HEADERS  # and those that are given up are not
                 elif kind == FrameType.SETTINGS:
                     pieces += _WORTH_OF_SETTINGS + len(session._streams)  # the window of each may change
                 else:
@@ -91,7 +95,7 @@ class FrameReceiver(Receiver):
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
-            self._budget.spend(pieces, octets)
+            self._budget.spend(pieces - earned, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
         return False

@@ -30,7 +30,7 @@ from ..protocol.wire import Input
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
 from .scheduler import parse_priority
-from .turns import Budget, turns
+from .turns import Budget, let_others_go, turns
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -126,14 +126,15 @@ class Receiver:
         """Handle what the transport has just received; False when nothing more can come. Blocks for as long as other
         busy readers have their turns.
         """
-        goes_on: bool | None = None
-        while goes_on is None:
+        while True:
             if self._budget.used_up():
                 with turns:
                     goes_on = self._receive_some(view, lost)
             else:
                 goes_on = self._receive_some(view, lost)
-        return goes_on
+            if goes_on is not None:
+                return goes_on
+            let_others_go()
 
     def _receive_some(self, view: memoryview, lost: HTTP2Error | None) -> bool | None:
         """A turn's worth of what has been received; None when there is more."""

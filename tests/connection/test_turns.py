@@ -9,10 +9,10 @@ import pytest
 
 from support import frames
 from support.raw_peer import UPLOAD, server_and_raw_client
-from support.threads import Background, eventually
+from support.threads import eventually
 from support.turns import CountedTurns, counted
 from sync_h2.connection import turns
-from sync_h2.connection.turns import MOST_AT_ONCE, Budget, Turns
+from sync_h2.connection.turns import MOST_AT_ONCE, Budget
 
 __all__ = ["counted"]
 
@@ -41,26 +41,6 @@ def test_a_budget_is_used_up_by_small_pieces_alone_and_refills(monkeypatch: pyte
     assert not budget.used_up()
 
 
-def test_turns_are_taken_in_order(background: Background) -> None:
-    these = Turns()
-    order: list[int] = []
-
-    def take(number: int) -> None:
-        with these:
-            order.append(number)
-
-    calls = []
-    with these:
-        for number in range(5):
-            calls.append(background(take, number))
-            eventually(lambda: len(these._waiting) == len(calls))
-    for call in calls:
-        call.result(20)
-    assert order == list(range(5))
-    with these:  # nobody holds it
-        pass
-
-
 SMALL = {
     "data": frames.data(1, b"x"),
     "ping": frames.ping(bytes(8)),
@@ -84,7 +64,7 @@ def test_a_busy_reader_waits_for_its_turn_and_loses_nothing(counted: CountedTurn
         before = session.stats.frames_received
         with counted:
             peer.sock.sendall(SMALL[kind] * 600)
-            eventually(lambda: counted._waiting)
+            eventually(lambda: counted.waiting)
             assert session.stats.frames_received - before < 600
         eventually(lambda: session.stats.frames_received >= before + 600)
         assert counted.taken > 2  # none of them is a long one

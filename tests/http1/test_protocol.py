@@ -10,7 +10,7 @@ from sync_h2 import ErrorCode, InvalidState
 from sync_h2.http1.protocol import MOST_HELD, HTTP1Protocol
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.http1.state import MOST_DISCARDED
-from sync_h2.protocol.events import DataReceived, RequestReceived, TrailersReceived
+from sync_h2.protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
 from sync_h2.protocol.headers import encode_informational, encode_response, encode_trailers
 from sync_h2.protocol.limits import Limits
 from sync_h2.protocol.sending import HeaderBlockTooLong
@@ -302,7 +302,9 @@ def test_what_nobody_wants_of_a_body_is_skipped() -> None:
     endpoint.respond(end_stream=True)
     assert endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
     assert not endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
-    assert [event.stream_id for event in endpoint.receive(b"cde" + GET)] == [3]
+    discarded, request = endpoint.receive(b"cde" + GET)
+    assert discarded == DataDiscarded(1, 3)
+    assert request.stream_id == 3
     assert not endpoint.protocol.closes
 
 

@@ -61,7 +61,7 @@ def test_tiny_chunks_wait_for_their_turn_and_lose_nothing(serve: Serve, counted:
     _, sock = serve(read_all)
     with counted:
         sock.sendall(UPLOAD + chunk * 600 + b"0\r\n\r\n")
-        eventually(lambda: counted._waiting)
+        eventually(lambda: counted.waiting)
     assert b"600" in until(sock, b"\r\n0\r\n\r\n")
     assert counted.taken > 3  # none of them is a long one
 

@@ -10,13 +10,19 @@ from sync_h2.connection.turns import Turns
 
 
 class CountedTurns(Turns):
-    """`taken` says how often a reader has waited for its turn, and had it."""
+    """How often a turn was asked for, and had."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.taken = 0
+        self.asked = self.taken = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for his turn, for whoever has it."""
+        return self.asked > self.taken
 
     def __enter__(self) -> None:
+        self.asked += 1
         super().__enter__()
         self.taken += 1
 
