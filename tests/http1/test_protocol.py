@@ -316,7 +316,8 @@ def test_but_not_a_large_one(chunks: bool) -> None:
     assert (b"connection: close" in endpoint.sent) is not chunks  # which has no length to go by
     endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
     assert endpoint.protocol.closes is not chunks
-    assert endpoint.receive(b"%x\r\n" % (MOST_DISCARDED * 2) + b"x" * MOST_DISCARDED * 2) == []
+    events = endpoint.receive(b"%x\r\n" % (MOST_DISCARDED * 2) + b"x" * MOST_DISCARDED * 2)
+    assert events == [DataDiscarded(1, MOST_DISCARDED + 1)]
     assert endpoint.protocol.closes
     assert not endpoint.protocol.aborted
 
@@ -327,7 +328,7 @@ def test_after_an_answer_instead_of_100_the_connection_is_closed() -> None:
     endpoint.respond(headers={":status": 413}, end_stream=True)
     assert b"connection: close" in endpoint.sent
     endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
-    assert endpoint.receive(b"abc" + GET) == []
+    assert endpoint.receive(b"abc" + GET) == [DataDiscarded(1, 3)]
 
 
 def test_after_a_100_it_is_kept() -> None:
