@@ -176,7 +176,8 @@ def _send(
         return
     deadline = Deadline(timeout)
     sent = 0
-    leaves = timeout is None and span.length >= 0  # the rest to the session, where the client is slow
+    # The rest to the session, where the client is slow.
+    leaves = timeout is None and span.length >= 0 and not may_end_early
     try:
         while True:
             wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)

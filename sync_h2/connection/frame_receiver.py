@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..constants import FRAME_HEADER_LENGTH, ErrorCode
-from ..errors import HTTP2Error, ProtocolError
+from ..constants import FRAME_HEADER_LENGTH, ErrorCode, FrameType
+from ..errors import ProtocolError
 from ..protocol.connection import Connection
 from ..protocol.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
 from .receiver import Receiver
 from .trace import ReceiveFrame
-from .turns import FrameBudget, end_turn, take_turn
+from .turns import MOST_AT_ONCE, small_pieces
 
 if TYPE_CHECKING:
     from .session import SessionCore
+
+
+_WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
+_WORTH_OF_SETTINGS = 2
 
 
 class FrameReceiver(Receiver):
@@ -28,16 +32,6 @@ class FrameReceiver(Receiver):
         self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frame_reader = protocol.frames
         self._outbox = session._outbox
-        self._budget = FrameBudget()
-
-    def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
-        if not self._budget.used_up():
-            return super().received(view, lost)
-        take_turn()
-        try:
-            return super().received(view, lost)
-        finally:
-            end_turn()
 
     def _preface_came_locked(self) -> bool:
         """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
@@ -54,21 +48,38 @@ class FrameReceiver(Receiver):
         session._end_locked(wrong_protocol(opening), None)
         return False
 
-    def _handle_input_locked(self) -> None:
+    def _handle_input_locked(self) -> bool:
         if self._sender.held_locked and not self._preface_came_locked():
-            return
+            return False
         session = self._session
         outbox = self._outbox
         handlers = self._handlers
         outbox.count_replies = True
-        frames = octets = 0
+        frames = octets = pieces = earned = 0
+        pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
+                if pieces >= pauses_at:
+                    small = small_pieces(pieces, octets)
+                    if small >= MOST_AT_ONCE:
+                        return True
+                    pauses_at += MOST_AT_ONCE - small
                 frame = self._frame_reader.next_frame()
                 if frame is None:
                     break
                 frames += 1
                 octets += len(frame[3])
+                kind = frame[0]
+                if kind == FrameType.HEADERS:
+                    pieces += _WORTH_OF_HEADERS
+                    earned += _WORTH_OF_HEADERS - 1  # requests are what a server is for
+                elif kind == FrameType.RST_STREAM:
+                    pieces += 1
+                    earned -= _WORTH_OF_HEADERS  # and those that are given up are not
+                elif kind == FrameType.SETTINGS:
+                    pieces += _WORTH_OF_SETTINGS + len(session._streams)  # the window of each may change
+                else:
+                    pieces += 1
                 for event in self._receive_frame(*frame):
                     handlers[type(event)](event)
                 if outbox.replies > session._limits.max_queued_control_frames:
@@ -84,6 +95,7 @@ class FrameReceiver(Receiver):
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
-            self._budget.spend(frames, octets)
+            self._budget.spend(pieces - earned, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
+        return False

@@ -30,6 +30,7 @@ from ..protocol.wire import Input
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
 from .scheduler import parse_priority
+from .turns import Budget, let_others_go, turns
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -94,7 +95,9 @@ class Receiver:
         self._input = session._protocol.frames
         self._transport = session._transport
         self._sender = session._sender
+        self._budget = Budget()
         # Under the lock:
+        self._has_more = False
         self.frames_received = 0
         self.bytes_received = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -120,7 +123,21 @@ class Receiver:
         }
 
     def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
-        """Handle what the transport has just received; False when nothing more can come."""
+        """Handle what the transport has just received; False when nothing more can come. Blocks for as long as other
+        busy readers have their turns.
+        """
+        while True:
+            if self._budget.used_up():
+                with turns:
+                    goes_on = self._receive_some(view, lost)
+            else:
+                goes_on = self._receive_some(view, lost)
+            if goes_on is not None:
+                return goes_on
+            let_others_go()
+
+    def _receive_some(self, view: memoryview, lost: HTTP2Error | None) -> bool | None:
+        """A turn's worth of what has been received; None when there is more."""
         session = self._session
         with session._monitor, session._lock:
             if lost is not None:
@@ -128,16 +145,21 @@ class Receiver:
                 return False
             try:
                 while True:
-                    count = self._transport.plaintext_locked(view)
-                    if count == END:
-                        self._end_of_input_locked()
-                        return False
-                    if not count:
-                        break
-                    if not session._destroyed:  # afterwards what comes is read and discarded
+                    if not self._has_more:
+                        count = self._transport.plaintext_locked(view)
+                        if count == END:
+                            self._end_of_input_locked()
+                            return False
+                        if not count:
+                            break
+                        if session._destroyed:  # what comes is read and discarded
+                            continue
                         self._input.received(count)
-                        self._handle_input_locked()
-                        view = self._input.writable()
+                    self._has_more = self._handle_input_locked()
+                    if self._has_more:
+                        self._sender.send_locked()
+                        return None
+                    view = self._input.writable()
             except TLSError as error:
                 session._end_locked(error, None)
                 return False
@@ -154,8 +176,10 @@ class Receiver:
         self._transport.already_received(len(octets))
         self.received(view, None)
 
-    def _handle_input_locked(self) -> None:
-        """Take what has arrived for events, and handle these; whatever the peer did wrong has ended the session."""
+    def _handle_input_locked(self) -> bool:
+        """Take what has arrived for events, and handle these; whatever the peer did wrong has ended the session. True
+        when there is more, for which others should not have to wait.
+        """
         raise NotImplementedError
 
     def _end_of_input_locked(self) -> None:
@@ -279,8 +303,9 @@ class Receiver:
         if session._watchdog.handshake is not None:
             session._watchdog.handshake = None
             session._listeners.emit_locked("connect")
-        for state in session._streams.values():
-            self._sender.schedule_locked(state)  # its window may have opened
+        if event.values.initial_window_size is not None:
+            for state in session._streams.values():
+                self._sender.schedule_locked(state)  # its window may have opened
         session._listeners.emit_locked("remote_settings", self._protocol.remote_settings)
         session._slots_changed_locked()
 

@@ -323,7 +323,7 @@ class SessionCore(Observable):
     def _opened_locked(self, state: StreamState) -> None:
         """A stream has got its id: it is open, or promised."""
         assert state.id is not None
-        state.opened_at = time.monotonic()
+        self._watchdog.last_activity = state.opened_at = time.monotonic()
         self._streams[state.id] = state
         self._stream_counters.stream_opened(len(self._streams))
 
@@ -412,7 +412,7 @@ class SessionCore(Observable):
         if state.id is not None:
             self._streams.pop(state.id, None)
         if state.opened_at is not None:
-            state.closed_at = time.monotonic()
+            self._watchdog.last_activity = state.closed_at = time.monotonic()
             self._stream_counters.stream_closed(state.closed_at - state.opened_at)
         if state.aborted:
             state.listeners.emit_locked("aborted")

@@ -98,8 +98,10 @@ class Watchdog:
             self.arm_locked(moment)
 
     def received_locked(self) -> None:
-        self.last_activity = self.last_received = time.monotonic()
+        self.last_received = time.monotonic()
         self.keepalive_sent = None
+        if self._session._streams:
+            self.last_activity = self.last_received
 
     def on_timer(self, now: float) -> None:
         session = self._session
@@ -140,7 +142,9 @@ class Watchdog:
         return min(self.deadlines_locked().values(), default=None)
 
     def _last_activity_locked(self) -> float:
-        return max(self.last_activity, self._session._sender.last_sent)
+        """Without a stream nothing is activity: anybody can send, and be sent the answers to, PING and SETTINGS."""
+        session = self._session
+        return max(self.last_activity, session._sender.last_sent) if session._streams else self.last_activity
 
     def _keepalive_due_locked(self) -> float | None:
         if self._limits.keepalive_interval is None:

@@ -22,6 +22,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 _LONGEST_CHUNK_LINE = 1024  # octets: a size, and extensions that nobody uses
 _LONGEST_SIZE = 15  # digits: more do not fit into the numbers that some programs have for it
 _LONGEST_BEGINNING = _LONGEST_SIZE + 1  # octets of a line, which tell whether it can be one
+_MOST_LINES = 50  # of chunks that are cut at once
 _MOST_FRAMING = 16 * 1024  # octets of framing beyond what chunks of the size that was sent need
 
 
@@ -31,6 +32,7 @@ class LengthBody:
     __slots__ = ("left",)
 
     in_trailers = False
+    lines = 0
     trailers: Fields = ()
 
     def __init__(self, length: int) -> None:
@@ -55,6 +57,7 @@ class TunnelBody:
     __slots__ = ("ended",)
 
     in_trailers = False
+    lines = 0
     left = None
     trailers: Fields = ()
 
@@ -79,7 +82,18 @@ class ChunkedBody:
     says what they mean.
     """
 
-    __slots__ = ("_awaits", "_chunk_left", "_failure", "_framing", "_limits", "_parser", "_seen", "ended", "trailers")
+    __slots__ = (
+        "_awaits",
+        "_chunk_left",
+        "_failure",
+        "_framing",
+        "_limits",
+        "_parser",
+        "_seen",
+        "ended",
+        "lines",
+        "trailers",
+    )
 
     left = None
 
@@ -91,6 +105,8 @@ class ChunkedBody:
         self._seen = 0  # octets at the input's front that are fine as the beginning of a line
         self._framing = 0  # octets of it, less what is usual for chunks of such sizes
         self._failure: UnreadableRequest | None = None
+        self.lines = 0
+        """How many lines of framing were taken so far."""
         self.ended = False
         self.trailers: Fields = ()
 
@@ -99,13 +115,14 @@ class ChunkedBody:
         return self._awaits is _Awaits.TRAILERS and not self.ended
 
     def take(self, octets: bytearray, most: int) -> bytes:
-        """The next piece, of up to `most` octets, perhaps of several chunks; empty if there is none yet, or none any
-        more. Raises UnreadableRequest.
+        """The next piece, of up to `most` octets, perhaps of several chunks, but not of very many; empty if there is
+        none yet, or none any more. Raises UnreadableRequest.
         """
         if self._failure is not None:
             raise self._failure
         pieces: list[bytes] = []
-        while most > 0 and not self.ended:
+        pauses_at = self.lines + _MOST_LINES
+        while most > 0 and not self.ended and not (pieces and self.lines >= pauses_at):
             if self._awaits is not _Awaits.DATA:
                 try:
                     line = self._cut_line(octets)
@@ -163,6 +180,7 @@ class ChunkedBody:
             raise UnreadableRequest(400, "a trailer field that goes on in the next line")
 
     def _line(self, line: bytes) -> None:
+        self.lines += 1
         if self._awaits is _Awaits.TRAILERS:
             check_lines(line)
         event = next_event(self._parser, line)

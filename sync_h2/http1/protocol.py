@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from ..connection.server_stream import current_date
 from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ..errors import InvalidState
-from ..protocol.events import DataReceived, RequestReceived, TrailersReceived
+from ..protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
 from ..protocol.field_list import FieldList
 from ..protocol.headers import EncodableFields, Headers, ResponseFields
 from ..protocol.limits import Limits
@@ -36,7 +36,7 @@ _LONGEST_REQUEST_LINE = 16 * 1024
 _FIELD_MEMORY = 200  # octets: what a field takes beside its text, about
 _STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500}
 
-Event = RequestReceived | DataReceived | TrailersReceived
+Event = RequestReceived | DataReceived | DataDiscarded | TrailersReceived
 
 
 class HTTP1Protocol(WithoutFrames):
@@ -65,6 +65,8 @@ class HTTP1Protocol(WithoutFrames):
         self.last_received_stream_id = 0
         self.closing = False  # the next answer is the last one, and says so
         self.closes = False  # no further request is served
+        self.pieces = 0
+        """What was handled so far: requests, reads of bodies, lines of chunks."""
         self.aborted = False  # a response was cut short
         self.input_ended = False
         self._truncated = False
@@ -93,7 +95,10 @@ class HTTP1Protocol(WithoutFrames):
                     return None
                 return self._next_request()
             if exchange.discarding:
-                if not self._discard(exchange):
+                discarded = self._discard(exchange)
+                if discarded:
+                    return DataDiscarded(exchange.stream_id, discarded)
+                if self._exchange is not None:
                     return None
             elif exchange.request_ended:
                 return None
@@ -135,6 +140,7 @@ class HTTP1Protocol(WithoutFrames):
         exchange.keep_alive = head.keep_alive and stream_id < MAX_STREAM_ID
         exchange.awaits_continue = head.expects_continue and not body.ended
         self._exchange = exchange
+        self.pieces += 1
         self.version = head.version
         self.last_received_stream_id = stream_id
         self.settings_received = True
@@ -156,7 +162,7 @@ class HTTP1Protocol(WithoutFrames):
 
     def _next_of_body(self, exchange: Exchange) -> DataReceived | TrailersReceived | None:
         body = exchange.body
-        data = body.take(self._input, exchange.window)
+        data = self._take(exchange, exchange.window)
         if isinstance(body, TunnelBody) and self.input_ended and not self._truncated:
             body.ended = not self._input
         ended = body.ended and not (data and body.trailers)
@@ -176,9 +182,9 @@ class HTTP1Protocol(WithoutFrames):
                 return TrailersReceived(exchange.stream_id, Headers.from_wire(trailers), memory)
         return DataReceived(exchange.stream_id, data, len(data), ended)
 
-    def _discard(self, exchange: Exchange) -> bool:
-        """Throw away what nobody wants of a request; True when all of it was, and the next may follow."""
-        data = exchange.body.take(self._input, exchange.discards + 1)
+    def _discard(self, exchange: Exchange) -> int:
+        """Throw away what nobody wants of a request, some of it; returns how many octets of content that was."""
+        data = self._take(exchange, exchange.discards + 1)
         exchange.discards -= len(data)
         if exchange.discards < 0:
             self.closes = True
@@ -186,7 +192,13 @@ class HTTP1Protocol(WithoutFrames):
             self._input.clear()
         elif exchange.body.ended:
             self._request_ended(exchange)
-        return self._exchange is None
+        return len(data)
+
+    def _take(self, exchange: Exchange, most: int) -> bytes:
+        lines = exchange.body.lines
+        data = exchange.body.take(self._input, most)
+        self.pieces += 1 + exchange.body.lines - lines
+        return data
 
     def _request_ended(self, exchange: Exchange) -> None:
         exchange.request_ended = True

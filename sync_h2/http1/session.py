@@ -26,11 +26,13 @@ from ..connection.receiver import Receiver
 from ..connection.round_trips import Pong
 from ..connection.server_session import Host, ServerSession
 from ..connection.stream_state import StreamState
+from ..connection.turns import MOST_AT_ONCE, small_pieces
 from ..connection.waiting import WaitQueue
 from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError
 from ..protocol import events
+from ..protocol.events import DataDiscarded, DataReceived
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import format_address
@@ -138,15 +140,21 @@ class HTTP1Session(ServerSession):
             self._monitor.after_unlock(self._go_on)
 
     def _go_on(self) -> None:
+        while self._goes_on():
+            pass
+
+    def _goes_on(self) -> bool:
+        """A turn's worth of it; True if there is more."""
         with self._monitor, self._lock:
             if self._destroyed:
-                return
-            self._receiver._handle_input_locked()
+                return False
+            has_more = self._receiver._handle_input_locked()
             if not self._destroyed:
                 self._watchdog.header_block_locked(self._protocol.header_block_open)
             if self._protocol.wants_input:
                 self._pause.wake_all_locked()
             self._sender.send_locked()
+            return has_more
 
     # -- closing and ending
 
@@ -263,32 +271,42 @@ class HTTP1Receiver(Receiver):
             return True
         return session._pause
 
-    def _handle_input_locked(self) -> None:
+    def _handle_input_locked(self) -> bool:
         session, protocol = self._session, self._protocol
         handlers = self._handlers
+        before = protocol.pieces
+        octets = 0
         try:
             while not session._destroyed:
+                if small_pieces(protocol.pieces - before, octets) >= MOST_AT_ONCE:
+                    return True
                 event = protocol.next_event()
                 if event is None:
                     break
+                if isinstance(event, DataReceived | DataDiscarded):
+                    octets += event.flow_controlled_length
                 handlers[type(event)](event)
         except ProtocolError as error:
             session._fail_locked(error, getattr(error, "limit", None))
+        finally:
+            self._budget.spend(protocol.pieces - before, octets)
         if session._destroyed:
-            return
+            return False
         if session._streams:
             if protocol.cut_short:
                 super()._end_of_input_locked()
-            return
+            return False
         if protocol.input_ended:
             protocol.close()  # the last whole request has been answered
         if protocol.closes:
             session._serve_no_more_locked()
+        return False
 
     def _end_of_input_locked(self) -> None:
         if not self._session._destroyed:
             self._protocol.end_of_input(truncated=self._transport.truncated)
-            self._handle_input_locked()
+            while self._handle_input_locked():
+                pass
 
 
 def _own_address(transport: Transport) -> str:

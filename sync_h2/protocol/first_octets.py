@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from ..constants import PREFACE, ErrorCode, FrameType
+from ..constants import FRAME_HEADER_LENGTH, PREFACE, ErrorCode, FrameType
 from ..errors import ProtocolError
-from .framing import frame_header
+from .framing import frame_header, parse_frame_header
 
 # A TLS record (RFC 8446 section 5.1): handshake, then the major number of a version that says 3 in all of them.
 _TLS = b"\x16\x03"
@@ -19,6 +19,8 @@ _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh
 
 # RFC 9112 section 3.2: what a target begins with, but for CONNECT, whose target is a host.
 _TARGETS = (b"/", b"*", b"http://", b"https://")
+
+_ABOUT_WHAT_FOLLOWS = frozenset({FrameType.SETTINGS, FrameType.WINDOW_UPDATE, FrameType.PRIORITY, FrameType.GOAWAY})
 
 LONGEST_OPENING = max(len(PREFACE), 32)
 """As many octets as are ever needed; no method that is registered is half as long."""
@@ -66,9 +68,27 @@ def recognise(octets: bytes) -> Opening:
     return Opening.UNDECIDED if may_become_one and len(octets) < LONGEST_OPENING else Opening.UNKNOWN
 
 
+def asks_for_something(octets: bytes) -> bool:
+    """Whether a client of HTTP/2 that has sent this and will send nothing more gets anything from a session: there is
+    a request among it, or some other frame that is answered.
+    """
+    place = len(PREFACE)
+    while len(octets) >= place + FRAME_HEADER_LENGTH:
+        length, frame_type, _, _ = parse_frame_header(octets[place : place + FRAME_HEADER_LENGTH])
+        if frame_type not in _ABOUT_WHAT_FOLLOWS:
+            return True
+        place += FRAME_HEADER_LENGTH + length
+    return False
+
+
 def refusal(limit: str) -> bytes:
     """All that a server says to a client that is one too many: nothing was processed (RFC 9113 section 6.8)."""
-    payload = bytes(4) + ErrorCode.ENHANCE_YOUR_CALM.to_bytes(4, "big") + limit.encode()
+    return goodbye(ErrorCode.ENHANCE_YOUR_CALM, limit)
+
+
+def goodbye(code: ErrorCode, text: str = "") -> bytes:
+    """All that a server says to a client of which nothing was processed."""
+    payload = bytes(4) + code.to_bytes(4, "big") + text.encode()
     return frame_header(0, FrameType.SETTINGS, 0, 0) + frame_header(len(payload), FrameType.GOAWAY, 0, 0) + payload
 
 

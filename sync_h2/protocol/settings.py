@@ -37,6 +37,8 @@ _KNOWN: dict[str, tuple[SettingId, int, int]] = {
 }
 _NAME_OF_ID: dict[int, str] = {int(setting_id): name for name, (setting_id, _, _) in _KNOWN.items()}
 _BOOLEANS = frozenset({"enable_push", "enable_connect_protocol", "no_rfc7540_priorities"})
+_NO_CUSTOM: Mapping[int, int] = MappingProxyType({})
+_set_unchecked = object.__setattr__  # what was checked already: a peer may send thousands of these frames
 
 
 class Settings(Mapping[str, Any]):
@@ -70,8 +72,8 @@ class Settings(Mapping[str, Any]):
 
     def __init__(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         for name in _KNOWN:
-            setattr(self, name, None)
-        self.custom = {}
+            _set_unchecked(self, name, None)
+        _set_unchecked(self, "custom", _NO_CUSTOM)
         if values is not None and not isinstance(values, Mapping):
             raise TypeError(f"settings are a mapping of names to values, not {type(values).__name__}")
         for name, value in {**(values or {}), **named}.items():
@@ -102,7 +104,7 @@ class Settings(Mapping[str, Any]):
                 raise InvalidArgument(f"setting {name} must be from {smallest} to {largest}, not {value}")
             if name in _BOOLEANS:
                 value = bool(value)
-        object.__setattr__(self, name, value)
+        _set_unchecked(self, name, value)
 
     def __getitem__(self, name: str) -> Any:
         value = getattr(self, name) if name in _KNOWN or name == "custom" else None
@@ -125,6 +127,14 @@ class Settings(Mapping[str, Any]):
 
     def merged(self, other: Mapping[str, Any]) -> Settings:
         """A copy in which what `other` states replaces what this one does; custom settings are replaced id by id."""
+        if isinstance(other, Settings):
+            copy = Settings()
+            for name in _KNOWN:
+                value = getattr(other, name)
+                _set_unchecked(copy, name, getattr(self, name) if value is None else value)
+            custom = MappingProxyType({**self.custom, **other.custom}) if other.custom else self.custom
+            _set_unchecked(copy, "custom", custom)
+            return copy
         values = {**self, **other}
         values["custom"] = {**self.custom, **other.get("custom", {})}
         return Settings(values)
@@ -183,5 +193,6 @@ def settings_from_items(items: Iterable[tuple[int, ...]]) -> Settings:
         except InvalidArgument as error:
             error.code = ErrorCode.FLOW_CONTROL_ERROR if name == "initial_window_size" else ErrorCode.PROTOCOL_ERROR
             raise
-    settings.custom = custom
+    if custom:
+        settings.custom = custom
     return settings

@@ -35,6 +35,7 @@ from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from .beginning import Beginning, begin_plain, begin_secure, refusal_of
+from .last_words import answer_to, last_words
 from .requests import REQUEST_EVENTS, request_handler
 from .undecided import Undecided
 
@@ -50,6 +51,7 @@ _KEPT_EVENTS = frozenset({"error", "close"})
 _LAST_ACCEPTED = 0.5  # seconds for which a server that stops accepts what waits in the backlog
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
 _LEAST_IDLE = 1.0  # seconds before a session makes room: a client between two requests is no idle one
+_MOST_AT_ONCE = 100  # connections that are accepted before anything else is looked at
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -298,7 +300,7 @@ class ThreadingServer(Observable):
                 while not self._stopping:
                     ready = {key.fileobj for key, _ in selector.select(self._undecided.patience)}
                     if listening in ready and not self._stopping:
-                        self._accept_one()
+                        self._accept_some()
                     self._undecided.look(ready)
                 # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
                 until = time.monotonic() + _LAST_ACCEPTED
@@ -317,11 +319,18 @@ class ThreadingServer(Observable):
             self._stopped = True
             self._changed.wake_all_locked()
 
-    def _accept_one(self) -> None:
+    def _accept_some(self) -> None:
+        """One that may come to something, and those before it that can't."""
+        for _ in range(_MOST_AT_ONCE):
+            if not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        """True for a connection that was over already."""
         try:
             sock, address = self._socket.accept()
         except BlockingIOError:
-            return  # another process that shares the port was faster
+            return False  # another process that shares the port was faster
         except OSError as error:
             self._report(error)
             if error.errno in _OUT_OF_RESOURCES:
@@ -329,7 +338,21 @@ class ThreadingServer(Observable):
                 self._close_longest_idle()
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], 0.05)
-            return
+            return False
+        octets = last_words(sock)
+        if octets is not None and (answer := self._answer_to(octets)) is not None:
+            _say_and_close(sock, answer)
+            logger.info("no session with %s: its connection was over already", peer_name(address))
+            return True
+        self._take_on(sock, address)
+        return False
+
+    def _answer_to(self, last_words: bytes) -> bytes | None:
+        """What becomes of a connection that is at its end: what is said, and no more; or None for a session."""
+        return answer_to(last_words, self._http1)
+
+    def _take_on(self, sock: socket.socket, address: Any) -> None:
+        """Give a connection a thread of its own, if there is room."""
         with self._monitor, self._lock:
             refused = self._full_limit_locked(address)
             if refused is None:
@@ -376,16 +399,11 @@ class ThreadingServer(Observable):
             self._tell_refused(sock, limit)
 
     def _tell_refused(self, sock: socket.socket, limit: str) -> None:
+        received = b""
         with contextlib.suppress(OSError):  # it may have gone already
             sock.setblocking(False)
-            received = b""
-            with contextlib.suppress(BlockingIOError):
-                received = sock.recv(65_536)  # what is unread when it is closed makes a reset of the end
-            farewell = refusal_of(limit, received, http1=self._http1 is not None)
-            if farewell:
-                sock.send(farewell)
-                sock.shutdown(socket.SHUT_WR)
-        sock.close()
+            received = sock.recv(65_536)
+        _say_and_close(sock, refusal_of(limit, received, http1=self._http1 is not None))
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
@@ -502,6 +520,18 @@ class ThreadingServer(Observable):
                 self._listeners.emit_locked("session_error", error, session)
 
 
+def _say_and_close(sock: socket.socket, farewell: bytes) -> None:
+    """As far as that can be done without waiting."""
+    with contextlib.suppress(OSError):  # it may have gone already
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            sock.recv(65_536)  # what is unread when it is closed makes a reset of the end
+        if farewell:
+            sock.send(farewell)
+            sock.shutdown(socket.SHUT_WR)
+    sock.close()
+
+
 class SecureThreadingServer(ThreadingServer):
     """A server for HTTP/2 over TLS; made by `create_secure_server`."""
 
@@ -517,6 +547,9 @@ class SecureThreadingServer(ThreadingServer):
     def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
         """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
         load_certificate(self._context, certfile, keyfile)
+
+    def _answer_to(self, last_words: bytes) -> bytes | None:
+        return b""  # a handshake takes answers of the client's
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         # To say why, TLS would have to be set up, which takes a thread and more time than the connection is worth.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from . import clients, hostages, load, raw_client, servers
+from . import busy, clients, hostages, load, raw_client, servers
 from .servers import Server
 from .workplace import Workplace
 
@@ -361,6 +361,22 @@ def _of_hostages() -> Iterator[Row]:
     )
 
 
+def _of_busy_connections() -> Iterator[Row]:
+    for tls in (False, True):
+        yield Row(
+            "busy-tls" if tls else "busy",
+            "Server: newcomers' waits beside 50 connections busy with little, or 1,000 a second that are over, "
+            + ("tls" if tls else "h2c"),
+            hostages.LONGEST_WAIT,
+            functools.partial(busy.prepare, tls=tls),
+            (OURS, "node"),
+            busy.KINDS,
+            [Goal(hostages.LONGEST_WAIT, Entry(OURS, kind), None, 1000, at_most=True) for kind in busy.KINDS],
+            needs="",
+            most_rounds=1,
+        )
+
+
 # -- all of it
 
 _SERVERS = (OURS, "node", "hypercorn", "gunicorn", "nghttpd")
@@ -499,5 +515,6 @@ ROWS = (
         needs="gunicorn",
     ),
     *_of_hostages(),
+    *_of_busy_connections(),
     *_of_clients(),
 )

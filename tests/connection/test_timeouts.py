@@ -8,8 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, HeadersFrame
 
+from support import frames
 from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode, Timeout
@@ -32,8 +33,10 @@ def test_a_silent_session_fires_timeout_and_goes_on() -> None:
 
 
 def test_what_arrives_is_activity() -> None:
+    """Whatever it is, while a stream is open."""
     with client_and_raw_server() as (session, peer):
         fired: queue.SimpleQueue[float] = queue.SimpleQueue()
+        stream = session.request({":method": "POST"})
         peer.settled()
         session.set_timeout(0.5, lambda: fired.put(time.monotonic()))
         pause = threading.Event()
@@ -42,6 +45,7 @@ def test_what_arrives_is_activity() -> None:
             pause.wait(0.1)
         assert fired.empty()
         assert fired.get(timeout=5)
+        assert not stream.closed
 
 
 def test_what_is_sent_is_activity() -> None:
@@ -103,6 +107,52 @@ def test_an_idle_servers_session_is_closed_gracefully() -> None:
         assert goaways[-1].last_stream_id == 0
 
 
+UNNECESSARY = {
+    "ping": frames.ping(),
+    "settings": frames.settings(),
+    "priority": frames.priority(3),
+    "priority update": frames.priority_update(1),
+    "window": frames.window_update(0, 1),
+    "window of a closed stream": frames.window_update(1, 1),
+    "reset of a closed stream": frames.rst_stream(1),
+    "unknown": frames.frame(frames.UNKNOWN, 0, 0),
+}
+
+
+@pytest.mark.parametrize("kind", UNNECESSARY)
+def test_without_a_stream_nothing_keeps_a_session(kind: str) -> None:
+    with server_and_raw_client(lambda stream, headers: stream.end(), idle_timeout=0.3) as (session, peer):
+        peer.headers(1, REQUEST, end_stream=True)
+        peer.expect(HeadersFrame, 1)
+        eventually(lambda: not session._streams)
+        pause = threading.Event()
+        sent = 0
+        while not session._closing and sent < 2000:
+            peer.sock.sendall(UNNECESSARY[kind])
+            sent += 1
+            pause.wait(0.01)
+        assert session._closing
+
+
+def test_our_own_pings_do_not_keep_a_session() -> None:
+    with server_and_raw_client(idle_timeout=0.3, keepalive_interval=0.05) as (_, peer):
+        peer.answers_pings = True
+        assert peer.farewell().error_code == ErrorCode.NO_ERROR
+
+
+def test_requests_keep_a_session() -> None:
+    with server_and_raw_client(lambda stream, headers: stream.end(), idle_timeout=1.0) as (session, peer):
+        pause = threading.Event()
+        began = time.monotonic()
+        stream = 1
+        while time.monotonic() < began + 1.3:
+            peer.headers(stream, REQUEST, end_stream=True)
+            peer.expect(HeadersFrame, stream)
+            stream += 2
+            pause.wait(0.1)
+        assert not session._closing
+
+
 def test_a_timeout_listener_decides_instead() -> None:
     fired = threading.Event()
     options = {"idle_timeout": 0.1, "listeners": {"timeout": fired.set}}
@@ -118,8 +168,7 @@ def test_an_idle_session_with_an_open_stream_finishes_it() -> None:
         peer.answers_pings = True
         assert peer.expect(GoAwayFrame)
         peer.data(1, b"late", end_stream=True)
-        frames = peer.until_end()
-        assert b"late" in [getattr(frame, "data", None) for frame in frames]
+        assert b"late" in [getattr(frame, "data", None) for frame in peer.until_end()]
 
 
 def test_a_header_block_that_does_not_end_in_time_ends_the_session() -> None:

@@ -10,7 +10,7 @@ from sync_h2 import ErrorCode, InvalidState
 from sync_h2.http1.protocol import MOST_HELD, HTTP1Protocol
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.http1.state import MOST_DISCARDED
-from sync_h2.protocol.events import DataReceived, RequestReceived, TrailersReceived
+from sync_h2.protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
 from sync_h2.protocol.headers import encode_informational, encode_response, encode_trailers
 from sync_h2.protocol.limits import Limits
 from sync_h2.protocol.sending import HeaderBlockTooLong
@@ -302,7 +302,9 @@ def test_what_nobody_wants_of_a_body_is_skipped() -> None:
     endpoint.respond(end_stream=True)
     assert endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
     assert not endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
-    assert [event.stream_id for event in endpoint.receive(b"cde" + GET)] == [3]
+    discarded, request = endpoint.receive(b"cde" + GET)
+    assert discarded == DataDiscarded(1, 3)
+    assert request.stream_id == 3
     assert not endpoint.protocol.closes
 
 
@@ -314,7 +316,8 @@ def test_but_not_a_large_one(chunks: bool) -> None:
     assert (b"connection: close" in endpoint.sent) is not chunks  # which has no length to go by
     endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
     assert endpoint.protocol.closes is not chunks
-    assert endpoint.receive(b"%x\r\n" % (MOST_DISCARDED * 2) + b"x" * MOST_DISCARDED * 2) == []
+    events = endpoint.receive(b"%x\r\n" % (MOST_DISCARDED * 2) + b"x" * MOST_DISCARDED * 2)
+    assert events == [DataDiscarded(1, MOST_DISCARDED + 1)]
     assert endpoint.protocol.closes
     assert not endpoint.protocol.aborted
 
@@ -325,7 +328,7 @@ def test_after_an_answer_instead_of_100_the_connection_is_closed() -> None:
     endpoint.respond(headers={":status": 413}, end_stream=True)
     assert b"connection: close" in endpoint.sent
     endpoint.protocol.reset(1, ErrorCode.NO_ERROR)
-    assert endpoint.receive(b"abc" + GET) == []
+    assert endpoint.receive(b"abc" + GET) == [DataDiscarded(1, 3)]
 
 
 def test_after_a_100_it_is_kept() -> None:

@@ -500,8 +500,8 @@ class Bystander:
         self._stop = False
         self._error: BaseException | None = None
         self.rounds = 0
-        self.longest = 0.0
-        """Its longest wait so far, seconds from the connection's begin to the answer's end."""
+        self.waits: list[float] = []
+        """Seconds from each connection's begin to the answer's end, or until it failed."""
         self._thread = threading.Thread(target=self._run, name="bystander", daemon=True)
 
     def __enter__(self) -> Bystander:
@@ -515,6 +515,11 @@ class Bystander:
         self._thread.join()
         if self._error is not None and exception[0] is None:
             raise self._error
+
+    @property
+    def longest(self) -> float:
+        """Its longest wait so far, in seconds."""
+        return max(self.waits, default=0.0)
 
     def served(self, rounds: int) -> None:
         """Wait until it has been served so many times more. Raises what went wrong with that, TimeoutError for one."""
@@ -533,7 +538,7 @@ class Bystander:
             except BaseException as raised:
                 error = raised
             with self._changed:
-                self.longest = max(self.longest, time.monotonic() - began)
+                self.waits.append(time.monotonic() - began)
                 self.rounds += error is None
                 self._error = error
                 self._changed.notify_all()

@@ -13,6 +13,7 @@ const HEADERS = { 'content-type': 'text/plain' };
 function onStream(stream, headers) {
   const path = headers[':path'];
   stream.on('error', () => {}); // a client that goes away
+  if (stream.destroyed) return; // it has gone already
   if (path === '/file') {
     stream.respondWithFile(options.file);
   } else if (path === '/upload') {
