@@ -35,6 +35,7 @@ from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from .beginning import Beginning, begin_plain, begin_secure, refusal_of
+from .memory import ServerMemory
 from .requests import REQUEST_EVENTS, request_handler
 from .undecided import Undecided
 
@@ -101,6 +102,7 @@ class ThreadingServer(Observable):
         self._pool = pool
         self._settings = settings
         self._limits = limits
+        self._memory = ServerMemory(limits.max_server_memory, self._end_greediest)
         self._trace = trace
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
@@ -489,12 +491,20 @@ class ThreadingServer(Observable):
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 
+    def _memory_changed(self, session: ServerSession) -> None:
+        self._memory.changed(session)
+
+    def _end_greediest(self, session: ServerSession, octets: int, together: int) -> None:
+        session._out_of_memory(octets, together)
+        self._pool.forget(session)  # at once: its requests that wait are what takes the memory
+
     def _session_idle(self, session: ServerSession) -> bool:
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
 
     def _session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
+        self._memory.forget(session)
         with self._monitor, self._lock:
             self._sessions.discard(session)
             self._changed.wake_all_locked()
