@@ -14,7 +14,7 @@ from hpack import NeverIndexedHeaderTuple
 
 from .header_rules import check_request, check_response
 
-_MOST_SHARED_FIELDS = 32
+_MOST_SHARED_FIELDS = 32  # in longer lists, each field costs less and the list itself is nobody else's
 _LONGEST_PACKED_FIELD = 16  # octets: larger ones may be shared with the compression table and with other lists
 _MOST_PACKED = 256  # different fields: an octet tells them apart
 _SEPARATOR = b"\n"  # which no field that was checked has
@@ -59,9 +59,10 @@ class FieldList:
         self.count = count = len(shared)
         text = sum([len(name) + len(value) for name, value in shared])
         self.size = text + 32 * count
-        if len(known) < count:
+        different = len(known) if count > _MOST_SHARED_FIELDS else count  # of the texts, see `texts_of`
+        if different < count:
             text = sum([len(name) + len(value) for name, value in known.values()])
-        self.memory = text + _FIELD_MEMORY * len(known) + _REPETITION_MEMORY * (count - len(known)) + _LIST_MEMORY
+        self.memory = text + _FIELD_MEMORY * different + _REPETITION_MEMORY * (count - different) + _LIST_MEMORY
         self._request: Request | None = None
         self._response: tuple[bytes, int | None] | None = None
         self._texts: Texts | None = None
@@ -126,8 +127,11 @@ class FieldList:
 
 def texts_of(fields: Sequence[tuple[bytes, bytes]]) -> Texts:
     """Decode a field list."""
-    known = {field: (field[0].decode("latin-1"), field[1].decode("latin-1")) for field in fields}
-    texts = [known[field] for field in fields]
+    if len(fields) <= _MOST_SHARED_FIELDS:
+        texts = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in fields]
+    else:  # a peer can repeat a field for an octet
+        known = {field: (field[0].decode("latin-1"), field[1].decode("latin-1")) for field in fields}
+        texts = [known[field] for field in fields]
     index: dict[str, list[str]] = {}
     for name, value in texts:
         index.setdefault(name, []).append(value)
