@@ -14,7 +14,7 @@ from hpack import NeverIndexedHeaderTuple
 
 from .header_rules import check_request, check_response
 
-_MOST_SHARED_FIELDS = 32  # in longer lists, each field costs less and the list itself is nobody else's
+_MOST_SHARED_FIELDS = 32
 _LONGEST_PACKED_FIELD = 16  # octets: larger ones may be shared with the compression table and with other lists
 _MOST_PACKED = 256  # different fields: an octet tells them apart
 _SEPARATOR = b"\n"  # which no field that was checked has
@@ -48,7 +48,7 @@ class FieldList:
     it is kept.
     """
 
-    __slots__ = ("_fields", "_packed", "_request", "_response", "_texts", "count", "memory", "size")
+    __slots__ = ("_fields", "_packed", "_repeats", "_request", "_response", "_texts", "count", "memory", "size")
 
     def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
         known: dict[tuple[type, tuple[bytes, bytes]], tuple[bytes, bytes]] = {}
@@ -59,10 +59,10 @@ class FieldList:
         self.count = count = len(shared)
         text = sum([len(name) + len(value) for name, value in shared])
         self.size = text + 32 * count
-        different = len(known) if count > _MOST_SHARED_FIELDS else count  # of the texts, see `texts_of`
-        if different < count:
+        self._repeats = len(known) < count
+        if self._repeats:
             text = sum([len(name) + len(value) for name, value in known.values()])
-        self.memory = text + _FIELD_MEMORY * different + _REPETITION_MEMORY * (count - different) + _LIST_MEMORY
+        self.memory = text + _FIELD_MEMORY * len(known) + _REPETITION_MEMORY * (count - len(known)) + _LIST_MEMORY
         self._request: Request | None = None
         self._response: tuple[bytes, int | None] | None = None
         self._texts: Texts | None = None
@@ -117,7 +117,7 @@ class FieldList:
         texts = self._texts
         if texts is None:
             known = self.fields
-            texts = texts_of(known)
+            texts = texts_of(known, repeats=self._repeats)
             if len(known) > _MOST_SHARED_FIELDS or self.size > _LARGEST_SHARED:
                 return texts
             self._texts = texts
@@ -125,11 +125,11 @@ class FieldList:
         return fields.copy(), {name: values.copy() for name, values in index.items()}, sensitive.copy()
 
 
-def texts_of(fields: Sequence[tuple[bytes, bytes]]) -> Texts:
-    """Decode a field list."""
-    if len(fields) <= _MOST_SHARED_FIELDS:
+def texts_of(fields: Sequence[tuple[bytes, bytes]], *, repeats: bool = False) -> Texts:
+    """Decode a field list; if it `repeats` fields, each of them once."""
+    if not repeats:
         texts = [(field[0].decode("latin-1"), field[1].decode("latin-1")) for field in fields]
-    else:  # a peer can repeat a field for an octet
+    else:
         known = {field: (field[0].decode("latin-1"), field[1].decode("latin-1")) for field in fields}
         texts = [known[field] for field in fields]
     index: dict[str, list[str]] = {}

@@ -29,20 +29,15 @@ def _added(name: str, value: str = "") -> bytes:
 
 
 def _get(path: str) -> bytes:
-    """The four fields of a request: three octets and a literal."""
-    return b"\x82\x86\x41\x01h"[:2] + b"\x01\x01h" + b"\x04" + frames.integer(len(path), 7) + path.encode()
+    """The four fields of a request."""
+    return b"\x82\x86\x01\x01h\x04" + frames.integer(len(path), 7) + path.encode()
 
 
 def _requests(count: int, path: str, fields: Callable[[int], bytes], first: bytes = b"") -> bytes:
-    flags = frames.END_STREAM
-    return b"".join(
-        frames.split_headers(
-            2 * number + 1,
-            (_get(path) + first + fields(number)) if not number else _get(path) + fields(number),
-            end_stream=bool(flags),
-        )
-        for number in range(count)
-    )
+    """GETs with the octets of `fields(number)` in their header blocks; before those of number 0 comes `first`."""
+    blocks = [_get(path) + fields(number) for number in range(count)]
+    blocks[0] = _get(path) + first + fields(0)
+    return b"".join(frames.split_headers(2 * number + 1, block, end_stream=True) for number, block in enumerate(blocks))
 
 
 def _name(number: int) -> str:
