@@ -46,7 +46,7 @@ _NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follo
 # Octets, measured on CPython 3.11 (see tests/connection/test_session_memory.py).
 _SESSION_MEMORY = 64 * 1024
 """What a session takes that has no stream, with its thread."""
-_TLS_MEMORY = 48 * 1024
+_TLS_MEMORY = 96 * 1024
 _STREAM_MEMORY = 1024
 """What a stream takes as long as it is open, and ..."""
 _JOB_MEMORY = 2048
@@ -234,7 +234,7 @@ class ServerSession(Session):
         """The server's sessions take too much together, and this one takes most. No lock held."""
         message = f"it takes {octets} of {together} octets that the server's sessions take together"
         with self._monitor, self._lock:
-            for state in self._streams.values():
+            for state in list(self._streams.values()):
                 self._inbound.discard(state)
             self._fail_locked(ProtocolError(message, code=ErrorCode.ENHANCE_YOUR_CALM), "max_server_memory")
 

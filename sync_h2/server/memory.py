@@ -34,7 +34,7 @@ class ServerMemory:
         """A session takes more or less than before, or is new."""
         greediest: list[tuple[ServerSession, int, int]] = []
         with self._lock:
-            if session.destroyed and session not in self._taken:
+            if session._destroyed and session not in self._taken:
                 return  # it has been left out already
             self._look_locked(session)
             if self._together > self._most:

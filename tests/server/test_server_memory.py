@@ -31,7 +31,7 @@ class Fake:
 
     def __init__(self, octets: int) -> None:
         self.octets = octets
-        self.destroyed = False
+        self._destroyed = False
 
     def _memory_taken(self) -> int:
         return self.octets
@@ -42,7 +42,7 @@ def table_of(most: int) -> tuple[Any, list[Any]]:
 
     def end(session: Any, octets: int, together: int) -> None:
         ended.append((session, octets, together))
-        session.destroyed = True
+        session._destroyed = True
 
     return ServerMemory(most, end), ended
 
@@ -79,7 +79,7 @@ def test_who_was_ended_or_has_gone_is_not_counted_again() -> None:
     memory.changed(second)
     assert ended == [(second, 110, 190)]
     memory.changed(second)
-    first.destroyed = True
+    first._destroyed = True
     memory.changed(first)  # it takes that until it has gone
     assert memory.together == 80
     memory.forget(first)
