@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import frames
+from support.http1_client import get, http1_session
 from support.memory_takers import KINDS
 from support.raw_peer import UPLOAD, server_and_raw_client
 from support.threads import eventually
@@ -106,3 +107,32 @@ def test_a_session_without_streams_takes_what_is_counted() -> None:
     finally:
         session.destroy()
         far.close()
+
+
+def test_a_request_of_http1_and_what_waits_behind_it() -> None:
+    released = threading.Event()
+    looked: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        looked.append(len(headers.pairs()))
+        released.wait(20)
+
+    fields = b"".join(b"%d:\r\n" % number for number in range(100))
+    opening = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n" + fields + b"\r\n"
+    with http1_session(lambda stream, headers: stream.end(), get("/")) as (_, client):
+        assert client.response().status == 200  # what is loaded at the first request is no growth
+    tracemalloc.start(1)
+    try:
+        before = taken()
+        with http1_session(handler, opening) as (session, client):
+            eventually(lambda: looked)
+            empty = session._memory_taken()
+            client.send(bytes(120_000))
+            eventually(lambda: session._memory_taken() >= empty + 120_000)
+            actual, counted = taken() - before, session._memory_taken()
+            assert actual <= counted + 120_000  # of the test's own
+            assert counted <= 2 * actual
+            released.set()
+    finally:
+        tracemalloc.stop()
+        released.set()
