@@ -93,7 +93,10 @@ def shown(name: str, value: float | str | None) -> str:
     if name.endswith("_rate"):
         return f"{value:g}/s"
     if name.endswith(("_size", "_memory", "_length", "_body")) and name != "max_origin_set_size":  # which counts
-        return f"{value >> 20} MiB" if value >= 1 << 20 else f"{value >> 10} KiB"
+        unit, shift = next(
+            (unit, shift) for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)) if value >= 1 << shift
+        )
+        return f"{value >> shift} {unit}"
     return f"{value:g}"
 
 

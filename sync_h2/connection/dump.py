@@ -58,7 +58,7 @@ def dump_session(session: SessionCore) -> dict[str, Any]:
                 "outbox": session._outbox.size,
                 "transport": session._transport.unsent_locked,
                 "unread": session._inbound.unread,
-                "headers": session._header_memory.held,
+                "headers": session._header_memory.together,
                 "events": session._dispatcher.waiting_locked,
                 "handlers": session._jobs_locked(),
             },

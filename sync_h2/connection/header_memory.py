@@ -17,7 +17,8 @@ class HeaderMemory:
 
     def __init__(self, max_memory: int) -> None:
         self._most = max_memory // 8
-        self.held = 0
+        self.held = 0  # of those that are large
+        self.together = 0  # of all
 
     def has_room(self, size: int) -> bool:
         """Whether a new stream's list of `size` octets may be kept. A single one always may."""
@@ -33,10 +34,12 @@ class HeaderMemory:
                 return False
             self.held += counted
         state.header_memory = total
+        self.together += size
         return True
 
     def release(self, state: StreamState) -> None:
         """Nobody needs the stream's lists any more."""
         if state.header_memory > _SMALL:
             self.held -= state.header_memory
+        self.together -= state.header_memory
         state.header_memory = 0

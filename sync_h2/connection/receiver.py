@@ -166,6 +166,7 @@ class Receiver:
             if not session._destroyed:
                 session._watchdog.received_locked()
                 session._watchdog.header_block_locked(self._protocol.header_block_open)
+            session._memory_changed_locked()
             self._sender.send_locked()
             return True
 

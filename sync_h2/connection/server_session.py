@@ -44,6 +44,19 @@ Handler = Callable[[ServerStream, Headers], object]
 _LONG_WAIT = 1.0  # seconds for which a request may wait for a thread without a word
 _NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follow one another
 
+# Octets, measured on CPython 3.11 (see tests/connection/test_session_memory.py).
+_SESSION_MEMORY = 64 * 1024
+"""What a session takes that has no stream, with its thread."""
+_TLS_MEMORY = 96 * 1024
+_STREAM_MEMORY = 1024
+"""What a stream takes as long as it is open, and ..."""
+_JOB_MEMORY = 2048
+"""... as long as its handler waits or runs, header lists and bodies apart."""
+_MEMORY_STEP = 64 * 1024
+"""The server is told of larger changes only, ..."""
+_MEMORY_LOOKS = 64
+"""... and of small ones when octets have been received so many times."""
+
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -75,6 +88,9 @@ class Host(Protocol):
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         """Whether a thread that runs jobs has to stay for this session; its end takes that back."""
+
+    def _memory_changed(self, session: ServerSession) -> None:
+        """What `_memory_taken` says has changed by a good deal."""
 
     def _session_idle(self, session: ServerSession) -> bool:
         """The session was idle for its timeout; True when somebody listens for that and decides."""
@@ -108,11 +124,14 @@ class ServerSession(Session):
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
         # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
         self._jobs = 0
-        self._early_priorities: dict[int, str] = {}  # PRIORITY_UPDATEs for streams that are not open yet
+        # Of PRIORITY_UPDATEs for streams that are not open yet: urgency, and whether it is sequential.
+        self._early_priorities: dict[int, tuple[int, bool]] = {}
         self._handler_threads: set[int] = set()
         self._waiting_handlers = 0  # jobs that no thread has begun yet
         self._handler_began_at = 0.0
         self._handlers_wait_since = 0.0
+        self._memory_told = -_MEMORY_STEP  # what changes most was so much when the host was last told
+        self._memory_untold = 0  # how often octets have been received since
         self._noted_waiting = False  # set without the lock: a second line would do no harm
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()
@@ -189,6 +208,39 @@ class ServerSession(Session):
             return None  # it has not begun: `handshake_timeout` is for those
         return self._last_stream_closed_at
 
+    def _memory_taken(self) -> int:
+        """Octets that the client has this session keep, about; what handlers collect is their own. A look that needs no
+        lock.
+        """
+        return (
+            _SESSION_MEMORY
+            + (_TLS_MEMORY if self._transport.encrypted else 0)
+            + _STREAM_MEMORY * len(self._streams)
+            + _JOB_MEMORY * self._jobs
+            + self._header_memory.together
+            + self._inbound.unread
+            + self._unattended.held
+            + self._outbox.size
+            + self._transport.unsent_locked
+            + self._protocol.memory
+        )
+
+    def _memory_changed_locked(self) -> None:
+        changing = self._header_memory.together + self._inbound.unread + self._unattended.held + self._outbox.size
+        self._memory_untold += 1
+        if abs(changing - self._memory_told) >= _MEMORY_STEP or self._memory_untold >= _MEMORY_LOOKS:
+            self._memory_told = changing
+            self._memory_untold = 0
+            self._monitor.after_unlock(partial(self._host._memory_changed, self))
+
+    def _out_of_memory(self, octets: int, together: int) -> None:
+        """The server's sessions take too much together, and this one takes most. No lock held."""
+        message = f"it takes {octets} of {together} octets that the server's sessions take together"
+        with self._monitor, self._lock:
+            for state in list(self._streams.values()):
+                self._inbound.discard(state)
+            self._fail_locked(ProtocolError(message, code=ErrorCode.ENHANCE_YOUR_CALM), "max_server_memory")
+
     def _stay_ready(self, stays: bool) -> None:
         self._host._keep_worker(self, stays)
 
@@ -201,9 +253,10 @@ class ServerSession(Session):
         state.id = stream_id
         state.request_headers = headers
         state.request_method = method
-        if self._early_priorities:
-            priority = self._early_priorities.pop(stream_id, None) or priority
-        if priority is not None:
+        early = self._early_priorities.pop(stream_id, None) if self._early_priorities else None
+        if early is not None:
+            state.urgency, state.sequential = early
+        elif priority is not None:
             state.urgency, state.sequential = parse_priority(priority)
         self._opened_locked(state)
         return state
@@ -214,8 +267,9 @@ class ServerSession(Session):
         self._early_priorities = {
             early: kept for early, kept in self._early_priorities.items() if early > last_stream_id
         }
-        if stream_id > last_stream_id and len(self._early_priorities) < self._limits.max_concurrent_streams:
-            self._early_priorities[stream_id] = value
+        self._early_priorities.pop(stream_id, None)
+        if value and stream_id > last_stream_id and len(self._early_priorities) < self._limits.max_concurrent_streams:
+            self._early_priorities[stream_id] = parse_priority(value)  # its text may be as long as a frame
 
     def _request_received_locked(self, event: events.RequestReceived) -> None:
         if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):

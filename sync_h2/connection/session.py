@@ -313,6 +313,9 @@ class SessionCore(Observable):
     def _inactive_locked(self) -> None:
         self._listeners.emit_locked("timeout")
 
+    def _memory_changed_locked(self) -> None:
+        """Something has come, and may be kept."""
+
     # -- state of streams
 
     def _receive_window(self) -> ReceiveWindow:

@@ -32,8 +32,9 @@ MOST_HELD = 64 * 1024
 _LARGEST_PIECE = 64 * 1024
 _LONGEST_REMEMBERED = 2048  # octets of a head
 _MOST_REMEMBERED = 32  # heads
+_MOST_MEMORY = 128 * 1024  # octets that they take: an octet or four can stand for a field
+_HEAD_MEMORY = 512  # octets: what a head takes beside its fields, with its place among them
 _LONGEST_REQUEST_LINE = 16 * 1024
-_FIELD_MEMORY = 200  # octets: what a field takes beside its text, about
 _STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500}
 
 Event = RequestReceived | DataReceived | DataDiscarded | TrailersReceived
@@ -82,6 +83,12 @@ class HTTP1Protocol(WithoutFrames):
         self._exchange: Exchange | None = None
         # Many clients ask for few things: parsing and checking is a third of what a small request costs.
         self._parsed_heads: dict[bytes, RequestHead] = {}
+        self._remembered = 0  # octets that these take, about
+
+    @property
+    def memory(self) -> int:
+        """About how many octets are kept of what the client sent, the request apart. A look that needs no lock."""
+        return self.frames.memory + self._remembered
 
     # -- receiving
 
@@ -147,17 +154,19 @@ class HTTP1Protocol(WithoutFrames):
         if self._note is not None:
             self._note_fields(f"received request stream={stream_id} version={head.version}", head.fields.fields)
         headers = Headers.from_wire(head.fields)
-        memory = head.fields.size + _FIELD_MEMORY * len(head.fields.fields)
-        return RequestReceived(stream_id, headers, body.ended, memory, head.method, head.priority)
+        return RequestReceived(stream_id, headers, body.ended, head.fields.memory, head.method, head.priority)
 
     def _parsed(self, octets: bytes) -> RequestHead:
         head = self._parsed_heads.get(octets)
         if head is None:
             head = parse_request(octets, self.limits, scheme=self._scheme, authority=self._authority)
             if head.chunked is None and len(octets) <= _LONGEST_REMEMBERED:
-                if len(self._parsed_heads) >= _MOST_REMEMBERED:
+                memory = head.fields.memory + len(octets) + _HEAD_MEMORY
+                if len(self._parsed_heads) >= _MOST_REMEMBERED or self._remembered + memory > _MOST_MEMORY:
                     self._parsed_heads.clear()
+                    self._remembered = 0
                 self._parsed_heads[octets] = head
+                self._remembered += memory
         return head
 
     def _next_of_body(self, exchange: Exchange) -> DataReceived | TrailersReceived | None:
@@ -178,8 +187,7 @@ class HTTP1Protocol(WithoutFrames):
                 trailers = FieldList(body.trailers)
                 if self._note is not None:
                     self._note_fields(f"received trailers stream={exchange.stream_id}", trailers.fields)
-                memory = trailers.size + _FIELD_MEMORY * len(trailers.fields)
-                return TrailersReceived(exchange.stream_id, Headers.from_wire(trailers), memory)
+                return TrailersReceived(exchange.stream_id, Headers.from_wire(trailers), trailers.memory)
         return DataReceived(exchange.stream_id, data, len(data), ended)
 
     def _discard(self, exchange: Exchange) -> int:

@@ -194,6 +194,8 @@ class HTTP1Session(ServerSession):
                 self._end_locked(None, None, reason=reason)
                 return
             answered = protocol.answer_error(408, "the request's head did not come in time")
+        elif limit == "max_server_memory":
+            answered = protocol.answer_error(503, "the server has no memory for it now")
         elif isinstance(error, UnreadableRequest):
             answered = protocol.answer_error(error.status, str(error.message))
         log: Callable[[HTTP2Error], None] = self._log_end if limit is None else partial(log_limit, self, limit)

@@ -30,6 +30,11 @@ class Input:
         self.octets = bytearray()
         self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
 
+    @property
+    def memory(self) -> int:
+        """The octets that wait, and those of the room."""
+        return len(self.octets) + len(self._buffer)
+
     def writable(self) -> memoryview:
         return self._buffer
 

@@ -60,6 +60,11 @@ class FrameReader:
         self._capacity_wanted = IDLE_BUFFER_SIZE
 
     @property
+    def memory(self) -> int:
+        """The buffer's octets."""
+        return len(self._buffer)
+
+    @property
     def partial_type(self) -> int | None:
         """The type of the frame whose header has arrived and whose end has not."""
         return self._partial_type

@@ -31,6 +31,7 @@ __all__ = ["HeaderDecoder", "Stream", "StreamClosedBy", "StreamInputs", "StreamS
 
 _MOST_SIZE_UPDATES = 32
 # Shorter than this, a copy of the rest is cheaper than finding out where a literal ends.
+_CLOSED_STREAM_MEMORY = 150  # octets
 _SHORT_REST = 1024
 
 
@@ -154,9 +155,9 @@ def _literal_length(data: bytes | memoryview, prefix_bits: int) -> int:
 class StreamTable(H2Connection):
     """The streams of one connection."""
 
-    # h2 remembers 65,536 closed streams, some 6 MB a connection. Only frames that were under way when a stream was
+    # h2 remembers 65,536 closed streams, some 9 MB a connection. Only frames that were under way when a stream was
     # closed need it.
-    MAX_CLOSED_STREAMS = 4096
+    MAX_CLOSED_STREAMS = 1024
 
     streams: dict[int, Stream]  # type: ignore[assignment]  # dict is invariant; see `_begin_new_stream`
 
@@ -196,6 +197,11 @@ class StreamTable(H2Connection):
     def _open_streams(self, remainder: int) -> int:
         """h2 counts by walking through all streams, for each new one, and purges closed ones only then."""
         return self._open_counts[remainder]
+
+    @property
+    def memory(self) -> int:
+        """About how many octets it takes for what is remembered: closed streams, and blocks."""
+        return _CLOSED_STREAM_MEMORY * len(self._closed_streams) + self._remembering_encoder.memory
 
     def is_outbound(self, stream_id: int) -> bool:
         """Whether a stream of this id is one that this side opens."""

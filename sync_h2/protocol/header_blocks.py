@@ -32,9 +32,6 @@ _PRIORITY_FLAG = int(FrameFlag.PRIORITY)
 # to this bound.
 _HARD_BOUND_FACTOR = 4
 _SMALLEST_HARD_BOUND = 256 * 1024
-# What a field takes besides its octets once an application has looked at it, less the 32 of RFC 9113 section 6.5.2.
-_FIELD_MEMORY = 256
-
 
 _NO_FIELDS = FieldList(())
 
@@ -44,7 +41,6 @@ class HeaderBlock:
     """A whole block.
 
     `promised_stream_id` is set for a PUSH_PROMISE, `priority` (exclusive, depends_on, weight) where HEADERS had it.
-    `memory` is about how many octets the field list takes as long as it is kept.
     """
 
     stream_id: int
@@ -54,11 +50,15 @@ class HeaderBlock:
     encoded: bytes
     field_list: FieldList
     too_large: bool
-    memory: int = 0
 
     @property
     def fields(self) -> Sequence[tuple[bytes, bytes]]:
         return self.field_list.fields
+
+    @property
+    def memory(self) -> int:
+        """About how many octets the field list takes as long as it is kept."""
+        return self.field_list.memory
 
 
 class HeaderBlockReader:
@@ -81,6 +81,11 @@ class HeaderBlockReader:
         self._hard_bound = max(_HARD_BOUND_FACTOR * max_header_list_size, _SMALLEST_HARD_BOUND)
         self._decoder.max_header_list_size = self._hard_bound
         self._remembering_decoder.limits_changed()
+
+    @property
+    def memory(self) -> int:
+        """About how many octets the block under way takes, and the blocks that are remembered."""
+        return self._length + self._remembering_decoder.memory
 
     @property
     def open(self) -> bool:
@@ -148,8 +153,7 @@ class HeaderBlockReader:
                 f"HPACK decoding failed: {str(error).partition(': <')[0][:100]}",
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
-        size, count = block.field_list.size, len(block.field_list.fields)
-        block.memory = size + _FIELD_MEMORY * count
+        size, count = block.field_list.size, block.field_list.count
         block.too_large = size > self._max_header_list_size or count > self._max_header_pairs
 
 

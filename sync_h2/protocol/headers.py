@@ -68,6 +68,8 @@ class Headers(MutableMapping[str, Any]):
         """Headers over a validated field list, decoded (as latin-1) when first looked at."""
         headers = cls.__new__(cls)
         headers._wire = fields
+        if isinstance(fields, FieldList):
+            fields.pack()
         return headers
 
     def __getattr__(self, name: str) -> Any:

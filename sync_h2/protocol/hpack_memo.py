@@ -7,7 +7,7 @@ alike, as most do, that saves two fifths of the time that a request takes here. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
@@ -15,9 +15,11 @@ from hpack.table import HeaderTable
 from .field_list import FieldList
 
 _MOST_REMEMBERED = 256
-# These two bound, with the number above, the memo's memory: one octet of a block can stand for a field.
+_MOST_MEMORY = 256 * 1024  # octets that a memo takes: one octet of a block can stand for a field
 _LONGEST_REMEMBERED = 2048  # octets
 _MOST_FIELDS = 64
+_BLOCK_MEMORY = 256  # octets: what an encoded block takes beside its length, with its place in the memo
+_FIELD_MEMORY = 192  # octets: what a field that was encoded takes beside its text
 
 
 class _TableWatch:
@@ -42,13 +44,6 @@ class _TableWatch:
         return True
 
 
-def _shared(fields: Iterable[HeaderTuple]) -> tuple[HeaderTuple, ...]:
-    """The fields, with one object for all that are equal: a peer may name one field a hundred times, an octet each."""
-    known: dict[tuple[bool, HeaderTuple], HeaderTuple] = {}
-    # Tuples that differ only in the never-indexed mark are equal.
-    return tuple([known.setdefault((field.indexable, field), field) for field in fields])
-
-
 class RememberingDecoder:
     """Decodes header blocks, each exactly as `decoder` would."""
 
@@ -56,22 +51,27 @@ class RememberingDecoder:
         self._decoder = decoder
         self._watch = _TableWatch(decoder.header_table)
         self._memo: dict[bytes, FieldList] = {}
+        self.memory = 0
+        """Octets that what is remembered takes, about."""
 
     def decode(self, block: bytes) -> FieldList:
         """The block's fields. What is remembered was within the decoder's limits then: `limits_changed` forgets it."""
         remembered = self._memo.get(block)
         if remembered is not None:
             return remembered
-        fields = FieldList(_shared(self._decoder.decode(block, raw=True)))
-        if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
-            self._memo.clear()
-        elif len(block) <= _LONGEST_REMEMBERED and len(fields.fields) <= _MOST_FIELDS:
+        fields = FieldList(self._decoder.decode(block, raw=True))
+        memory = fields.memory + len(block) + _BLOCK_MEMORY
+        if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED or self.memory + memory > _MOST_MEMORY:
+            self.limits_changed()
+        elif len(block) <= _LONGEST_REMEMBERED and fields.count <= _MOST_FIELDS:
             self._memo[block] = fields
+            self.memory += memory
         return fields
 
     def limits_changed(self) -> None:
         """The decoder's limits are others now: what was within the old ones may not be within these."""
         self._memo.clear()
+        self.memory = 0
 
 
 class RememberingEncoder:
@@ -81,6 +81,8 @@ class RememberingEncoder:
         self._encoder = encoder
         self._watch = _TableWatch(encoder.header_table)
         self._memo: dict[tuple[object, ...], bytes] = {}
+        self.memory = 0
+        """Octets that what is remembered takes, about."""
 
     def encode(self, fields: Sequence[HeaderTuple]) -> bytes:
         """The block for these fields."""
@@ -94,8 +96,11 @@ class RememberingEncoder:
             if block is not None:
                 return block
         block = self._encoder.encode(fields)
-        if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED:
+        memory = _BLOCK_MEMORY + len(block) + sum([_FIELD_MEMORY + len(name) + len(value) for name, value in fields])
+        if self._watch.changed() or len(self._memo) >= _MOST_REMEMBERED or self.memory + memory > _MOST_MEMORY:
             self._memo.clear()
+            self.memory = 0
         elif not resized and len(block) <= _LONGEST_REMEMBERED and len(fields) <= _MOST_FIELDS:
             self._memo[key] = block
+            self.memory += memory
         return block

@@ -52,6 +52,7 @@ class Limits:
     max_settings: int = 32
     max_queued_control_frames: int = 1000
     max_session_memory: int = 16 * 1024 * 1024
+    max_server_memory: int = 1024 * 1024 * 1024
     max_waiting_handlers: int = 1000
     max_outstanding_pings: int = 10
     max_discarded_body: int = 16 * 1024 * 1024

@@ -66,6 +66,14 @@ class ConnectionState:
         self._prioritized_idle: set[int] = set()
 
     @property
+    def memory(self) -> int:
+        """About how many octets are kept of what the peer sent, streams apart: input, header blocks, closed streams.
+
+        A look that needs no lock.
+        """
+        return self.frames.memory + self._header_blocks.memory + self._table.memory
+
+    @property
     def next_outbound_stream_id(self) -> int:
         """The next stream id of this side; StreamIDsExhausted when there is none (RFC 9113 section 5.1.1)."""
         if not self.has_stream_ids:

@@ -36,6 +36,9 @@ class Wire(Protocol):
     def frames(self) -> Input: ...
 
     @property
+    def memory(self) -> int: ...
+
+    @property
     def header_block_open(self) -> bool: ...
 
     # -- streams

@@ -192,6 +192,9 @@ class _SocketHost:
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 
+    def _memory_changed(self, session: ServerSession) -> None:
+        pass  # it is alone
+
     def _session_idle(self, session: ServerSession) -> bool:
         return False
 

@@ -36,6 +36,7 @@ from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
 from .beginning import Beginning, begin_plain, begin_secure, refusal_of
 from .last_words import answer_to, last_words
+from .memory import ServerMemory
 from .requests import REQUEST_EVENTS, request_handler
 from .undecided import Undecided
 
@@ -103,6 +104,7 @@ class ThreadingServer(Observable):
         self._pool = pool
         self._settings = settings
         self._limits = limits
+        self._memory = ServerMemory(limits.max_server_memory, self._end_greediest)
         self._trace = trace
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
@@ -507,12 +509,20 @@ class ThreadingServer(Observable):
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 
+    def _memory_changed(self, session: ServerSession) -> None:
+        self._memory.changed(session)
+
+    def _end_greediest(self, session: ServerSession, octets: int, together: int) -> None:
+        session._out_of_memory(octets, together)
+        self._pool.forget(session)  # at once: its requests that wait are what takes the memory
+
     def _session_idle(self, session: ServerSession) -> bool:
         with self._monitor, self._lock:
             return self._listeners.emit_locked("timeout", session)
 
     def _session_ended(self, session: ServerSession, error: HTTP2Error | None) -> None:
         self._pool.forget(session)
+        self._memory.forget(session)
         with self._monitor, self._lock:
             self._sessions.discard(session)
             self._changed.wake_all_locked()

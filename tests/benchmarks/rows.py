@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from . import busy, clients, hostages, load, raw_client, servers
+from . import busy, clients, hostages, load, raw_client, servers, waiting
 from .servers import Server
 from .workplace import Workplace
 
@@ -495,6 +495,20 @@ ROWS = (
         _prepare_open_streams,
         (OURS, "node", "hypercorn"),
         needs="",
+    ),
+    Row(
+        "server-waiting-requests",
+        "Server: memory of 40,000 requests that wait on 400 connections, h2c",
+        waiting.MEGABYTES,
+        waiting.prepare,
+        (OURS, "node"),
+        waiting.VARIANTS,
+        [
+            Goal(waiting.BEYOND_PLAIN, Entry(OURS, waiting.OTHERS[0]), None, 60, at_most=True),
+            Goal(waiting.KEPT, Entry(OURS, waiting.OTHERS[0]), None, waiting.CONNECTIONS * waiting.REQUESTS),
+        ],
+        needs="",
+        most_rounds=1,
     ),
     Row(
         "server-processes",

@@ -156,6 +156,12 @@ LIMITS: list[Entry] = [
     ),
     (
         "",
+        "option max_server_memory",
+        "server/test_server_memory.py::test_the_greediest_ends_and_others_go_on",
+        "server/test_server_memory.py::test_one_that_speaks_http1_is_told_why",
+    ),
+    (
+        "",
         "option max_waiting_handlers",
         "server/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
     ),

@@ -69,6 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "max_settings": 32,
     "max_queued_control_frames": 1000,
     "max_session_memory": 16 * 1024 * 1024,
+    "max_server_memory": 1024 * 1024 * 1024,
     "max_waiting_handlers": 1000,
     "max_outstanding_pings": 10,
     "max_discarded_body": 16 * 1024 * 1024,
