@@ -145,6 +145,7 @@ class UnattendedData:
                 return False
             kept.append(posted)
             self._watched(state).kept = kept
+            self._session._memory_changed_locked()
         else:  # the end waits for room in the outbox
             self._watched(state)
         return True
