@@ -86,6 +86,9 @@ class Host(Protocol):
         called. `give_up` is called when too many wait.
         """
 
+    def _handlers_that_wait(self, session: ServerSession) -> int:
+        """How many handlers of the session wait for its client now."""
+
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         """Whether a thread that runs jobs has to stay for this session; its end takes that back."""
 
@@ -207,6 +210,26 @@ class ServerSession(Session):
         if watchdog.handshake is not None or self._sender.held_locked:
             return None  # it has not begun: `handshake_timeout` is for those
         return self._last_stream_closed_at
+
+    @property
+    def _stalled_since(self) -> float | None:
+        """Since when nothing has gone on because the client lets all of it wait (a moment of `time.monotonic()`); None
+        if anything goes on, or the session closes. A look without the lock.
+        """
+        if self._closing:
+            return None
+        if self._watchdog.handshake is not None or self._sender.held_locked:
+            return self._began_at
+        working = len(self._handler_threads) + self._waiting_handlers - self._host._handlers_that_wait(self)
+        if working > 0:
+            return None
+        return max(self._watchdog.last_received, self._sender.last_sent)
+
+    def _make_room(self) -> None:
+        """The server is full, and this session is of least use. No lock held."""
+        with self._monitor, self._lock:
+            message = "its client lets everything wait, and others wait for a connection"
+            self._fail_locked(ProtocolError(message, code=ErrorCode.ENHANCE_YOUR_CALM), "max_sessions")
 
     def _memory_taken(self) -> int:
         """Octets that the client has this session keep, about; what handlers collect is their own. A look that needs no

@@ -189,6 +189,9 @@ class _SocketHost:
     def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         return self._pool.job_waits(give_up)
 
+    def _handlers_that_wait(self, session: ServerSession) -> int:
+        return self._pool.waiting_jobs(session)
+
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)
 

@@ -51,6 +51,10 @@ class ExecutorPool:
     def job_waits(self, give_up: Callable[[], None]) -> None:
         """The executor alone decides how many threads there are."""
 
+    def waiting_jobs(self, key: Hashable) -> int:
+        """None that is known of."""
+        return 0
+
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
         """The executor's threads are its own concern."""
 

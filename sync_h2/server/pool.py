@@ -144,6 +144,10 @@ class HandlerPool:
             ends()
         return partial(self._job_goes_on, thread, key)
 
+    def waiting_jobs(self, key: Hashable) -> int:
+        """How many jobs of `key` wait for their peer. A look without the lock."""
+        return len(self._at_peers.get(key, ()))
+
     def _job_goes_on(self, thread: int, key: Hashable) -> None:
         with self._lock:
             self._waiting_count -= 1

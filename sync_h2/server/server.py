@@ -38,6 +38,7 @@ from .beginning import Beginning, begin_plain, begin_secure, refusal_of
 from .last_words import answer_to, last_words
 from .memory import ServerMemory
 from .requests import REQUEST_EVENTS, request_handler
+from .room import make_room
 from .undecided import Undecided
 
 logger = logging.getLogger("sync_h2.server")
@@ -51,7 +52,6 @@ _EVENTS = frozenset(
 _KEPT_EVENTS = frozenset({"error", "close"})
 _LAST_ACCEPTED = 0.5  # seconds for which a server that stops accepts what waits in the backlog
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
-_LEAST_IDLE = 1.0  # seconds before a session makes room: a client between two requests is no idle one
 _MOST_AT_ONCE = 100  # connections that are accepted before anything else is looked at
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -64,6 +64,8 @@ class Pool(Protocol):
     def forget(self, key: object) -> None: ...
 
     def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None: ...
+
+    def waiting_jobs(self, key: object) -> int: ...
 
     def keep_worker(self, key: object, wanted: bool) -> None: ...
 
@@ -337,7 +339,7 @@ class ThreadingServer(Observable):
             self._report(error)
             if error.errno in _OUT_OF_RESOURCES:
                 log_out_of_resources(self, error)
-                self._close_longest_idle()
+                self._make_room()
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], 0.05)
             return False
@@ -359,7 +361,7 @@ class ThreadingServer(Observable):
             refused = self._full_limit_locked(address)
             if refused is None:
                 self._connecting[sock] = address
-        if refused is not None and self._close_longest_idle(address if refused == "max_sessions_per_address" else None):
+        if refused is not None and self._make_room(address if refused == "max_sessions_per_address" else None):
             refused = None
             with self._monitor, self._lock:
                 self._connecting[sock] = address
@@ -374,25 +376,12 @@ class ThreadingServer(Observable):
             sock.close()
             self._report(error)
 
-    def _close_longest_idle(self, address: Any = None) -> bool:
-        """Make room: the session (from `address`, where one is given) that has been without a stream for longest is
-        closed; False if each has one. Those that close already are left out: their room is spoken for.
-        """
-        idle: ServerSession | None = None
-        since = time.monotonic() - _LEAST_IDLE
+    def _make_room(self, address: Any = None) -> bool:
+        """End a session (from `address`, where one is given) that is less worth than a newcomer; False if none is."""
         sessions = self.sessions
         if sum(session._closing for session in sessions) > self._limits.max_sessions // 8:
             return False  # who reads nothing takes his time to go: without a bound newcomers could pile these up
-        for session in sessions:
-            if address is not None and session._peer_address[:1] != address[:1]:
-                continue
-            moment = session._idle_since
-            if moment is not None and moment <= since:
-                idle, since = session, moment
-        if idle is None:
-            return False
-        idle.close(wait=False)
-        return True
+        return make_room(session for session in sessions if address is None or session._peer_address[:1] == address[:1])
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         """Say what the client understands, as far as that can be done without waiting, and close."""
@@ -505,6 +494,9 @@ class ThreadingServer(Observable):
 
     def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         return self._pool.job_waits(give_up)
+
+    def _handlers_that_wait(self, session: ServerSession) -> int:
+        return self._pool.waiting_jobs(session)
 
     def _keep_worker(self, session: ServerSession, wanted: bool) -> None:
         self._pool.keep_worker(session, wanted)

@@ -27,7 +27,7 @@ def answer(stream: ServerStream, headers: Headers) -> None:
 def test_the_session_that_was_idle_for_longest_makes_room(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr("sync_h2.server.server._LEAST_IDLE", 0.0)
+    monkeypatch.setattr("sync_h2.server.room.LEAST_IDLE", 0.0)
     server = serve(answer, **{limit: 2})
     first = visit(server)
     second = visit(server)
