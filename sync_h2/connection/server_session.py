@@ -53,9 +53,7 @@ _STREAM_MEMORY = 1024
 _JOB_MEMORY = 2048
 """... as long as its handler waits or runs, header lists and bodies apart."""
 _MEMORY_STEP = 64 * 1024
-"""The server is told of larger changes only, ..."""
-_MEMORY_LOOKS = 64
-"""... and of small ones when octets have been received so many times."""
+"""The server is told of larger changes only."""
 
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -133,8 +131,7 @@ class ServerSession(Session):
         self._waiting_handlers = 0  # jobs that no thread has begun yet
         self._handler_began_at = 0.0
         self._handlers_wait_since = 0.0
-        self._memory_told = -_MEMORY_STEP  # what changes most was so much when the host was last told
-        self._memory_untold = 0  # how often octets have been received since
+        self._memory_told = 0  # what `_memory_taken` was when the host was last told
         self._noted_waiting = False  # set without the lock: a second line would do no harm
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()
@@ -249,11 +246,9 @@ class ServerSession(Session):
         )
 
     def _memory_changed_locked(self) -> None:
-        changing = self._header_memory.together + self._inbound.unread + self._unattended.held + self._outbox.size
-        self._memory_untold += 1
-        if abs(changing - self._memory_told) >= _MEMORY_STEP or self._memory_untold >= _MEMORY_LOOKS:
-            self._memory_told = changing
-            self._memory_untold = 0
+        taken = self._memory_taken()
+        if abs(taken - self._memory_told) >= _MEMORY_STEP:
+            self._memory_told = taken
             self._monitor.after_unlock(partial(self._host._memory_changed, self))
 
     def _out_of_memory(self, octets: int, together: int) -> None:

@@ -174,7 +174,7 @@ def test_many_that_take_little_each_are_bounded_together(serve: Serve, visit: An
 
 
 def test_one_that_speaks_http1_is_told_why(serve: Serve, visit: Any, handler: Handler) -> None:
-    server = serve(handler, max_server_memory=400_000, allow_http1=True)
+    server = serve(handler, max_server_memory=240_000, allow_http1=True)
     assert visit(server).request().read(timeout=TIMEOUT) == b"hello"
     with socket.create_connection(server.address, TIMEOUT) as greedy:
         greedy.sendall(b"POST /wait HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n")
@@ -184,7 +184,7 @@ def test_one_that_speaks_http1_is_told_why(serve: Serve, visit: Any, handler: Ha
         with contextlib.suppress(ConnectionResetError):
             assert greedy.recv(1000).startswith(b"HTTP/1.1 503 ")
     assert visit(server).request().read(timeout=TIMEOUT) == b"hello"
-    eventually(lambda: server._memory.together < 400_000)
+    eventually(lambda: server._memory.together < 240_000)
 
 
 @pytest.mark.parametrize("end", ["closed", "reset", "destroyed by the server", "half a frame"])
