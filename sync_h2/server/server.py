@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import select
 import selectors
 import socket
@@ -18,7 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..connection.limit_log import log_limit, log_out_of_resources
 from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
@@ -34,11 +35,11 @@ from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
+from . import room
 from .beginning import Beginning, begin_plain, begin_secure, refusal_of
 from .last_words import answer_to, last_words
 from .memory import ServerMemory
 from .requests import REQUEST_EVENTS, request_handler
-from .room import make_room
 from .undecided import Undecided
 
 logger = logging.getLogger("sync_h2.server")
@@ -54,6 +55,11 @@ _LAST_ACCEPTED = 0.5  # seconds for which a server that stops accepts what waits
 _HANDSHAKE_GRACE = 1.0  # seconds that a handshake has to end when the server closes
 _MOST_AT_ONCE = 100  # connections that are accepted before anything else is looked at
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class _Newcomer(NamedTuple):
+    address: Any
+    accepted_at: float  # infinity: it is on its way out
 
 
 class Pool(Protocol):
@@ -114,8 +120,8 @@ class ThreadingServer(Observable):
         self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
         # Guarded by the lock:
         self._sessions: set[ServerSession] = set()
-        # Connections whose thread is not a session yet, with their address.
-        self._connecting: dict[socket.socket, Any] = {}
+        # Connections whose thread is not a session yet, in the order in which they came.
+        self._connecting: dict[socket.socket, _Newcomer] = {}
         # Those that an `unknown_protocol` listener got, while somebody holds them, with their address.
         self._given_away: weakref.WeakKeyDictionary[BlockingTLSConnection, Any] = weakref.WeakKeyDictionary()
         self._changed = WaitQueue(self._monitor)
@@ -360,11 +366,11 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             refused = self._full_limit_locked(address)
             if refused is None:
-                self._connecting[sock] = address
+                self._connecting[sock] = _Newcomer(address, time.monotonic())
         if refused is not None and self._make_room(address if refused == "max_sessions_per_address" else None):
             refused = None
             with self._monitor, self._lock:
-                self._connecting[sock] = address
+                self._connecting[sock] = _Newcomer(address, time.monotonic())
         if refused is not None:
             log_limit(self, refused, SessionClosed(f"a connection from {peer_name(address)} is refused"))
             self._refuse(sock, refused)
@@ -381,7 +387,20 @@ class ThreadingServer(Observable):
         sessions = self.sessions
         if sum(session._closing for session in sessions) > self._limits.max_sessions // 8:
             return False  # who reads nothing takes his time to go: without a bound newcomers could pile these up
-        return make_room(session for session in sessions if address is None or session._peer_address[:1] == address[:1])
+        candidates = [session for session in sessions if address is None or session._peer_address[:1] == address[:1]]
+        return room.make_room(candidates) or self._hang_up_on_silent(address)
+
+    def _hang_up_on_silent(self, address: Any) -> bool:
+        """The same with a connection that has not even begun to be a session."""
+        latest = time.monotonic() - room.LEAST_STALLED
+        with self._monitor, self._lock:
+            for sock, newcomer in self._connecting.items():
+                if newcomer.accepted_at <= latest and (address is None or newcomer.address[:1] == address[:1]):
+                    self._connecting[sock] = newcomer._replace(accepted_at=math.inf)
+                    with contextlib.suppress(OSError):  # it has gone by itself
+                        sock.shutdown(socket.SHUT_RDWR)
+                    return True
+        return False
 
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         """Say what the client understands, as far as that can be done without waiting, and close."""
@@ -404,7 +423,7 @@ class ThreadingServer(Observable):
         most = self._limits.max_sessions_per_address
         if most is not None and isinstance(address, tuple):
             addresses = [session._peer_address for session in self._sessions]
-            addresses += [*self._connecting.values(), *given_away]
+            addresses += [*(newcomer.address for newcomer in self._connecting.values()), *given_away]
             if sum(1 for other in addresses if other[:1] == address[:1]) >= most:
                 return "max_sessions_per_address"
         return None
@@ -569,7 +588,8 @@ class SecureThreadingServer(ThreadingServer):
             # In one critical section, so that `close` finds it in one of the two tables.
             given_away = self._listeners.emit_locked("unknown_protocol", connection)
             if given_away:
-                self._given_away[connection] = self._connecting.pop(sock, None)
+                self._connecting.pop(sock, None)
+                self._given_away[connection] = address
                 self._changed.wake_all_locked()
         if not given_away:  # the listener was taken off meanwhile
             connection.close()

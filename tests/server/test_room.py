@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from support.raw_peer import REQUEST, RawPeer
 from support.threads import eventually
 from sync_h2 import ClientSession, Headers, ServerStream, ThreadingServer
 from sync_h2.connection import limit_log
+from sync_h2.constants import PREFACE, SettingId
 
 Serve = Callable[..., ThreadingServer]
 Visit = Callable[..., ClientSession]
@@ -87,3 +90,42 @@ def test_without_descriptors_the_server_says_what_helps_once_and_goes_on(
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
     assert "ulimit -n" in lines[0] and "max_sessions" in lines[0]
+
+
+@pytest.mark.parametrize("kind", ["silent", "preface", "window", "body", "body of HTTP/1.1", "answer of HTTP/1.1"])
+def test_a_client_that_lets_everything_wait_makes_room(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    begun = threading.Event()
+
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        begun.set()
+        if headers[":method"] == "POST":
+            stream.read()
+        stream.end(bytes(1000 if headers[":path"] == "/" else 20_000_000))
+
+    server = serve(handler, max_sessions=1, allow_http1=True)
+    with socket.create_connection(server.address) as sock:
+        if kind == "preface":
+            sock.sendall(PREFACE)
+        elif kind in ("window", "body"):
+            peer = RawPeer(sock, client=True)
+            peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 0})
+            method = "GET" if kind == "window" else "POST"
+            peer.headers(1, ((":method", method), *REQUEST[1:]), end_stream=kind == "window")
+        elif kind == "body of HTTP/1.1":
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        elif kind == "answer of HTTP/1.1":
+            sock.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        if kind in ("silent", "preface"):
+            eventually(lambda: server._connecting or server.sessions)
+        else:
+            assert begun.wait(20)
+            (session,) = server.sessions
+            eventually(lambda: session._stalled_since is not None)
+        assert visit(server).request().read(timeout=20) == bytes(1000)
+        sock.settimeout(20)
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(1_000_000):
+                pass  # its connection ends
