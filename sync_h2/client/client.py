@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, TooManyRedirects
+from ..exceptions import TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
 from .decoding import ACCEPT_ENCODING
@@ -290,7 +290,7 @@ class Client:
             following = self._following(response)
             if following is None:
                 break
-            _finish(response)
+            response._finish()
             if len(history) >= self.max_redirects:
                 raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", request=request, response=response)
             history.append(response)
@@ -407,16 +407,6 @@ def default_headers() -> dict[str, str]:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _finish(response: Response) -> None:
-    """Read what a redirect has for a body, so that its connection goes on, and `history` has it."""
-    try:
-        response.content  # noqa: B018 - reads it
-    except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
-        pass  # nobody has asked for it
-    finally:
-        response.close()
 
 
 def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
