@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import TooManyRedirects
+from ..exceptions import ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
 from .decoding import ACCEPT_ENCODING
@@ -299,7 +299,11 @@ class Client:
         if not allow_redirects:
             response.next = self._following(response)
         if not stream:
-            response.content  # noqa: B018 - reads it
+            try:
+                response.content  # noqa: B018 - reads it
+            except ContentDecodingError:
+                response.close()  # what it stands for can't be had
+                raise
         return response
 
     # -- one exchange

@@ -19,6 +19,9 @@ from .exchange import Fields
 # As over HTTP/2.
 _MOST_INFORMATIONAL = 64
 _MOST_INFORMATIONAL_OCTETS = 65_536
+# As in `http.client`.
+_LONGEST_LINE = 65_536
+_MOST_LINES = 100
 
 
 class EndlessHead(http.client.HTTPException):
@@ -138,7 +141,14 @@ class _Source:
 
 def read_fields(file: Any) -> http.client.HTTPMessage:
     """The fields up to an empty line. Raises what is in `http.client`."""
-    lines: list[bytes] = http.client._read_headers(file)  # type: ignore[attr-defined]  # not in typeshed
+    lines: list[bytes] = []
+    while not lines or lines[-1] not in (b"\r\n", b"\n", b""):
+        line = file.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise http.client.LineTooLong("header line")
+        lines.append(line)
+        if len(lines) > _MOST_LINES:
+            raise http.client.HTTPException(f"got more than {_MOST_LINES} headers")
     text = b"".join(lines).decode("latin-1")
     # `http.client.parse_headers` has `email` look for the parts of a body too.
     return email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text, headersonly=True)
