@@ -16,6 +16,7 @@ from .field_values import named_values, split_outside_quotes, unquoted
 _DEFAULT_AGE = 24 * 3600.0
 _MOST_ORIGINS = 1000
 _MOST_OF_ONE_ORIGIN = 16
+_LONGEST_HOST = 255  # characters, which is what DNS has
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def parse_alternatives(value: str, origin: Origin) -> list[Alternative]:
         service, *parameters = split_outside_quotes(entry, ";")
         protocol, _, quoted = (text.strip() for text in service.partition("="))
         host, _, port = unquoted(quoted).rpartition(":")
-        if unquote(protocol) != "h2" or not quoted.startswith('"') or not _is_port(port):
+        if unquote(protocol) != "h2" or not quoted.startswith('"') or len(host) > _LONGEST_HOST or not _is_port(port):
             continue
         age = named_values(parameters).get("ma", "")
         seconds = float(age) if age.isdecimal() else _DEFAULT_AGE

@@ -23,6 +23,7 @@ from ..exceptions import (
 from .charsets import charset_of, codec_of
 from .cookies import CookieJar
 from .decoding import decoded
+from .pieces import Lines, resized, sliced
 from .prepared_request import PreparedRequest
 from .status_codes import codes
 from .structures import ResponseHeaders
@@ -166,12 +167,12 @@ class Response:
             raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
         if self._consumed and self._content is None:
             raise StreamConsumedError("The content for this response was already consumed", response=self)
-        pieces = _sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
+        pieces = sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
         """The content's lines without their ends, or what stands between `delimiter`s."""
-        lines = _Lines(delimiter)
+        lines = Lines(delimiter)
         for piece in self.iter_content(chunk_size, decode_unicode):
             yield from lines.of(piece)
         yield from lines.rest()
@@ -194,7 +195,7 @@ class Response:
     def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
         chunks = self._decoded(self._chunks())
         try:
-            yield from chunks if chunk_size is None else _resized(chunks, chunk_size)
+            yield from chunks if chunk_size is None else resized(chunks, chunk_size)
         finally:
             self._consumed = True
 
@@ -333,72 +334,3 @@ class RawBody(io.RawIOBase):
         if not self.closed:
             self._answer.close()
         super().close()
-
-
-def _sliced(content: bytes, size: int | None) -> Iterator[bytes]:
-    size = size or max(len(content), 1)
-    return (content[start : start + size] for start in range(0, len(content), size))
-
-
-def _resized(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same octets in pieces of `size`, but for the last."""
-    rest = bytearray()
-    for chunk in chunks:
-        data = chunk
-        if rest:
-            rest += chunk
-            if len(rest) < size:
-                continue
-            data = bytes(rest)
-            rest.clear()
-        whole = len(data) - len(data) % size
-        for start in range(0, whole, size):
-            yield data[start : start + size]
-        rest += data[whole:]
-    if rest:
-        yield bytes(rest)
-
-
-class _Lines:
-    """Lines, or what stands between delimiters, of what comes in pieces, bytes or str. Each piece is looked at once,
-    however long a line grows.
-    """
-
-    def __init__(self, delimiter: Any) -> None:
-        self._delimiter = delimiter
-        self._pending: list[Any] = []
-        self._tail: Any = None  # of what is pending: as much as a delimiter may begin with
-
-    def of(self, piece: Any) -> list[Any]:
-        """The lines that end in `piece`; as in requests, a delimiter at its very end has an empty one behind it."""
-        lines = self._split(piece) if self._delimiter else self._split_lines(piece)
-        if lines and lines[-1] and lines[-1][-1] == piece[-1]:
-            last = lines.pop()
-            self._pending.append(last)
-        return lines
-
-    def rest(self) -> list[Any]:
-        """The last line, if nothing has ended it."""
-        return [self._taken()] if self._pending else []
-
-    def _split_lines(self, piece: Any) -> list[Any]:
-        lines: list[Any] = piece.splitlines()
-        if self._pending and lines and lines != [piece]:
-            self._pending.append(lines[0])
-            lines[0] = self._taken()
-        return lines
-
-    def _split(self, piece: Any) -> list[Any]:
-        kept = len(self._delimiter) - 1
-        window = piece if self._tail is None else self._tail + piece
-        if self._delimiter not in window:
-            self._tail = window[max(len(window) - kept, 0) :]
-            return [piece]
-        self._pending.append(piece)
-        lines: list[Any] = self._taken().split(self._delimiter)
-        self._tail = lines[-1][max(len(lines[-1]) - kept, 0) :]
-        return lines
-
-    def _taken(self) -> Any:
-        pending, self._pending = self._pending, []
-        return pending[0][:0].join(pending)

@@ -6,8 +6,10 @@ import bz2
 import contextlib
 import gzip
 import http.client
+import importlib.machinery
 import itertools
 import socket
+import sys
 import threading
 import tracemalloc
 import types
@@ -77,6 +79,16 @@ def test_frames_of_zstd(kind: str, step: int) -> None:
     pieces = [piece for start in range(0, len(data), step) for piece in decoder.decode(data[start : start + step])]
     assert b"".join([*pieces, *decoder.finish()]) == b"a" * 200_000 + b"b" * 600
     assert max(map(len, pieces)) <= PIECE
+
+
+@pytest.mark.parametrize(("bound", "found"), [("can_accept_more_data", "brotli"), ("process", None)])
+def test_packages_for_br_need_a_bound(bound: str, found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("brotli")
+    module.__spec__ = importlib.machinery.ModuleSpec("brotli", None)
+    module.Decompressor = type("Decompressor", (), {bound: None})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "brotli", module)
+    monkeypatch.setitem(decoding._PACKAGES, "br", ("brotli",))
+    assert decoding._installed("br") == found
 
 
 def test_as_many_codings_as_others_take() -> None:
