@@ -19,7 +19,7 @@ from ..connection.arguments import type_name
 from ..exceptions import ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
-from .decoding import ACCEPT_ENCODING
+from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
 from .exchange import Call
 from .pool import Pool, PoolLimits
@@ -406,7 +406,7 @@ class _Repeater:
 
 def default_headers() -> dict[str, str]:
     """The fields that every client sends unless they are taken away."""
-    return {"User-Agent": "sync_h2", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
+    return {"User-Agent": "sync_h2", "Accept-Encoding": accept_encoding(), "Accept": "*/*"}
 
 
 def _text(value: str | bytes) -> str:

@@ -7,6 +7,7 @@ octets of brotli can be 512 MiB.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import zlib
@@ -143,6 +144,7 @@ _PACKAGES = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backp
 """Who can take a coding off; the first that is installed does."""
 
 
+@functools.cache
 def _installed(coding: str) -> str | None:
     for name in _PACKAGES[coding]:
         with contextlib.suppress(ModuleNotFoundError):  # of the package that a module is in
@@ -156,16 +158,19 @@ def _is_bounded(name: str) -> bool:
     return hasattr(importlib.import_module(name).Decompressor, "can_accept_more_data")
 
 
-_FOUND = {coding: _installed(coding) for coding in _PACKAGES}
-_KNOWN = ["gzip", "deflate", *(coding for coding, name in _FOUND.items() if name is not None)]
-ACCEPT_ENCODING = ", ".join(_KNOWN)
-"""What a request can say that it takes."""
+def accept_encoding() -> str:
+    """What a request can say that it takes."""
+    return ", ".join(coding for coding in ("gzip", "deflate", *_PACKAGES) if _is_known(coding))
+
+
+def _is_known(coding: str) -> bool:
+    return coding in ("gzip", "deflate") or (coding in _PACKAGES and _installed(coding) is not None)
 
 
 def _decoder(coding: str) -> Decoder:
     if coding in ("gzip", "deflate"):
         return _Zlib(gzip=coding == "gzip")
-    name = _FOUND[coding]
+    name = _installed(coding)
     assert name is not None
     module: Any = importlib.import_module(name)
     if coding == "br":
@@ -184,7 +189,7 @@ def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
     """
     names = [name.strip().lower() for name in codings.split(",")]
     names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
-    if any(name not in _KNOWN for name in names):
+    if not all(map(_is_known, names)):
         return iter(chunks)
     if len(names) > MOST_CODINGS:
         raise ContentDecodingError(

@@ -88,7 +88,7 @@ def test_packages_for_br_need_a_bound(bound: str, found: str | None, monkeypatch
     module.Decompressor = type("Decompressor", (), {bound: None})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "brotli", module)
     monkeypatch.setitem(decoding._PACKAGES, "br", ("brotli",))
-    assert decoding._installed("br") == found
+    assert decoding._installed.__wrapped__("br") == found
 
 
 def test_as_many_codings_as_others_take() -> None:
