@@ -210,14 +210,17 @@ class HTTP1Connection:
 
     def _may_send(self, timeout: float | None, until_answered: bool) -> bool:
         """Wait until the socket takes something; False if the response begins first. Raises TimeoutError."""
+        deadline = Deadline(timeout)
         while True:
-            happened = self._poll(select.POLLOUT | (select.POLLIN if until_answered else 0), timeout)
+            happened = self._poll(select.POLLOUT | (select.POLLIN if until_answered else 0), deadline.remaining())
             if not happened:
                 raise TimeoutError
             if until_answered and happened & ~select.POLLOUT and self._has_data():
                 return False
             if happened & select.POLLOUT or not until_answered:
                 return True
+            if deadline.expired:
+                raise TimeoutError
 
     def _comes(self, timeout: float) -> bool:
         """Wait until something comes, for `timeout` seconds."""
@@ -225,6 +228,8 @@ class HTTP1Connection:
         while self._poll(select.POLLIN, deadline.remaining()):
             if self._has_data():
                 return True
+            if deadline.expired:
+                break
         return False
 
     def _has_data(self) -> bool:

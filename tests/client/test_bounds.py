@@ -31,6 +31,7 @@ from sync_h2.client.cookies import CookieJar
 from sync_h2.client.decoding import MOST_CODINGS, PIECE, decoded
 from sync_h2.client.prepared_request import PreparedRequest
 from sync_h2.client.structures import ResponseHeaders
+from sync_h2.transport.blocking_tls import BlockingTLSConnection
 
 SIZE = 64 << 20
 
@@ -222,6 +223,34 @@ def test_a_length_that_nobody_has_room_for_in_http_client() -> None:
             with pytest.raises(http.client.IncompleteRead) as raised:
                 connection.getresponse().read()
             assert raised.value.partial == b"abc"
+
+
+class Tickets:
+    """The socket, and the engine, of a peer that sends what is for TLS alone for as long as anybody receives."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def setblocking(self, value: bool) -> None:
+        pass
+
+    def recv(self, size: int) -> bytes:
+        self.count += 1
+        assert self.count < 1_000_000
+        return b"ticket"
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def read_into(self, view: memoryview) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_what_tls_sends_for_itself_does_not_prolong_a_timeout(timeout: float) -> None:
+    tickets: Any = Tickets()
+    with pytest.raises(sync_h2.Timeout):
+        BlockingTLSConnection(tickets, tickets, None).recv(1, timeout)
 
 
 # -- proxies
