@@ -5,18 +5,18 @@ Any thread may ask and tell; nothing blocks.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from .exchange import Origin
+from .field_values import named_values, split_outside_quotes, unquoted
 
 _DEFAULT_AGE = 24 * 3600.0
 _MOST_ORIGINS = 1000
-_ENTRY = re.compile(r'\s*([^=;,\s]+)\s*=\s*"([^"]*)"((?:\s*;\s*[^=;,\s]+\s*=\s*(?:"[^"]*"|[^;,\s]*))*)\s*(?:,|$)')
-_PARAMETER = re.compile(r';\s*([^=;,\s]+)\s*=\s*"?([^;,"\s]*)')
+_MOST_OF_ONE_ORIGIN = 16
+_LONGEST_HOST = 255  # characters, which is what DNS has
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,28 @@ class Alternatives:
 
 
 def parse_alternatives(value: str, origin: Origin) -> list[Alternative]:
-    """The places for HTTP/2 over TLS that an Alt-Svc field names, the preferred one first; none for `clear`."""
+    """The places for HTTP/2 over TLS that an Alt-Svc field names, the preferred one first; none for `clear`.
+
+    Those beyond the sixteenth are left out.
+    """
     if value.strip() == "clear":
         return []
     found = []
-    for protocol, authority, parameters in _ENTRY.findall(value):
-        host, _, port = authority.rpartition(":")
-        if unquote(protocol) != "h2" or not port.isdecimal() or not 0 < int(port) < 65536:
+    for entry in split_outside_quotes(value, ","):
+        service, *parameters = split_outside_quotes(entry, ";")
+        protocol, _, quoted = (text.strip() for text in service.partition("="))
+        host, _, port = unquoted(quoted).rpartition(":")
+        if unquote(protocol) != "h2" or not quoted.startswith('"') or len(host) > _LONGEST_HOST or not _is_port(port):
             continue
-        options = {name.lower(): text for name, text in _PARAMETER.findall(parameters)}
-        age = options.get("ma", "")
+        age = named_values(parameters).get("ma", "")
         seconds = float(age) if age.isdecimal() else _DEFAULT_AGE
         place = Alternative(host.strip("[]") or origin.host, int(port), time.monotonic() + seconds)
         if (place.host, place.port) != (origin.host, origin.port):
             found.append(place)
+            if len(found) == _MOST_OF_ONE_ORIGIN:
+                break
     return found
+
+
+def _is_port(text: str) -> bool:
+    return len(text) <= 5 and text.isdecimal() and 0 < int(text) < 65536

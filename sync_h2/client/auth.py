@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 import netrc
 import os
-import re
 import secrets
 import threading
-import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
+
+from .field_values import named_values, split_outside_quotes
 
 
 class AuthBase:
@@ -86,8 +86,7 @@ class HTTPDigestAuth(AuthBase):
         challenge = next((value for value in offered if value.lower().startswith("digest ")), None)
         if challenge is None:
             return response
-        response.content  # noqa: B018 - reads it, so that the connection goes on
-        response.close()
+        response._finish()
         request = response.request.copy()
         if request.content is not None:
             request.check_rewindable()
@@ -95,7 +94,7 @@ class HTTPDigestAuth(AuthBase):
         request.headers.pop("cookie", None)
         request.prepare_cookies(request.cookies)
         with self._lock:
-            self._challenge = _parameters(challenge[len("digest ") :])
+            self._challenge = named_values(split_outside_quotes(challenge[len("digest ") :], ","))
             self._count = 0
             request.headers["Authorization"] = self._credentials(request)
         request.digest_answered = True
@@ -166,8 +165,3 @@ def netrc_auth(url: str) -> tuple[str, str] | None:
                     return found[0] or found[1] or "", found[2] or ""
             return None
     return None
-
-
-def _parameters(text: str) -> dict[str, str]:
-    parsed = urllib.request.parse_keqv_list(urllib.request.parse_http_list(re.sub(r"\s+=\s*", "=", text)))
-    return {name.lower(): value for name, value in parsed.items()}

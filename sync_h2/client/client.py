@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, TooManyRedirects
+from ..exceptions import ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
-from .decoding import ACCEPT_ENCODING
+from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
 from .exchange import Call
 from .pool import Pool, PoolLimits
@@ -290,7 +290,7 @@ class Client:
             following = self._following(response)
             if following is None:
                 break
-            _finish(response)
+            response._finish()
             if len(history) >= self.max_redirects:
                 raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", request=request, response=response)
             history.append(response)
@@ -299,7 +299,11 @@ class Client:
         if not allow_redirects:
             response.next = self._following(response)
         if not stream:
-            response.content  # noqa: B018 - reads it
+            try:
+                response.content  # noqa: B018 - reads it
+            except ContentDecodingError:
+                response.close()  # what it stands for can't be had
+                raise
         return response
 
     # -- one exchange
@@ -402,21 +406,11 @@ class _Repeater:
 
 def default_headers() -> dict[str, str]:
     """The fields that every client sends unless they are taken away."""
-    return {"User-Agent": "sync_h2", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
+    return {"User-Agent": "sync_h2", "Accept-Encoding": accept_encoding(), "Accept": "*/*"}
 
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _finish(response: Response) -> None:
-    """Read what a redirect has for a body, so that its connection goes on, and `history` has it."""
-    try:
-        response.content  # noqa: B018 - reads it
-    except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
-        pass  # nobody has asked for it
-    finally:
-        response.close()
 
 
 def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:

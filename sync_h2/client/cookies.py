@@ -9,6 +9,11 @@ from email.message import Message
 from http.cookiejar import Cookie
 from typing import Any
 
+# What servers may set; more than RFC 6265 asks for, and about what browsers have.
+_LONGEST_FIELD = 8192
+_MOST_OF_DOMAIN = 180
+_MOST_DOMAINS = 1000
+
 
 class CookieConflictError(RuntimeError):
     """Several cookies have this name: a domain or a path must say which."""
@@ -120,10 +125,25 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         self.__dict__.update(state)
 
     def take_from(self, response: Any) -> None:
-        """Add what a response sets."""
-        fields = response.headers.get_all("set-cookie")
+        """Add what a response sets. Servers can't fill the jar: as in browsers, the oldest cookies of a domain with too
+        many go, and a field that is too long is no cookie.
+        """
+        fields = [field for field in response.headers.get_all("set-cookie", []) if len(field) <= _LONGEST_FIELD]
         if fields:
             self.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        with self._cookies_lock:  # type: ignore[attr-defined]
+            domains: dict[str, dict[str, dict[str, Cookie]]] = self._cookies  # type: ignore[attr-defined]
+            for paths in domains.values():
+                for _ in range(sum(map(len, paths.values())) - _MOST_OF_DOMAIN):
+                    path, names = max(paths.items(), key=lambda item: len(item[1]))
+                    del names[next(iter(names))]
+                    if not names:
+                        del paths[path]
+            for domain in list(domains)[: max(len(domains) - _MOST_DOMAINS, 0)]:
+                del domains[domain]
 
     def _matching(self, name: str | None, domain: str | None, path: str | None) -> Iterator[Cookie]:
         return (

@@ -1,11 +1,13 @@
 """Content codings (RFC 9110 section 8.4): gzip and deflate, and br and zstd where a package for them is installed.
 
-A decoder gives what it has a piece at a time, so that a small body that stands for a large one takes little memory.
+A decoder gives what it has a piece at a time, so that a small body that stands for a large one takes little memory: 405
+octets of brotli can be 512 MiB.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import zlib
@@ -15,6 +17,9 @@ from typing import Any, Protocol
 from ..exceptions import ContentDecodingError
 
 PIECE = 64 * 1024
+MOST_CODINGS = 5  # one on the other; curl and urllib3 take as many
+_FED_AT_ONCE = 4096  # octets: for each piece, and each member or frame, libraries copy what is left of them
+_LARGEST_WINDOW_LOG = 23  # 8 MiB, which is the most for zstd as a content coding (RFC 9659)
 
 
 class Decoder(Protocol):
@@ -42,13 +47,14 @@ class _Zlib:
                 self._first = data
                 return
             self._state = zlib.decompressobj(self._window(data))
-        while data:
-            if self._state.eof:
-                if not self._gzip or not data.strip(b"\0"):
-                    return  # padding
-                self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            yield self._state.decompress(data, PIECE)
-            data = self._state.unconsumed_tail or self._state.unused_data
+        for fed in _slices(data, _FED_AT_ONCE):
+            while fed:
+                if self._state.eof:
+                    if not self._gzip or not fed.strip(b"\0"):
+                        break  # padding
+                    self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                yield self._state.decompress(fed, PIECE)
+                fed = self._state.unconsumed_tail or self._state.unused_data
 
     def _window(self, data: bytes) -> int:
         if self._gzip:
@@ -64,61 +70,131 @@ class _Zlib:
         yield self._state.flush()
 
 
-class _Whole:
-    """A decompressor of a package that has no bound for what it gives."""
+class _Brotli:
+    """br."""
 
-    def __init__(self, decompress: Callable[[bytes], bytes]) -> None:
-        self._decompress = decompress
+    def __init__(self, state: Any) -> None:
+        self._state = state
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        # Little at a time, since it may become a thousand times as much.
-        for start in range(0, len(data), 1024):
-            yield self._decompress(data[start : start + 1024])
+        for fed in _slices(data, _FED_AT_ONCE):
+            while True:
+                piece = self._state.process(fed, output_buffer_limit=PIECE)
+                yield from _slices(piece, PIECE)
+                fed = b""
+                if not piece and self._state.can_accept_more_data():
+                    break
 
     def finish(self) -> Iterator[bytes]:
         return iter(())
+
+
+class _Frames:
+    """zstd of any number of frames, by a package with the standard library's interface."""
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._begin = begin
+        self._state = begin()
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        for fed in _slices(data, _FED_AT_ONCE):
+            while True:
+                if self._state.eof:
+                    fed = fed or self._state.unused_data
+                    if not fed:
+                        break
+                    self._state = self._begin()
+                yield self._state.decompress(fed, PIECE)
+                fed = b""
+                if self._state.needs_input and not self._state.eof:
+                    break
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+class _UnboundedFrames:
+    """zstd by a package that has no bound for what it gives: it is fed little at a time, since four octets can be a
+    block of 128 KiB.
+    """
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._begin = begin
+        self._state = begin()
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        for fed in _slices(data, 64):
+            while fed:
+                if self._state.eof:
+                    self._state = self._begin()
+                yield from _slices(self._state.decompress(fed), PIECE)
+                fed = self._state.unused_data
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+def _slices(data: bytes, size: int) -> Iterator[bytes]:
+    if len(data) <= size:
+        return iter((data,))
+    return (data[start : start + size] for start in range(0, len(data), size))
 
 
 _PACKAGES = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
 """Who can take a coding off; the first that is installed does."""
 
 
+@functools.cache
 def _installed(coding: str) -> str | None:
     for name in _PACKAGES[coding]:
         with contextlib.suppress(ModuleNotFoundError):  # of the package that a module is in
-            if importlib.util.find_spec(name) is not None:
+            if importlib.util.find_spec(name) is not None and (coding != "br" or _is_bounded(name)):
                 return name
     return None
 
 
-_FOUND = {coding: _installed(coding) for coding in _PACKAGES}
-_KNOWN = ["gzip", "deflate", *(coding for coding, name in _FOUND.items() if name is not None)]
-ACCEPT_ENCODING = ", ".join(_KNOWN)
-"""What a request can say that it takes."""
+def _is_bounded(name: str) -> bool:
+    """Whether a package for br can be told how much to give at a time, which is so from version 1.2 on."""
+    return hasattr(importlib.import_module(name).Decompressor, "can_accept_more_data")
+
+
+def accept_encoding() -> str:
+    """What a request can say that it takes."""
+    return ", ".join(coding for coding in ("gzip", "deflate", *_PACKAGES) if _is_known(coding))
+
+
+def _is_known(coding: str) -> bool:
+    return coding in ("gzip", "deflate") or (coding in _PACKAGES and _installed(coding) is not None)
 
 
 def _decoder(coding: str) -> Decoder:
     if coding in ("gzip", "deflate"):
         return _Zlib(gzip=coding == "gzip")
-    name = _FOUND[coding]
+    name = _installed(coding)
     assert name is not None
     module: Any = importlib.import_module(name)
     if coding == "br":
-        state = module.Decompressor()
-        return _Whole(getattr(state, "decompress", None) or state.process)
-    state = module.ZstdDecompressor()
-    return _Whole((state.decompressobj() if name == "zstandard" else state).decompress)
+        return _Brotli(module.Decompressor())
+    if name == "zstandard":
+        window = 1 << _LARGEST_WINDOW_LOG
+        return _UnboundedFrames(lambda: module.ZstdDecompressor(max_window_size=window).decompressobj())
+    options = {module.DecompressionParameter.window_log_max: _LARGEST_WINDOW_LOG}
+    return _Frames(lambda: module.ZstdDecompressor(options=options))
 
 
 def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
     """`chunks` of a body with `codings` (its content-encoding) taken off; as they are if one is not known.
 
-    Raises ContentDecodingError.
+    Raises ContentDecodingError, also for more than `MOST_CODINGS`.
     """
     names = [name.strip().lower() for name in codings.split(",")]
     names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
-    if any(name not in _KNOWN for name in names):
+    if not all(map(_is_known, names)):
         return iter(chunks)
+    if len(names) > MOST_CODINGS:
+        raise ContentDecodingError(
+            f"Received response with {len(names)} content codings, one on the other; {MOST_CODINGS} are the most"
+        )
     for name in reversed(names):
         chunks = _without(chunks, name)
     return iter(chunks)

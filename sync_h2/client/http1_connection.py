@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
 import select
 import socket
 import threading
@@ -17,11 +16,13 @@ from typing import Any
 
 from .. import errors
 from ..deadline import Deadline
-from ..exceptions import ChunkedEncodingError, ReadTimeout, RequestException, WriteTimeout
+from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
+from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
+_CHUNK = 256 * 1024  # of what is received
 _PIECE = 16 * 1024  # a TLS record; a socket that takes anything takes about as much
 
 BROKEN = (http.client.HTTPException, errors.HTTP2Error)
@@ -58,9 +59,10 @@ class TLSSocket:
                 self._ahead = self._connection.recv(1, timeout=0)
         return self._ahead is not None
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, mode: str, buffering: int) -> socket.SocketIO:
+        """A file without a buffer."""
         self._files += 1
-        return io.BufferedReader(socket.SocketIO(self, "r"))  # type: ignore[arg-type]
+        return socket.SocketIO(self, "r")  # type: ignore[arg-type]
 
     def fileno(self) -> int:
         return self._connection.fileno()
@@ -84,39 +86,16 @@ class TLSSocket:
             self.close()
 
 
-class _Response(http.client.HTTPResponse):
-    """With the responses before the final one, and the trailers, which `http.client` reads and drops."""
+class _Response(HTTP1Response):
+    """With the trailers, which `http.client` reads and drops."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.informational: list[tuple[int, Fields]] = []
+    def __init__(self, sock: Any, method: str) -> None:
+        super().__init__(Incoming(sock), method, buffered=True)
         self.trailer_fields: Fields = []
         self.sending_failed: errors.ConnectionLost | None = None
-        self._status_line: tuple[str, int, str] | None = None
-
-    def continues(self) -> bool:
-        """Wait for 100, which says that the body is wanted; False when the final response came instead."""
-        while self._status_line is None:
-            self._status_line = self._next_status()
-            if self.informational and self.informational[-1][0] == http.client.CONTINUE:
-                break
-        return self._status_line is None
-
-    def _read_status(self) -> tuple[str, int, str]:
-        while self._status_line is None:
-            self._status_line = self._next_status()
-        return self._status_line
-
-    def _next_status(self) -> tuple[str, int, str] | None:
-        """The final response's; None for one before it, which is kept."""
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
-        if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
-            return version, status, reason
-        self.informational.append((status, _fields(http.client.parse_headers(self.fp))))
-        return None
 
     def _read_and_discard_trailer(self) -> None:
-        self.trailer_fields = _fields(http.client.parse_headers(self.fp))
+        self.trailer_fields = fields_of(read_fields(self.fp))
 
 
 class HTTP1Connection:
@@ -170,8 +149,8 @@ class HTTP1Connection:
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
                 upload = self._uploaded(call, chunked, response) if call.body is not None else None
-                self._sock.settimeout(call.timeouts.read)
                 self._receive_head(call, response)
+                self._sock.settimeout(call.timeouts.read)
                 stack.pop_all()
             if upload is not None and upload.is_wanted(response.status):
                 upload.go_on()
@@ -200,10 +179,12 @@ class HTTP1Connection:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""
         upload = Upload(call, partial(self._write, call, chunked), self._hang_up)
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
-            with self._receiving(call):
-                if not response.continues():
-                    upload.stopped = True
-                    return upload
+            with self._receiving(call, response):
+                continues = response.continues()
+            self._sock.settimeout(call.timeouts.write)
+            if not continues:
+                upload.stopped = True
+                return upload
         try:
             upload.run()
         except RequestException:
@@ -229,14 +210,17 @@ class HTTP1Connection:
 
     def _may_send(self, timeout: float | None, until_answered: bool) -> bool:
         """Wait until the socket takes something; False if the response begins first. Raises TimeoutError."""
+        deadline = Deadline(timeout)
         while True:
-            happened = self._poll(select.POLLOUT | (select.POLLIN if until_answered else 0), timeout)
+            happened = self._poll(select.POLLOUT | (select.POLLIN if until_answered else 0), deadline.remaining())
             if not happened:
                 raise TimeoutError
             if until_answered and happened & ~select.POLLOUT and self._has_data():
                 return False
             if happened & select.POLLOUT or not until_answered:
                 return True
+            if deadline.expired:
+                raise TimeoutError
 
     def _comes(self, timeout: float) -> bool:
         """Wait until something comes, for `timeout` seconds."""
@@ -244,6 +228,8 @@ class HTTP1Connection:
         while self._poll(select.POLLIN, deadline.remaining()):
             if self._has_data():
                 return True
+            if deadline.expired:
+                break
         return False
 
     def _has_data(self) -> bool:
@@ -263,7 +249,7 @@ class HTTP1Connection:
     def _receive_head(self, call: Call, response: _Response) -> None:
         connection = self._connection
         connection.response_class = lambda *_, **__: response  # type: ignore[assignment]  # made already
-        with self._receiving(call, response.sending_failed):
+        with self._receiving(call, response):
             connection.getresponse()
 
     @contextlib.contextmanager
@@ -280,16 +266,19 @@ class HTTP1Connection:
                 ) from error
 
     @contextlib.contextmanager
-    def _receiving(self, call: Call, sending_failed: errors.ConnectionLost | None = None) -> Iterator[None]:
+    def _receiving(self, call: Call, response: _Response) -> Iterator[None]:
         with _connection_lost():
             try:
-                yield
+                with response.by(Deadline(call.timeouts.read)):
+                    yield
             except TimeoutError as error:
                 raise ReadTimeout(
                     f"{call.url}: no response within {call.timeouts.read} s", request=call.request
                 ) from error
+            except EndlessHead as error:  # nothing that another try would help
+                raise ConnectionError(f"{call.method} {call.url}: {error}", request=call.request) from error
             except BROKEN as error:
-                raise error from sending_failed
+                raise error from response.sending_failed
 
 
 class HTTP1Answer:
@@ -314,7 +303,7 @@ class HTTP1Answer:
         self.status = response.status
         self.reason = response.reason
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
-        self.headers = _fields(response.msg)
+        self.headers = fields_of(response.msg)
         self.informational = response.informational
         if response.length == 0:
             response.close()
@@ -337,9 +326,7 @@ class HTTP1Answer:
     def _read(self, size: int) -> bytes:
         response = self._response
         try:
-            data = response.read() if size < 0 else response.read1(size)
-            if not data and size and response.length:
-                raise http.client.IncompleteRead(data, response.length)
+            data = self._read_all() if size < 0 else self._piece(size)
         except (OSError, ValueError, *BROKEN) as error:
             self.close()
             if self._upload is not None:
@@ -355,6 +342,20 @@ class HTTP1Answer:
             ) from error
         if (not data and size) or response.length == 0:
             response.close()
+        return data
+
+    def _read_all(self) -> bytes:
+        """Not `response.read`, which makes room for as much as a length or a chunk's size says."""
+        pieces = []
+        while piece := self._piece(_CHUNK):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _piece(self, size: int) -> bytes:
+        response = self._response
+        data = response.read1(size)
+        if not data and size and response.length:
+            raise http.client.IncompleteRead(data, response.length)
         return data
 
     def close(self) -> None:
@@ -377,7 +378,3 @@ def _connection_lost() -> Iterator[None]:
         raise
     except OSError as error:
         raise errors.ConnectionLost(f"the connection broke: {error.strerror or error}") from error
-
-
-def _fields(message: http.client.HTTPMessage) -> Fields:
-    return [(name.lower(), value) for name, value in message.items()]

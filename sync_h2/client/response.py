@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import datetime
 import importlib
 import io
@@ -13,17 +12,26 @@ from types import TracebackType
 from typing import Any
 
 from ..connection.arguments import type_name
-from ..exceptions import HTTPError, JSONDecodeError, StreamConsumedError
+from ..exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    ContentDecodingError,
+    HTTPError,
+    JSONDecodeError,
+    StreamConsumedError,
+)
+from .charsets import charset_of, codec_of
 from .cookies import CookieJar
 from .decoding import decoded
+from .pieces import Lines, resized, sliced
 from .prepared_request import PreparedRequest
 from .status_codes import codes
 from .structures import ResponseHeaders
 
 CHUNK = 64 * 1024
+_MOST_UNASKED = 1 << 20  # octets of a redirect's content
 Report = Callable[[int, "int | None"], object]
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
-_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\"';\s]+)", re.IGNORECASE)
 
 
 class Response:
@@ -40,7 +48,7 @@ class Response:
         self.reason: str = answer.reason
         self.http_version: str = answer.http_version
         self.headers = ResponseHeaders(answer.headers)
-        self.encoding: str | None = encoding_of(self.headers.get("content-type", ""))
+        self.encoding: str | None = charset_of(self.headers.get("content-type", ""))
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
         self.cookies = CookieJar()
@@ -73,11 +81,43 @@ class Response:
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
             if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
-                self._content = b"".join(self._decoded())
+                self._content = b"".join(self._decoded(self._chunks()))
             else:
                 self._content = self._answer.read()  # in one go
             self._consumed = True
         return self._content
+
+    def _finish(self) -> None:
+        """Read a body that nobody has asked for, so that its connection goes on and `history` has it; one that is long,
+        or becomes so, is given up.
+        """
+        try:
+            if self._content is None and not self._consumed:
+                self._content = self._short_content()
+                self._consumed = True
+        except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
+            pass
+        finally:
+            self.close()
+
+    def _short_content(self) -> bytes | None:
+        """The content; None for a longer one."""
+        content = bytearray()
+        left = _MOST_UNASKED
+
+        def received() -> Iterator[bytes]:
+            nonlocal left
+            for chunk in self._chunks():
+                left -= len(chunk)
+                if left < 0:
+                    return
+                yield chunk
+
+        for piece in self._decoded(received()):
+            content += piece
+            if len(content) > _MOST_UNASKED:
+                return None
+        return bytes(content) if left >= 0 else None
 
     @property
     def text(self) -> str:
@@ -85,10 +125,8 @@ class Response:
         content = self.content
         if not content:
             return ""
-        try:
-            return content.decode(self.encoding or self.apparent_encoding, "replace")
-        except LookupError:
-            return content.decode("utf-8", "replace")
+        text, _ = codec_of(self.encoding or self.apparent_encoding).decode(content, "replace")
+        return text
 
     @property
     def apparent_encoding(self) -> str:
@@ -129,20 +167,15 @@ class Response:
             raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
         if self._consumed and self._content is None:
             raise StreamConsumedError("The content for this response was already consumed", response=self)
-        pieces = _sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
+        pieces = sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
         """The content's lines without their ends, or what stands between `delimiter`s."""
-        pending = None
+        lines = Lines(delimiter)
         for piece in self.iter_content(chunk_size, decode_unicode):
-            text = piece if pending is None else pending + piece
-            lines = text.split(delimiter) if delimiter else text.splitlines()
-            ends_within = lines and lines[-1] and text and lines[-1][-1] == text[-1]
-            pending = lines.pop() if ends_within else None
-            yield from lines
-        if pending is not None:
-            yield pending
+            yield from lines.of(piece)
+        yield from lines.rest()
 
     def __iter__(self) -> Iterator[bytes]:
         return self.iter_content(128)
@@ -160,14 +193,14 @@ class Response:
         self.close()
 
     def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
+        chunks = self._decoded(self._chunks())
         try:
-            yield from self._decoded() if chunk_size is None else _resized(self._decoded(), chunk_size)
+            yield from chunks if chunk_size is None else resized(chunks, chunk_size)
         finally:
             self._consumed = True
 
-    def _decoded(self) -> Iterator[bytes]:
+    def _decoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         codings = self.headers.get("content-encoding")
-        chunks = self._chunks()
         return chunks if codings is None else decoded(chunks, codings)
 
     def _chunks(self) -> Iterator[bytes]:
@@ -180,10 +213,9 @@ class Response:
             yield chunk
 
     def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:
-        try:
-            decoder = codecs.getincrementaldecoder(self.encoding or "utf-8")("replace")
-        except LookupError:
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        codec = codec_of(self.encoding)
+        assert codec.incrementaldecoder is not None
+        decoder = codec.incrementaldecoder("replace")
         for piece in pieces:
             if text := decoder.decode(piece):
                 yield text
@@ -302,32 +334,3 @@ class RawBody(io.RawIOBase):
         if not self.closed:
             self._answer.close()
         super().close()
-
-
-def encoding_of(content_type: str) -> str | None:
-    """The charset that a content-type names; what requests takes for granted where it names none; or None."""
-    named = _CHARSET.search(content_type)
-    if named is not None:
-        return named[1]
-    kind = content_type.partition(";")[0].strip().lower()
-    if "text" in kind:
-        return "ISO-8859-1"
-    return "utf-8" if "application/json" in kind else None
-
-
-def _sliced(content: bytes, size: int | None) -> Iterator[bytes]:
-    size = size or max(len(content), 1)
-    return (content[start : start + size] for start in range(0, len(content), size))
-
-
-def _resized(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same octets in pieces of `size`, but for the last."""
-    rest = b""
-    for chunk in chunks:
-        data = rest + chunk if rest else chunk
-        whole = len(data) - len(data) % size
-        for start in range(0, whole, size):
-            yield data[start : start + size]
-        rest = data[whole:]
-    if rest:
-        yield rest

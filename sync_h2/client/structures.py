@@ -59,9 +59,13 @@ class ResponseHeaders(CaseInsensitiveDict):
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
         self._pairs = list(pairs)
+        values: dict[str, list[str]] = {}
         for name, value in self._pairs:
-            known = self.get(name)
-            self[name] = value if known is None else f"{known}, {value}"
+            values.setdefault(_key(name), []).append(value)
+            self[name] = value
+        for key, several in values.items():
+            if len(several) > 1:
+                self._fields[key] = (self._fields[key][0], ", ".join(several))
 
     def get_all(self, name: str, default: Any = None) -> Any:
         """All values of one name, in order; `default` if there is none."""

@@ -10,8 +10,9 @@ from ..deadline import check_timeout
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds, each None for no limit: to `connect` (with TLS), between two pieces of what is `read`, between two
-    pieces of what is written (`write`), and to wait for a connection when all of the `pool` are busy.
+    """Seconds, each None for no limit: to `connect` (with TLS), between two pieces of what is `read`, of which the
+    response's head is one, between two pieces of what is written (`write`), and to wait for a connection when all of
+    the `pool` are busy.
     """
 
     connect: float | None = None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import http.client
 import socket
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..deadline import Deadline
 from ..exceptions import InvalidProxyURL, ProxyError
 from .auth import basic_credentials
 from .exchange import Fields, Origin
+from .http1_response import HTTP1Response, Incoming
+
+_LONGEST_HEAD = 65_536
 
 
-class ProxyResponse(http.client.HTTPResponse):
+class ProxyResponse(HTTP1Response):
     """A proxy's answer to CONNECT, read byte by byte: what follows it is the tunnel's."""
 
-    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
-        super().__init__(sock, *arguments, **named)
-        self.fp.close()
-        self.fp = sock.makefile("rb", 0)  # type: ignore[assignment]
+    def __init__(self, sock: socket.socket, *, method: str | None = None) -> None:
+        super().__init__(Incoming(sock, _LONGEST_HEAD), method, buffered=False)
 
 
 def proxy_origin(proxy: str) -> Origin:
@@ -50,7 +50,7 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
     sock.settimeout(deadline.remaining())
     try:
         sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        with ProxyResponse(sock, method="CONNECT") as response:
+        with ProxyResponse(sock, method="CONNECT") as response, response.by(deadline):
             response.begin()
             status, reason = response.status, response.reason
     except TimeoutError:

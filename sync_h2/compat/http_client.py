@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from ..client.connect import connect
 from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
+from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, Timeout
 from ..protocol.headers import Headers
 from ..transport.tls import client_context
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # The socket module's private mark for "not given"; HTTPConnection's signature shows it to everybody.
 _DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+
+_PIECE = 1 << 20  # octets that are read at a time, however many there should be
 
 
 class HTTP2Response(http.client.HTTPResponse):
@@ -90,6 +93,18 @@ class HTTP2Response(http.client.HTTPResponse):
         if not count:
             self._unless_cut(b"")
         return count
+
+    def _safe_read(self, amt: int) -> bytes:
+        """A piece at a time: `http.client` makes room for as much as the server has announced."""
+        pieces: list[bytes] = []
+        left = amt
+        while left:
+            piece = self.fp.read(min(left, _PIECE))
+            if not piece:
+                raise http.client.IncompleteRead(b"".join(pieces), left)
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
     def _unless_cut(self, data: bytes, *, all_wanted: bool = False) -> bytes:
         """A body that was cut never looks whole: what came of it is returned first, unless all of it was wanted."""
@@ -158,7 +173,7 @@ class HTTP2Connection(http.client.HTTPConnection):
         super().connect()
         plain: socket.socket = self.sock
         self.sock = None
-        timeout = socket.getdefaulttimeout() if self.timeout is _DEFAULT_TIMEOUT else self.timeout
+        timeout = self._seconds
         if self._context is None and not self._h2c:
             self._context = client_context()
         host, port = (self._tunnel_host, self._tunnel_port) if self._tunnel_host else (self.host, self.port)
@@ -179,11 +194,22 @@ class HTTP2Connection(http.client.HTTPConnection):
         super().close()
 
     def _tunnel(self) -> None:
-        self.response_class = ProxyResponse  # type: ignore[assignment]
+        deadline = Deadline(self._seconds)
+
+        def response_class(sock: socket.socket, *, method: str | None = None) -> ProxyResponse:
+            response = ProxyResponse(sock, method=method)
+            response.incoming.deadline = deadline
+            return response
+
+        self.response_class = response_class  # type: ignore[assignment]
         try:
             super()._tunnel()  # type: ignore[misc]  # not in typeshed
         finally:
             del self.response_class
+
+    @property
+    def _seconds(self) -> float | None:
+        return socket.getdefaulttimeout() if self.timeout is _DEFAULT_TIMEOUT else self.timeout
 
     def _send_output(self, message_body: Any = None, encode_chunked: bool = False) -> None:
         """Open a stream with the lines of the buffer, and send the body. Called by `endheaders`."""

@@ -62,6 +62,7 @@ class BlockingTLSConnection:
         if size < 0:
             raise InvalidArgument(f"size must not be negative, not {size}")
         view = memoryview(bytearray(min(size, _PIECE)))
+        received = False
         with self._receiving:
             while True:
                 self._check_open()
@@ -73,7 +74,10 @@ class BlockingTLSConnection:
                     count = self._engine.read_into(view)
                 if count:
                     return b"" if count == END else bytes(view[:count])
+                if received and deadline.expired:  # what came was TLS's own: tickets, say, of which there may be no end
+                    raise Timeout("timed out while waiting for bytes")
                 data = self._receive(deadline)
+                received = True
                 with self._engine_lock:
                     if data:
                         self._engine.feed(data)

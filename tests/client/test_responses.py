@@ -21,7 +21,7 @@ from client.test_pool import client_of, serving
 from support.certificates import Certificate
 from support.threads import eventually
 from sync_h2 import Client, PoolLimits, exceptions
-from sync_h2.client.decoding import ACCEPT_ENCODING, decoded
+from sync_h2.client.decoding import accept_encoding, decoded
 
 TEXT = b"some text, some text, some more text\n" * 100
 
@@ -54,7 +54,7 @@ def test_codings_are_taken_off_however_the_octets_come(name: str, size: int) -> 
 
 
 def test_what_is_accepted() -> None:
-    assert ACCEPT_ENCODING.startswith("gzip, deflate, br")
+    assert accept_encoding().startswith("gzip, deflate, br")
 
 
 def test_a_small_body_that_stands_for_a_large_one_comes_in_small_pieces() -> None:

@@ -187,6 +187,10 @@ def test_an_alternative_service_is_remembered_and_left_when_it_is_gone(certifica
         ('h2=":99999"', []),
         ("h2=:8443", []),
         ('h%32=":8443"', [("example.org", 8443)]),
+        ('h2=":1";a="b,c;d=\\",", h2=":2" ; ma = 5', [("example.org", 1), ("example.org", 2)]),
+        ('h2=":1";a="not closed, h2=":2"', [("example.org", 1)]),
+        ('h2=":' + "1" * 5000 + '", h2=":2"; ma=' + "9" * 5000, [("example.org", 2)]),
+        (", ".join(f'h2=":{port}"' for port in range(1, 400)), [("example.org", port) for port in range(1, 17)]),
         ("", []),
     ],
 )

@@ -1,0 +1,48 @@
+"""Values of fields that have quoted strings in them (RFC 9110 section 5.6.4), taken apart.
+
+They are what a peer sent: each octet is looked at a bounded number of times. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+
+_marks = re.compile(r'["\\,;]').finditer
+_escaped = re.compile(r"\\(.)", re.DOTALL).sub
+
+
+def split_outside_quotes(text: str, separator: str) -> list[str]:
+    """What stands between separators, which are commas or semicolons, outside of quoted strings. One that is not closed
+    goes on to the end.
+    """
+    parts = []
+    start, escaped = 0, -1
+    quoted = False
+    for found in _marks(text):
+        place = found.start()
+        mark = text[place]
+        if place == escaped:
+            continue
+        if mark == '"':
+            quoted = not quoted
+        elif quoted:
+            escaped = place + 1 if mark == "\\" else -1
+        elif mark == separator:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+def named_values(parts: list[str]) -> dict[str, str]:
+    """`name=value` each, where a value may be quoted; names in lower case. What is not so is left out."""
+    found = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if equals:
+            found[name.strip().lower()] = unquoted(value.strip())
+    return found
+
+
+def unquoted(value: str) -> str:
+    """What a quoted string stands for; others stay as they are."""
+    return _escaped(r"\1", value[1:-1]) if len(value) > 1 and value[0] == value[-1] == '"' else value
