@@ -14,6 +14,7 @@ Where that differs:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -61,13 +62,7 @@ class HTTP1Session(ServerSession):
         # Guarded by the lock:
         self._lingers_until = 0.0
         self._cut = False
-        limits = dataclasses.replace(
-            limits,
-            settings_timeout=None,
-            keepalive_interval=None,
-            max_discarded_body=0,  # the protocol does that by itself
-        )
-        super().__init__(transport, host, limits=limits, **options)
+        super().__init__(transport, host, limits=_without_frames(limits), **options)
 
     def _new_outbox(self) -> Outbox:
         return Outbox()
@@ -309,6 +304,17 @@ class HTTP1Receiver(Receiver):
             self._protocol.end_of_input(truncated=self._transport.truncated)
             while self._handle_input_locked():
                 pass
+
+
+@functools.lru_cache(maxsize=8)
+def _without_frames(limits: Limits) -> Limits:
+    """What is left of them in HTTP/1. Made once for all connections of a server."""
+    return dataclasses.replace(
+        limits,
+        settings_timeout=None,
+        keepalive_interval=None,
+        max_discarded_body=0,  # the protocol does that by itself
+    )
 
 
 def _own_address(transport: Transport) -> str:

@@ -417,7 +417,9 @@ class ThreadingServer(Observable):
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
-        given_away = [where for connection, where in self._given_away.items() if not connection.closed]
+        given_away: list[Any] = []
+        if self._given_away:
+            given_away = [where for connection, where in self._given_away.items() if not connection.closed]
         if len(self._sessions) + len(self._connecting) + len(given_away) >= self._limits.max_sessions:
             return "max_sessions"
         most = self._limits.max_sessions_per_address

@@ -23,7 +23,7 @@ def refused(octets: bytes, **limits: Any) -> int:
 
 def test_the_fields_are_those_of_http_2() -> None:
     head = parse("GET /path?q HTTP/1.1", "User-Agent: x", "HOST: Example.org", "X-Two: 1", "x-two: 2", "Priority: u=1")
-    assert head.fields.fields == [
+    assert list(head.fields.fields) == [
         (b":method", b"GET"),
         (b":scheme", b"http"),
         (b":authority", b"Example.org"),
@@ -49,7 +49,7 @@ def test_what_speaks_of_the_connection_is_left_out() -> None:
         "TE: gzip, trailers",
         "X-Kept: yes",
     )
-    assert head.fields.fields[4:] == [(b"x-kept", b"yes"), (b"te", b"trailers")]
+    assert list(head.fields.fields[4:]) == [(b"x-kept", b"yes"), (b"te", b"trailers")]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_targets_of_options_and_connect() -> None:
     assert parse("OPTIONS * HTTP/1.1", "Host: x").fields.fields[3] == (b":path", b"*")
     assert parse("OPTIONS http://x HTTP/1.1", "Host: x").fields.fields[3] == (b":path", b"*")
     connect = parse("CONNECT x:443 HTTP/1.1", "Host: x:443")
-    assert connect.fields.fields == [(b":method", b"CONNECT"), (b":authority", b"x:443")]
+    assert list(connect.fields.fields) == [(b":method", b"CONNECT"), (b":authority", b"x:443")]
     assert connect.is_connect
 
 
@@ -98,9 +98,9 @@ def test_keep_alive(version: str, connection: str | None, kept: bool) -> None:
 def test_version_1_0_says_in_the_target_whom_it_is_for() -> None:
     absolute = parse("GET http://y:80/a HTTP/1.0").fields.fields
     assert absolute == [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"y:80"), (b":path", b"/a")]
-    assert parse("OPTIONS http://y HTTP/1.0").fields.fields[2:] == [(b":authority", b"y"), (b":path", b"*")]
-    assert parse("OPTIONS * HTTP/1.0").fields.fields[2:] == [(b":authority", b"127.0.0.1:80"), (b":path", b"*")]
-    assert parse("CONNECT y:443 HTTP/1.0").fields.fields == [(b":method", b"CONNECT"), (b":authority", b"y:443")]
+    assert list(parse("OPTIONS http://y HTTP/1.0").fields.fields[2:]) == [(b":authority", b"y"), (b":path", b"*")]
+    assert list(parse("OPTIONS * HTTP/1.0").fields.fields[2:]) == [(b":authority", b"127.0.0.1:80"), (b":path", b"*")]
+    assert list(parse("CONNECT y:443 HTTP/1.0").fields.fields) == [(b":method", b"CONNECT"), (b":authority", b"y:443")]
 
 
 def test_version_1_0_names_no_host_and_expects_nothing() -> None:

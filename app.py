@@ -1,3 +1,0 @@
-def app(e, s):
-    s('200 OK', [('Content-Length', '1')])
-    return [b'x']
