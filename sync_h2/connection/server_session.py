@@ -408,7 +408,6 @@ class ServerSession(Session):
 
     def _local_end_locked(self, state: StreamState) -> None:
         self._job_done_locked(state)
-        self._unattended.over(state)
         super()._local_end_locked(state)
         if state.closed:  # like the job's, its place is free for what the client sends next
             self._header_memory.release(state)

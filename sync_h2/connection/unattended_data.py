@@ -161,9 +161,8 @@ class UnattendedData:
         return self._streams[state]
 
     def over(self, state: StreamState) -> None:
-        """The stream's side of ours has ended: all of its data has been framed, or never will be."""
-        stream = self._streams.pop(state, None)
-        if stream is not None:
+        """The stream is closed, or all of its data has been framed."""
+        if self._streams and (stream := self._streams.pop(state, None)) is not None:
             self.held -= stream.kept.remaining
             if stream.file is not None:
                 stream.file.release()
@@ -173,7 +172,7 @@ class UnattendedData:
         self._session._watchdog.unattended = None
         for state, stream in list(self._streams.items()):
             if not state.outgoing:
-                del self._streams[state]  # until there is something again
+                self.over(state)  # until there is something again
             elif state.sent_bytes != stream.sent_bytes or _has_writers(state):
                 stream.sent_bytes = state.sent_bytes
                 stream.looks_left = _LOOKS
