@@ -43,7 +43,7 @@ except ImportError as error:  # pragma: no cover - by the name that it has, guni
 
 _THREADS = 256
 _LONGEST_SILENCE = 1.0  # seconds between two signs of life
-_CLOSES_BEFORE = 0.5  # seconds before gunicorn would kill us
+_CLOSES_BEFORE = 1.5  # seconds before gunicorn would kill us: a busy machine needs some to end a process
 _LOOKS_AGAIN = 0.1  # seconds between two looks at what is still under way
 _is_conventional = re.compile("[^a-z#]{3,20}").fullmatch  # a method, in gunicorn's eyes
 _LARGEST_REQUEST_LINE = 8190  # octets; as gunicorn takes larger values of limit_request_line
@@ -190,7 +190,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _close(self, servers: list[ThreadingServer]) -> None:
         """Let requests finish for `graceful_timeout`: GOAWAY in two steps tells clients which ones do."""
-        seconds = max(self.cfg.graceful_timeout - _CLOSES_BEFORE, 0.0)
+        seconds = self.cfg.graceful_timeout - min(_CLOSES_BEFORE, self.cfg.graceful_timeout / 2)
         closing = [
             threading.Thread(target=server.close, args=(seconds,), name="sync_h2-closer", daemon=True)
             for server in servers

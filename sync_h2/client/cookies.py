@@ -42,7 +42,10 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     def set_cookie(self, cookie: Cookie, *arguments: Any, **options: Any) -> None:
         if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
             cookie.value = cookie.value.replace('\\"', "")
-        super().set_cookie(cookie, *arguments, **options)
+        with self._cookies_lock:  # type: ignore[attr-defined]
+            paths = self._cookies.get(cookie.domain, {})  # type: ignore[attr-defined]
+            paths.get(cookie.path, {}).pop(cookie.name, None)  # so that it counts as new, not as old as its name
+            super().set_cookie(cookie, *arguments, **options)
 
     def __getitem__(self, name: str) -> str | None:
         return self._find(name, None, None)
@@ -136,7 +139,9 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     def _forget_oldest(self) -> None:
         with self._cookies_lock:  # type: ignore[attr-defined]
             domains: dict[str, dict[str, dict[str, Cookie]]] = self._cookies  # type: ignore[attr-defined]
-            for paths in domains.values():
+            for domain, paths in domains.items():
+                if not domain:
+                    continue  # the program's own
                 for _ in range(sum(map(len, paths.values())) - _MOST_OF_DOMAIN):
                     path, names = max(paths.items(), key=lambda item: len(item[1]))
                     del names[next(iter(names))]

@@ -29,7 +29,7 @@ from .status_codes import codes
 from .structures import ResponseHeaders
 
 CHUNK = 64 * 1024
-_MOST_UNASKED = 1 << 20  # octets of a redirect's content
+_MOST_UNASKED = 16 << 20  # octets of a redirect's content
 Report = Callable[[int, "int | None"], object]
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..constants import DEFAULT_MAX_FRAME_SIZE, ErrorCode
 from .stream_state import End, Posted, StreamState
+from .unattended_data import Unattended
 from .watchdog import LINGER
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .server_session import ServerSession
 
 _PAUSE = 1.0  # seconds; a client that has sent nothing for so long waits for the end rather than for a window
+
+_BEFORE_THE_RESET = 1.0  # seconds in which a client may see that it has all of its answer
 
 
 class _Rest:
@@ -94,7 +97,8 @@ class EarlyAnswers:
                 state.local_ended = True
                 session._local_end_locked(state)
             return
-        items: list[Posted | End] = [Posted(data)] if data else []
+        session._unattended.watch(state)
+        items: list[Posted | End] = [Unattended(data)] if data else []
         if state.end_posted:
             items.append(End.END_STREAM)
         session._sender.post_locked(state, *items)
@@ -179,13 +183,20 @@ class EarlyAnswers:
         self._session._watchdog.rearm_locked()
 
     def _give_up(self, state: StreamState) -> None:
-        del self._rests[state]
+        rest = self._rests.pop(state)
         assert state.id is not None
         session = self._session
         # Who waits for a window looks at nothing else, the reset that stops it included.
         session._protocol.open_window(state.id, DEFAULT_MAX_FRAME_SIZE)
         if state.local_ended:
             session._reset_locked(state, ErrorCode.NO_ERROR)
+        elif state.held is not None and not session._closing:
+            # First the end alone: curl throws away what it has not handed on when a reset comes with it.
+            self.release(state)
+            if not state.closed:
+                rest.left, rest.until = self._most, time.monotonic() + _BEFORE_THE_RESET
+                self._rests[state] = rest
+                self._rearm()
         else:
             state.reset_after_end = ErrorCode.NO_ERROR
             self.release(state)

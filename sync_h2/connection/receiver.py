@@ -235,8 +235,9 @@ class Receiver:
         inbound = session._inbound
         state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit
         if size:
+            session._body_received_at = now = time.monotonic()
             if state.first_byte_at is None:
-                state.first_byte_at = time.monotonic()
+                state.first_byte_at = now
             state.buffer.append(event.data)
             inbound.buffered(state, size)
             if not state.reading_all:

@@ -87,6 +87,9 @@ class Sender:
         self._said_goodbye = False
         self._held: list[bytes | memoryview] | None = None
         self.last_sent = time.monotonic()
+        self.framed_octets = 0  # of all streams' data
+        self.body_sent_at = 0.0
+        self._pumping = False
         self.finished = False  # nothing goes out any more: our side of the connection is shut down, or broken
         self.protocol: Wire  # set by the session, whose protocol in turn emits into the outbox
 
@@ -148,12 +151,26 @@ class Sender:
         if count and not state.sent_bytes:
             state.first_byte_sent_at = time.monotonic()
         state.sent_bytes += count
+        if count:
+            self.framed_octets += count
+            self.body_sent_at = time.monotonic()
         state.touch()
         if ends:
             self._ended_locked(state)
 
     def _pump_locked(self) -> None:
-        """Turn posted data into frames until the outbox holds enough, or windows or data are used up."""
+        """Turn posted data into frames until the outbox holds enough, or windows or data are used up. What ends a
+        stream on the way may want to send: that is left to this round.
+        """
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._pump_until_full_locked()
+        finally:
+            self._pumping = False
+
+    def _pump_until_full_locked(self) -> None:
         while self._outbox.size < HIGH_WATER_MARK:
             state = cast("StreamState | None", self._scheduler.next())
             if state is None:
@@ -188,6 +205,8 @@ class Sender:
                 state.outgoing.popleft()
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
                 state.progressed.wake_all_locked()
+            elif item.remaining <= LARGEST_FRAME and state.progressed.waiting:
+                state.progressed.wake_all_locked()  # a server can take over so much
             padding = None if protocol.padding is None else protocol.padding(count, largest - count)
             protocol.send_data(state.id, piece, ends, padding)
             self._framed_locked(state, count, ends)

@@ -202,7 +202,7 @@ class ServerSession(Session):
         A look without the lock: what begins meanwhile is finished by the graceful close.
         """
         watchdog = self._watchdog
-        if self._streams or self._jobs or self._closing or watchdog.header_block is not None:
+        if self._streams or self._jobs or self._leaving or watchdog.header_block is not None:
             return None
         if watchdog.handshake is not None or self._sender.held_locked:
             return None  # it has not begun: `handshake_timeout` is for those
@@ -213,14 +213,22 @@ class ServerSession(Session):
         """Since when nothing has gone on because the client lets all of it wait (a moment of `time.monotonic()`); None
         if anything goes on, or the session closes. A look without the lock.
         """
-        if self._closing:
+        if self._leaving:
             return None
         if self._watchdog.handshake is not None or self._sender.held_locked:
             return self._began_at
         working = len(self._handler_threads) + self._waiting_handlers - self._host._handlers_that_wait(self)
         if working > 0:
             return None
-        return max(self._watchdog.last_received, self._sender.last_sent)
+        streams = list(self._streams.values())
+        if any(state.detached and not state.end_posted and not state.outgoing for state in streams):
+            return None  # something else than a handler works for it
+        return max(self._body_received_at, self._sender.body_sent_at, self._began_at)
+
+    @property
+    def _leaving(self) -> bool:
+        """Whether it is this side that ends the session, or has."""
+        return self._destroyed or self._draining or self._said_goodbye
 
     def _make_room(self) -> None:
         """The server is full, and this session is of least use. No lock held."""

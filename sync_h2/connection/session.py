@@ -150,6 +150,7 @@ class SessionCore(Observable):
         self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
+        self._body_received_at = 0.0
         self._pings = Pings(self._monitor, limits.max_outstanding_pings)
         self._settings_sent = SettingsSent(self._monitor)
         self._inbound = InboundFlow(self._protocol, self._outbox, self._sender, limits.max_session_memory)

@@ -15,6 +15,7 @@ import time
 MOST_AT_ONCE = 100
 """Small pieces that are handled before others get a chance."""
 
+_PATIENCE = 1.0  # seconds for which a reader waits for its turn
 _BURST = 500.0  # small pieces that are nobody's business
 _FIRST_BURST = 100.0  # and of a session that has just begun: connections are made anew as fast as frames
 _RATE = 500.0  # and so many more a second
@@ -22,18 +23,23 @@ _OCTETS_OF_A_LARGE_PIECE = 256  # octets that are worth a piece's work
 
 
 class Turns:
-    """One at a time: `with turns:` blocks until it is this thread's turn. In no order, because to hand over in order
-    costs busy servers a tenth of their requests.
+    """One at a time, or nearly: `with turns:` blocks until it is this thread's turn, but not for long, since what a
+    reader calls in its turn (an executor, a log's handler) may itself wait for another reader. In no order, because to
+    hand over in order costs busy servers a tenth of their requests.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._holder = 0
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        if self._lock.acquire(timeout=_PATIENCE):
+            self._holder = threading.get_ident()
 
     def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+        if self._holder == threading.get_ident():
+            self._holder = 0
+            self._lock.release()
 
 
 def let_others_go() -> None:

@@ -10,12 +10,20 @@ session's lock. A file is read under it, too, a frame's worth at a time: a disk 
 
 from __future__ import annotations
 
+import errno
+import functools
 import io
 import logging
 import os
 import time
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 from ..constants import ErrorCode
 from ..errors import StreamReset
@@ -34,22 +42,37 @@ MOST_OF_A_STREAM = 64 * 1024
 _LOOKS = 4  # at a stream's progress, in the time that it may be without
 
 
-class _Unattended(Posted):
+_open_files: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
+
+
+@functools.cache
+def _most_files() -> int:
+    """Those of slow clients: what is left of the descriptors is for newcomers, of whom each needs one."""
+    if resource is None:
+        return 64
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8, 1024)
+
+
+class Unattended(Posted):
     """Data that no thread waits to send."""
 
     __slots__ = ()
 
 
-class FileRest(_Unattended):
+class FileRest(Unattended):
     """What is left to send of an open file, `length` octets from `offset` on; read by position, and not shared."""
 
     __slots__ = ("_file", "_monitor", "_offset", "_stream_id")
 
     def __init__(self, descriptor: int, offset: int, length: int, stream_id: int | None, monitor: Monitor) -> None:
+        """Raises OSError when too many of the process' descriptors are used so."""
         super().__init__(b"")
+        if len(_open_files) >= _most_files():
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._monitor = monitor
         # One's own: the caller closes the other.
         self._file = io.FileIO(os.dup(descriptor), "rb")
+        _open_files.add(self._file)
         self._offset = offset
         self._stream_id = stream_id
         self.remaining = length
@@ -77,9 +100,10 @@ class FileRest(_Unattended):
     def release(self) -> None:
         """Refer to the file no more."""
         self._file.close()
+        _open_files.discard(self._file)
 
 
-class _Kept(_Unattended):
+class _Kept(Unattended):
     """Octets. More may follow while there are some."""
 
     __slots__ = ("_buffer", "_data")
@@ -110,12 +134,13 @@ class _Kept(_Unattended):
 class _Stream:
     """One stream whose handlers need not wait, and when it was last seen to go on."""
 
-    __slots__ = ("file", "kept", "looks_left", "sent_bytes")
+    __slots__ = ("file", "framed_octets", "kept", "looks_left", "sent_bytes")
 
     def __init__(self, kept: _Kept, sent_bytes: int) -> None:
         self.kept = kept
         self.file: FileRest | None = None
         self.sent_bytes = sent_bytes
+        self.framed_octets = 0  # of the session
         self.looks_left = _LOOKS
 
 
@@ -150,8 +175,12 @@ class UnattendedData:
             self._watched(state)
         return True
 
+    def watch(self, state: StreamState) -> None:
+        """Data is posted next that no thread waits to send: the stream is given up if the client takes nothing."""
+        self._watched(state)
+
     def take_over_file(self, state: StreamState, file: FileRest) -> None:
-        """Watch over a file that is posted next, and close it when it has been sent or the stream ends."""
+        """The same for a file, and close it when it has been sent or the stream ends."""
         self._watched(state).file = file
 
     def _watched(self, state: StreamState) -> _Stream:
@@ -173,7 +202,8 @@ class UnattendedData:
         for state, stream in list(self._streams.items()):
             if not state.outgoing:
                 self.over(state)  # until there is something again
-            elif state.sent_bytes != stream.sent_bytes or _has_writers(state):
+            elif self._goes_on(state, stream) or _has_writers(state):
+                stream.framed_octets = self._session._sender.framed_octets
                 stream.sent_bytes = state.sent_bytes
                 stream.looks_left = _LOOKS
             else:
@@ -181,6 +211,14 @@ class UnattendedData:
                 if not stream.looks_left:
                     self._give_up(state)
         self._look_again()
+
+    def _goes_on(self, state: StreamState, stream: _Stream) -> bool:
+        """Whether the client has taken something of it, or would have if it had been this stream's turn."""
+        if state.sent_bytes != stream.sent_bytes:
+            return True
+        assert state.id is not None
+        session = self._session
+        return session._protocol.outbound_window(state.id) > 0 and session._sender.framed_octets != stream.framed_octets
 
     def _look_again(self) -> None:
         watchdog = self._session._watchdog
@@ -196,4 +234,4 @@ class UnattendedData:
 
 def _has_writers(state: StreamState) -> bool:
     """Whether threads wait to write behind what is kept: they give up by themselves."""
-    return any(isinstance(item, Posted) and not isinstance(item, _Unattended) for item in state.outgoing)
+    return any(isinstance(item, Posted) and not isinstance(item, Unattended) for item in state.outgoing)

@@ -114,6 +114,7 @@ class ThreadingServer(Observable):
         self._limits = limits
         self._memory = ServerMemory(limits.max_server_memory, self._end_greediest)
         self._trace = trace
+        self._made_room_at = 0.0  # for want of descriptors
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
         self._dispatcher = Dispatcher(self._monitor)
@@ -345,7 +346,10 @@ class ThreadingServer(Observable):
             self._report(error)
             if error.errno in _OUT_OF_RESOURCES:
                 log_out_of_resources(self, error)
-                self._make_room()
+                now = time.monotonic()
+                if now - self._made_room_at >= 1:  # who is closed needs about that long to give his descriptor back
+                    self._made_room_at = now
+                    self._make_room()
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], 0.05)
             return False
@@ -385,7 +389,7 @@ class ThreadingServer(Observable):
     def _make_room(self, address: Any = None) -> bool:
         """End a session (from `address`, where one is given) that is less worth than a newcomer; False if none is."""
         sessions = self.sessions
-        if sum(session._closing for session in sessions) > self._limits.max_sessions // 8:
+        if sum(session._leaving for session in sessions) > self._limits.max_sessions // 8:
             return False  # who reads nothing takes his time to go: without a bound newcomers could pile these up
         candidates = [session for session in sessions if address is None or session._peer_address[:1] == address[:1]]
         return room.make_room(candidates) or self._hang_up_on_silent(address)
