@@ -360,3 +360,19 @@ def test_servers_of_many_domains_can_not_fill_the_jar() -> None:
         jar.take_from(types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
     assert len(jar.list_domains()) == 1000
     assert "1099.example" in jar.list_domains()
+
+
+def test_a_cookie_that_is_set_anew_is_no_old_one() -> None:
+    paths = iter(["first", "others", "again"])
+
+    def handler(stream: Any, headers: Any) -> None:
+        fields = [("set-cookie", f"a{number}=b") for number in range(179)] if next(paths) == "others" else []
+        stream.respond([(":status", "200"), *fields, ("set-cookie", "session=c")], end_stream=True)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        for number in range(200):
+            client.cookies.set(f"own{number}", "x")
+        for _ in range(3):
+            client.get(server.url)
+        assert client.cookies.get("session", domain="127.0.0.1") == "c"
+        assert sum(cookie.name.startswith("own") for cookie in client.cookies) == 200

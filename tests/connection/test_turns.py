@@ -106,3 +106,17 @@ def test_large_frames_take_no_turns(counted: CountedTurns) -> None:
         peer.data(1, b"", end_stream=True)
         assert done.wait(20)
     assert not counted.taken
+
+
+def test_a_turn_that_does_not_end_holds_nobody_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader calls in its turn may wait for what another reader has to read."""
+    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    one = turns.Turns()
+    with one:
+        other = threading.Thread(target=lambda: one.__enter__() or one.__exit__())
+        other.start()
+        other.join(20)
+        assert not other.is_alive()
+    with one:  # the first one's turn has ended with its own exit, and with no other
+        assert one._lock.locked()
+    assert not one._lock.locked()

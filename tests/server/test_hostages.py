@@ -19,7 +19,7 @@ import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
 from support.http1_client import get
-from support.raw_peer import PATIENCE, REQUEST, RawPeer
+from support.raw_peer import PATIENCE, REQUEST, UPLOAD, RawPeer
 from support.threads import Background, eventually, waits
 from sync_h2 import ClientSession, StreamReset, Timeout, compat, connect, create_secure_server, create_server
 from sync_h2.constants import SettingId
@@ -459,9 +459,9 @@ class ShutClient:
         self._frames: list[Any] = []
         self._last_id = -1
 
-    def ask(self, path: str) -> int:
+    def ask(self, path: str, fields: Any = REQUEST, *, end_stream: bool = True) -> int:
         self._last_id += 2
-        self.peer.headers(self._last_id, (*REQUEST[:3], (":path", path)), end_stream=True)
+        self.peer.headers(self._last_id, (*fields[:3], (":path", path), *fields[4:]), end_stream=end_stream)
         return self._last_id
 
     def settled(self) -> None:
@@ -728,6 +728,86 @@ def test_a_timeout_of_the_handlers_own_is_for_all_that_it_writes(serve: Serve, s
     assert caught.get(timeout=TIMEOUT).bytes_written == 0
     client.open(stream)
     assert client.body(stream) == b"late"
+
+
+def test_write_returns_when_little_is_left(serve: Serve, shut: Shut) -> None:
+    """And not only when nothing is."""
+    returned: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        returned.append(stream.write(bytes(300_000)))
+
+    client = shut(serve(handler, write_timeout=None))
+    stream = client.ask("/")
+    client.open(stream, 270_000)
+    eventually(lambda: returned)
+
+
+def test_a_stream_that_has_no_turn_yet_is_not_given_up(serve: Serve, shut: Shut) -> None:
+    """Two answers that are not to be interleaved: the client takes the first one little by little."""
+    write_timeout = 1.0
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(bytes(60_000))
+
+    server = serve(handler, write_timeout=write_timeout)
+    client = shut(server)
+    client.peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: 2**20}))
+    big = client.ask("/")  # uses up nearly all of the connection's window
+    assert client.body(big) == bytes(60_000)
+    fields = (*REQUEST, ("priority", "u=3"))
+    first, second = client.ask("/", fields), client.ask("/", fields)
+    for _ in range(12):
+        threading.Event().wait(write_timeout / 4)
+        client.peer.open_window(0, 1000)
+    client.peer.open_window(0, 2**20)
+    assert client.body(first) == client.body(second) == bytes(60_000)
+
+
+@pytest.mark.parametrize("length", [1, 40_000])
+def test_the_end_of_an_early_answer_is_given_up_too(serve: Serve, shut: Shut, length: int) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({"content-length": length})
+        stream.end(bytes(length))
+
+    client = shut(serve(handler, write_timeout=0.3))
+    stream = client.ask("/", (*UPLOAD,), end_stream=False)
+    client.peer.data(stream, b"", end_stream=True)
+    with pytest.raises(StreamReset):
+        client.body(stream)
+
+
+def test_many_failed_streams_end_at_once(serve: Serve, shut: Shut) -> None:
+    """One SETTINGS opens the windows of all."""
+    failed: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(bytes(10))
+        failed.append(1)
+        raise ValueError("a fault of the handler's")
+
+    client = shut(serve(handler, write_timeout=None, max_concurrent_streams=300))
+    streams = [client.ask("/") for _ in range(300)]
+    eventually(lambda: len(failed) == 300)
+    client.open_all()
+    for stream in streams:
+        with pytest.raises(StreamReset):
+            client.body(stream)
+        assert client.octets(stream) == bytes(10)
+
+
+def test_files_without_a_thread_are_not_all_descriptors(
+    serve: Serve, shut: Shut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync_h2.connection.unattended_data._most_files", lambda: 2)
+    answering = Answering(tmp_path, 200_000)
+    client = shut(serve(answering, write_timeout=None))
+    streams = [client.ask("/file") for _ in range(4)]
+    eventually(lambda: len(answering.returned) == 2)
+    for stream in streams:
+        client.open(stream)
+        assert client.body(stream) == answering.body
+    eventually(lambda: len(answering.returned) == 4)
 
 
 def test_what_a_failed_handler_had_written_goes_out_before_the_reset(serve: Serve, shut: Shut) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import queue
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hyperframe.frame import GoAwayFrame
 
 from support.raw_peer import REQUEST, RawPeer
 from support.threads import eventually
@@ -129,3 +131,48 @@ def test_a_client_that_lets_everything_wait_makes_room(
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1_000_000):
                 pass  # its connection ends
+
+
+@pytest.mark.parametrize("sign", ["PING", "GOAWAY"])
+def test_a_sign_of_life_is_no_reason_to_stay(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    server = serve(answer, max_sessions=1)
+    with socket.create_connection(server.address) as sock:
+        peer = RawPeer(sock, client=True)
+        peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 0})
+        peer.headers(1, REQUEST, end_stream=True)
+        (session,) = server.sessions
+        if sign == "GOAWAY":
+            peer.send(GoAwayFrame(0))
+            eventually(lambda: session._closing)
+        else:
+            peer.settled()  # with a PING
+        eventually(lambda: session._stalled_since is not None)
+        assert visit(server).request().read(timeout=20) == b"hello"
+
+
+def test_a_stream_of_events_is_not_ended_for_a_newcomer(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its handler has returned, and nobody but the server could go on."""
+    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    kept: queue.SimpleQueue[ServerStream] = queue.SimpleQueue()
+
+    def handler(stream: ServerStream, headers: Headers) -> None:
+        stream.respond()
+        stream.detach()
+        kept.put(stream)
+
+    server = serve(handler, max_sessions=1)
+    events = visit(server).request()
+    stream = kept.get(timeout=20)
+    (session,) = server.sessions
+    eventually(lambda: not session._handler_threads)
+    with socket.create_connection(server.address) as newcomer:
+        newcomer.settimeout(10)
+        while newcomer.recv(4096):
+            pass
+    stream.end(b"news")
+    assert events.read(timeout=20) == b"news"
