@@ -62,6 +62,11 @@ class EarlyAnswers:
         request = state.request_headers
         return request is not None and "trailers" not in request.get("te", "")  # gRPC's calls go both ways at once
 
+    def will_be_whole(self, state: StreamState) -> bool:
+        """Whether all of the body is on its way, and within the bound for what is thrown away."""
+        length = "" if state.request_headers is None else state.request_headers.get("content-length", "")
+        return length.isdecimal() and int(length[:18]) <= self._most and not _waits_to_send(state)
+
     def needs_continue(self, state: StreamState, status: str) -> bool:
         """Whether the client is to send its body before it gets this answer: some send it all the same, after a second,
         and read nothing then.
@@ -69,7 +74,9 @@ class EarlyAnswers:
         return _waits_to_send(state) and status < "3" and self.may_hold(state)
 
     def hold(self, state: StreamState, data: bytes = b"", *, ends: bool, block: ResponseFields | None = None) -> None:
-        """Hold back the answer's last octet, and its END_STREAM if it `ends` with that, or all of it (`block`)."""
+        """Hold back the answer's last octet, and its END_STREAM if it `ends` with that, or all of it from its head
+        (`block`) on.
+        """
         if state.held is None:
             state.held = block, data
         else:
@@ -92,11 +99,14 @@ class EarlyAnswers:
         session = self._session
         if block is not None:
             assert state.id is not None
-            session._protocol.send_response(state.id, block, state.end_posted)
-            if state.end_posted:
+            whole = state.end_posted and not data
+            session._protocol.send_response(state.id, block, whole)
+            if whole:
                 state.local_ended = True
                 session._local_end_locked(state)
-            return
+                return
+            if not data:
+                return
         session._unattended.watch(state)
         items: list[Posted | End] = [Unattended(data)] if data else []
         if state.end_posted:

@@ -25,7 +25,7 @@ from .priorities import check_priority, set_priority_locked
 from .scheduler import DEFAULT_WEIGHT
 from .stream import Stream
 from .stream_state import End, Posted
-from .unattended_data import FileRest
+from .unattended_data import MOST_OF_A_STREAM, FileRest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .server_session import ServerSession
 
+_REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
 STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
 
 
@@ -128,9 +129,13 @@ class ServerStream(Stream):
         ends = end_stream or no_body
         if wait_for_trailers:
             self._session._protocol.trailers_will_follow(state.id)
-        holds = early and (ends or (length == 0 and not wait_for_trailers)) and answers.may_hold(state)
+        empty = ends or (length == 0 and not wait_for_trailers)
+        # Whoever follows it takes no notice of its body, and curl reads nothing behind its head.
+        redirects = early and not empty and status in _REDIRECTS and answers.will_be_whole(state)
+        redirects = redirects and "location" in Headers.from_wire(block)
+        holds = early and (empty or redirects) and answers.may_hold(state) and not (redirects and wait_for_trailers)
         # Of an answer without octets the head is its end; but who is told of a failure stops sending.
-        holds_head = holds and status < "3"
+        holds_head = holds and (status < "3" or redirects)
         if holds_head:
             self._session._protocol.check_block_length(block)
         else:
@@ -174,10 +179,12 @@ class ServerStream(Stream):
             return False
         view = memoryview(data).cast("B")
         length = len(view)
-        if not ends and (not length or length != state.unsent_length):
+        if not ends and state.held is None and (not length or length != state.unsent_length):
             return False
         self._before_writing(length, ends=ends)
         answers = self._session._early_answers
+        if state.held is not None and self._hold_with_head(view, ends=ends):
+            return True
         with self._monitor, self._lock:
             if state.sent_headers is None or not answers.may_hold(state):
                 return False
@@ -196,6 +203,22 @@ class ServerStream(Stream):
                     answers.release(state)
                 self._session._sender.send_soon_locked()
         return True
+
+    def _hold_with_head(self, view: memoryview, *, ends: bool) -> bool:
+        """Add to an answer whose head is held back; False if it is not, or would become too long, and goes."""
+        state = self._state
+        answers = self._session._early_answers
+        with self._monitor, self._lock:
+            if state.held is None or state.held[0] is None:
+                return False
+            if not self._may_post_locked(len(view), ends):
+                return True
+            if len(state.held[1]) + len(view) > MOST_OF_A_STREAM:
+                answers.release(state)
+                self._session._sender.send_soon_locked()
+                return False
+            answers.hold(state, bytes(view), ends=ends)
+            return True
 
     def respond_with_fd(
         self,

@@ -15,10 +15,11 @@ import httpx
 import pytest
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 
+from support.certificates import Certificate
 from support.peers import program
 from support.raw_peer import UPLOAD, RawPeer, server_and_raw_client
 from support.threads import eventually
-from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_server
+from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_secure_server, create_server
 from sync_h2.connection import early_answers
 from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
@@ -132,6 +133,27 @@ def test_curl_stops_at_what_is_no_success(server_of: Any, kind: str, status: str
         for how in ((), ("-T",), ("-H", "Expect: 100-continue")):
             done = curl(f"{url}/{status}", size, *how)
             assert (done.returncode, done.stdout.decode().split()[0]) == (0, status), (size, how, done.stderr)
+
+
+@pytest.mark.parametrize("size", [65_537, 131_072, 2_000_000])
+@pytest.mark.parametrize("status", ["302", "307"])
+@pytest.mark.parametrize("pieces", [1, 3, 2000])
+def test_curl_follows_a_redirect_that_has_a_body(certificate: Certificate, status: str, size: int, pieces: int) -> None:
+    """It reads nothing behind the redirect's head, over TLS, and would hang with a window that is shut."""
+
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] == "/there":
+            stream.end(b"%d" % len(stream.read()))
+            return
+        stream.respond({":status": status, "location": "/there"})
+        for _ in range(pieces):
+            stream.write(b"it has moved to another place ")
+
+    with create_secure_server(handler, certfile=certificate.certfile, keyfile=certificate.keyfile) as server:
+        options = ["-L", "--http2", "-sS", "--max-time", "20", "--cacert", str(certificate.cafile)]
+        command = [program("curl"), *options, "--data-binary", "@-", f"https://localhost:{server.address[1]}/"]
+        result = subprocess.run(command, input=bytes(size), capture_output=True, check=False)
+    assert (result.returncode, result.stdout) == (0, b"%d" % (size if status == "307" else 0)), result.stderr
 
 
 @pytest.mark.parametrize("given", [writes_its_length, says_there_is_nothing, compat.wsgi(generator)])
