@@ -205,7 +205,7 @@ class Sender:
                 state.outgoing.popleft()
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
                 state.progressed.wake_all_locked()
-            elif item.remaining <= LARGEST_FRAME and state.progressed.waiting:
+            elif item.remaining <= LARGEST_FRAME and state.progressed.waiting and not self._shared_by_requests:
                 state.progressed.wake_all_locked()  # a server can take over so much
             padding = None if protocol.padding is None else protocol.padding(count, largest - count)
             protocol.send_data(state.id, piece, ends, padding)
