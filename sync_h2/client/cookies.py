@@ -39,6 +39,8 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         self.set_cookie(cookie)
         return cookie
 
+    # typeshed leaves out what the base keeps and this class has to look at: `_cookies`, `_cookies_lock`, `_policy`.
+
     def set_cookie(self, cookie: Cookie, *arguments: Any, **options: Any) -> None:
         if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
             cookie.value = cookie.value.replace('\\"', "")

@@ -136,11 +136,11 @@ class _Stream:
 
     __slots__ = ("file", "framed_octets", "kept", "looks_left", "sent_bytes")
 
-    def __init__(self, kept: _Kept, sent_bytes: int) -> None:
+    def __init__(self, kept: _Kept, sent_bytes: int, framed_octets: int) -> None:
         self.kept = kept
         self.file: FileRest | None = None
         self.sent_bytes = sent_bytes
-        self.framed_octets = 0  # of the session
+        self.framed_octets = framed_octets  # of the session
         self.looks_left = _LOOKS
 
 
@@ -169,23 +169,20 @@ class UnattendedData:
             else:  # another thread waits to write before this one
                 return False
             kept.append(posted)
-            self._watched(state).kept = kept
+            self.watch(state).kept = kept
             self._session._memory_changed_locked()
         else:  # the end waits for room in the outbox
-            self._watched(state)
+            self.watch(state)
         return True
 
-    def watch(self, state: StreamState) -> None:
-        """Data is posted next that no thread waits to send: the stream is given up if the client takes nothing."""
-        self._watched(state)
-
     def take_over_file(self, state: StreamState, file: FileRest) -> None:
-        """The same for a file, and close it when it has been sent or the stream ends."""
-        self._watched(state).file = file
+        """Watch over a file that is posted next, and close it when it has been sent or the stream ends."""
+        self.watch(state).file = file
 
-    def _watched(self, state: StreamState) -> _Stream:
+    def watch(self, state: StreamState) -> _Stream:
+        """No thread waits to send what is posted, or will be next: give the stream up if the client takes nothing."""
         if state not in self._streams:
-            self._streams[state] = _Stream(_Kept(self), state.sent_bytes)
+            self._streams[state] = _Stream(_Kept(self), state.sent_bytes, self._session._sender.framed_octets)
             self._look_again()
         return self._streams[state]
 

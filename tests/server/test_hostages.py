@@ -651,8 +651,8 @@ def test_a_short_answer_that_nobody_takes_is_given_up(serve: Serve, shut: Shut, 
     with pytest.raises(StreamReset):
         client.body(stream)
     # The connection lives on, and what was given up holds nothing back.
+    client.open_all()
     stream = client.ask("/end")
-    client.open(stream)
     assert client.body(stream) == answering.body
 
 
@@ -745,21 +745,24 @@ def test_write_returns_when_little_is_left(serve: Serve, shut: Shut) -> None:
 
 def test_a_stream_that_has_no_turn_yet_is_not_given_up(serve: Serve, shut: Shut) -> None:
     """Two answers that are not to be interleaved: the client takes the first one little by little."""
-    write_timeout = 1.0
 
     def handler(stream: Any, headers: Any) -> None:
         stream.end(bytes(60_000))
 
-    server = serve(handler, write_timeout=write_timeout)
+    server = serve(handler, write_timeout=1000.0)
     client = shut(server)
     client.peer.send(SettingsFrame(0, settings={SettingId.INITIAL_WINDOW_SIZE: 2**20}))
     big = client.ask("/")  # uses up nearly all of the connection's window
     assert client.body(big) == bytes(60_000)
     fields = (*REQUEST, ("priority", "u=3"))
     first, second = client.ask("/", fields), client.ask("/", fields)
-    for _ in range(12):
-        threading.Event().wait(write_timeout / 4)
+    (session,) = server.sessions
+    eventually(lambda: len(session._unattended._streams) == 2)
+    for _ in range(12):  # as the timer does, each time that a part of `write_timeout` has passed
         client.peer.open_window(0, 1000)
+        client.settled()
+        with session._monitor, session._lock:
+            session._unattended.look(time.monotonic())
     client.peer.open_window(0, 2**20)
     assert client.body(first) == client.body(second) == bytes(60_000)
 
