@@ -115,7 +115,9 @@ def test_a_pending_stream_that_is_dropped_gives_up_its_place() -> None:
             eventually(lambda: caught.list)
         peer.headers(1, RESPONSE, end_stream=True)
         assert first.read() == b""
-        assert session.request().id == 3
+        following = session.request()
+        assert following.id == 3
+        following.close()
 
 
 def test_a_stream_whose_making_was_interrupted_goes_in_silence() -> None:

@@ -138,7 +138,9 @@ def test_a_client_s_trailers_that_are_too_long() -> None:
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.INTERNAL_ERROR
         with pytest.raises(sync_h2.StreamReset):
             stream.read()
-        assert session.request().id == 3
+        following = session.request()
+        assert following.id == 3
+        following.close()
 
 
 def test_trailers_that_are_too_long_for_a_pending_stream() -> None:

@@ -100,7 +100,9 @@ def test_a_request_that_is_interrupted_gives_up_its_place(interrupt: Any) -> Non
             session.request()
         assert not session._pending
         peer.headers(first.id, [(":status", "200")], end_stream=True)
-        assert session.request().id == 3
+        following = session.request()
+        assert following.id == 3
+        following.close()
 
 
 def test_a_close_that_is_interrupted_goes_on(ends: Any, interrupt: Any) -> None:

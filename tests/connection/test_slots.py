@@ -126,7 +126,9 @@ def test_a_pending_stream_can_be_closed(one_at_a_time: Any) -> None:
         stream.read()
     answer(peer, first.id)
     assert {frame.stream_id for frame in peer.settled()} <= {0, 1}
-    assert session.request().id == 3
+    following = session.request()
+    assert following.id == 3
+    following.close()
 
 
 def test_a_reset_frees_the_slot(one_at_a_time: Any, background: Any) -> None:
