@@ -424,7 +424,9 @@ def test_limits_are_those_of_gunicorn(fields: dict[str, str], status: str, gunic
     process = gunicorn(*LIMITS, "--access-logfile=-", "--access-logformat=ACCESS %(m)s %({host}i)s %(s)s")
     (url,) = process.addresses()
     with sync_h2.connect(url) as session:
-        assert session.request(fields).wait_response(timeout=PATIENCE)[":status"] == status
+        stream = session.request(fields)
+        assert stream.wait_response(timeout=PATIENCE)[":status"] == status
+        stream.read(timeout=PATIENCE)
     if len(fields) < 4:  # the protocol refuses more, before there is a request
         process.says(f"ACCESS {fields.get(':method', 'GET')} {url.partition('//')[2]} {status}")
 
