@@ -86,6 +86,49 @@ def _read_until_end(session_reference: ref[SessionCore], transport: Transport, f
         del session, view
 
 
+# Who handles an event, and with which method.
+_RECEIVER: dict[type, str] = {
+    events.DataReceived: "_data_locked",
+    events.DataDiscarded: "_discarded_locked",
+    events.TrailersReceived: "_trailers_locked",
+    events.StreamReset: "_reset_locked",
+    events.WindowUpdated: "_window_locked",
+    events.SettingsReceived: "_settings_locked",
+    events.SettingsAcknowledged: "_settings_acknowledged_locked",
+    events.PingReceived: "_ping_locked",
+    events.PingAcknowledged: "_pong_locked",
+    events.GoawayReceived: "_goaway_locked",
+    events.PriorityReceived: "_priority_locked",
+    events.PriorityUpdateReceived: "_priority_update_locked",
+    events.AltsvcReceived: "_altsvc_locked",
+    events.OriginReceived: "_origin_locked",
+}
+_SESSION: dict[type, str] = {
+    events.RequestReceived: "_request_received_locked",
+    events.ResponseReceived: "_response_received_locked",
+    events.InformationalReceived: "_informational_received_locked",
+    events.PushPromiseReceived: "_push_promise_received_locked",
+    events.HeaderListTooLarge: "_header_list_too_large_locked",
+}
+
+
+class _Handlers(dict[type, Callable[[Any], None]]):
+    """Bound methods by the type of event, made when the first such event comes: a connection sees few of them, and a
+    server has many connections.
+    """
+
+    def __init__(self, receiver: Receiver, session: SessionCore) -> None:
+        self._receiver = receiver
+        self._session = session
+
+    def __missing__(self, kind: type) -> Callable[[Any], None]:
+        name = _RECEIVER.get(kind)
+        handler: Callable[[Any], None]
+        handler = getattr(self._session, _SESSION[kind]) if name is None else getattr(self._receiver, name)
+        self[kind] = handler
+        return handler
+
+
 class Receiver:
     """What the reader does with one session; how events are made of octets is left to the protocol's own receiver."""
 
@@ -100,27 +143,7 @@ class Receiver:
         self._has_more = False
         self.frames_received = 0
         self.bytes_received = 0
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            events.DataReceived: self._data_locked,
-            events.DataDiscarded: self._discarded_locked,
-            events.RequestReceived: session._request_received_locked,
-            events.ResponseReceived: session._response_received_locked,
-            events.InformationalReceived: session._informational_received_locked,
-            events.PushPromiseReceived: session._push_promise_received_locked,
-            events.HeaderListTooLarge: session._header_list_too_large_locked,
-            events.TrailersReceived: self._trailers_locked,
-            events.StreamReset: self._reset_locked,
-            events.WindowUpdated: self._window_locked,
-            events.SettingsReceived: self._settings_locked,
-            events.SettingsAcknowledged: self._settings_acknowledged_locked,
-            events.PingReceived: self._ping_locked,
-            events.PingAcknowledged: self._pong_locked,
-            events.GoawayReceived: self._goaway_locked,
-            events.PriorityReceived: self._priority_locked,
-            events.PriorityUpdateReceived: self._priority_update_locked,
-            events.AltsvcReceived: self._altsvc_locked,
-            events.OriginReceived: self._origin_locked,
-        }
+        self._handlers = _Handlers(self, session)
 
     def received(self, view: memoryview, lost: HTTP2Error | None) -> bool:
         """Handle what the transport has just received; False when nothing more can come. Blocks for as long as other

@@ -19,7 +19,6 @@ from typing import Protocol
 
 DEFAULT_URGENCY = 3
 DEFAULT_WEIGHT = 16
-_URGENCIES = 8
 _LOWER_SHARE = 16
 _LEAST_CLEARING = 256
 _by_id = attrgetter("id")
@@ -122,10 +121,11 @@ class _Level:
 class Scheduler:
     """The streams that have something to send and a window to send it in."""
 
-    __slots__ = ("_levels", "_served", "count")
+    __slots__ = ("_in_order", "_levels", "_served", "count")
 
     def __init__(self) -> None:
-        self._levels = [_Level() for _ in range(_URGENCIES)]
+        self._levels: dict[int, _Level] = {}  # by urgency: a connection uses one, as a rule
+        self._in_order: list[_Level] = []
         self._served = 0
         self.count = 0  # of the streams that take turns
 
@@ -134,7 +134,13 @@ class Scheduler:
         if not stream.scheduled:
             stream.scheduled = True
             self.count += 1
-            self._levels[stream.urgency].push(stream)
+            level = self._levels.get(stream.urgency) or self._new_level(stream.urgency)
+            level.push(stream)
+
+    def _new_level(self, urgency: int) -> _Level:
+        level = self._levels[urgency] = _Level()
+        self._in_order = [self._levels[urgency] for urgency in sorted(self._levels)]
+        return level
 
     def remove(self, stream: Sendable) -> None:
         """`stream` has nothing to send for now, or no window."""
@@ -159,7 +165,7 @@ class Scheduler:
         """
         if not self.count:
             return None
-        levels = self._levels
+        levels = self._in_order
         turns, place = divmod(self._served, _LOWER_SHARE)
         if place == _LOWER_SHARE - 1:
             busy = [level for level in levels if level.ready]

@@ -12,11 +12,13 @@ from ..protocol.first_octets import LONGEST_OPENING, Opening, recognise
 from ..transport.fork import close_in_forked_child
 from .response_heads import error_answer
 
+_DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+
 
 def read_opening(sock: socket.socket, deadline: Deadline) -> bytes:
     """Wait for as many octets as tell what the client speaks, and return them; `speaks_http1` says what it is.
 
-    Leaves `sock` with a timeout set. Raises Timeout and ConnectionLost.
+    May leave `sock` with a timeout set. Raises Timeout and ConnectionLost.
     """
     close_in_forked_child(sock)
     octets = b""
@@ -24,8 +26,7 @@ def read_opening(sock: socket.socket, deadline: Deadline) -> bytes:
         while recognise(octets) is Opening.UNDECIDED:
             if deadline.expired:
                 raise TimeoutError
-            sock.settimeout(deadline.remaining())
-            received = sock.recv(LONGEST_OPENING - len(octets))
+            received = _receive(sock, LONGEST_OPENING - len(octets), deadline)
             if not received:
                 raise ConnectionLost("the client hung up before its first request")
             octets += received
@@ -37,6 +38,15 @@ def read_opening(sock: socket.socket, deadline: Deadline) -> bytes:
     except OSError as error:
         raise ConnectionLost(f"the connection broke: {error.strerror or error}") from error
     return octets
+
+
+def _receive(sock: socket.socket, size: int, deadline: Deadline) -> bytes:
+    # Most have sent their first octets by now. Each system call lets other threads go first, and there may be many.
+    if _DONT_WAIT:
+        with contextlib.suppress(BlockingIOError):
+            return sock.recv(size, _DONT_WAIT)
+    sock.settimeout(deadline.remaining())
+    return sock.recv(size)
 
 
 def speaks_http1(octets: bytes) -> bool:

@@ -52,7 +52,7 @@ class HTTP1Protocol(WithoutFrames):
         *,
         limits: Limits,
         scheme: str,
-        authority: str,
+        authority: Callable[[], str],
         emit: Emit,
         stream_window: int,
         on_window: Callable[[], None],
@@ -72,7 +72,7 @@ class HTTP1Protocol(WithoutFrames):
         self.input_ended = False
         self._truncated = False
         self._scheme = scheme.encode("ascii")
-        self._authority = authority.encode("latin-1", "replace")
+        self._authority = authority  # asked for only where a request names no host
         self._emit = emit
         self._stream_window = stream_window
         self._on_window = on_window

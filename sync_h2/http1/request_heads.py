@@ -8,6 +8,7 @@ it would look at for longer than a time that is linear in its length. Pure funct
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import h11
@@ -67,8 +68,8 @@ def check_lines(octets: bytes | bytearray, start: int = 0) -> None:
     raise UnreadableRequest(400, "a line that does not end with CR and LF, or that continues the one before")
 
 
-def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: bytes) -> RequestHead:
-    """A request's whole head, its last line empty; `authority` is for requests of HTTP/1.0 that name no host.
+def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: Callable[[], str]) -> RequestHead:
+    """A request's whole head, its last line empty; `authority()` is for requests of HTTP/1.0 that name no host.
 
     Raises UnreadableRequest.
     """
@@ -109,7 +110,8 @@ def parse_request(octets: bytes, limits: Limits, *, scheme: bytes, authority: by
     if target is None:
         target = request.target
     if version == "1.0" and not host:
-        host = authority if target.startswith((b"/", b"*")) else None  # otherwise the target says whom it is for
+        # Any other target says whom it is for.
+        host = authority().encode("latin-1", "replace") if target.startswith((b"/", b"*")) else None
     list_of_fields = FieldList([*_pseudo_fields(request.method, target, scheme, host), *fields])
     if list_of_fields.size > limits.max_header_list_size:
         raise UnreadableRequest(431, "header fields over max_header_list_size")

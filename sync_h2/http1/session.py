@@ -77,7 +77,7 @@ class HTTP1Session(ServerSession):
         return HTTP1Protocol(
             limits=self._limits,
             scheme="https" if self._transport.encrypted else "http",
-            authority=_own_address(self._transport),
+            authority=partial(_own_address, self._transport),
             emit=self._outbox.put,
             stream_window=window,
             on_window=self._go_on_soon_locked,

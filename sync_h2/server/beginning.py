@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from ..connection.server_session import ServerSession
 from ..connection.server_stream import current_date
@@ -58,14 +59,16 @@ def protocols(http1: type[ServerSession] | None) -> tuple[str, ...]:
     return (HTTP2_ALPN,) if http1 is None else (HTTP2_ALPN, HTTP1_ALPN)
 
 
-def begin_plain(sock: socket.socket, limits: Limits, http1: type[ServerSession] | None) -> Beginning:
+def begin_plain(
+    sock: socket.socket, limits: Limits, http1: type[ServerSession] | None, *, address: Any = None
+) -> Beginning:
     """Without TLS the first octets tell; they are looked at only where there is a choice. Raises Timeout and
     ConnectionLost.
     """
     if http1 is None:
-        return Beginning(Transport(sock))
+        return Beginning(Transport(sock, address))
     received = read_opening(sock, Deadline(limits.handshake_timeout))
-    return Beginning(Transport(sock), http1 if speaks_http1(received) else ServerSession, received)
+    return Beginning(Transport(sock, address), http1 if speaks_http1(received) else ServerSession, received)
 
 
 def refusal_of(limit: str, received: bytes, *, http1: bool) -> bytes:
@@ -79,7 +82,13 @@ def refusal_of(limit: str, received: bytes, *, http1: bool) -> bytes:
 
 
 def begin_secure(
-    sock: socket.socket, engine: TLSEngine, limits: Limits, http1: type[ServerSession] | None, *, require_known: bool
+    sock: socket.socket,
+    engine: TLSEngine,
+    limits: Limits,
+    http1: type[ServerSession] | None,
+    *,
+    require_known: bool,
+    address: Any = None,
 ) -> Beginning | None:
     """Shake hands; ALPN decides, and who has none speaks HTTP/1.1, if that is allowed. None: the client wants something
     else, which without `require_known` is no error. Raises TLSError, ALPNError, Timeout and ConnectionLost.
@@ -87,7 +96,7 @@ def begin_secure(
     require_h2 = require_known and http1 is None
     engine.handshake(sock, Deadline(limits.handshake_timeout), require_h2=require_h2)
     if engine.alpn_protocol == HTTP2_ALPN:
-        return Beginning(TLSTransport(sock, engine))
+        return Beginning(TLSTransport(sock, engine, address))
     if http1 is not None and engine.alpn_protocol in (HTTP1_ALPN, None):
-        return Beginning(TLSTransport(sock, engine), http1)
+        return Beginning(TLSTransport(sock, engine, address), http1)
     return None

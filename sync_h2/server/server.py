@@ -447,7 +447,6 @@ class ThreadingServer(Observable):
             return
         if beginning is None:
             return
-        beginning.transport.peer_address = address
         session = self._new_session(beginning)
         reader = session._reader_target()
         session._start()  # first: a GOAWAY of `close` comes after the preface
@@ -482,7 +481,7 @@ class ThreadingServer(Observable):
 
     def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
         """None when the connection is not for a session, and belongs to somebody else."""
-        return begin_plain(sock, self._limits, self._http1)
+        return begin_plain(sock, self._limits, self._http1, address=address)
 
     def _forget(self, sock: socket.socket) -> None:
         with self._monitor, self._lock:
@@ -586,7 +585,9 @@ class SecureThreadingServer(ThreadingServer):
         engine = TLSEngine(self._context, server_side=True)
         with self._monitor, self._lock:
             anybody_listens = self._listeners.any_locked("unknown_protocol")
-        beginning = begin_secure(sock, engine, self._limits, self._http1, require_known=not anybody_listens)
+        beginning = begin_secure(
+            sock, engine, self._limits, self._http1, require_known=not anybody_listens, address=address
+        )
         if beginning is not None:
             return beginning
         connection = BlockingTLSConnection(sock, engine, address)

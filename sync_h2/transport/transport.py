@@ -19,6 +19,7 @@ import termios
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 from ..errors import ConnectionLost
 from .sockets import peer_address, prepare
@@ -40,17 +41,18 @@ _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
 class Transport:
-    """A plain connection. It owns `sock` from here on, and sets it up for the session.
+    """A plain connection. It owns `sock` from here on, and sets it up for the session. Whoever has accepted it says what
+    the peer's address is: a peer that has reset it since has none any more.
 
     A KeyboardInterrupt that strikes in a `_locked` method leaves it unknown what was sent: the session has to end then.
     """
 
     encrypted = False
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, address: Any = None) -> None:
         prepare(sock)
         self.sock = sock
-        self.peer_address = peer_address(sock)  # whoever has accepted it knows better: it may have been reset since
+        self.peer_address = peer_address(sock) if address is None else address
         # Whoever holds the session's lock:
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_size = 0
@@ -307,8 +309,8 @@ class TLSTransport(Transport):
 
     encrypted = True
 
-    def __init__(self, sock: socket.socket, engine: TLSEngine) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: socket.socket, engine: TLSEngine, address: Any = None) -> None:
+        super().__init__(sock, address)
         self.engine = engine
         # The reader thread:
         self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))

@@ -107,7 +107,7 @@ def received(octets: bytes, step: int, counted: CountedOctets | None = None) -> 
     protocol = HTTP1Protocol(
         limits=Limits.for_server(max_header_list_size=1 << 24, max_header_pairs=1 << 20),
         scheme="http",
-        authority="a",
+        authority=lambda: "a",
         emit=lambda urgent, buffers: None,
         stream_window=1 << 30,
         on_window=lambda: None,

@@ -30,7 +30,7 @@ class Endpoint:
         self.protocol = HTTP1Protocol(
             limits=Limits.for_server(**limits),
             scheme="http",
-            authority="127.0.0.1:80",
+            authority=lambda: "127.0.0.1:80",
             emit=self._emit,
             stream_window=window,
             on_window=self._window_opened,

@@ -12,12 +12,12 @@ from sync_h2.protocol.limits import Limits
 
 def parse(*lines: str, **limits: Any) -> RequestHead:
     octets = "\r\n".join([*lines, "", ""]).encode("latin-1")
-    return parse_request(octets, Limits.for_server(**limits), scheme=b"http", authority=b"127.0.0.1:80")
+    return parse_request(octets, Limits.for_server(**limits), scheme=b"http", authority=lambda: "127.0.0.1:80")
 
 
 def refused(octets: bytes, **limits: Any) -> int:
     with pytest.raises(UnreadableRequest) as caught:
-        parse_request(octets, Limits.for_server(**limits), scheme=b"http", authority=b"127.0.0.1:80")
+        parse_request(octets, Limits.for_server(**limits), scheme=b"http", authority=lambda: "127.0.0.1:80")
     return caught.value.status
 
 
@@ -251,7 +251,7 @@ def test_limits_of_fields_are_431() -> None:
 
 def test_what_is_refused_is_said_in_a_bounded_line() -> None:
     with pytest.raises(UnreadableRequest) as caught:
-        parse_request(b"GET / HTTP/1.1\r\n" + b"x" * 5000 + b"\r\n\r\n", Limits(), scheme=b"http", authority=b"x")
+        parse_request(b"GET / HTTP/1.1\r\n" + b"x" * 5000 + b"\r\n\r\n", Limits(), scheme=b"http", authority=lambda: "x")
     assert len(str(caught.value)) < 300
 
 
@@ -270,7 +270,7 @@ def test_what_is_refused_is_said_in_a_bounded_line() -> None:
 )
 def test_refusals_are_for_people(octets: bytes) -> None:
     with pytest.raises(UnreadableRequest) as caught:
-        parse_request(octets, Limits.for_server(), scheme=b"http", authority=b"127.0.0.1:80")
+        parse_request(octets, Limits.for_server(), scheme=b"http", authority=lambda: "127.0.0.1:80")
     message = caught.value.message
     assert "bytearray" not in message
     assert "b'" not in message
