@@ -41,8 +41,8 @@ _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
 class Transport:
-    """A plain connection. It owns `sock` from here on, and sets it up for the session. Whoever has accepted it says what
-    the peer's address is: a peer that has reset it since has none any more.
+    """A plain connection. It owns `sock` from here on, and sets it up for the session. Whoever has accepted it says
+    what the peer's address is: a peer that has reset it since has none any more.
 
     A KeyboardInterrupt that strikes in a `_locked` method leaves it unknown what was sent: the session has to end then.
     """

@@ -113,13 +113,17 @@ def test_idle_connections_beyond_max_sessions(start: Callable[..., Victim]) -> N
     """Those beyond are told so and closed; who is there already is served; there is room again when some leave."""
     victim = start(max_sessions=20, handshake_timeout=None)
     with victim.watched(connections=20):
-        idle = [victim.dial() for _ in range(19)]  # with the bystander it is full
-        for _ in range(40):
-            last = RawPeer(victim.dial(), client=True).until_end()[-1]
+        occupants = [victim.attacker() for _ in range(19)]  # with the bystander it is full
+        for peer in occupants:
+            peer.headers(1, (*REQUEST[:3], (":path", "/work")), end_stream=True)
+            peer.settled()
+        beyond = [RawPeer(victim.dial(), client=True) for _ in range(40)]
+        for newcomer in beyond:
+            last = newcomer.until_end()[-1]
             assert isinstance(last, GoAwayFrame)
             assert (last.error_code, last.additional_data) == (ErrorCode.ENHANCE_YOUR_CALM, b"max_sessions")
-        for sock in idle:
-            sock.close()
+        for peer in occupants:
+            peer.sock.close()
 
         def there_is_room() -> bool:
             peer = Attacker(victim.dial(), client=True)

@@ -251,7 +251,9 @@ def test_limits_of_fields_are_431() -> None:
 
 def test_what_is_refused_is_said_in_a_bounded_line() -> None:
     with pytest.raises(UnreadableRequest) as caught:
-        parse_request(b"GET / HTTP/1.1\r\n" + b"x" * 5000 + b"\r\n\r\n", Limits(), scheme=b"http", authority=lambda: "x")
+        parse_request(
+            b"GET / HTTP/1.1\r\n" + b"x" * 5000 + b"\r\n\r\n", Limits(), scheme=b"http", authority=lambda: "x"
+        )
     assert len(str(caught.value)) < 300
 
 

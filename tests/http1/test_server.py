@@ -262,13 +262,22 @@ with sync_h2.create_server(echo, allow_http1=True) as server:
 @pytest.mark.parametrize("limit", ["max_sessions", "max_sessions_per_address"])
 def test_connections_one_too_many(limit: str) -> None:
     options: dict[str, Any] = {limit: 1}
-    with create_server(hello, allow_http1=True, **options) as server, dial(server.address) as first:
-        assert first.ask(GET).body == b"hello"
+    begun, stops = threading.Event(), threading.Event()
+
+    def work(stream: Any, headers: Any) -> None:  # who has nothing under way would make room
+        begun.set()
+        stops.wait(20)
+        hello(stream, headers)
+
+    with create_server(work, allow_http1=True, **options) as server, dial(server.address) as first:
+        first.send(GET)
+        assert begun.wait(20)
         with dial(server.address) as second:
             second.send(GET)
             answer = second.rest()
             assert answer == b"" or answer.startswith(b"HTTP/1.1 503 ")  # by when the request came
-        assert first.ask(GET).body == b"hello"
+        stops.set()
+        assert first.response().body == b"hello"
 
 
 def test_one_too_many_is_told_so_in_what_it_speaks() -> None:

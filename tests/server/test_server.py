@@ -317,39 +317,56 @@ def test_what_is_no_handler_is_refused() -> None:
         create_server("handler")  # type: ignore[arg-type]  # that is the point
 
 
-def _under_way(server: Any, session: Any) -> Any:
-    """A request of the session that the server knows of and that has not ended."""
-    upload = session.request({":method": "POST"}, end_stream=False)
-    assert session.ping()  # the answer comes behind what the request has done
-    return upload
+class _Busy:
+    """An echo, but a GET's handler works until it is told to stop: neither idle nor stalled sessions would do, which
+    make room.
+    """
+
+    def __init__(self) -> None:
+        self.begun: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.stops = threading.Event()
+
+    def __call__(self, stream: Any, headers: Any) -> None:
+        if headers[":method"] == "POST":
+            echo(stream, headers)
+            return
+        self.begun.put(None)
+        self.stops.wait(20)
+        stream.end()
+
+    def occupy(self, session: Any) -> Any:
+        stream = session.request()
+        self.begun.get(timeout=20)
+        return stream
 
 
 def test_more_sessions_than_allowed_are_turned_away(serve: Any, visit: Any) -> None:
-    server = serve(echo, max_sessions=1)
+    busy = _Busy()
+    server = serve(busy, max_sessions=1)
     first = visit(server)
     assert ask(first) == b"question"
-    upload = _under_way(server, first)  # an idle session would make room
+    work = busy.occupy(first)
     second = visit(server)
     with pytest.raises(HTTP2Error):
         ask(second)
     assert ask(first) == b"question"
-    upload.end()
-    assert upload.read(timeout=10) == b""
+    busy.stops.set()
+    assert work.read(timeout=10) == b""
     first.close(timeout=5)
     eventually(lambda: not server.sessions)
     assert ask(visit(server)) == b"question"
 
 
 def test_more_sessions_of_one_address_than_allowed_are_turned_away(serve: Any, visit: Any) -> None:
-    server = serve(echo, max_sessions_per_address=2)
+    busy = _Busy()
+    server = serve(busy, max_sessions_per_address=2)
     sessions = [visit(server) for _ in range(2)]
     assert [ask(session) for session in sessions] == [b"question"] * 2
-    uploads = [_under_way(server, session) for session in sessions]  # idle ones would make room
+    work = [busy.occupy(session) for session in sessions]
     with pytest.raises(HTTP2Error):
         ask(visit(server))
-    for upload in uploads:
-        upload.end()
-        assert upload.read(timeout=10) == b""
+    busy.stops.set()
+    assert [stream.read(timeout=10) for stream in work] == [b"", b""]
 
 
 def test_an_idle_session_is_closed_and_a_timeout_listener_decides_instead(serve: Any, visit: Any) -> None:

@@ -32,6 +32,9 @@ def handler(stream: Any, headers: Any) -> None:
     elif name == "busy":  # as long as a handler may take that asks something else
         threading.Event().wait(0.02)
         stream.end(b"done")
+    elif name == "work":  # until nobody is there any more who asked for it
+        while not stream.closed:
+            threading.Event().wait(0.02)
     else:
         stream.end(b"hello")
 
