@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .session import SessionCore
 
 
+# Looked up once: members of an enumeration are slow to find.
+_HEADERS, _RST_STREAM, _SETTINGS = int(FrameType.HEADERS), int(FrameType.RST_STREAM), int(FrameType.SETTINGS)
 _WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
 _WORTH_OF_SETTINGS = 2
 
@@ -70,13 +72,13 @@ class FrameReceiver(Receiver):
                 frames += 1
                 octets += len(frame[3])
                 kind = frame[0]
-                if kind == FrameType.HEADERS:
+                if kind == _HEADERS:
                     pieces += _WORTH_OF_HEADERS
                     earned += _WORTH_OF_HEADERS - 1  # requests are what a server is for
-                elif kind == FrameType.RST_STREAM:
+                elif kind == _RST_STREAM:
                     pieces += 1
                     earned -= _WORTH_OF_HEADERS  # and those that are given up are not
-                elif kind == FrameType.SETTINGS:
+                elif kind == _SETTINGS:
                     pieces += _WORTH_OF_SETTINGS + len(session._streams)  # the window of each may change
                 else:
                     pieces += 1

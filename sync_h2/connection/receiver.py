@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sync_h2.connection")
 
+_MEMORY_LOOK = 256
+"""Octets that may come before it is looked at what memory is taken for them: at most some hundred times as much."""
+
 
 class Fate:
     """What the reader has to know of its session when that was garbage collected."""
@@ -141,6 +144,7 @@ class Receiver:
         self._budget = Budget()
         # Under the lock:
         self._has_more = False
+        self._since_memory_look = 0  # octets
         self.frames_received = 0
         self.bytes_received = 0
         self._handlers = _Handlers(self, session)
@@ -178,6 +182,7 @@ class Receiver:
                         if session._destroyed:  # what comes is read and discarded
                             continue
                         self._input.received(count)
+                        self._since_memory_look += count
                     self._has_more = self._handle_input_locked()
                     if self._has_more:
                         self._sender.send_locked()
@@ -189,7 +194,9 @@ class Receiver:
             if not session._destroyed:
                 session._watchdog.received_locked()
                 session._watchdog.header_block_locked(self._protocol.header_block_open)
-            session._memory_changed_locked()
+            if self._since_memory_look >= _MEMORY_LOOK:
+                self._since_memory_look = 0
+                session._memory_changed_locked()
             self._sender.send_locked()
             return True
 

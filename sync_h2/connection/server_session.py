@@ -501,7 +501,7 @@ class ServerSession(Session):
         self._early_answers.over(state)
 
     def _stream_closed_locked(self, state: StreamState) -> None:
-        self._last_stream_closed_at = time.monotonic()
+        self._last_stream_closed_at = time.monotonic() if state.closed_at is None else state.closed_at
         self._early_answers.over(state)
         self._unattended.over(state)
         if self._logs_access:

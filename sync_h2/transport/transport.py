@@ -36,8 +36,9 @@ _LARGE_CIPHERTEXT_SIZE = 256 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 _SO_NWRITE = 0x1024  # macOS
 
-_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
-_DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+# Plain numbers: an operation on IntFlag members costs a microsecond.
+_NO_SIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
+_DONT_WAIT = int(getattr(socket, "MSG_DONTWAIT", 0))
 
 
 class Transport:
