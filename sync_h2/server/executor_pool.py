@@ -1,14 +1,16 @@
 """Handlers on an executor that the user brings, behind the methods of `HandlerPool`.
 
-Reader threads submit jobs; the executor's threads run them. The lock guards the table of futures alone.
+Reader threads submit jobs; the executor's threads run them. The lock guards the tables alone.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for_futures
+from functools import partial
 
 from ..deadline import Deadline
 from ..errors import InvalidState
@@ -22,6 +24,8 @@ class ExecutorPool:
         self._executor = executor
         self._lock = threading.Lock()
         self._futures: dict[Hashable, set[Future[None]]] = {}
+        self._keys: dict[int, Hashable] = {}  # by thread, the key of the job that it runs
+        self._at_peers: Counter[Hashable] = Counter()  # jobs that wait for their peers
         self._shut_down = False
 
     def submit(self, key: Hashable, job: Job) -> bool:
@@ -32,7 +36,7 @@ class ExecutorPool:
         if self._shut_down:
             raise InvalidState("the handler pool has been shut down")
         try:
-            future = self._executor.submit(run_logged, job)
+            future = self._executor.submit(self._run, key, job)
         except RuntimeError as error:
             raise InvalidState(f"the executor takes no handler: {error}") from error
         with self._lock:
@@ -48,12 +52,24 @@ class ExecutorPool:
         for future in futures:
             future.cancel()
 
-    def job_waits(self, give_up: Callable[[], None]) -> None:
-        """The executor alone decides how many threads there are."""
+    def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        """As in `HandlerPool`; but the executor alone decides how many threads there are, so nobody has to give up."""
+        key = self._keys.get(threading.get_ident())
+        if key is None:
+            return None
+        with self._lock:
+            self._at_peers[key] += 1
+        return partial(self._goes_on, key)
+
+    def _goes_on(self, key: Hashable) -> None:
+        with self._lock:
+            self._at_peers[key] -= 1
+            if not self._at_peers[key]:
+                del self._at_peers[key]
 
     def waiting_jobs(self, key: Hashable) -> int:
-        """None that is known of."""
-        return 0
+        """How many jobs of `key` wait for their peer. A look without the lock."""
+        return self._at_peers[key]
 
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
         """The executor's threads are its own concern."""
@@ -66,6 +82,14 @@ class ExecutorPool:
         with self._lock:
             futures = [future for of_key in self._futures.values() for future in of_key]
         return not wait_for_futures(futures, Deadline(timeout).remaining() if wait else 0).not_done
+
+    def _run(self, key: Hashable, job: Job) -> None:
+        thread = threading.get_ident()
+        self._keys[thread] = key
+        try:
+            run_logged(job)
+        finally:
+            del self._keys[thread]
 
     def _done(self, key: Hashable, future: Future[None]) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -94,9 +95,10 @@ def test_without_descriptors_the_server_says_what_helps_once_and_goes_on(
     assert "ulimit -n" in lines[0] and "max_sessions" in lines[0]
 
 
+@pytest.mark.parametrize("on_executor", [False, True], ids=["pool", "executor"])
 @pytest.mark.parametrize("kind", ["silent", "preface", "window", "body", "body of HTTP/1.1", "answer of HTTP/1.1"])
 def test_a_client_that_lets_everything_wait_makes_room(
-    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, kind: str
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, kind: str, on_executor: bool
 ) -> None:
     monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
     begun = threading.Event()
@@ -107,8 +109,9 @@ def test_a_client_that_lets_everything_wait_makes_room(
             stream.read()
         stream.end(bytes(1000 if headers[":path"] == "/" else 20_000_000))
 
-    server = serve(handler, max_sessions=1, allow_http1=True)
-    with socket.create_connection(server.address) as sock:
+    executor = ThreadPoolExecutor(4) if on_executor else None
+    server = serve(handler, max_sessions=1, allow_http1=True, executor=executor)
+    with executor or contextlib.nullcontext(), socket.create_connection(server.address) as sock:
         if kind == "preface":
             sock.sendall(PREFACE)
         elif kind in ("window", "body"):
