@@ -262,7 +262,8 @@ def test_streams_beyond_the_limit(victim: Victim) -> None:
         peer.blast(b"".join(request(stream_id, block) for stream_id in range(3, 4001, 2)))
         return peer.thrown_out()
 
-    with victim.watched(handlers=POOL):
+    # Those that wait for their peer are beside the pool's: a hundred a connection, until it is ended.
+    with victim.watched(handlers=POOL + 3 * 100):
         assert victim.attack(attack) == [(CALM, b"max_session_rejected_streams")] * 3
 
 
