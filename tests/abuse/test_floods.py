@@ -23,6 +23,7 @@ from sync_h2 import ErrorCode
 from sync_h2.constants import MAX_WINDOW_SIZE, SettingId
 
 POOL = 256  # max_workers' default
+WITH_WAITING = POOL + 3 * 100  # handlers that wait for their peer are threads beside the pool's
 CALM = ErrorCode.ENHANCE_YOUR_CALM
 WAIT = (*UPLOAD[:3], (":path", "/wait"))
 
@@ -55,7 +56,7 @@ def test_rapid_reset(victim: Victim) -> None:
         )
         return peer.thrown_out()
 
-    with victim.watched(handlers=POOL):
+    with victim.watched(handlers=WITH_WAITING):
         assert victim.attack(attack) == [(CALM, b"stream_reset_rate")] * 3
 
 
@@ -86,7 +87,7 @@ def test_resets_that_we_are_made_to_send(
         )
         return peer.thrown_out()
 
-    with victim.watched(handlers=POOL):
+    with victim.watched(handlers=WITH_WAITING):
         assert victim.attack(attack) == [(CALM, b"stream_reset_rate")] * 3
 
 
@@ -262,8 +263,7 @@ def test_streams_beyond_the_limit(victim: Victim) -> None:
         peer.blast(b"".join(request(stream_id, block) for stream_id in range(3, 4001, 2)))
         return peer.thrown_out()
 
-    # Those that wait for their peer are beside the pool's: a hundred a connection, until it is ended.
-    with victim.watched(handlers=POOL + 3 * 100):
+    with victim.watched(handlers=WITH_WAITING):
         assert victim.attack(attack) == [(CALM, b"max_session_rejected_streams")] * 3
 
 
