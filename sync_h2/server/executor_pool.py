@@ -1,6 +1,7 @@
 """Handlers on an executor that the user brings, behind the methods of `HandlerPool`.
 
-Reader threads submit jobs; the executor's threads run them. The lock guards the tables alone.
+Reader threads submit jobs; the executor's threads run them. The lock guards the futures, and how many jobs
+wait; each thread has an entry of its own among the keys.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class ExecutorPool:
         try:
             run_logged(job)
         finally:
-            self._keys.pop(thread, None)
+            self._keys.pop(thread, None)  # gone if the executor ran another job within this one
 
     def _done(self, key: Hashable, future: Future[None]) -> None:
         with self._lock:
