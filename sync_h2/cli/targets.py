@@ -8,12 +8,12 @@ import os
 import sys
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from ..connection.file_size import size_of
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
-from ..transport.sockets import encode_host
+from ..transport.urls import URL, shown_url, split_url
 from .status import CommandError, ExitStatus
 
 _INDEX = "index.html"
@@ -46,20 +46,21 @@ class Target:
 def parse_target(url: str) -> Target:
     """Raises `CommandError` for what is no URL of ours."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
-        host = encode_host(parts.hostname or "")
-    except (ValueError, InvalidArgument) as error:
-        raise CommandError(f"{url} is no URL: {error}", ExitStatus.USAGE) from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise CommandError(f"{url} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
-    if parts.username is not None:
-        raise CommandError(f"{url}: send a user's name and password with --header", ExitStatus.USAGE)
-    netloc = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        parts = split_url(url)
+    except InvalidArgument as error:
+        raise CommandError(f"{shown_url(url)} is no URL: {error}", ExitStatus.USAGE) from error
+    shown = shown_url(url)
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise CommandError(f"{shown} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
+    if parts.userinfo is not None:
+        raise CommandError(f"{shown}: send a user's name and password with --header", ExitStatus.USAGE)
+    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    if parts.port is not None:
+        netloc = f"{netloc}:{parts.port}"
     return Target(f"{parts.scheme}://{netloc}", _path(parts))
 
 
-def _path(parts: SplitResult) -> str:
+def _path(parts: URL) -> str:
     path = quote(os.fsencode(parts.path), safe=_KEPT) or "/"
     return path + (f"?{quote(os.fsencode(parts.query), safe=_KEPT)}" if parts.query else "")
 

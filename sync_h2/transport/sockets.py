@@ -20,6 +20,7 @@ from typing import Any
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, Timeout
 from .fork import close_in_forked_child
+from .names import encode_host
 
 UNIX_PREFIX = "unix:"
 DEFAULT_BACKLOG = 1024
@@ -31,16 +32,6 @@ NOT_SENT_LOW_WATER = 128 * 1024
 UNIX_RETRY_INTERVAL = 0.01
 
 _AddressInfo = tuple[int, int, int, str, Any]
-
-
-def encode_host(host: str) -> str:
-    """`host` as the resolver and TLS take it: no brackets around an IPv6 address, international names in IDNA."""
-    if host.startswith("[") and host.endswith("]"):
-        return host[1:-1]
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise InvalidArgument(f"{host!r} is not a valid host name: {error}") from error
 
 
 def connect_tcp(host: str, port: int, deadline: Deadline) -> socket.socket:

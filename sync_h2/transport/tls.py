@@ -21,7 +21,7 @@ import certifi
 from ..deadline import Deadline
 from ..errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
 from .fork import close_in_forked_child
-from .sockets import encode_host
+from .names import encode_host
 
 HTTP2_ALPN = "h2"
 END = -1
@@ -55,7 +55,7 @@ def client_context(
     verify: bool = True,
     alpn: Sequence[str] = (HTTP2_ALPN,),
 ) -> ssl.SSLContext:
-    """A context for clients. It trusts certifi's authorities unless `cafile` names others."""
+    """A context for clients. It trusts certifi's authorities unless `cafile`, a file or a folder, names others."""
     context = _new_context(ssl.PROTOCOL_TLS_CLIENT, alpn)
     if verify:
         _trust(context, certifi.where() if cafile is None else cafile)
@@ -298,7 +298,8 @@ def _trust(context: ssl.SSLContext, cafile: PEM) -> None:
     text = _pem_text(cafile)
     try:
         if text is None:
-            context.load_verify_locations(cafile=cafile)
+            is_folder = os.path.isdir(cafile)  # of certificates called by their hashes, as OpenSSL's c_rehash does
+            context.load_verify_locations(cafile=None if is_folder else cafile, capath=cafile if is_folder else None)
         else:
             # Only comments, outside of the certificates, can have other characters than ASCII's.
             context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
