@@ -16,7 +16,7 @@ import socket
 import ssl
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +25,8 @@ from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, Timeout
-from ..protocol.headers import Headers
+from ..protocol.headers import Headers, check_field
+from ..transport.names import encode_host
 from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
 from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
@@ -168,6 +169,19 @@ class HTTP2Connection(http.client.HTTPConnection):
         self.default_port = http.client.HTTP_PORT if h2c else http.client.HTTPS_PORT
         super().__init__(host, port, timeout, source_address, blocksize)
 
+    def _get_hostport(self, host: str, port: int | None) -> tuple[str, int]:
+        """With the name in IDNA 2008: `http.client` would make another name of it."""
+        name, number = super()._get_hostport(host, port)  # type: ignore[misc]  # not in typeshed
+        try:
+            return encode_host(name), number
+        except InvalidArgument as error:
+            raise http.client.InvalidURL(str(error)) from error
+
+    def set_tunnel(self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        for name, value in (headers or {}).items():
+            check_field(name, value)
+        super().set_tunnel(host, port, headers)
+
     def connect(self) -> None:
         """Open the connection: TCP, the tunnel if there is one, TLS, and the session."""
         super().connect()
@@ -223,6 +237,8 @@ class HTTP2Connection(http.client.HTTPConnection):
         headers = http2_headers(message)
         target = request_line.decode("ascii")[len(self._method) + 1 : -len(" HTTP/1.1")]
         _address(headers, self._method, target)
+        if self._tunnel_host:
+            headers.pop("proxy-authorization", None)  # the proxy does not see what goes through its tunnel
         chunked = is_chunked(message)
         if chunked:
             headers.pop("content-length", None)
