@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import http.cookiejar
 import urllib.request
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from email.message import Message
 from http.cookiejar import Cookie
 from typing import Any
+
+from ..errors import InvalidArgument
+from ..exceptions import InvalidHeader
+from ..transport.urls import split_url
 
 # What servers may set; more than RFC 6265 asks for, and about what browsers have.
 _LONGEST_FIELD = 8192
 _MOST_OF_DOMAIN = 180
 _MOST_DOMAINS = 1000
+_ENDS = ("expires", "max-age")
 
 
 class CookieConflictError(RuntimeError):
@@ -133,7 +138,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         """Add what a response sets. Servers can't fill the jar: as in browsers, the oldest cookies of a domain with too
         many go, and a field that is too long is no cookie.
         """
-        fields = [field for field in response.headers.get_all("set-cookie", []) if len(field) <= _LONGEST_FIELD]
+        fields = understood(response.headers.get_all("set-cookie", []))
         if fields:
             self.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
             self._forget_oldest()
@@ -173,6 +178,30 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
 RequestsCookieJar = CookieJar
 
 
+_reader: Any = http.cookiejar.CookieJar()
+_reader._now = 0.0
+
+
+def understood(fields: Iterable[str]) -> list[str]:
+    """The Set-Cookie fields that are cookies, as `http.cookiejar` can take them."""
+    found = (_understood(field) for field in fields if len(field) <= _LONGEST_FIELD)
+    return [field for field in found if field is not None]
+
+
+def _understood(field: str) -> str | None:
+    """A Set-Cookie field without a date or an age that is none (RFC 6265 section 5.2); None for what `http.cookiejar`
+    fails at even so: it would drop the response's other cookies too.
+    """
+    without_end = (part for part in field.split(";") if part.partition("=")[0].strip().lower() not in _ENDS)
+    for text in (field, ";".join(without_end)):
+        try:
+            _reader._normalized_cookie_tuples(http.cookiejar.parse_ns_headers([text]))  # type: ignore[attr-defined]
+        except Exception:  # it is made for what is right, and fails in many ways
+            continue
+        return text
+    return None
+
+
 class _Fields:
     """A response's fields, as `http.cookiejar` asks for them."""
 
@@ -191,8 +220,13 @@ def _asked(request: Any) -> urllib.request.Request:
     host = request.headers.get("Host")
     if host:
         scheme, _, rest = url.partition("://")
-        text = host.decode() if isinstance(host, bytes) else host
-        url = f"{scheme}://{text}{rest[len(rest.split('/', 1)[0].split('?', 1)[0]) :]}"
+        try:
+            named = split_url(f"//{host.decode('latin-1') if isinstance(host, bytes) else host}")
+        except InvalidArgument as error:
+            raise InvalidHeader(f"the Host field can't be sent: {error}") from error
+        name = f"[{named.host}]" if ":" in named.host else named.host
+        port = "" if named.port is None else f":{named.port}"
+        url = f"{scheme}://{name}{port}{rest[len(rest.split('/', 1)[0].split('?', 1)[0]) :]}"
     asked = urllib.request.Request(url)
     asked.unverifiable = False
     return asked

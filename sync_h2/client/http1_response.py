@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.parser
 import http.client
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ _MOST_INFORMATIONAL_OCTETS = 65_536
 # As in `http.client`.
 _LONGEST_LINE = 65_536
 _MOST_LINES = 100
+_chunk_size = re.compile(rb"0*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL).fullmatch  # RFC 9112 section 7.1
 
 
 class EndlessHead(http.client.HTTPException):
@@ -101,6 +103,16 @@ class HTTP1Response(http.client.HTTPResponse):
             self.length = 0
         ends_with_connection = not self.chunked and self.length is None
         self.will_close = self._check_close() or ends_with_connection
+
+    def _read_next_chunk_size(self) -> int:
+        """As `http.client`'s, which takes whatever `int` does: signs, underscores, any size."""
+        line = self.fp.readline(_LONGEST_LINE + 1)
+        if not line:
+            raise http.client.IncompleteRead(b"")
+        found = _chunk_size(line.rstrip(b"\r\n"))
+        if found is None:
+            raise http.client.HTTPException(f"{line[:50]!r} is no chunk's size")
+        return int(found[1], 16)
 
     def continues(self) -> bool:
         """Wait for 100, which says that the body is wanted; False when the final response came instead."""

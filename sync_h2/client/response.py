@@ -20,6 +20,7 @@ from ..exceptions import (
     JSONDecodeError,
     StreamConsumedError,
 )
+from ..transport.urls import shown_url
 from .charsets import charset_of, codec_of
 from .cookies import CookieJar
 from .decoding import decoded
@@ -156,6 +157,8 @@ class Response:
             return json.loads(self.text, **options)
         except json.JSONDecodeError as error:
             raise JSONDecodeError(error.msg, error.doc, error.pos, request=self.request, response=self) from error
+        except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+            raise JSONDecodeError(str(error), self.text, 0, request=self.request, response=self) from error
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
         """The content in pieces of `chunk_size` bytes, or as they come if that is None; str with `decode_unicode`,
@@ -216,11 +219,14 @@ class Response:
         codec = codec_of(self.encoding)
         assert codec.incrementaldecoder is not None
         decoder = codec.incrementaldecoder("replace")
-        for piece in pieces:
-            if text := decoder.decode(piece):
+        try:
+            for piece in pieces:
+                if text := decoder.decode(piece):
+                    yield text
+            if text := decoder.decode(b"", final=True):
                 yield text
-        if text := decoder.decode(b"", final=True):
-            yield text
+        except UnicodeError as error:  # UTF-16 without the mark of its order, whatever is done about other errors
+            raise ContentDecodingError(f"the body is not {self.encoding}: {error}", response=self) from error
 
     def _length(self) -> int | None:
         length = self.headers.get("content-length", "")
@@ -281,7 +287,9 @@ class Response:
         """Raises HTTPError if the status is 400 or more."""
         kind = {4: "Client", 5: "Server"}.get(self.status_code // 100)
         if kind is not None:
-            raise HTTPError(f"{self.status_code} {kind} Error: {self.reason} for url: {self.url}", response=self)
+            raise HTTPError(
+                f"{self.status_code} {kind} Error: {self.reason} for url: {shown_url(self.url)}", response=self
+            )
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
