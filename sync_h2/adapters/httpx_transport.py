@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..client.bodies import Body
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
 from ..client.timeouts import Timeouts
+from ..client.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
 
 # The most special first.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
@@ -38,8 +40,9 @@ class HTTPXTransport(httpx.BaseTransport):
     def __init__(
         self,
         *,
-        verify: bool | str = True,
+        verify: Verify = True,
         cert: Any = None,
+        context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         limits: PoolLimits | None = None,
         http1: bool = True,
@@ -47,26 +50,27 @@ class HTTPXTransport(httpx.BaseTransport):
         retries: int = 5,
         **session_options: Any,
     ) -> None:
-        self._verify = verify
-        self._cert = cert
+        self._verify = checked_verify(verify_or_context(verify, context))
+        self._cert = checked_cert(cert)
+        check_together(self._verify, self._cert)
         self._proxy = proxy
         self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Called by the client. Raises exceptions of httpx."""
         timeouts = request.extensions.get("timeout", {})
-        call = Call(
-            method=request.method,
-            url=str(request.url),
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-            body=_body(request),
-            timeouts=Timeouts(**{part: timeouts.get(part) for part in ("connect", "read", "write", "pool")}),
-            proxy=self._proxy,
-            verify=self._verify,
-            cert=self._cert,
-            request=request,
-        )
         with _errors_of_httpx(request):
+            call = Call(
+                method=request.method,
+                url=str(request.url),
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+                body=_body(request),
+                timeouts=Timeouts(**{part: timeouts.get(part) for part in ("connect", "read", "write", "pool")}),
+                proxy=self._proxy,
+                verify=self._verify,
+                cert=self._cert,
+                request=request,
+            )
             answer = self._pool.send(call)
         return httpx.Response(
             answer.status,
@@ -105,7 +109,10 @@ def _body(request: httpx.Request) -> Body | None:
     if length is None and "transfer-encoding" not in request.headers:
         return None
     assert isinstance(request.stream, httpx.SyncByteStream)
-    return _Body(request.stream, None if length is None else int(length))
+    try:
+        return _Body(request.stream, None if length is None else int(length))
+    except ValueError as error:
+        raise exceptions.InvalidHeader(f"{length!r} is no content-length") from error
 
 
 class _Stream(httpx.SyncByteStream):

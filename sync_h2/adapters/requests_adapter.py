@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
@@ -12,14 +13,17 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict
+from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from ..client.bodies import body_of
+from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
 from ..client.response import RawBody
 from ..client.timeouts import Timeouts
+from ..client.trust import Verify, verify_or_context
 from ..exceptions import RequestException
 
 
@@ -27,8 +31,8 @@ class RequestsAdapter(BaseAdapter):
     """`session.mount("https://", RequestsAdapter())`: what the session asks for goes over shared HTTP/2 connections.
 
     All threads may use one adapter, also by way of several sessions. The arguments are those of `sync_h2.Client` about
-    connections. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with this package's as
-    `__cause__`.
+    connections; a `context` comes before what the session says with `verify`. `response.raw.version` is 20 for HTTP/2;
+    failures are requests' exceptions, with this package's as `__cause__`.
     """
 
     def __init__(
@@ -38,9 +42,11 @@ class RequestsAdapter(BaseAdapter):
         http1: bool = True,
         h2c: bool = False,
         retries: int = 5,
+        context: ssl.SSLContext | None = None,
         **session_options: Any,
     ) -> None:
         super().__init__()
+        self._context = None if context is None else verify_or_context(True, context)
         self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def send(
@@ -48,7 +54,7 @@ class RequestsAdapter(BaseAdapter):
         request: requests.PreparedRequest,
         stream: bool = False,
         timeout: Any = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
@@ -56,23 +62,27 @@ class RequestsAdapter(BaseAdapter):
         url = request.url or ""
         if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
             timeout = (timeout.connect_timeout, timeout.read_timeout)
-        call = Call(
-            method=request.method or "GET",
-            url=url,
-            headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
-            body=body_of(request.body),
-            timeouts=Timeouts.of(timeout),
-            proxy=select_proxy(url, proxies or {}),
-            verify=verify,
-            cert=tuple(cert) if isinstance(cert, list) else cert,
-            request=request,
-        )
         try:
+            call = Call(
+                method=request.method or "GET",
+                url=url,
+                headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
+                body=body_of(request.body),
+                timeouts=Timeouts.of(timeout),
+                proxy=select_proxy(url, proxies or {}),
+                verify=verify if self._context is None else self._context,
+                cert=cert,
+                request=request,
+            )
             answer = self._pool.send(call)
         except RequestException as error:
             kind = getattr(requests.exceptions, type(error).__name__, requests.exceptions.ConnectionError)
             raise kind(error, request=request) from error
-        return self._response(request, answer)
+        try:
+            return self._response(request, answer)
+        except HTTPError as error:  # two lengths, say
+            answer.close()
+            raise requests.exceptions.InvalidHeader(error, request=request) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,9 +118,8 @@ class _Original:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.msg = Message()
-        for name, value in answer.headers:
-            if name == "set-cookie":
-                self.msg[name] = value
+        for field in understood(value for name, value in answer.headers if name == "set-cookie"):
+            self.msg["set-cookie"] = field
 
     def isclosed(self) -> bool:
         return True

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import netrc
 import os
 import secrets
 import threading
 from typing import Any
-from urllib.parse import urlsplit
 
-from .field_values import named_values, split_outside_quotes
+from ..exceptions import InvalidHeader, InvalidURL
+from .connect import DEFAULT_PORTS
+from .field_values import named_values, quoted_string, split_outside_quotes
+from .urls import parts_of
 
 
 class AuthBase:
@@ -62,25 +65,32 @@ class HTTPBearerAuth(AuthBase):
 
 
 class HTTPDigestAuth(AuthBase):
-    """Name and password by challenge and response (RFC 7616). The first request is sent twice, later ones are not."""
+    """Name and password by challenge and response (RFC 7616). The first request is sent twice, later ones are not.
+
+    Answered is who a request was made for, not where it was redirected to: that could have the challenge of another
+    server answered, and the answer sent to itself.
+    """
 
     def __init__(self, username: str, password: str) -> None:
         self.username = username
         self.password = password
         self._lock = threading.Lock()
         self._challenge: dict[str, str] = {}
+        self._challenged_at = ""
         self._count = 0
 
     def __call__(self, request: Any) -> Any:
         with self._lock:
-            if self._challenge:
+            if self._challenge and keeps_authorization(self._challenged_at, request.url):
                 request.headers["Authorization"] = self._credentials(request)
-        request.register_hook("response", self._answer_challenge)
+        request.register_hook("response", functools.partial(self._answer_challenge, request.url))
         return request
 
-    def _answer_challenge(self, response: Any, **options: Any) -> Any:
+    def _answer_challenge(self, first_url: str, response: Any, **options: Any) -> Any:
         """The response to the same request with an answer to a 401's challenge; other responses as they are."""
         if response.status_code != 401 or getattr(response.request, "digest_answered", False):
+            return response
+        if not keeps_authorization(first_url, response.request.url):
             return response
         offered = response.headers.get_all("www-authenticate", [])
         challenge = next((value for value in offered if value.lower().startswith("digest ")), None)
@@ -94,6 +104,7 @@ class HTTPDigestAuth(AuthBase):
         request.headers.pop("cookie", None)
         request.prepare_cookies(request.cookies)
         with self._lock:
+            self._challenged_at = request.url
             self._challenge = named_values(split_outside_quotes(challenge[len("digest ") :], ","))
             self._count = 0
             request.headers["Authorization"] = self._credentials(request)
@@ -132,7 +143,7 @@ class HTTPDigestAuth(AuthBase):
             fields["opaque"] = challenge["opaque"]
         if "algorithm" in challenge:
             fields["algorithm"] = algorithm
-        text = ", ".join(f'{key}="{value}"' for key, value in fields.items())
+        text = ", ".join(f"{key}={quoted_string(value)}" for key, value in fields.items())
         return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if "auth" in offered else "")
 
     def __eq__(self, other: object) -> bool:
@@ -145,21 +156,40 @@ _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"
 
 
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:
-    """The value of an Authorization field; str is sent as Latin-1, which requests does."""
-    name, word = (text.encode("latin-1") if isinstance(text, str) else text for text in (username, password))
+    """The value of an Authorization field; str is sent as Latin-1, which requests does. Raises InvalidHeader."""
+    try:
+        name, word = (text.encode("latin-1") if isinstance(text, str) else text for text in (username, password))
+    except UnicodeEncodeError:  # whose text has a part of the password in it
+        raise InvalidHeader("name and password go out as Latin-1, and have other characters: give bytes") from None
     return "Basic " + base64.b64encode(name + b":" + word).decode("ascii")
 
 
-def netrc_auth(url: str) -> tuple[str, str] | None:
+def keeps_authorization(old: str, new: str) -> bool:
+    """Whether `Authorization` may go along: only to the same origin, or from http to https of the same host, both with
+    their default ports.
+    """
+    before, after = parts_of(old), parts_of(new)
+    if before.host != after.host:
+        return False
+    ports = tuple(parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (before, after))
+    if (before.scheme, after.scheme) == ("http", "https") and ports == (80, 443):
+        return True
+    return before.scheme == after.scheme and ports[0] == ports[1]
+
+
+def netrc_auth(url: Any) -> tuple[str, str] | None:
     """Name and password for the URL's host from `~/.netrc`, `~/_netrc`, or the file that NETRC names; None if there is
     none, or it can't be read.
     """
     given = os.environ.get("NETRC")
-    host = urlsplit(url).hostname
+    try:
+        host = parts_of(url.decode("latin-1") if isinstance(url, bytes) else str(url)).host
+    except InvalidURL:  # whoever prepares the request says so
+        return None
     for place in [given] if given else ["~/.netrc", "~/_netrc"]:
         path = os.path.expanduser(place)
         if host and os.path.exists(path):
-            with contextlib.suppress(netrc.NetrcParseError, OSError):
+            with contextlib.suppress(netrc.NetrcParseError, OSError, UnicodeDecodeError):
                 found = netrc.netrc(path).authenticators(host)
                 if found and any(found):
                     return found[0] or found[1] or "", found[2] or ""

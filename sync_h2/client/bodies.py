@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..connection.arguments import type_name
 from ..connection.file_size import size_of
-from ..exceptions import UnrewindableBodyError
+from ..exceptions import InvalidHeader, UnrewindableBodyError
 
 PIECE = 64 * 1024
+_is_field_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token (RFC 9110 section 5.6.2)
+_forbidden_in_value = re.compile(r"[\0\r\n]").search
 _OF_THE_SYSTEM = (io.BufferedReader, io.BufferedRandom)
 
 
@@ -179,14 +182,20 @@ def _part_head(name: Any, file_name: Any, content_type: str | None, headers: Map
     if file_name is not None:
         disposition += f'; filename="{_quoted(file_name)}"'
     fields = {"Content-Disposition": disposition, "Content-Type": content_type, **headers}
-    lines = [f"{field}: {value}\r\n" for field, value in fields.items() if value]
+    for field, value in fields.items():
+        if not _is_field_name(_text(field)) or (value and _forbidden_in_value(_text(value))):
+            raise InvalidHeader(f"the part {name!r} of the form has a field {field!r} that can't be sent")
+    lines = [f"{_text(field)}: {_text(value)}\r\n" for field, value in fields.items() if value]
     return "".join([*lines, "\r\n"]).encode()
 
 
 def _quoted(name: Any) -> str:
     """As browsers write a name (the HTML standard's multipart/form-data)."""
-    text: str = name.decode() if isinstance(name, bytes) else str(name)
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return _text(name).replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import datetime
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import ContentDecodingError, TooManyRedirects
-from .auth import netrc_auth
+from ..exceptions import ContentDecodingError, RequestException, TooManyRedirects
+from .auth import keeps_authorization, netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
@@ -25,10 +25,12 @@ from .exchange import Call
 from .pool import Pool, PoolLimits
 from .prepared_request import PreparedRequest, Request, checked_hooks
 from .progress import Progress, ReportedBody
-from .redirects import keeps_authorization, redirected
+from .redirects import redirected
 from .response import Response
 from .structures import CaseInsensitiveDict
 from .timeouts import Timeouts
+from .trust import Trust, Verify, check_together, checked_cert, checked_verify, verify_or_context
+from .urls import parts_of
 
 _SAME = object()  # as the client has it
 MOST_REDIRECTS = 30
@@ -40,7 +42,7 @@ class _Sending:
 
     stream: bool
     timeouts: Timeouts
-    verify: bool | str
+    verify: Trust
     cert: Any
     proxies: Mapping[str, str | None]
     on_upload: Progress | None = None
@@ -62,12 +64,13 @@ class Client:
 
     `base_url` goes before URLs that name no server. `headers`, `params`, `auth`, `cookies`, `hooks` and `proxies` go
     into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
-    `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
-    the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
-    the connections, or `pool` is one that others share, and stays theirs. `http1=False` insists on HTTP/2, `h2c=True`
-    speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be
-    repeated, is sent again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
-    environment's proxies, authorities and netrc alone. All other options are `connect`'s.
+    `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False
+    (anybody), the path of a file or folder with other authorities, or an `ssl.SSLContext`; anything else is a
+    TypeError. `context` is the same as a context for `verify`. `cert` is the path of a client's certificate, or
+    `(certificate, key)`. `limits` bounds the connections, or `pool` is one that others share, and stays theirs.
+    `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often a request that was
+    certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that count as that.
+    `trust_env=False` leaves the environment's proxies, authorities and netrc alone. All other options are `connect`'s.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -84,8 +87,9 @@ class Client:
         proxies: Mapping[str, str | None] | None = None,
         timeout: Any = None,
         limits: PoolLimits | None = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         cert: Any = None,
+        context: ssl.SSLContext | None = None,
         http1: bool = True,
         h2c: bool = False,
         retries: int = 5,
@@ -104,8 +108,9 @@ class Client:
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(hooks)
         self.proxies: dict[str, str | None] = dict(proxies or {})
         self.timeout = timeout
-        self.verify = verify
+        self.verify = verify_or_context(verify, context)
         self.cert = cert
+        check_together(checked_verify(self.verify), checked_cert(cert))
         self.max_redirects = max_redirects
         self.trust_env = trust_env
         self._owns_pool = pool is None
@@ -164,7 +169,7 @@ class Client:
         proxies: Mapping[str, str | None] | None = None,
         hooks: Mapping[str, Any] | None = None,
         stream: bool = False,
-        verify: bool | str | None = None,
+        verify: Verify = None,
         cert: Any = None,
         json: Any = None,
         *,
@@ -265,7 +270,7 @@ class Client:
         *,
         stream: bool = False,
         timeout: Any = _SAME,
-        verify: bool | str | None = None,
+        verify: Verify = None,
         cert: Any = None,
         proxies: Mapping[str, str | None] | None = None,
         allow_redirects: bool = True,
@@ -343,6 +348,14 @@ class Client:
         return response
 
     def _following(self, response: Response) -> PreparedRequest | None:
+        try:
+            return self._redirected(response)
+        except RequestException as error:
+            response._finish()
+            error.request, error.response, error.processed, error.retryable = response.request, response, True, False
+            raise
+
+    def _redirected(self, response: Response) -> PreparedRequest | None:
         following = redirected(response)
         if following is None:
             return None
@@ -364,15 +377,15 @@ class Client:
             proxies = {**environment_proxies(url, no_proxy), **proxies}
         return select_proxy(url, proxies)
 
-    def _trusted(self, verify: bool | str | None) -> bool | str:
-        if verify is None:
-            verify = self.verify
-        if verify is True and self.trust_env:
-            return ca_bundle() or True
-        return verify
+    def _trusted(self, verify: Verify) -> Trust:
+        trust = checked_verify(self.verify if verify is None else verify)
+        return (ca_bundle() or True) if trust is True and self.trust_env else trust
 
     def _absolute(self, url: Any) -> Any:
-        if not self.base_url or not isinstance(url, str) or urlsplit(url).netloc:
+        if not self.base_url or not isinstance(url, str):
+            return url
+        parts = parts_of(url)
+        if parts.host or parts.userinfo is not None:
             return url
         return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url
 

@@ -10,7 +10,8 @@ import ipaddress
 import os
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+
+from .urls import parts_of
 
 # Where the system has settings of its own (macOS, Windows), they count too.
 _ASKS_SYSTEM = urllib.request.getproxies is not urllib.request.getproxies_environment
@@ -24,7 +25,7 @@ def ca_bundle() -> str | None:
 
 def environment_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
     """The environment's proxies for a request of `url` by scheme (`all` for any); none if NO_PROXY exempts it."""
-    found = urllib.request.getproxies() if _ASKS_SYSTEM else _named_by_variables(urlsplit(url).scheme)
+    found = urllib.request.getproxies() if _ASKS_SYSTEM else _named_by_variables(parts_of(url).scheme)
     return {} if not found or bypasses_proxies(url, no_proxy) else found
 
 
@@ -47,8 +48,8 @@ def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
     """
     if no_proxy is None:
         no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
+    parts = parts_of(url)
+    host = parts.host.rstrip(".")
     exempt = [entry.strip() for entry in no_proxy.split(",") if entry.strip()]
     if not host or "*" in exempt:
         return True
@@ -76,8 +77,8 @@ def select_proxy(url: str, proxies: Mapping[str, str | None]) -> str | None:
     """The proxy for `url` out of `{"scheme": proxy, "scheme://host": proxy, "all": proxy, "all://host": proxy}`, the
     most special first.
     """
-    parts = urlsplit(url)
-    for key in (f"{parts.scheme}://{parts.hostname}", parts.scheme, f"all://{parts.hostname}", "all"):
+    parts = parts_of(url)
+    for key in (f"{parts.scheme}://{parts.host}", parts.scheme, f"all://{parts.host}", "all"):
         proxy = proxies.get(key)
         if proxy:
             return proxy if "://" in proxy else f"http://{proxy}"

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
 
 from ..connection.client_session import ClientSession
 from ..exceptions import RequestException
+from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
 from .timeouts import Timeouts
+from .trust import check_together, checked_cert, checked_verify
+from .urls import parts_of, sendable
 
 Fields = list[tuple[str, str]]
 
@@ -30,8 +32,8 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, parts: SplitResult) -> Origin:
-        return cls(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
+    def of(cls, parts: URL) -> Origin:
+        return cls(parts.scheme, parts.host, parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
 
     @property
     def authority(self) -> str:
@@ -45,8 +47,9 @@ class Origin:
 
 @dataclass
 class Call:
-    """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
-    are as in `Client`; `request` is what exceptions name.
+    """A request to be made. `url` is absolute, and then loses its user name, password and fragment: it stands in
+    messages. `headers` have no pseudo-header fields; `verify` and `cert` are as in `Client`; `request` is what
+    exceptions name. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
     """
 
     method: str
@@ -55,23 +58,41 @@ class Call:
     body: Body | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     proxy: str | None = None
-    verify: bool | str = True
+    verify: Any = True
     cert: Any = None
     request: Any = None
 
     def __post_init__(self) -> None:
-        self.parts = urlsplit(self.url)
+        self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
+        check_together(self.verify, self.cert)
+        self.parts = parts_of(self.url)
         self.origin = Origin.of(self.parts)
-
-    @property
-    def target(self) -> str:
+        target = (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
+        self.target = sendable(target)
         """Path and query."""
-        return (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
+        self.url = f"{self.origin}{self.target}" if self.parts.host else shown_url(self.url)
 
     @property
     def host(self) -> str:
         """What the Host field says, or the URL."""
         return next((value for name, value in self.headers if name.lower() == "host"), None) or self.origin.authority
+
+    def sent_fields(self, *, to_proxy: bool = False) -> Fields:
+        """The header fields as they go out: without Host, and without what is about one HTTP/1.1 connection. What is
+        for a proxy goes `to_proxy` alone, not through its tunnel.
+        """
+        found = []
+        for name, value in self.headers:
+            lowered = name.lower()
+            if (
+                lowered in CONNECTION_FIELDS
+                or lowered == "host"
+                or (lowered == "te" and value != "trailers")
+                or (lowered == "proxy-authorization" and self.proxy is not None and not to_proxy)
+            ):
+                continue
+            found.append((name, value.strip(" \t")))  # which are no part of the value (RFC 9110 section 5.5)
+        return found
 
     @property
     def announced_length(self) -> int | None:

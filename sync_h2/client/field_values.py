@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _marks = re.compile(r'["\\,;]').finditer
+_special = re.compile(r'["\\]').sub
 _escaped = re.compile(r"\\(.)", re.DOTALL).sub
 
 
@@ -46,3 +47,8 @@ def named_values(parts: list[str]) -> dict[str, str]:
 def unquoted(value: str) -> str:
     """What a quoted string stands for; others stay as they are."""
     return _escaped(r"\1", value[1:-1]) if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def quoted_string(value: str) -> str:
+    """A quoted string that stands for `value`."""
+    return '"{}"'.format(_special(r"\\\g<0>", value))

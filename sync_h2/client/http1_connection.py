@@ -17,8 +17,9 @@ from typing import Any
 from .. import errors
 from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
+from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
+from .exchange import Call, Ending, Fields
 from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
@@ -162,18 +163,27 @@ class HTTP1Connection:
     def _send_head(self, call: Call, chunked: bool) -> None:
         connection = self._connection
         target = call.target
+        fields = call.sent_fields(to_proxy=self._proxy_fields is not None)
         if self._proxy_fields is not None:
             target = f"{call.origin}{target}"
+            given = {name.lower() for name, _ in self._proxy_fields}
+            fields = [*self._proxy_fields, *(field for field in fields if field[0].lower() not in given)]
+        self._check(call, fields)
         connection.putrequest(call.method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", call.host)
-        for name, value in [*(self._proxy_fields or ()), *call.headers]:
-            if name.lower() not in CONNECTION_FIELDS and name.lower() != "host":
-                connection.putheader(name, value)
+        for name, value in fields:
+            connection.putheader(name, value)
         if chunked:
             connection.putheader("Transfer-Encoding", "chunked")
         elif call.body is not None and not any(name.lower() == "content-length" for name, _ in call.headers):
             connection.putheader("Content-Length", str(call.body.length))
         connection.endheaders()
+
+    @staticmethod
+    def _check(call: Call, fields: Fields) -> None:
+        """Raise `InvalidArgument` for what HTTP/2 would not send: here, it would be read as something else."""
+        pseudo = [(":method", call.method), (":scheme", call.origin.scheme), (":authority", call.host)]
+        encode_request([*pseudo, (":path", call.target), *fields], scheme=call.origin.scheme, authority=call.host)
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""

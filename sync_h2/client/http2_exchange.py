@@ -12,7 +12,7 @@ from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..exceptions import ChunkedEncodingError, PoolTimeout, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import Headers
-from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of
+from .exchange import Call, Ending, Fields, phrase_of
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 
@@ -179,11 +179,7 @@ def _headers(call: Call) -> list[tuple[str, Any]]:
         (":authority", call.host),
         (":path", "*" if call.method == "OPTIONS" and call.parts.path == "*" else call.target),
     ]
-    for name, value in call.headers:
-        lowered = name.lower()
-        if lowered in CONNECTION_FIELDS or lowered == "host" or (lowered == "te" and value != "trailers"):
-            continue
-        fields.append((lowered, value if isinstance(value, str) else value.decode("latin-1")))
+    fields += [(name.lower(), value) for name, value in call.sent_fields()]
     body = call.body
     if body is not None and body.length is not None and not any(name == "content-length" for name, _ in fields):
         fields.append(("content-length", str(body.length)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -21,10 +20,11 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.sockets import connect_tcp, peer_address
-from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
+from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
 from .exchange import Origin
 from .http1_connection import HTTP1Connection, TLSSocket
+from .trust import Shown, Trust, make_context
 from .tunnel import open_tunnel, proxy_fields, proxy_origin
 
 _HTTP1_ALPN = "http/1.1"
@@ -36,8 +36,8 @@ class Destination:
 
     origin: Origin
     proxy: str | None
-    verify: bool | str
-    cert: Any  # a path, or those of certificate and key
+    verify: Trust
+    cert: Shown
 
 
 class Opener:
@@ -49,7 +49,6 @@ class Opener:
         http1: bool,
         h2c: bool,
         keepalive_expiry: float | None,
-        context: ssl.SSLContext | None = None,
         settings: Settings | Mapping[str, Any] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         trace: TraceFunction | None = None,
@@ -57,13 +56,12 @@ class Opener:
     ) -> None:
         self._http1 = http1
         self._h2c = h2c
-        self._context = context
         self._listeners = dict(listeners or {})
         self._trace = trace
         limits.setdefault("idle_timeout", keepalive_expiry)
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
-        self._contexts: dict[tuple[bool | str, Any], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Trust, Shown], ssl.SSLContext] = {}
 
     def open(
         self,
@@ -132,21 +130,10 @@ class Opener:
     def _context_for(self, destination: Destination) -> ssl.SSLContext:
         """The context for what a call trusts and shows; made once, since reading the authorities takes long."""
         key = (destination.verify, destination.cert)
+        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
+        if isinstance(destination.verify, ssl.SSLContext):
+            return make_context(*key, alpn)  # the user's own, which nobody else keeps
         with self._making_context:
             if key not in self._contexts:
-                self._contexts[key] = self._make_context(*key)
+                self._contexts[key] = make_context(*key, alpn)
             return self._contexts[key]
-
-    def _make_context(self, verify: bool | str, cert: Any) -> ssl.SSLContext:
-        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
-        if self._context is not None:
-            set_alpn(self._context, alpn)
-            return self._context
-        certfile, keyfile = cert if isinstance(cert, tuple) else (cert, None)
-        authorities = verify if isinstance(verify, str) and not os.path.isdir(verify) else None
-        context = client_context(
-            cafile=authorities, certfile=certfile, keyfile=keyfile, verify=verify is not False, alpn=alpn
-        )
-        if isinstance(verify, str) and authorities is None:
-            context.load_verify_locations(capath=verify)
-        return context

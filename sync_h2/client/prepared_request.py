@@ -7,24 +7,23 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlunsplit
 
 from ..connection.arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
+from ..transport.urls import shown_url
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart
 from .cookies import CookieJar, cookie_header, cookiejar_from_dict
 from .structures import CaseInsensitiveDict
+from .urls import BAD_ESCAPE, IN_USERINFO, RESERVED, parts_of, quoted
 
 Hooks = Mapping[str, Any]
 
 _NAME = re.compile(r"[^:\s][^:\r\n]*")
 _VALUE = re.compile(r"\S[^\r\n]*|")
-_RESERVED = "!#$%&'()*+,/:;=?@[]~"
 _ESCAPED_UNRESERVED = re.compile(r"%(2[DEde]|3\d|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _WITHOUT_BODY = ("GET", "HEAD")
-_HOST = re.compile(r"[^\s/?#@\[\]\\%<>^`{|}]+|\[[0-9A-Fa-f:.%\w]+\]")
 
 
 class Request:
@@ -125,7 +124,7 @@ class PreparedRequest:
     @property
     def path_url(self) -> str:
         """Path and query, as they are asked for."""
-        parts = urlsplit(self.url)
+        parts = parts_of(self.url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     @property
@@ -139,24 +138,30 @@ class PreparedRequest:
 
     def prepare_url(self, url: Any, params: Any) -> None:
         """Set the URL: quoted, its host in IDNA, and `params` behind its query."""
-        text = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        try:
+            text = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        except UnicodeDecodeError as error:
+            raise InvalidURL(f"Failed to parse a URL of {len(url)} octets: it is not UTF-8") from error
         if ":" in text and not text.lower().startswith("http"):
             self.url = text  # whoever has to send it knows such URLs, or doesn't
             return
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise InvalidURL(f"Failed to parse: {text}: {error}") from error
+        parts = parts_of(text)
         if not parts.scheme:
-            raise MissingSchema(f"Invalid URL {text!r}: No scheme supplied. Perhaps you meant https://{text}?")
-        userinfo, at, _ = parts.netloc.rpartition("@")
-        host = _host(text, parts.netloc.rpartition("@")[2])
-        netloc = f"{_quoted(userinfo)}{at}{host}" + ("" if port is None else f":{port}")
-        path = _without_dot_segments(_quoted(parts.path) or "/")
+            shown = shown_url(text)
+            raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. Perhaps you meant https://{shown}?")
+        if not parts.host:
+            raise InvalidURL(f"Invalid URL {shown_url(text)!r}: No host supplied")
+        if parts.host.startswith("*"):
+            raise InvalidURL(f"URL has an invalid label: {shown_url(text)!r}")
+        netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+        if parts.userinfo is not None:
+            netloc = f"{quoted(parts.userinfo, IN_USERINFO)}@{netloc}"
+        if parts.port is not None:
+            netloc = f"{netloc}:{parts.port}"
+        path = _without_dot_segments(quoted(parts.path) or "/")
         added = encoded(params.decode() if isinstance(params, bytes) else params)
-        query = "&".join(part for part in (_quoted(parts.query), added) if part)
-        self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, _quoted(parts.fragment))))
+        query = "&".join(part for part in (quoted(parts.query or ""), added) if part)
+        self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, quoted(parts.fragment or ""))))
 
     def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
         """Set the header fields. Raises InvalidHeader for what would be read as something else."""
@@ -165,11 +170,12 @@ class PreparedRequest:
             for part, pattern, what in ((name, _NAME, "name"), (value, _VALUE, "value")):
                 if not isinstance(part, (str, bytes)):
                     raise InvalidHeader(
-                        f"Header part ({part!r}) from ({name!r}, {value!r}) must be of type str or bytes, "
-                        f"not {type_name(part)}"
+                        f"Header {what} of {name!r} must be of type str or bytes, not {type_name(part)}"
                     )
                 if not pattern.fullmatch(part if isinstance(part, str) else part.decode("latin-1")):
-                    raise InvalidHeader(f"Invalid leading whitespace, reserved or line end in header {what}: {part!r}")
+                    raise InvalidHeader(
+                        f"Invalid leading whitespace, reserved or line end in header {what} of {name!r}"
+                    )
             self.headers[name if isinstance(name, str) else name.decode("latin-1")] = value
 
     def prepare_cookies(self, cookies: Any) -> None:
@@ -226,9 +232,8 @@ class PreparedRequest:
     def prepare_auth(self, auth: Any, url: str = "") -> None:
         """Let `auth`, or what stands in the URL, authenticate the request."""
         if auth is None:
-            userinfo, at, _ = urlsplit(url or self.url).netloc.rpartition("@")
-            name, _, password = userinfo.partition(":")
-            auth = (unquote(name), unquote(password)) if at and userinfo else None
+            name, _, password = (parts_of(url or self.url).userinfo or "").partition(":")
+            auth = (unquote(name), unquote(password)) if name or password else None
         if not auth:
             return
         if isinstance(auth, tuple) and len(auth) == 2:
@@ -245,7 +250,9 @@ class PreparedRequest:
         """Raises UnrewindableBodyError if the body could not be sent once more."""
         content = self.content
         if content is not None and not content.rewindable:
-            raise UnrewindableBodyError(f"the body of {self.method} {self.url} can't be sent once more", request=self)
+            raise UnrewindableBodyError(
+                f"the body of {self.method} {shown_url(self.url)} can't be sent once more", request=self
+            )
 
 
 def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
@@ -270,12 +277,12 @@ def encoded(data: Any) -> Any:
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
             values = [values]
         found.extend((key, value) for value in values if value is not None)
-    return urlencode(found)
+    return urlencode(found, errors="surrogatepass")
 
 
 def requoted(url: str) -> str:
     """A URL whose escapes are right: none for what needs none, one for each character that does."""
-    return quote(_unescaped(_BAD_ESCAPE.sub("%25", url)), safe=_RESERVED)
+    return quote(_unescaped(BAD_ESCAPE.sub("%25", url)), safe=RESERVED)
 
 
 def _unescaped(url: str) -> str:
@@ -285,26 +292,6 @@ def _unescaped(url: str) -> str:
 def _unreserved(digits: str) -> str:
     character = chr(int(digits, 16))
     return character if character.isalnum() or character in "-._~" else f"%{digits}"
-
-
-def _quoted(part: str) -> str:
-    """A part of a URL with what may not stand in any quoted, and escapes in upper case."""
-    part = _BAD_ESCAPE.sub("%25", part)
-    return quote(re.sub("%[0-9A-Fa-f]{2}", lambda match: match[0].upper(), part), safe=_RESERVED)
-
-
-def _host(url: str, host_and_port: str) -> str:
-    host = host_and_port if host_and_port.endswith("]") else re.sub(r":\d*$", "", host_and_port)
-    if not host:
-        raise InvalidURL(f"Invalid URL {url!r}: No host supplied")
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode()
-        except UnicodeError as error:
-            raise InvalidURL(f"URL has an invalid label: {url!r}") from error
-    if host.startswith(("*", ".")) or not _HOST.fullmatch(host):
-        raise InvalidURL(f"URL has an invalid label: {url!r}")
-    return host.lower()
 
 
 def _without_dot_segments(path: str) -> str:

@@ -5,11 +5,14 @@ Pure functions of a request and its response; they run on the thread that calls 
 
 from __future__ import annotations
 
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin
 
-from .connect import DEFAULT_PORTS
+from ..exceptions import InvalidURL
+from ..transport.urls import shown_url
+from .auth import keeps_authorization
 from .prepared_request import PreparedRequest
 from .response import Response
+from .urls import parts_of, quoted
 
 _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 
@@ -17,7 +20,7 @@ _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 def redirected(response: Response) -> PreparedRequest | None:
     """The request that follows a redirect, or None if this is none. Cookies and proxies' credentials are taken off it.
 
-    The body stays only with 307 and 308. Raises what preparing a URL raises, for a location that is none.
+    The body stays only with 307 and 308. Raises InvalidURL for a location that is none.
     """
     if not response.is_redirect:
         return None
@@ -31,6 +34,7 @@ def redirected(response: Response) -> PreparedRequest | None:
         if request.method in ("POST", "PUT", "PATCH"):
             request.headers["Content-Length"] = "0"
     request.headers.pop("cookie", None)  # the jar says which go there
+    request.headers.pop("proxy-authorization", None)  # another proxy may be asked, or none
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)
     return request
@@ -39,11 +43,18 @@ def redirected(response: Response) -> PreparedRequest | None:
 def _target(response: Response) -> str:
     """The absolute URL of `location`; a fragment of the request's stays unless there is a new one."""
     location = response.headers["location"]
-    # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not.
-    target = urljoin(response.url, location)
-    url, fragment = urldefrag(target)
+    if location.startswith("//"):
+        location = f"{parts_of(response.url).scheme}:{location}"
+    if not parts_of(location).host:
+        # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not. Quoted, because
+        # `urljoin` drops tabs.
+        try:
+            location = urljoin(response.url, quoted(location))
+        except ValueError as error:  # brackets
+            raise InvalidURL(f"Failed to parse: {shown_url(location)}") from error
+    url, _, fragment = location.partition("#")
     if not fragment:
-        fragment = urldefrag(response.request.url)[1]
+        fragment = response.request.url.partition("#")[2]
     return f"{url}#{fragment}" if fragment else url
 
 
@@ -54,16 +65,3 @@ def _method_after(status: int, method: str) -> str:
     if status == 301 and method == "POST":
         return "GET"
     return method
-
-
-def keeps_authorization(old: str, new: str) -> bool:
-    """Whether `Authorization` may go along: only to the same origin, or from http to https of the same host, both with
-    their default ports.
-    """
-    before, after = urlsplit(old), urlsplit(new)
-    if before.hostname != after.hostname:
-        return False
-    ports = tuple(parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (before, after))
-    if (before.scheme, after.scheme) == ("http", "https") and ports == (80, 443):
-        return True
-    return before.scheme == after.scheme and ports[0] == ports[1]

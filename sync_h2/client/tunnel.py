@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import socket
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ..deadline import Deadline
+from ..errors import InvalidArgument
 from ..exceptions import InvalidProxyURL, ProxyError
+from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
 from .exchange import Fields, Origin
 from .http1_response import HTTP1Response, Incoming
@@ -24,19 +26,21 @@ class ProxyResponse(HTTP1Response):
 
 def proxy_origin(proxy: str) -> Origin:
     """Where a proxy listens. Raises InvalidProxyURL."""
-    parts = urlsplit(proxy)
-    if parts.scheme != "http" or not parts.hostname:
-        raise InvalidProxyURL(f"{proxy!r} is no proxy to be reached: http://[user:password@]host[:port] is")
     try:
-        return Origin.of(parts)
-    except ValueError as error:
-        raise InvalidProxyURL(f"{proxy!r} has no valid port") from error
+        parts = split_url(proxy)
+    except InvalidArgument as error:
+        raise InvalidProxyURL(f"{shown_url(proxy)!r} is no proxy's URL: {error}", processed=False) from error
+    if parts.scheme != "http" or not parts.host:
+        raise InvalidProxyURL(
+            f"{shown_url(proxy)!r} is no proxy to be reached: http://[user:password@]host[:port] is", processed=False
+        )
+    return Origin.of(parts)
 
 
 def proxy_fields(proxy: str) -> Fields:
     """What a proxy is told with a request: the credentials that its URL has."""
-    userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
-    if not at:
+    userinfo = split_url(proxy).userinfo
+    if userinfo is None:
         return []
     name, _, password = userinfo.partition(":")
     return [("Proxy-Authorization", basic_credentials(unquote(name), unquote(password)))]

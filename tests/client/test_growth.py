@@ -65,7 +65,8 @@ def take_challenge(value: str) -> None:
 
     answer = response(401, www_authenticate="Digest " + value)
     answer.connection = Repeated()
-    HTTPDigestAuth("me", "word")._answer_challenge(answer)
+    hooks = HTTPDigestAuth("me", "word")(REQUEST.copy()).hooks["response"]
+    hooks[0](answer)
 
 
 # Who works it off, and what the value begins with.
