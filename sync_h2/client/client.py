@@ -68,9 +68,11 @@ class Client:
     (anybody), the path of a file or folder with other authorities, or an `ssl.SSLContext`; anything else is a
     TypeError. `context` is the same as a context for `verify`. `cert` is the path of a client's certificate, or
     `(certificate, key)`. `limits` bounds the connections, or `pool` is one that others share, and stays theirs.
-    `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `retries` is how often a request that was
-    certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that count as that.
-    `trust_env=False` leaves the environment's proxies, authorities and netrc alone. All other options are `connect`'s.
+    `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `alt_svc` is what servers can lead it to
+    with `Alt-Svc`: True: other ports of their host, "other-hosts": these too, False: nothing. `retries` is how often a
+    request that was certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that
+    count as that. `trust_env=False` leaves the environment's proxies, authorities and netrc alone. All other options
+    are `connect`'s.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -92,6 +94,7 @@ class Client:
         context: ssl.SSLContext | None = None,
         http1: bool = True,
         h2c: bool = False,
+        alt_svc: bool | str = True,
         retries: int = 5,
         retry_statuses: Iterable[int] = (),
         max_redirects: int = MOST_REDIRECTS,
@@ -118,6 +121,7 @@ class Client:
             limits,
             http1=http1,
             h2c=h2c,
+            alt_svc=alt_svc,
             retries=retries,
             retry_statuses=frozenset(retry_statuses),
             **session_options,

@@ -22,7 +22,7 @@ from ..deadline import Deadline
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException
 from .alternatives import Alternatives
 from .coverage import covers
-from .exchange import Answer, BodyFailure, Call, Ending, Origin
+from .exchange import Answer, BodyFailure, Call, Ending
 from .http1_connection import BROKEN, HTTP1Connection
 from .http2_exchange import send_on
 from .opening import Destination, Opener
@@ -94,6 +94,7 @@ class Pool:
         *,
         http1: bool = True,
         h2c: bool = False,
+        alt_svc: bool | str = True,
         retries: int = 5,
         retry_statuses: frozenset[int] = frozenset(),
         **session_options: Any,
@@ -102,7 +103,7 @@ class Pool:
         self._retries = retries
         self._retry_statuses = retry_statuses
         self._opener = Opener(http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options)
-        self._alternatives = Alternatives()
+        self._alternatives = Alternatives(alt_svc)
         self._changed = threading.Condition(threading.Lock())
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
@@ -146,7 +147,7 @@ class Pool:
                 if attempt > 1:
                     time.sleep(pause_before(attempt - 1))
                 continue
-            self._note_alternatives(call.origin, answer)
+            self._note_alternatives(destination, answer)
             pause = self._pause_for(answer, call, attempt, destination)
             if pause is None:
                 return answer
@@ -223,10 +224,10 @@ class Pool:
             return asked if asked <= _LONGEST_RETRY_AFTER else None
         return None
 
-    def _note_alternatives(self, origin: Origin, answer: Answer) -> None:
+    def _note_alternatives(self, destination: Destination, answer: Answer) -> None:
         for name, value in answer.headers:
             if name == "alt-svc":
-                self._alternatives.told(origin, value)
+                self._alternatives.told(destination, value)
 
     # -- getting a connection
 
@@ -347,21 +348,22 @@ class Pool:
 
     def _connect(self, call: Call, destination: Destination) -> ClientSession | HTTP1Connection:
         origin = destination.origin
-        listeners = {"altsvc": self._heard_alternatives(origin)}
-        place = self._alternatives.of(origin) if destination.proxy is None else None
+        listeners = {"altsvc": self._heard_alternatives(destination)}
+        place = self._alternatives.of(destination) if destination.proxy is None else None
         if place is not None:
             try:
                 return self._opener.open(destination, (place.host, place.port), call.timeouts.connect, listeners)
             except RequestException:
-                self._alternatives.failed(origin, place)
+                self._alternatives.failed(destination, place)
         return self._opener.open(destination, (origin.host, origin.port), call.timeouts.connect, listeners)
 
-    def _heard_alternatives(self, own: Origin) -> Any:
+    def _heard_alternatives(self, destination: Destination) -> Any:
         alternatives = self._alternatives
 
         def altsvc(value: str, origin: str, stream_id: int) -> None:
-            if origin in ("", str(own)):  # of others only if the certificate is theirs too: left to them
-                alternatives.told(own, value)
+            # Of others only if the certificate is theirs too: left to them.
+            if origin in ("", str(destination.origin)):
+                alternatives.told(destination, value)
 
         return altsvc
 
