@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
+from ..deadline import Deadline
 from ..exceptions import ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
@@ -43,6 +44,7 @@ class _Sending:
     verify: bool | str
     cert: Any
     proxies: Mapping[str, str | None]
+    total: Deadline
     on_upload: Progress | None = None
     on_download: Progress | None = None
 
@@ -275,12 +277,14 @@ class Client:
         """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
         if isinstance(request, Request):
             raise ValueError("send takes a PreparedRequest: prepare_request makes one of a Request")
+        timeouts = Timeouts.of(self.timeout if timeout is _SAME else timeout)
         sending = _Sending(
             stream,
-            Timeouts.of(self.timeout if timeout is _SAME else timeout),
+            timeouts,
             self._trusted(verify),
             self.cert if cert is None else cert,
             {**self.proxies, **(proxies or {})},
+            Deadline(timeouts.total),
             on_upload,
             on_download,
         )
@@ -335,6 +339,7 @@ class Client:
                 verify=sending.verify,
                 cert=sending.cert,
                 request=request,
+                total=sending.total,
             )
         )
         response = Response(request, answer, on_download=sending.on_download)

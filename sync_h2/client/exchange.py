@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from ..connection.client_session import ClientSession
+from ..deadline import Deadline
 from ..exceptions import RequestException
 from .bodies import Body
 from .connect import DEFAULT_PORTS
-from .timeouts import Timeouts
+from .timeouts import Patience, Timeouts
 
 Fields = list[tuple[str, str]]
 
@@ -46,7 +47,7 @@ class Origin:
 @dataclass
 class Call:
     """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
-    are as in `Client`; `request` is what exceptions name.
+    are as in `Client`; `request` is what exceptions name. `total` runs since the call began of which this is a part.
     """
 
     method: str
@@ -58,10 +59,12 @@ class Call:
     verify: bool | str = True
     cert: Any = None
     request: Any = None
+    total: Deadline | None = None
 
     def __post_init__(self) -> None:
         self.parts = urlsplit(self.url)
         self.origin = Origin.of(self.parts)
+        self.patience = Patience(self.timeouts, self.total or Deadline(self.timeouts.total), self.request)
 
     @property
     def target(self) -> str:

@@ -61,6 +61,7 @@ class Opener:
         self._listeners = dict(listeners or {})
         self._trace = trace
         limits.setdefault("idle_timeout", keepalive_expiry)
+        limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
         self._contexts: dict[tuple[bool | str, Any], ssl.SSLContext] = {}
@@ -87,7 +88,8 @@ class Opener:
                 sock.close()
                 raise
         except TimeoutError as error:
-            raise ConnectTimeout(f"no connection to {origin} within {timeout} s", processed=False) from error
+            why = error.message if isinstance(error, errors.Timeout) else f"no connection within {timeout} s"
+            raise ConnectTimeout(f"{origin}: {why}", processed=False) from error
         except (errors.TLSError, errors.ALPNError) as error:
             if isinstance(error, SSLError):
                 raise
@@ -111,7 +113,7 @@ class Opener:
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
         engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=origin.host)
-        engine.handshake(sock, deadline, require_h2=not self._http1)
+        engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self._http1)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)
