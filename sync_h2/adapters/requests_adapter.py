@@ -66,6 +66,7 @@ class RequestsAdapter(BaseAdapter):
             verify=verify,
             cert=tuple(cert) if isinstance(cert, list) else cert,
             request=request,
+            streams=stream,
         )
         try:
             answer = self._pool.send(call)
@@ -75,8 +76,8 @@ class RequestsAdapter(BaseAdapter):
         return self._response(request, answer)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+        """Close the connections, those that responses still come on after these; the next request opens others."""
+        self._pool.clear()
 
     def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
         response = requests.Response()

@@ -15,6 +15,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..transport.fork import renew_in_forked_child
 from .field_values import named_values, split_outside_quotes
 
 
@@ -70,6 +71,10 @@ class HTTPDigestAuth(AuthBase):
         self._lock = threading.Lock()
         self._challenge: dict[str, str] = {}
         self._count = 0
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def __call__(self, request: Any) -> Any:
         with self._lock:

@@ -47,7 +47,8 @@ class Origin:
 @dataclass
 class Call:
     """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
-    are as in `Client`; `request` is what exceptions name. `total` runs since the call began of which this is a part.
+    are as in `Client`; `request` is what exceptions name; `total` began with the call of which this is a part;
+    `streams`: who gets the answer reads its body when they like.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Call:
     cert: Any = None
     request: Any = None
     total: Deadline | None = None
+    streams: bool = False
 
     def __post_init__(self) -> None:
         self.parts = urlsplit(self.url)

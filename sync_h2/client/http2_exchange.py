@@ -106,11 +106,12 @@ class HTTP2Answer:
         return data
 
     def close(self) -> None:
-        if self._upload is None or self._upload.complete:
-            with self._stream:
-                pass  # which discards what is unread
-        else:
-            self._stream.close(ErrorCode.CANCEL)
+        with contextlib.suppress(errors.SessionClosed):  # a forked child may close its copy of a parent's answer
+            if self._upload is None or self._upload.complete:
+                with self._stream:
+                    pass  # which discards what is unread
+            else:
+                self._stream.close(ErrorCode.CANCEL)
         self._ending.end(reusable=True)
 
 

@@ -20,6 +20,7 @@ from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
+from ..transport.fork import renew_in_forked_child
 from ..transport.sockets import connect_tcp, peer_address
 from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
@@ -65,6 +66,10 @@ class Opener:
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
         self._contexts: dict[tuple[bool | str, Any], ssl.SSLContext] = {}
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._making_context = threading.Lock()
 
     def open(
         self,

@@ -21,6 +21,7 @@ from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException, SSLError
+from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternatives
 from .coverage import covers
 from .exchange import Answer, BodyFailure, Call, Ending, Origin
@@ -52,11 +53,17 @@ class _Shared:
 
     session: ClientSession
     active: int = 0
+    lent: int = 0  # of these, those whose answers are read by who asked for them, when they like
     idle_since: float = 0.0
 
     @property
     def has_room(self) -> bool:
         return self.active < self.session.most_streams
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether no place will become free by itself."""
+        return 0 < self.active == self.lent and not self.has_room
 
     @property
     def is_open(self) -> bool:
@@ -77,14 +84,21 @@ class _Group:
     shared: list[_Shared] = field(default_factory=list)
     idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
     busy: int = 0  # of HTTP/1.1
+    lent: int = 0  # of these, as in _Shared
     openings: list[_Opening] = field(default_factory=list)
     speaks_http1: bool = False
     stands_alone: bool = False  # the server has refused requests on another origin's connection
     answered_at: float = -math.inf  # the last time
+    retired: bool = False  # its connections are closed when they are free
 
     @property
     def size(self) -> int:
         return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
+
+    @property
+    def own_size(self) -> int:
+        """Without those that are lent: they are the caller's, who may want many at once."""
+        return self.size - self.lent - sum(shared.is_lent for shared in self.shared)
 
 
 class Pool:
@@ -110,6 +124,15 @@ class Pool:
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
         self._closed = False
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        """In a forked child, whose parent goes on using the connections, and may have held a lock."""
+        for group in self._groups.values():
+            group.retired = True
+        self._changed = threading.Condition(threading.Lock())
+        self._groups = {}
+        self._forgotten = collections.deque()
 
     def send(self, call: Call) -> Answer:
         """Make a request and wait for the response's head; the body is the caller's to read or close.
@@ -150,20 +173,23 @@ class Pool:
             time.sleep(pause)
 
     def close(self) -> None:
-        """Close all connections; requests under way fail."""
+        """Take no more requests, and `clear`."""
+        self._closed = True
+        self.clear()
+
+    def clear(self) -> None:
+        """Close the connections that nobody uses, the others when nobody does any more."""
         with self._changed:
-            self._closed = True
             groups, self._groups = list(self._groups.values()), {}
+            for group in groups:
+                group.retired = True
             self._changed.notify_all()
         self._clear_forgotten()
         for group in groups:
             for connection in group.idle:
                 connection.close()
             for shared in group.shared:
-                if shared.active:
-                    shared.session.destroy()
-                else:
-                    shared.session.close(wait=False)
+                shared.session.close(wait=False)
 
     def __enter__(self) -> Pool:
         return self
@@ -174,11 +200,12 @@ class Pool:
     # -- one attempt
 
     def _attempt(self, call: Call, group: _Group, connection: _Shared | HTTP1Connection) -> Answer:
+        lent = False
         if isinstance(connection, _Shared):
             shared = connection
 
             def done() -> None:
-                self._release(shared)
+                self._release(shared, lent)
 
             ending = Ending(done, done, self._forgotten)
             try:
@@ -187,20 +214,32 @@ class Pool:
                 ending.end(reusable=True)
                 raise
             group.answered_at = time.monotonic()
+            lent = self._lend(shared, call, ending)
             return answer
 
         def reuse() -> None:
-            self._release_http1(group, connection, reusable=True)
+            self._release_http1(group, connection, lent, reusable=True)
 
         def drop() -> None:
-            self._release_http1(group, connection, reusable=False)
+            self._release_http1(group, connection, lent, reusable=False)
 
         ending = Ending(reuse, drop, self._forgotten)
         try:
-            return connection.send(call, ending)
+            answer = connection.send(call, ending)
         except BaseException:
             ending.end(reusable=False)
             raise
+        lent = self._lend(group, call, ending)
+        return answer
+
+    def _lend(self, lender: _Shared | _Group, call: Call, ending: Ending) -> bool:
+        """Whether the answer's place is the caller's from now on."""
+        if not call.streams or ending.has_come:
+            return False
+        with self._changed:
+            lender.lent += 1
+            self._changed.notify_all()
+        return True
 
     def _pause_after(
         self,
@@ -223,7 +262,7 @@ class Pool:
         if processed is None:
             return tries.pause()
         session = connection.session if isinstance(connection, _Shared) else None
-        progress = session is not None and session.has_streams
+        progress = session is not None and session._has_streams
         if not progress:
             with self._changed:
                 group = self._groups.get(destination)
@@ -271,7 +310,7 @@ class Pool:
                     group = self._groups[destination] = _Group()
                 found = self._pick(group, unwanted)
                 if found is None:
-                    beginning = next((shared for shared in group.shared if shared.session.awaits_settings), None)
+                    beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
                     if beginning is None and self._may_open(group, unwanted):
                         opening = _Opening()
                         group.openings.append(opening)
@@ -317,7 +356,7 @@ class Pool:
         """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
         if group.openings and not group.speaks_http1:
             return False  # the one that is being opened will do for many
-        if group.size >= self._limits.max_connections_per_origin:
+        if group.own_size >= self._limits.max_connections_per_origin:
             return False
         if sum(other.size for other in self._groups.values()) < self._limits.max_connections:
             return True
@@ -382,7 +421,7 @@ class Pool:
         finally:
             with self._changed:
                 group.openings.remove(opening)
-                closed = self._closed
+                closed = self._closed or group.retired
                 if closed:
                     pass
                 elif isinstance(connection, HTTP1Connection):
@@ -460,17 +499,19 @@ class Pool:
 
     # -- giving it back
 
-    def _release(self, shared: _Shared) -> None:
+    def _release(self, shared: _Shared, lent: bool = False) -> None:
         with self._changed:
             shared.active -= 1
+            shared.lent -= lent
             if not shared.active:
                 shared.idle_since = time.monotonic()
             self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
-    def _release_http1(self, group: _Group, connection: HTTP1Connection, *, reusable: bool) -> None:
+    def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
         with self._changed:
             group.busy -= 1
-            keeps = reusable and not self._closed
+            group.lent -= lent
+            keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin
             if keeps:
                 connection.idle_since = time.monotonic()
                 group.idle.append(connection)

@@ -89,12 +89,12 @@ class ClientSession(Session):
         return self._protocol.peer_max_concurrent_streams
 
     @property
-    def awaits_settings(self) -> bool:
+    def _awaits_settings(self) -> bool:
         """Whether the server's first SETTINGS are still to come. A look that waits for nothing."""
         return not self._protocol.settings_received and not self._closing
 
     @property
-    def has_streams(self) -> bool:
+    def _has_streams(self) -> bool:
         """Whether a stream is open. A look that waits for nothing."""
         return bool(self._streams)
 
