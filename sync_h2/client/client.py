@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
 from ..deadline import Deadline
-from ..exceptions import ContentDecodingError, TooManyRedirects
+from ..exceptions import TooManyRedirects
 from ..transport.fork import renew_in_forked_child
 from .auth import netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
@@ -301,8 +301,8 @@ class Client:
         if not stream:
             try:
                 response.content  # noqa: B018 - reads it
-            except ContentDecodingError:
-                response.close()  # what it stands for can't be had
+            except BaseException:
+                response.close()  # nobody else has it
                 raise
         return response
 

@@ -245,23 +245,25 @@ class HTTP2Connection(http.client.HTTPConnection):
                 exchange.end()
 
     def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:
-        """A stream of the open session; of a new one when that has ended, or does so in this very moment."""
-        retried = False
+        """A stream of the open session; of a new one when that has ended, or does so in this very moment. No second new
+        one: it would end as the first did.
+        """
+        is_new = False
         while True:
             self._leave_ended_session()
             if self.sock is None:
                 if not self.auto_open:
                     raise http.client.NotConnected
                 self.connect()
+                is_new = True
             try:
                 with errors_of_http_client():
                     sock: SessionSocket = self.sock
                     return sock.session.request(headers, end_stream=end_stream, timeout=sock.gettimeout())
             except ConnectionError as error:
                 cause = error if isinstance(error, HTTP2Error) else error.__cause__
-                if retried or not (isinstance(cause, HTTP2Error) and cause.retryable):
+                if is_new or not (isinstance(cause, HTTP2Error) and cause.retryable):
                     raise
-                retried = True
                 self._disconnect()
 
     def _leave_ended_session(self) -> None:

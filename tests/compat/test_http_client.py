@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hyperframe.frame import HeadersFrame
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from support.certificates import Certificate
@@ -419,6 +419,23 @@ def test_no_response_is_remote_disconnected(serve: Serve, end: Callable[[Any], N
         connection.getresponse()
     assert isinstance(caught.value.__cause__, cause)
     assert ask(connection, "POST", "/", b"again")[1] == b"again"
+
+
+def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.send(SettingsFrame(0))
+        peer.goaway(0)
+        peer.receive_preface()
+        peer.until_end()
+
+    with playing(play) as (url, accepted):
+        for count in range(1, 6):
+            connection = http2_connection(urlsplit(url).port or 0, None)
+            with contextlib.closing(connection), pytest.raises(OSError):
+                connection.request("POST", "/", b"body")
+                connection.getresponse()
+            assert len(accepted) == count
 
 
 @pytest.mark.parametrize(
