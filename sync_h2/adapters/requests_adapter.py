@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
@@ -13,6 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict
 from urllib3.response import HTTPResponse
+from urllib3.util import Timeout
 
 from ..client.bodies import body_of
 from ..client.environment import select_proxy
@@ -54,14 +56,12 @@ class RequestsAdapter(BaseAdapter):
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
-        if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
-            timeout = (timeout.connect_timeout, timeout.read_timeout)
         call = Call(
             method=request.method or "GET",
             url=url,
             headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
             body=body_of(request.body),
-            timeouts=Timeouts.of(timeout),
+            timeouts=_timeouts(timeout),
             proxy=select_proxy(url, proxies or {}),
             verify=verify,
             cert=tuple(cert) if isinstance(cert, list) else cert,
@@ -118,6 +118,18 @@ class _Original:
 
     def close(self) -> None:
         self._answer.close()
+
+
+def _timeouts(value: Any) -> Timeouts:
+    """What requests takes, and `Timeouts`. urllib3's total bounds each part, as there."""
+    if not isinstance(value, Timeout):
+        return Timeouts.of(value)
+    started = value.clone()
+    started.start_connect()
+    read = started.read_timeout
+    if read is not None:
+        read = math.ceil(read * 1000) / 1000  # without the microseconds since it was started
+    return Timeouts(Timeout.resolve_default_timeout(started.connect_timeout), read, read)
 
 
 def _text(value: str | bytes) -> str:

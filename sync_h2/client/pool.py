@@ -358,7 +358,7 @@ class Pool:
             return False  # the one that is being opened will do for many
         if group.own_size >= self._limits.max_connections_per_origin:
             return False
-        if sum(other.size for other in self._groups.values()) < self._limits.max_connections:
+        if sum(other.own_size for other in self._groups.values()) < self._limits.max_connections:
             return True
         for other in self._groups.values():
             if other.idle:

@@ -15,6 +15,7 @@ import httpbin
 import httpx
 import pytest
 import requests
+import urllib3
 from hyperframe.frame import HeadersFrame
 
 import sync_h2
@@ -238,6 +239,21 @@ def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool
                 assert streamed.read() == b"first second"
             with pytest.raises(httpx.ConnectError, match="the client is closed"):
                 httpx.Client(transport=transport).get(server.url)
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        urllib3.Timeout(total=0.05),
+        urllib3.Timeout(total=0.05, connect=1, read=5),
+        urllib3.Timeout(read=0.05),
+        sync_h2.Timeouts(read=0.05),
+    ],
+)
+def test_timeouts_of_urllib3_and_ours(server: Any, session: requests.Session, timeout: Any) -> None:
+    assert session.get(f"{server.url}/get", timeout=urllib3.Timeout(total=10)).ok
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        session.get(f"{server.url}/delay/1", timeout=timeout)
 
 
 def test_a_server_that_is_not_there(session: requests.Session) -> None:
