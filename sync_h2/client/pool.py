@@ -416,7 +416,8 @@ class Pool:
             if shared is None:
                 connection = self._connect(call, destination)
         except RequestException as error:
-            opening.error = error
+            if call.patience.allows(0.0):  # otherwise it is this call's time that has run out, and no one else's
+                opening.error = error
             raise
         finally:
             with self._changed:

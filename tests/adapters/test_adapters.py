@@ -241,19 +241,16 @@ def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool
                 httpx.Client(transport=transport).get(server.url)
 
 
-@pytest.mark.parametrize(
-    "timeout",
-    [
+def test_timeouts_of_urllib3_and_ours(server: Any, session: requests.Session) -> None:
+    assert session.get(f"{server.url}/get", timeout=urllib3.Timeout(total=10)).ok
+    for timeout in (
         urllib3.Timeout(total=0.05),
         urllib3.Timeout(total=0.05, connect=1, read=5),
         urllib3.Timeout(read=0.05),
         sync_h2.Timeouts(read=0.05),
-    ],
-)
-def test_timeouts_of_urllib3_and_ours(server: Any, session: requests.Session, timeout: Any) -> None:
-    assert session.get(f"{server.url}/get", timeout=urllib3.Timeout(total=10)).ok
-    with pytest.raises(requests.exceptions.ReadTimeout):
-        session.get(f"{server.url}/delay/1", timeout=timeout)
+    ):
+        with pytest.raises(requests.exceptions.ReadTimeout, match=r"within 0\.05 s"):
+            session.get(f"{server.url}/delay/1", timeout=timeout)  # type: ignore[arg-type]
 
 
 def test_a_server_that_is_not_there(session: requests.Session) -> None:

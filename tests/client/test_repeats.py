@@ -74,7 +74,8 @@ def test_a_server_that_refuses_the_certificate_after_the_handshake_is_asked_once
         with contextlib.suppress(ssl.SSLError):
             context.wrap_socket(sock, server_side=True).recv(1)
 
-    with playing(play) as (url, accepted), Client(verify=str(certificate.cafile), trust_env=False) as client:
+    options = {"verify": str(certificate.cafile), "retries": 0, "trust_env": False}
+    with playing(play) as (url, accepted), Client(**options) as client:
         for count in range(1, 4):
             with pytest.raises(exceptions.ConnectionError):
                 client.get(url.replace("http://127.0.0.1", "https://localhost"), timeout=PATIENCE)
@@ -376,6 +377,27 @@ def test_a_total_bounds_an_upload_and_a_connection() -> None:
         pytest.raises(exceptions.ConnectTimeout),
     ):
         client.get(url.replace("http:", "https:"), timeout=Timeouts(total=0.1))
+
+
+def test_the_end_of_a_total_is_nobody_elses() -> None:
+    begun = threading.Event()
+
+    def play(sock: socket.socket) -> None:
+        begun.set()
+        silent(sock)
+
+    with (
+        playing(play) as (url, accepted),
+        Client(handshake_timeout=None, trust_env=False) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        url = url.replace("http:", "https:")
+        first = threads.submit(client.get, url, timeout=Timeouts(total=0.3))
+        assert begun.wait(PATIENCE)
+        with pytest.raises(exceptions.ConnectTimeout, match=r"0\.2 s"):
+            client.get(url, timeout=Timeouts(connect=0.2))
+        assert isinstance(first.exception(PATIENCE), exceptions.ConnectTimeout)
+    assert len(accepted) == 2
 
 
 def test_a_total_is_a_time() -> None:
