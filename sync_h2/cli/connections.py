@@ -78,8 +78,8 @@ class Connections:
         self._places[origin].answered_at = time.monotonic()
 
     def takes_requests(self, session: ClientSession, origin: str, since: float) -> bool:
-        """Whether others of the origin's requests have been taken meanwhile."""
-        return session._has_streams or self._places[origin].answered_at >= since
+        """Whether others of the origin's requests have been answered meanwhile, or will be by a session that ends."""
+        return (session.closed and session._has_streams) or self._places[origin].answered_at >= since
 
     def _open(self, origin: str) -> ClientSession:
         began_at = time.monotonic()

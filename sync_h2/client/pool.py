@@ -262,12 +262,13 @@ class Pool:
         if processed is None:
             return tries.pause()
         session = connection.session if isinstance(connection, _Shared) else None
-        progress = session is not None and session._has_streams
+        refused = session is not None and not session.closed
+        progress = session is not None and not refused and session._has_streams  # which it took, and will answer
         if not progress:
             with self._changed:
                 group = self._groups.get(destination)
                 progress = group is not None and group.answered_at >= since
-        return tries.pause(progress=progress, refused=session is not None and not session.closed)
+        return tries.pause(progress=progress, refused=refused)
 
     def _pause_for(self, answer: Answer, call: Call, tries: Tries, destination: Destination) -> float | None:
         """The seconds after which a request that was answered so is sent again; None if it is not."""

@@ -12,6 +12,7 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 _PAUSE_WITH_PROGRESS = 0.005
 _MOST_WITH_PROGRESS = 1000
+_REFUSALS_WEIGH = 20  # as much: each has a pause of up to a second
 
 
 def may_repeat(call: Call, processed: bool | None) -> bool:
@@ -38,9 +39,9 @@ class Tries:
         meanwhile the server has taken others; `refused`: it takes no more at this time.
         """
         if progress and self._retries and self._passed_over < _MOST_WITH_PROGRESS:
-            self._passed_over += 1
             self._failed = 0
-            return pause_before(self._passed_over) if refused else _PAUSE_WITH_PROGRESS
+            self._passed_over += _REFUSALS_WEIGH if refused else 1
+            return pause_before(1 + self._passed_over // _REFUSALS_WEIGH) if refused else _PAUSE_WITH_PROGRESS
         self._failed += 1
         return pause_before(self._failed) if self._failed <= self._retries else None
 

@@ -206,6 +206,33 @@ def test_tries() -> None:
     assert [pause is not None for pause in pauses] == [True] * 5 + [False]
     tries = Tries(1)
     assert 100 < len(list(iter(lambda: tries.pause(progress=True), None))) < 100_000
+    tries = Tries(1)
+    assert 10 < len(list(iter(lambda: tries.pause(progress=True, refused=True), None))) < 100
+
+
+def test_a_stream_that_is_open_is_no_progress_of_what_is_refused() -> None:
+    tries: list[str] = []
+    over = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        tries.append(headers[":path"])
+        if headers[":path"] == "/never":
+            stream.close(sync_h2.ErrorCode.REFUSED_STREAM)
+        else:
+            stream.respond({})
+            over.wait(PATIENCE)
+            stream.end()
+
+    with (
+        sync_h2.create_server(handler) as server,
+        Client(h2c=True, retries=2, trust_env=False) as client,
+        client.stream("GET", f"{server.url}/events"),
+    ):
+        with pytest.raises(exceptions.ConnectionError) as raised:
+            client.get(f"{server.url}/never", timeout=PATIENCE)
+        over.set()
+    assert raised.value.processed is False
+    assert tries.count("/never") == 3
 
 
 @pytest.mark.parametrize("options", [{}, {"peer_max_concurrent_streams": 3}])
