@@ -154,6 +154,8 @@ def hypercorn(folder: Path, certificate: Certificate, *, streams: int) -> contex
     def command(port: int) -> list[str]:
         values = {
             "h2_max_concurrent_streams": streams,
+            # After the thousandth it drops what is under way, when one more comes, and who can tell what became of it?
+            "keep_alive_max_requests": 1_000_000_000,
             "certfile": str(certificate.certfile),
             "keyfile": str(certificate.keyfile),
             "bind": f"127.0.0.1:{port}",
