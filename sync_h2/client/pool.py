@@ -189,7 +189,7 @@ class Pool:
             for connection in group.idle:
                 connection.close()
             for shared in group.shared:
-                shared.session.close(wait=False)
+                shared.session._close_when_unused()
 
     def __enter__(self) -> Pool:
         return self

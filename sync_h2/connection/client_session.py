@@ -98,6 +98,16 @@ class ClientSession(Session):
         """Whether a stream is open. A look that waits for nothing."""
         return bool(self._streams)
 
+    def _close_when_unused(self) -> None:
+        """Start no new streams, and end the connection with the last of them. GOAWAY goes out then and not before: some
+        servers (hypercorn) take it for the end of everything.
+        """
+        if self._monitor.refusal is not None:
+            return  # a forked child has let go of it already
+        with self._monitor, self._lock:
+            self._refuse_new_locked()
+            self._sender.send_locked()
+
     def _wait_for_settings(self, timeout: float | None) -> None:
         """Wait for the server's first SETTINGS. Raises `Timeout`, and the session's error if it ends before."""
 

@@ -16,11 +16,11 @@ import httpx
 import pytest
 import requests
 import urllib3
-from hyperframe.frame import HeadersFrame
+from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 import sync_h2
 from support.certificates import Certificate
-from support.raw_peer import RawPeer
+from support.raw_peer import RESPONSE, RawPeer
 from support.scripted_server import playing, received, request_head
 from support.threads import eventually
 from sync_h2 import ErrorCode
@@ -239,6 +239,31 @@ def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool
                 assert streamed.read() == b"first second"
             with pytest.raises(httpx.ConnectError, match="the client is closed"):
                 httpx.Client(transport=transport).get(server.url)
+
+
+def test_no_goaway_goes_out_before_the_last_response_is_read() -> None:
+    """hypercorn would hang up."""
+
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.handshake()
+        stream_id = peer.expect(HeadersFrame).stream_id
+        peer.headers(stream_id, RESPONSE)
+        closed.wait(10)
+        frames.extend(peer.settled())
+        peer.data(stream_id, b"all of it", end_stream=True)
+        frames.append(peer.expect(GoAwayFrame))
+
+    closed = threading.Event()
+    frames: list[Frame] = []
+    with playing(play) as (url, _):
+        with requests.Session() as session:
+            session.mount("http://", RequestsAdapter(h2c=True))
+            response = session.get(url, stream=True)
+        closed.set()
+        assert response.content == b"all of it"
+        eventually(lambda: frames and isinstance(frames[-1], GoAwayFrame), "the end of the connection")
+    assert not any(isinstance(frame, GoAwayFrame) for frame in frames[:-1])
 
 
 def test_timeouts_of_urllib3_and_ours(server: Any, session: requests.Session) -> None:
