@@ -543,6 +543,11 @@ def test_what_is_unprocessed_is_asked_for_again_as_long_as_the_server_takes_othe
     assert 20 <= len(accepted) <= 30
 
 
+def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
+    with peers.nginx(tmp_path, keepalive_requests=10) as port:
+        assert get(*(f"http://127.0.0.1:{port}/{number}" for number in range(300))) == b"there" * 300
+
+
 def go_away(sock: socket.socket) -> None:
     peer = RawPeer(sock, client=False)
     peer.handshake()

@@ -14,10 +14,7 @@ import pytest
 
 from support import peers
 from support.certificates import Certificate
-from support.command_line import forked_commands, get
 from sync_h2 import Client
-
-__all__ = ["forked_commands"]
 
 THREADS = 64
 REQUESTS = 20_000 if os.environ.get("SYNC_H2_STRESS") == "1" else 1_000
@@ -37,11 +34,6 @@ def statuses(client: Client, url: str) -> collections.Counter[int]:
 def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
     with peers.nginx(tmp_path, keepalive_requests=10) as port, Client(h2c=True, trust_env=False) as client:
         assert statuses(client, f"http://127.0.0.1:{port}") == {200: REQUESTS}
-
-
-def test_nginx_and_the_command_line(tmp_path: Path) -> None:
-    with peers.nginx(tmp_path, keepalive_requests=10) as port:
-        assert get(*(f"http://127.0.0.1:{port}/{number}" for number in range(300))) == b"there" * 300
 
 
 @pytest.mark.timeout(120)
