@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 
-from .. import exceptions
+from .. import errors, exceptions
 from ..client.bodies import Body
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
@@ -23,7 +24,6 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (exceptions.WriteTimeout, httpx.WriteTimeout),
     (exceptions.PoolTimeout, httpx.PoolTimeout),
     (exceptions.ProxyError, httpx.ProxyError),
-    (exceptions.SSLError, httpx.ConnectError),
     (exceptions.ChunkedEncodingError, httpx.RemoteProtocolError),
     (exceptions.InvalidSchema, httpx.UnsupportedProtocol),
     (exceptions.InvalidHeader, httpx.LocalProtocolError),
@@ -83,7 +83,7 @@ class HTTPXTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, those that responses still come on after these."""
         self._pool.close()
 
 
@@ -136,5 +136,26 @@ def _errors_of_httpx(request: httpx.Request) -> Iterator[None]:
     try:
         yield
     except exceptions.RequestException as error:
-        kind = next((theirs for ours, theirs in _ERRORS if isinstance(error, ours)), httpx.ConnectError)
-        raise kind(str(error), request=request) from error
+        raise _kind_of(error)(str(error), request=request) from error
+
+
+def _kind_of(error: exceptions.RequestException) -> type[httpx.TransportError]:
+    """What httpx calls it. ConnectError is a promise that nothing was sent: callers send again even a POST then."""
+    for ours, theirs in _ERRORS:
+        if isinstance(error, ours):
+            return theirs
+    if isinstance(error, exceptions.InvalidURL):
+        return httpx.ConnectError
+    if not isinstance(error, exceptions.ConnectionError):
+        return httpx.LocalProtocolError  # the request contradicts itself
+    if error.processed is False and not isinstance(error.__cause__, errors.StreamReset):
+        return httpx.ConnectError
+    cause = error.__cause__
+    while cause is not None:
+        # Errors of the operating system and of TLS; theirs and ours may be OSErrors too.
+        if isinstance(cause, errors.TLSError) or (
+            isinstance(cause, OSError) and not isinstance(cause, (errors.HTTP2Error, http.client.HTTPException))
+        ):
+            return httpx.ReadError
+        cause = cause.__cause__
+    return httpx.RemoteProtocolError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import ssl
 from collections.abc import Mapping
 from email.message import Message
@@ -15,6 +16,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
+from urllib3.util import Timeout
 
 from ..client.bodies import body_of
 from ..client.cookies import understood
@@ -60,19 +62,18 @@ class RequestsAdapter(BaseAdapter):
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
-        if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
-            timeout = (timeout.connect_timeout, timeout.read_timeout)
         try:
             call = Call(
                 method=request.method or "GET",
                 url=url,
                 headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
                 body=body_of(request.body),
-                timeouts=Timeouts.of(timeout),
+                timeouts=_timeouts(timeout),
                 proxy=select_proxy(url, proxies or {}),
                 verify=verify if self._context is None else self._context,
                 cert=cert,
                 request=request,
+                streams=stream,
             )
             answer = self._pool.send(call)
         except RequestException as error:
@@ -85,8 +86,8 @@ class RequestsAdapter(BaseAdapter):
             raise requests.exceptions.InvalidHeader(error, request=request) from error
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+        """Close the connections, those that responses still come on after these; the next request opens others."""
+        self._pool.clear()
 
     def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
         response = requests.Response()
@@ -126,6 +127,18 @@ class _Original:
 
     def close(self) -> None:
         self._answer.close()
+
+
+def _timeouts(value: Any) -> Timeouts:
+    """What requests takes, and `Timeouts`. urllib3's total bounds each part, as there."""
+    if not isinstance(value, Timeout):
+        return Timeouts.of(value)
+    started = value.clone()
+    started.start_connect()
+    read = started.read_timeout
+    if read is not None:
+        read = math.ceil(read * 1000) / 1000  # without the microseconds since it was started
+    return Timeouts(Timeout.resolve_default_timeout(started.connect_timeout), read, read)
 
 
 def _text(value: str | bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ..client.retries import Tries
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..connection.stats import StreamStats
@@ -19,7 +20,7 @@ from .output import Output
 from .status import CommandError, ExitStatus, cannot_read, status_of
 from .targets import Body, Target
 
-_ATTEMPTS = 5  # for a request that a server did not look at, because it goes away or has enough to do
+_RETRIES = 4  # of a request that a server did not look at, because it goes away or has enough to do
 _PIECE = 64 * 1024
 
 
@@ -64,18 +65,30 @@ class Fetch:
 
     def _insist(self, connections: Connections, deadline: Deadline, include: bool, fail: bool) -> None:
         """Send the request until somebody looks at it."""
-        for attempts_left in reversed(range(_ATTEMPTS)):
-            session = connections.session(self.target.origin)
+        origin = self.target.origin
+        tries = Tries(_RETRIES)
+        began_at = time.monotonic()
+        while True:
+            since, began_at = began_at, time.monotonic()
+            session = connections.session(origin)
             try:
-                self._request(session, deadline, include, fail)
+                self._request(session, connections, deadline, include, fail)
                 return
             except HTTP2Error as error:
-                if not error.retryable or not attempts_left:
+                if not error.retryable:
                     raise
-                if session.closed:
-                    connections.give_up(session, self.target.origin)
+                refused = not session.closed
+                pause = tries.pause(progress=connections.takes_requests(session, origin, since), refused=refused)
+                remaining = deadline.remaining()
+                if pause is None or (remaining is not None and remaining <= pause):
+                    raise
+                if not refused:
+                    connections.give_up(session, origin)
+            time.sleep(pause)
 
-    def _request(self, session: ClientSession, deadline: Deadline, include: bool, fail: bool) -> None:
+    def _request(
+        self, session: ClientSession, connections: Connections, deadline: Deadline, include: bool, fail: bool
+    ) -> None:
         fields = self._fields.copy()
         fields[":path"] = self.target.path
         stream = session.request(fields, end_stream=self._body is None, timeout=deadline.remaining())
@@ -83,6 +96,8 @@ class Fetch:
         upload = None if self._body is None else _Upload(stream, self._body, deadline)
         try:
             with stream:
+                stream.wait_response(timeout=deadline.remaining())
+                connections.answered(self.target.origin)
                 self._receive(stream, deadline, include, fail)
                 if upload is not None:
                     upload.wait()

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ..transport.fork import renew_in_forked_child
 from .exchange import Origin
 from .field_values import named_values, split_outside_quotes, unquoted
 from .opening import Destination
@@ -44,6 +45,10 @@ class Alternatives:
         self._follow = follow
         self._lock = threading.Lock()
         self._known: dict[Destination, list[Alternative]] = {}
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def told(self, destination: Destination, value: str) -> None:
         """An origin has sent this field, or frame. It replaces what it said before."""

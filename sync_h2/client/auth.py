@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 from ..exceptions import InvalidHeader, InvalidURL
+from ..transport.fork import renew_in_forked_child
 from .connect import DEFAULT_PORTS
 from .field_values import named_values, quoted_string, split_outside_quotes
 from .urls import parts_of
@@ -78,6 +79,10 @@ class HTTPDigestAuth(AuthBase):
         self._challenge: dict[str, str] = {}
         self._challenged_at = ""
         self._count = 0
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def __call__(self, request: Any) -> Any:
         with self._lock:

@@ -5,10 +5,10 @@ Runs on the threads that call it; any number may share a client, whose sessions 
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import datetime
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ from types import TracebackType
 from typing import Any
 
 from ..connection.arguments import type_name
-from ..exceptions import ContentDecodingError, RequestException, TooManyRedirects
+from ..deadline import Deadline
+from ..exceptions import RequestException, TooManyRedirects
+from ..transport.fork import renew_in_forked_child
 from .auth import keeps_authorization, netrc_auth
 from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
 from .exchange import Call
+from .mapping import Calls
 from .pool import Pool, PoolLimits
 from .prepared_request import PreparedRequest, Request, checked_hooks
 from .progress import Progress, ReportedBody
@@ -45,6 +48,7 @@ class _Sending:
     verify: Trust
     cert: Any
     proxies: Mapping[str, str | None]
+    total: Deadline
     on_upload: Progress | None = None
     on_download: Progress | None = None
 
@@ -70,9 +74,10 @@ class Client:
     `(certificate, key)`. `limits` bounds the connections, or `pool` is one that others share, and stays theirs.
     `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `alt_svc` is what servers can lead it to
     with `Alt-Svc`: True: other ports of their host, "other-hosts": these too, False: nothing. `retries` is how often a
-    request that was certainly not processed, or may be repeated, is sent again; `retry_statuses` names statuses that
-    count as that. `trust_env=False` leaves the environment's proxies, authorities and netrc alone. All other options
-    are `connect`'s.
+    request that was certainly not processed, or may be repeated, is sent again (the former also more often, as long as
+    the server takes others); `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
+    environment's proxies, authorities and netrc alone. All other options are `connect`'s; until the server's SETTINGS
+    come `peer_max_concurrent_streams` is 1.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -126,6 +131,11 @@ class Client:
             retry_statuses=frozenset(retry_statuses),
             **session_options,
         )
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self.cookies._cookies_lock = threading.RLock()  # type: ignore[attr-defined]  # not in typeshed
 
     # -- calls
 
@@ -221,22 +231,10 @@ class Client:
         """Make many requests at once, `max_workers` at a time, and yield their responses as they finish.
 
         Each of `requests` is a URL to get, a `Request`, or a mapping of `request`'s arguments; they are taken as there
-        is room. What one raises is raised here, which ends the others that have not begun, or with
-        `return_exceptions` yielded in its place.
+        is room. What one raises is raised here, or with `return_exceptions` yielded in its place. An error, or the end
+        of the loop, waits for nobody: calls that have not begun are not made, and what comes of the others is closed.
         """
-        pending: set[concurrent.futures.Future[Response]] = set()
-        with concurrent.futures.ThreadPoolExecutor(max_workers, thread_name_prefix="sync_h2-map") as executor:
-            try:
-                for item in requests:
-                    pending.add(executor.submit(self._make, item))
-                    if len(pending) >= 2 * max_workers:
-                        yield from _outcomes(pending, return_exceptions)
-                while pending:
-                    yield from _outcomes(pending, return_exceptions)
-            finally:
-                for future in pending:
-                    if not future.cancel():
-                        future.add_done_callback(_close_unwanted)
+        return Calls(self._make, max_workers).outcomes(requests, return_exceptions)
 
     def _make(self, item: Any) -> Response:
         if isinstance(item, str):
@@ -284,12 +282,14 @@ class Client:
         """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
         if isinstance(request, Request):
             raise ValueError("send takes a PreparedRequest: prepare_request makes one of a Request")
+        timeouts = Timeouts.of(self.timeout if timeout is _SAME else timeout)
         sending = _Sending(
             stream,
-            Timeouts.of(self.timeout if timeout is _SAME else timeout),
+            timeouts,
             self._trusted(verify),
             self.cert if cert is None else cert,
             {**self.proxies, **(proxies or {})},
+            Deadline(timeouts.total),
             on_upload,
             on_download,
         )
@@ -310,8 +310,8 @@ class Client:
         if not stream:
             try:
                 response.content  # noqa: B018 - reads it
-            except ContentDecodingError:
-                response.close()  # what it stands for can't be had
+            except BaseException:
+                response.close()  # nobody else has it
                 raise
         return response
 
@@ -344,6 +344,8 @@ class Client:
                 verify=sending.verify,
                 cert=sending.cert,
                 request=request,
+                total=sending.total,
+                streams=sending.stream,
             )
         )
         response = Response(request, answer, on_download=sending.on_download)
@@ -396,7 +398,9 @@ class Client:
     # -- its end
 
     def close(self) -> None:
-        """Close its connections; responses that are unread are reset. A pool that was given stays open."""
+        """Make no more calls, and close its connections, those that responses still come on after these. A pool that
+        was given stays open.
+        """
         if self._owns_pool:
             self._pool.close()
 
@@ -449,17 +453,3 @@ def _merged_hooks(own: Mapping[str, Any] | None, general: Mapping[str, Any]) -> 
     """A request's hooks in place of the client's, as in requests."""
     found = checked_hooks(own)
     return found if found["response"] else dict(general)
-
-
-def _outcomes(pending: set[concurrent.futures.Future[Response]], return_exceptions: bool) -> Iterator[Any]:
-    """Take those that are done out of `pending`, having waited for one."""
-    done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
-    for future in done:
-        pending.discard(future)
-        error = future.exception() if return_exceptions else None
-        yield future.result() if error is None else error
-
-
-def _close_unwanted(future: concurrent.futures.Future[Response]) -> None:
-    if future.exception() is None:
-        future.result().close()

@@ -63,10 +63,7 @@ def connect(
     if sock is None:
         sock = connect_unix(host, deadline) if scheme == "unix" else connect_tcp(host, port, deadline)
     try:
-        patience, remaining = bounds.handshake_timeout, deadline.remaining()
-        if patience is not None and (remaining is None or patience < remaining):
-            deadline = Deadline(patience)
-        transport = _transport(sock, scheme, host, context, deadline)
+        transport = _transport(sock, scheme, host, context, deadline.at_most(bounds.handshake_timeout))
         session = ClientSession(
             transport,
             scheme="https" if scheme == "https" else "http",

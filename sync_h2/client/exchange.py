@@ -9,11 +9,12 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from ..connection.client_session import ClientSession
+from ..deadline import Deadline
 from ..exceptions import RequestException
 from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
-from .timeouts import Timeouts
+from .timeouts import Patience, Timeouts
 from .trust import check_together, checked_cert, checked_verify
 from .urls import parts_of, sendable
 
@@ -49,7 +50,8 @@ class Origin:
 class Call:
     """A request to be made. `url` is absolute, and then loses its user name, password and fragment: it stands in
     messages. `headers` have no pseudo-header fields; `verify` and `cert` are as in `Client`; `request` is what
-    exceptions name. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
+    exceptions name; `total` began with the call of which this is a part; `streams`: who gets the answer reads its body
+    when they like. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
     """
 
     method: str
@@ -61,6 +63,8 @@ class Call:
     verify: Any = True
     cert: Any = None
     request: Any = None
+    total: Deadline | None = None
+    streams: bool = False
 
     def __post_init__(self) -> None:
         self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
@@ -71,6 +75,8 @@ class Call:
         self.target = sendable(target)
         """Path and query."""
         self.url = f"{self.origin}{self.target}" if self.parts.host else shown_url(self.url)
+        total = self.total or Deadline(self.timeouts.total)
+        self.patience = Patience(self.timeouts, total, self.url, self.request)
 
     @property
     def host(self) -> str:

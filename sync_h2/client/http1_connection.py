@@ -20,7 +20,7 @@ from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, Req
 from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import Call, Ending, Fields
-from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
+from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -142,16 +142,19 @@ class HTTP1Connection:
         exception the connection is closed.
         """
         try:
-            self._sock.settimeout(call.timeouts.write)
+            self._sock.settimeout(call.patience.write)
             chunked = call.body is not None and call.announced_length is None
             with self._sending(call):
                 self._send_head(call, chunked)
+            call.patience.processed = None
             response = _Response(self._sock, method=call.method)
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
                 upload = self._uploaded(call, chunked, response) if call.body is not None else None
                 self._receive_head(call, response)
-                self._sock.settimeout(call.timeouts.read)
+                self._sock.settimeout(call.patience.read)
+                if call.timeouts.total is not None:
+                    response.incoming.patience = call.patience
                 stack.pop_all()
             if upload is not None and upload.is_wanted(response.status):
                 upload.go_on()
@@ -191,7 +194,7 @@ class HTTP1Connection:
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
             with self._receiving(call, response):
                 continues = response.continues()
-            self._sock.settimeout(call.timeouts.write)
+            self._sock.settimeout(call.patience.write)
             if not continues:
                 upload.stopped = True
                 return upload
@@ -209,7 +212,7 @@ class HTTP1Connection:
         sent = 0
         with self._sending(call):
             while sent < len(view):
-                if not self._may_send(call.timeouts.write, until_answered):
+                if not self._may_send(call.patience.write, until_answered):
                     return sent
                 piece = view[sent : sent + _PIECE]
                 self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
@@ -270,6 +273,7 @@ class HTTP1Connection:
             try:
                 yield
             except TimeoutError as error:
+                call.patience.check()
                 raise WriteTimeout(
                     f"{call.url}: the server took nothing of the request for {call.timeouts.write} s",
                     request=call.request,
@@ -279,15 +283,20 @@ class HTTP1Connection:
     def _receiving(self, call: Call, response: _Response) -> Iterator[None]:
         with _connection_lost():
             try:
-                with response.by(Deadline(call.timeouts.read)):
+                with response.by(Deadline(call.patience.read)):
                     yield
             except TimeoutError as error:
+                call.patience.check()
                 raise ReadTimeout(
                     f"{call.url}: no response within {call.timeouts.read} s", request=call.request
                 ) from error
-            except EndlessHead as error:  # nothing that another try would help
-                raise ConnectionError(f"{call.method} {call.url}: {error}", request=call.request) from error
-            except BROKEN as error:
+            except (OSError, *BROKEN) as error:
+                if response.incoming.has_begun:  # an answer, if a broken one: somebody has seen the request
+                    raise ConnectionError(
+                        f"{call.method} {call.url}: {str(error) or type(error).__name__}",
+                        request=call.request,
+                        processed=True,
+                    ) from error
                 raise error from response.sending_failed
 
 
@@ -315,6 +324,7 @@ class HTTP1Answer:
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
         self.headers = fields_of(response.msg)
         self.informational = response.informational
+        call.patience.processed = True
         if response.length == 0:
             response.close()
             if upload is None or upload.complete:
@@ -342,6 +352,7 @@ class HTTP1Answer:
             if self._upload is not None:
                 self._upload.raise_failure()
             if isinstance(error, TimeoutError):
+                self._call.patience.check()
                 raise ReadTimeout(
                     f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
                     request=self._call.request,

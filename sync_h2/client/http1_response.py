@@ -16,6 +16,7 @@ from typing import Any
 
 from ..deadline import Deadline
 from .exchange import Fields
+from .timeouts import Patience
 
 _MOST_INFORMATIONAL = 10_000  # an operation that says 102 every ten seconds may take a day
 _MOST_INFORMATIONAL_OCTETS = 65_536
@@ -36,6 +37,10 @@ class Incoming(io.RawIOBase):
 
     def __init__(self, sock: Any, most: int | None = None) -> None:
         self.deadline: Deadline | None = None
+        self.patience: Patience | None = None
+        """Whose timeout for reading, which may change, each piece has."""
+        self.has_begun = False
+        """Whether anything has come."""
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)
         self._left = most
@@ -49,7 +54,11 @@ class Incoming(io.RawIOBase):
             if remaining == 0:
                 raise TimeoutError("timed out")
             self._sock.settimeout(remaining)
+        elif self.patience is not None:
+            self._sock.settimeout(self.patience.read)
         count: int | None = self._file.readinto(buffer)
+        if count:
+            self.has_begun = True
         if self._left is not None and count:
             self._left -= count
             if self._left < 0:

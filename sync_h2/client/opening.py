@@ -19,6 +19,7 @@ from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
+from ..transport.fork import renew_in_forked_child
 from ..transport.sockets import connect_tcp, peer_address
 from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
@@ -59,9 +60,14 @@ class Opener:
         self._listeners = dict(listeners or {})
         self._trace = trace
         limits.setdefault("idle_timeout", keepalive_expiry)
+        limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
         self._contexts: dict[tuple[Trust, Shown], ssl.SSLContext] = {}
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._making_context = threading.Lock()
 
     def open(
         self,
@@ -85,7 +91,8 @@ class Opener:
                 sock.close()
                 raise
         except TimeoutError as error:
-            raise ConnectTimeout(f"no connection to {origin} within {timeout} s", processed=False) from error
+            why = error.message if isinstance(error, errors.Timeout) else f"no connection within {timeout} s"
+            raise ConnectTimeout(f"{origin}: {why}", processed=False) from error
         except (errors.TLSError, errors.ALPNError) as error:
             if isinstance(error, SSLError):
                 raise
@@ -109,7 +116,7 @@ class Opener:
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
         engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=origin.host)
-        engine.handshake(sock, deadline, require_h2=not self._http1)
+        engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self._http1)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +20,15 @@ from typing import Any
 from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException
+from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException, SSLError
+from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternatives
 from .coverage import covers
 from .exchange import Answer, BodyFailure, Call, Ending
 from .http1_connection import BROKEN, HTTP1Connection
 from .http2_exchange import send_on
 from .opening import Destination, Opener
-from .retries import may_repeat, pause_before, retry_after
+from .retries import Tries, may_repeat, retry_after
 
 _PATIENCE_FOR_PING = 5.0
 _LONGEST_RETRY_AFTER = 60.0
@@ -51,11 +53,17 @@ class _Shared:
 
     session: ClientSession
     active: int = 0
+    lent: int = 0  # of these, those whose answers are read by who asked for them, when they like
     idle_since: float = 0.0
 
     @property
     def has_room(self) -> bool:
         return self.active < self.session.most_streams
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether no place will become free by itself."""
+        return 0 < self.active == self.lent and not self.has_room
 
     @property
     def is_open(self) -> bool:
@@ -76,13 +84,21 @@ class _Group:
     shared: list[_Shared] = field(default_factory=list)
     idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
     busy: int = 0  # of HTTP/1.1
+    lent: int = 0  # of these, as in _Shared
     openings: list[_Opening] = field(default_factory=list)
     speaks_http1: bool = False
     stands_alone: bool = False  # the server has refused requests on another origin's connection
+    answered_at: float = -math.inf  # the last time
+    retired: bool = False  # its connections are closed when they are free
 
     @property
     def size(self) -> int:
         return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
+
+    @property
+    def own_size(self) -> int:
+        """Without those that are lent: they are the caller's, who may want many at once."""
+        return self.size - self.lent - sum(shared.is_lent for shared in self.shared)
 
 
 class Pool:
@@ -109,6 +125,15 @@ class Pool:
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
         self._closed = False
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        """In a forked child, whose parent goes on using the connections, and may have held a lock."""
+        for group in self._groups.values():
+            group.retired = True
+        self._changed = threading.Condition(threading.Lock())
+        self._groups = {}
+        self._forgotten = collections.deque()
 
     def send(self, call: Call) -> Answer:
         """Make a request and wait for the response's head; the body is the caller's to read or close.
@@ -119,11 +144,14 @@ class Pool:
         if call.origin.scheme not in ("http", "https"):
             raise InvalidSchema(f"No connection adapters were found for {call.url!r}", request=call.request)
         destination = Destination(call.origin, call.proxy, call.verify, call.cert)
-        attempt = 0
+        tries = Tries(self._retries)
+        began_at = time.monotonic()
         while True:
-            attempt += 1
+            since, began_at = began_at, time.monotonic()
+            connection: _Shared | HTTP1Connection | None = None
             try:
-                answer = self._attempt(call, destination)
+                group, connection = self._acquire(call, destination)
+                answer = self._attempt(call, group, connection)
             except RequestException as error:
                 if error.request is None:
                     error.request = call.request
@@ -134,41 +162,35 @@ class Pool:
             except errors.InvalidArgument as error:
                 raise InvalidHeader(f"{call.url}: {error}", request=call.request, processed=False) from error
             except BROKEN as error:
-                processed = False if getattr(error, "retryable", False) else None
-                lost = processed is False or not isinstance(error, errors.StreamReset)
-                if not lost or attempt > self._retries or not may_repeat(call, processed):
-                    raise ConnectionError(
-                        f"{call.method} {call.url}: {error or type(error).__name__}",
-                        request=call.request,
-                        processed=processed,
-                        stream_id=getattr(error, "stream_id", None),
-                        code=getattr(error, "code", None),
-                    ) from error
-                if attempt > 1:
-                    time.sleep(pause_before(attempt - 1))
-                continue
-            self._note_alternatives(destination, answer)
-            pause = self._pause_for(answer, call, attempt, destination)
-            if pause is None:
-                return answer
-            answer.close()
+                pause = self._pause_after(error, call, tries, destination, connection, since)
+                if pause is None or not call.patience.allows(pause):
+                    raise _failure(call, error) from error
+            else:
+                self._note_alternatives(destination, answer)
+                pause = self._pause_for(answer, call, tries, destination)
+                if pause is None or not call.patience.allows(pause):
+                    return answer
+                answer.close()
             time.sleep(pause)
 
     def close(self) -> None:
-        """Close all connections; requests under way fail."""
+        """Take no more requests, and `clear`."""
+        self._closed = True
+        self.clear()
+
+    def clear(self) -> None:
+        """Close the connections that nobody uses, the others when nobody does any more."""
         with self._changed:
-            self._closed = True
             groups, self._groups = list(self._groups.values()), {}
+            for group in groups:
+                group.retired = True
             self._changed.notify_all()
         self._clear_forgotten()
         for group in groups:
             for connection in group.idle:
                 connection.close()
             for shared in group.shared:
-                if shared.active:
-                    shared.session.destroy()
-                else:
-                    shared.session.close(wait=False)
+                shared.session._close_when_unused()
 
     def __enter__(self) -> Pool:
         return self
@@ -178,49 +200,91 @@ class Pool:
 
     # -- one attempt
 
-    def _attempt(self, call: Call, destination: Destination) -> Answer:
-        group, connection = self._acquire(call, destination)
+    def _attempt(self, call: Call, group: _Group, connection: _Shared | HTTP1Connection) -> Answer:
+        lent = False
         if isinstance(connection, _Shared):
             shared = connection
 
             def done() -> None:
-                self._release(shared)
+                self._release(shared, lent)
 
             ending = Ending(done, done, self._forgotten)
             try:
-                return send_on(shared.session, call, ending)
+                answer: Answer = send_on(shared.session, call, ending)
             except BaseException:
                 ending.end(reusable=True)
                 raise
+            group.answered_at = time.monotonic()
+            lent = self._lend(shared, call, ending)
+            return answer
 
         def reuse() -> None:
-            self._release_http1(group, connection, reusable=True)
+            self._release_http1(group, connection, lent, reusable=True)
 
         def drop() -> None:
-            self._release_http1(group, connection, reusable=False)
+            self._release_http1(group, connection, lent, reusable=False)
 
         ending = Ending(reuse, drop, self._forgotten)
         try:
-            return connection.send(call, ending)
+            answer = connection.send(call, ending)
         except BaseException:
             ending.end(reusable=False)
             raise
+        lent = self._lend(group, call, ending)
+        return answer
 
-    def _pause_for(self, answer: Answer, call: Call, attempt: int, destination: Destination) -> float | None:
-        """The seconds after which a request that was answered so is sent again; None if it is not."""
-        if attempt > self._retries:
+    def _lend(self, lender: _Shared | _Group, call: Call, ending: Ending) -> bool:
+        """Whether the answer's place is the caller's from now on."""
+        if not call.streams or ending.has_come:
+            return False
+        with self._changed:
+            lender.lent += 1
+            self._changed.notify_all()
+        return True
+
+    def _pause_after(
+        self,
+        error: Exception,
+        call: Call,
+        tries: Tries,
+        destination: Destination,
+        connection: _Shared | HTTP1Connection | None,
+        since: float,
+    ) -> float | None:
+        """The seconds after which a request that failed so is sent again; None if it is not. `since` the attempt before
+        began, others may have been answered.
+        """
+        processed = _processed(error)
+        # A reset is an answer, and TLS does not fail by chance.
+        if isinstance(error, errors.TLSError) or (isinstance(error, errors.StreamReset) and processed is None):
             return None
+        if not may_repeat(call, processed):
+            return None
+        if processed is None:
+            return tries.pause()
+        session = connection.session if isinstance(connection, _Shared) else None
+        refused = session is not None and not session.closed
+        progress = session is not None and not refused and session._has_streams  # which it took, and will answer
+        if not progress:
+            with self._changed:
+                group = self._groups.get(destination)
+                progress = group is not None and group.answered_at >= since
+        return tries.pause(progress=progress, refused=refused)
+
+    def _pause_for(self, answer: Answer, call: Call, tries: Tries, destination: Destination) -> float | None:
+        """The seconds after which a request that was answered so is sent again; None if it is not."""
         if answer.status == 421 and may_repeat(call, False):  # RFC 9110 section 15.5.20: it was not processed
             with self._changed:
                 group = self._groups.get(destination)
                 if group is not None and not group.stands_alone:
                     group.stands_alone = True
                     group.shared = [shared for shared in group.shared if shared.session is not answer.session]
-                    return 0.0
+                    return tries.pause()
         if answer.status in self._retry_statuses and may_repeat(call, None):
+            pause = tries.pause()
             asked = retry_after(answer.headers)
-            if asked is None:
-                return pause_before(attempt)
+            if pause is None or asked is None:
+                return pause
             return asked if asked <= _LONGEST_RETRY_AFTER else None
         return None
 
@@ -236,6 +300,7 @@ class Pool:
         deadline: Deadline | None = None
         while True:
             opening: _Opening | None = None
+            beginning: _Shared | None = None
             unwanted: list[Callable[[], None]] = []
             self._clear_forgotten()
             with self._changed:
@@ -247,21 +312,26 @@ class Pool:
                     group = self._groups[destination] = _Group()
                 found = self._pick(group, unwanted)
                 if found is None:
-                    if self._may_open(group, unwanted):
+                    beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
+                    if beginning is None and self._may_open(group, unwanted):
                         opening = _Opening()
                         group.openings.append(opening)
-                    else:
-                        if deadline is None:
-                            deadline = Deadline(call.timeouts.pool)
+                    elif deadline is None:
+                        deadline = Deadline(call.patience.pool)
+                    if beginning is None and opening is None:
+                        assert deadline is not None
                         self._wait(group, deadline, call)
             for close in unwanted:
                 close()
             if isinstance(found, _Shared) and not self._answers(found):
                 continue
+            if opening is not None:
+                found = self._open(call, destination, group, opening)
+            elif beginning is not None:
+                assert deadline is not None
+                self._await_settings(beginning, deadline, call)
             if found is not None:
                 return group, found
-            if opening is not None:
-                self._open(call, destination, group, opening)
 
     def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
         """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
@@ -288,9 +358,9 @@ class Pool:
         """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
         if group.openings and not group.speaks_http1:
             return False  # the one that is being opened will do for many
-        if group.size >= self._limits.max_connections_per_origin:
+        if group.own_size >= self._limits.max_connections_per_origin:
             return False
-        if sum(other.size for other in self._groups.values()) < self._limits.max_connections:
+        if sum(other.own_size for other in self._groups.values()) < self._limits.max_connections:
             return True
         for other in self._groups.values():
             if other.idle:
@@ -306,45 +376,74 @@ class Pool:
     def _wait(self, group: _Group, deadline: Deadline, call: Call) -> None:
         """Wait for a change; needs the lock. What the connection fails with that one waits for, is raised here too."""
         awaited = list(group.openings)
-        remaining = deadline.remaining()
-        # Not for longer at a time, since nobody is told of forgotten answers.
-        self._changed.wait(_LONGEST_WAIT if remaining is None else min(remaining, _LONGEST_WAIT))
+        self._changed.wait(_no_longer_than(deadline))
+        self._check_deadline(deadline, call)
+        failed = next((opening.error for opening in awaited if opening.error is not None), None)
+        if failed is not None:
+            copy = type(failed)(*failed.args, request=call.request, processed=False)
+            raise copy from failed
+
+    def _await_settings(self, shared: _Shared, deadline: Deadline, call: Call) -> None:
+        """Wait until a session knows how many streams its server takes: one that gets more may drop them all."""
+        try:
+            shared.session._wait_for_settings(_no_longer_than(deadline))
+        except errors.Timeout:
+            self._check_deadline(deadline, call)
+        except errors.ProtocolError as error:  # it speaks something else, or does not speak
+            raise ConnectionError(
+                f"{call.method} {call.url}: {error}", request=call.request, processed=False
+            ) from error
+
+    def _check_deadline(self, deadline: Deadline, call: Call) -> None:
+        call.patience.check()
         if deadline.expired:
             raise PoolTimeout(
                 f"{call.url}: no connection became free within {call.timeouts.pool} s",
                 request=call.request,
                 processed=False,
             )
-        failed = next((opening.error for opening in awaited if opening.error is not None), None)
-        if failed is not None:
-            copy = type(failed)(*failed.args, request=call.request, processed=False)
-            raise copy from failed
 
-    def _open(self, call: Call, destination: Destination, group: _Group, opening: _Opening) -> None:
-        """Open the connection that others may be waiting for already, and put it into the group."""
+    def _open(
+        self, call: Call, destination: Destination, group: _Group, opening: _Opening
+    ) -> _Shared | HTTP1Connection | None:
+        """Open the connection that others may be waiting for already, and put it into the group. Who has opened it gets
+        a place on it, whatever has become of it meanwhile: otherwise a server that hangs up at once would be called
+        again and again. None if there is no place, which only a session of another origin's has not.
+        """
         connection: ClientSession | HTTP1Connection | None = None
         shared: _Shared | None = None
+        place: _Shared | HTTP1Connection | None = None
         try:
             shared = None if group.stands_alone else self._covering(destination)
             if shared is None:
                 connection = self._connect(call, destination)
         except RequestException as error:
-            opening.error = error
+            if call.patience.allows(0.0):  # otherwise it is this call's time that has run out, and no one else's
+                opening.error = error
             raise
         finally:
             with self._changed:
                 group.openings.remove(opening)
-                if isinstance(connection, HTTP1Connection):
+                closed = self._closed or group.retired
+                if closed:
+                    pass
+                elif isinstance(connection, HTTP1Connection):
                     group.speaks_http1 = True
-                    group.idle.append(connection)
+                    group.busy += 1
+                    place = connection
                 elif connection is not None:
-                    shared = _Shared(connection, idle_since=time.monotonic())
-                if shared is not None and shared not in group.shared:
-                    group.shared.append(shared)
-                closed = self._closed
+                    place = _Shared(connection, active=1)
+                    group.shared.append(place)
+                elif shared is not None:
+                    if shared not in group.shared:
+                        group.shared.append(shared)
+                    if shared.has_room:
+                        shared.active += 1
+                        place = shared
                 self._changed.notify_all()
             if closed and connection is not None:
                 connection.close()
+        return place
 
     def _connect(self, call: Call, destination: Destination) -> ClientSession | HTTP1Connection:
         origin = destination.origin
@@ -352,10 +451,10 @@ class Pool:
         place = self._alternatives.of(destination) if destination.proxy is None else None
         if place is not None:
             try:
-                return self._opener.open(destination, (place.host, place.port), call.timeouts.connect, listeners)
+                return self._opener.open(destination, (place.host, place.port), call.patience.connect, listeners)
             except RequestException:
                 self._alternatives.failed(destination, place)
-        return self._opener.open(destination, (origin.host, origin.port), call.timeouts.connect, listeners)
+        return self._opener.open(destination, (origin.host, origin.port), call.patience.connect, listeners)
 
     def _heard_alternatives(self, destination: Destination) -> Any:
         alternatives = self._alternatives
@@ -404,17 +503,19 @@ class Pool:
 
     # -- giving it back
 
-    def _release(self, shared: _Shared) -> None:
+    def _release(self, shared: _Shared, lent: bool = False) -> None:
         with self._changed:
             shared.active -= 1
+            shared.lent -= lent
             if not shared.active:
                 shared.idle_since = time.monotonic()
             self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
-    def _release_http1(self, group: _Group, connection: HTTP1Connection, *, reusable: bool) -> None:
+    def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
         with self._changed:
             group.busy -= 1
-            keeps = reusable and not self._closed
+            group.lent -= lent
+            keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin
             if keeps:
                 connection.idle_since = time.monotonic()
                 group.idle.append(connection)
@@ -439,3 +540,25 @@ class Pool:
         with self._changed:
             found = {id(shared): shared.session for group in self._groups.values() for shared in group.shared}
         return iter(found.values())
+
+
+def _no_longer_than(deadline: Deadline) -> float:
+    """How long to wait at a time: nobody is told of forgotten answers."""
+    remaining = deadline.remaining()
+    return _LONGEST_WAIT if remaining is None else min(remaining, _LONGEST_WAIT)
+
+
+def _processed(error: Exception) -> bool | None:
+    """Whether the server may have acted on a request that failed so."""
+    return False if getattr(error, "retryable", False) else None
+
+
+def _failure(call: Call, error: Exception) -> ConnectionError:
+    kind = SSLError if isinstance(error, errors.TLSError) else ConnectionError
+    return kind(
+        f"{call.method} {call.url}: {str(error) or type(error).__name__}",
+        request=call.request,
+        processed=_processed(error),
+        stream_id=getattr(error, "stream_id", None),
+        code=getattr(error, "code", None),
+    )

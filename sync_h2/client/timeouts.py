@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..deadline import check_timeout
+from ..deadline import Deadline, check_timeout
+from ..exceptions import Timeout
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds, each None for no limit: to `connect` (with TLS), between two pieces of what is `read`, of which the
     response's head is one, between two pieces of what is written (`write`), and to wait for a connection when all of
-    the `pool` are busy.
+    the `pool` are busy. `total` is for all of a call, with its repeats and redirects, up to the end of the last body.
     """
 
     connect: float | None = None
     read: float | None = None
     write: float | None = None
     pool: float | None = None
+    total: float | None = None
 
     def __post_init__(self) -> None:
-        for seconds in (self.connect, self.read, self.write, self.pool):
+        for seconds in (self.connect, self.read, self.write, self.pool, self.total):
             check_timeout(seconds)
             if seconds == 0:
                 raise ValueError("a timeout of 0 seconds leaves no time: give more, or None for no limit")
@@ -37,3 +39,54 @@ class Timeouts:
             connect, read = value
             return cls(connect, read, read)
         return cls(value, value, value, value)
+
+
+class Patience:
+    """What is left to a call: each of its timeouts, or what is left of their total if that is less. Asking for one
+    raises `exceptions.Timeout` once the total has run out.
+    """
+
+    def __init__(self, timeouts: Timeouts, total: Deadline, url: str, request: Any) -> None:
+        self._timeouts = timeouts
+        self._total = total
+        self._url = url
+        self._request = request
+        self.processed: bool | None = False
+        """Whether the server may have processed the request, for the exception."""
+
+    @property
+    def connect(self) -> float | None:
+        return self._at_most(self._timeouts.connect)
+
+    @property
+    def read(self) -> float | None:
+        return self._at_most(self._timeouts.read)
+
+    @property
+    def write(self) -> float | None:
+        return self._at_most(self._timeouts.write)
+
+    @property
+    def pool(self) -> float | None:
+        return self._at_most(self._timeouts.pool)
+
+    def check(self) -> None:
+        """Raises `exceptions.Timeout` if the total has run out."""
+        if self._total.expired:
+            raise Timeout(
+                f"{self._url}: not done within the total of {self._total.timeout} s",
+                request=self._request,
+                processed=self.processed,
+            )
+
+    def allows(self, pause: float) -> bool:
+        """Whether something can still be done after a pause."""
+        remaining = self._total.remaining()
+        return remaining is None or pause < remaining
+
+    def _at_most(self, seconds: float | None) -> float | None:
+        remaining = self._total.remaining()
+        if remaining is None:
+            return seconds
+        self.check()
+        return remaining if seconds is None else min(seconds, remaining)

@@ -24,7 +24,7 @@ from ..client.connect import connect
 from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
 from ..deadline import Deadline
-from ..errors import HTTP2Error, InvalidArgument, Timeout
+from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
 from ..protocol.headers import Headers, check_field
 from ..transport.names import encode_host
 from ..transport.tls import client_context
@@ -58,6 +58,8 @@ class HTTP2Response(http.client.HTTPResponse):
             fields = self._exchange.stream.wait_response(self._exchange.timeout)
         except Timeout:
             raise
+        except ProtocolError as error:  # not "disconnected", after which xmlrpc.client and others ask again
+            raise http.client.HTTPException(f"the response can't be understood: {error}") from error
         except HTTP2Error as error:
             raise http.client.RemoteDisconnected(f"the connection ended without a response: {error}") from error
         self._exchange.response = weakref.ref(self)
@@ -138,7 +140,8 @@ class HTTP2Connection(http.client.HTTPConnection):
 
     Failures are `http.client`'s exceptions, `OSError` and `TimeoutError`, with this package's error as `__cause__` or
     by being it: `RemoteDisconnected` when no response came, `IncompleteRead` for a body that was cut, `ssl.SSLError`
-    for TLS, `UnknownProtocol` when the server does not choose HTTP/2.
+    for TLS, `UnknownProtocol` when the server does not choose HTTP/2, `HTTPException` for a response that can't be
+    understood.
     """
 
     response_class = HTTP2Response
@@ -258,25 +261,33 @@ class HTTP2Connection(http.client.HTTPConnection):
                 exchange.end()
 
     def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:
-        """A stream of the open session; of a new one when that has ended, or does so in this very moment."""
-        retried = False
+        """A stream of the open session; of a new one when that has ended, or does so in this very moment. No second new
+        one: it would end as the first did.
+        """
+        is_new = False
         while True:
-            if self.sock is not None and self.sock.session.closed:
-                self._disconnect()
+            self._leave_ended_session()
             if self.sock is None:
                 if not self.auto_open:
                     raise http.client.NotConnected
                 self.connect()
+                is_new = True
             try:
                 with errors_of_http_client():
                     sock: SessionSocket = self.sock
                     return sock.session.request(headers, end_stream=end_stream, timeout=sock.gettimeout())
             except ConnectionError as error:
                 cause = error if isinstance(error, HTTP2Error) else error.__cause__
-                if retried or not (isinstance(cause, HTTP2Error) and cause.retryable):
+                if is_new or not (isinstance(cause, HTTP2Error) and cause.retryable):
                     raise
-                retried = True
                 self._disconnect()
+
+    def _leave_ended_session(self) -> None:
+        try:
+            if self.sock is not None and self.sock.session.closed:
+                self._disconnect()
+        except SessionClosed:  # a forked child has no part in it
+            self.sock = None
 
     def _disconnect(self) -> None:
         """As `close`, but a response that is being read goes on, and the request that is begun too."""

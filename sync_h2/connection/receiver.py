@@ -338,6 +338,7 @@ class Receiver:
         if event.values.initial_window_size is not None:
             for state in session._streams.values():
                 self._sender.schedule_locked(state)  # its window may have opened
+        session._connected.wake_all_locked()
         session._listeners.emit_locked("remote_settings", self._protocol.remote_settings)
         session._slots_changed_locked()
 

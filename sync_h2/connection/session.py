@@ -10,8 +10,8 @@ Who may touch what:
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
   `_protocol`, `_outbox`, `_sender`, `_inbound`, `_header_memory`, `_stream_counters`, `_pings`, `_settings_sent`,
-  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end
-  in `_locked`; those classes say so of all their methods.
+  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended`, `_connected` and of the TLS engine. Methods that need
+  the lock end in `_locked`; those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
   `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`, `_first_window`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
@@ -173,6 +173,7 @@ class SessionCore(Observable):
         self._end_reason: HTTP2Error | None = None
         self._goaway_error: HTTP2Error | None = None  # what a GOAWAY with an error code makes of the end
         self._ended = WaitQueue(self._monitor)
+        self._connected = WaitQueue(self._monitor)  # the peer's SETTINGS have come, or the end
 
         self._keeper = Keeper(self)
         self._receiver = self._new_receiver()
@@ -516,6 +517,7 @@ class SessionCore(Observable):
         for state in list(self._streams.values()):
             self._close_stream_locked(state, stream_code, self._end_reason)
         self._fail_pending_locked(self._end_reason)
+        self._connected.wake_all_locked()
         self._pings.wake_all()
         self._settings_sent.wake_all()
         if error is not None and not self._listeners.emit_locked("error", error):
@@ -575,6 +577,7 @@ class SessionCore(Observable):
                 state.rst_code = int(ErrorCode.INTERNAL_ERROR)
             state.arrived.wake_all_locked()
             state.progressed.wake_all_locked()
+        self._connected.wake_all_locked()
         self._pings.wake_all()
         self._settings_sent.wake_all()
 

@@ -369,7 +369,7 @@ def test_a_cookie_that_is_set_anew_is_no_old_one() -> None:
         fields = [("set-cookie", f"a{number}=b") for number in range(179)] if next(paths) == "others" else []
         stream.respond([(":status", "200"), *fields, ("set-cookie", "session=c")], end_stream=True)
 
-    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False, max_header_pairs=1000) as client:
         for number in range(200):
             client.cookies.set(f"own{number}", "x")
         for _ in range(3):

@@ -11,12 +11,16 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from support.certificates import Certificate
 from support.connect_proxy import connect_proxy
+from support.raw_peer import RawPeer
+from support.scripted_server import playing
 from support.stdlib_http import http2_connection
 from support.threads import eventually
 from sync_h2 import compat
@@ -415,6 +419,42 @@ def test_no_response_is_remote_disconnected(serve: Serve, end: Callable[[Any], N
         connection.getresponse()
     assert isinstance(caught.value.__cause__, cause)
     assert ask(connection, "POST", "/", b"again")[1] == b"again"
+
+
+def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.send(SettingsFrame(0))
+        peer.goaway(0)
+        peer.receive_preface()
+        peer.until_end()
+
+    with playing(play) as (url, accepted):
+        for count in range(1, 6):
+            connection = http2_connection(urlsplit(url).port or 0, None)
+            with contextlib.closing(connection), pytest.raises(OSError):
+                connection.request("POST", "/", b"body")
+                connection.getresponse()
+            assert len(accepted) == count
+
+
+@pytest.mark.parametrize(
+    "fields", [((":status", "200"), ("Name", "x")), (("server", "x"),), ((":status", "200"), *[("a", "b" * 99)] * 1000)]
+)
+def test_a_broken_response_is_no_disconnection(fields: Any) -> None:
+    """After that `xmlrpc.client` and others would ask again."""
+
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.handshake()
+        while True:
+            peer.headers(peer.expect(HeadersFrame).stream_id, fields)
+
+    with playing(play) as (url, _), contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection:
+        connection.request("POST", "/", b"body")
+        with pytest.raises(http.client.HTTPException, match="can't be understood") as caught:
+            connection.getresponse()
+    assert not isinstance(caught.value, OSError)
 
 
 def cut(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:

@@ -84,6 +84,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_client.py::test_parts_of_timeouts",
     ),
     (
+        "",
+        "Timeouts.total",
+        "client/test_repeats.py::test_a_total_bounds_all_of_a_call",
+    ),
+    (
         "Session.send",
         "Client.send, Client.send(allow_redirects), Client.send(cert), Client.send(request), "
         "Client.send(stream), Client.send(verify)",
