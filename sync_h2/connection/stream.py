@@ -543,15 +543,19 @@ class Stream(Observable):
         `parent` is the id of the stream that it depends on (0: none); with `exclusive`, that one's other dependents
         depend on this stream from now on. Dependencies decide nothing here; `state` shows them. A client tells the
         server with a PRIORITY frame, or with the headers of a stream that is pending, unless it is `silent`. Does not
-        block. Raises `InvalidArgument` for a weight out of 1 to 256 and for a stream that would depend on itself, and
-        the stream's error if it is closed.
+        block. Where both sides have finished meanwhile there is nothing left to share, and nothing is sent. Raises
+        `InvalidArgument` for a weight out of 1 to 256 and for a stream that would depend on itself, and the stream's
+        error if it ended otherwise.
         """
         priority = check_priority(exclusive, parent, weight)
         state = self._state
         with self._monitor, self._lock:
-            self._raise_if_closed_locked()
             if parent and parent == state.id:
                 raise InvalidArgument("parent names the stream itself: it can't depend on itself", stream_id=parent)
+            if state.closed and state.local_ended and state.remote_ended:
+                state.weight = weight
+                return
+            self._raise_if_closed_locked()
             self._session._prioritize_locked(state, priority, silent)
 
     # -- ending

@@ -23,9 +23,13 @@ class WithoutFrames:
     next_outbound_stream_id = 0
     pending_settings = 0
 
-    def __init__(self) -> None:
-        self.local_settings = Settings.defaults()
-        self.remote_settings = Settings.defaults().merged(Settings({"enable_push": False}))
+    @property
+    def local_settings(self) -> Settings:
+        return Settings.defaults()
+
+    @property
+    def remote_settings(self) -> Settings:
+        return Settings.defaults().merged({"enable_push": False})
 
     def start(self) -> None:
         """There is nothing to begin with."""

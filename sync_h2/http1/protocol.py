@@ -58,7 +58,6 @@ class HTTP1Protocol(WithoutFrames):
         on_window: Callable[[], None],
         note: Callable[[str], None] | None = None,
     ) -> None:
-        super().__init__()
         self.limits = limits
         self.frames = Input()
         self.version = "1.1"  # of the latest request

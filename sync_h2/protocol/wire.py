@@ -29,7 +29,6 @@ class Wire(Protocol):
     last_received_stream_id: int
     max_outbound_frame_size: int
     peer_max_concurrent_streams: int
-    remote_settings: Settings
     padding: Padding | None
 
     @property
@@ -94,6 +93,9 @@ class Wire(Protocol):
 
     @property
     def local_settings(self) -> Settings: ...
+
+    @property
+    def remote_settings(self) -> Settings: ...
 
     @property
     def pending_settings(self) -> int: ...

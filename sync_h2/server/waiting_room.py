@@ -30,6 +30,7 @@ class WaitingRoom:
         self._admit = admit
         self._refuse = refuse
         self._waiting: deque[tuple[float, socket.socket, Any, str]] = deque()  # until when; the oldest first
+        self._looked_at = 0.0
 
     def __enter__(self) -> WaitingRoom:
         return self
@@ -49,13 +50,16 @@ class WaitingRoom:
     @property
     def patience(self) -> float | None:
         """Seconds until `look` is to be called; None: for ever."""
-        return _TICK if self._waiting else None
+        return max(self._looked_at + _TICK - time.monotonic(), 0.0) if self._waiting else None
 
     def look(self) -> None:
         """Give those a place that can have one now, in the order in which they came, and refuse those whose time is
-        over.
+        over. Looks at all sessions, and so no more often than once in a tick.
         """
         now = time.monotonic()
+        if now < self._looked_at + _TICK:
+            return
+        self._looked_at = now
         full: set[object] = set()  # what has no place for the next one either
         for _ in range(len(self._waiting)):
             until, sock, address, limit = self._waiting.popleft()

@@ -301,6 +301,34 @@ def test_a_client_sends_priority() -> None:
         assert (first.state.sum_dependency_weight, second.state.weight) == (256, 256)
 
 
+def test_an_answer_that_is_whole_has_no_priority_to_change() -> None:
+    """Nobody can know that it has come meanwhile."""
+    with client_and_raw_server() as (session, peer):
+        stream = session.request()
+        peer.settled()
+        peer.headers(1, ((":status", "200"),))
+        peer.data(1, b"all", end_stream=True)
+        eventually(lambda: stream.closed)
+        stream.priority(weight=32)
+        assert peer.settled() == []
+        assert stream.state.weight == 32
+        assert stream.read(timeout=10) == b"all"
+
+
+@pytest.mark.parametrize("end", ["ours", "the peer's"])
+def test_a_stream_that_was_reset_has_no_priority(end: str) -> None:
+    with client_and_raw_server() as (session, peer):
+        stream = session.request({":method": "POST"})
+        if end == "ours":
+            stream.close(sync_h2.ErrorCode.CANCEL)
+        else:
+            peer.settled()
+            peer.reset(1, sync_h2.ErrorCode.INTERNAL_ERROR)
+            eventually(lambda: stream.closed)
+        with pytest.raises(sync_h2.HTTP2Error):
+            stream.priority(weight=32)
+
+
 def test_a_client_sends_priority_with_its_request() -> None:
     with client_and_raw_server() as (session, peer):
         session.request({":method": "POST"}).close(sync_h2.ErrorCode.CANCEL)
