@@ -286,6 +286,14 @@ def test_a_server_that_is_not_there(session: requests.Session) -> None:
         httpx.Client(transport=transport).get("https://127.0.0.1:1/")
 
 
+def test_urls_that_nothing_can_be_sent_to() -> None:
+    with HTTPXTransport() as transport, httpx.Client(transport=transport) as client:
+        with pytest.raises(httpx.ConnectError, match="is not a valid host name"):
+            client.get("http://a..example/")
+        with pytest.raises(httpx.UnsupportedProtocol, match="'ftp://a/'"):
+            client.get("ftp://a/")
+
+
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
     script = f"import sys, sync_h2; sys.modules[{package!r}] = None\nsync_h2.adapters.{name}"

@@ -440,6 +440,8 @@ def test_no_message_of_an_answer_has_a_password() -> None:
         url = server.url.replace("//", f"//user:{SECRET}@")
         with pytest.raises(exceptions.ReadTimeout) as slow:
             client.get(f"{url}/slow", timeout=0.05)
+        with pytest.raises(exceptions.Timeout, match="total of") as late:
+            client.get(f"{url}/slow", timeout=sync_h2.Timeouts(total=0.05))
         with pytest.raises(exceptions.HTTPError, match="404 Client Error: Not Found for url: http://") as missing:
             client.get(url).raise_for_status()
         with pytest.raises(exceptions.ContentDecodingError) as broken:
@@ -448,7 +450,7 @@ def test_no_message_of_an_answer_has_a_password() -> None:
             request = client.prepare_request(sync_h2.Request("PUT", url, data=iter([b"x"])))
             client.send(request)
             request.check_rewindable()
-    for raised in (slow, missing, broken, gone):
+    for raised in (slow, late, missing, broken, gone):
         assert SECRET not in "".join(errors_of(raised.value))
 
 
