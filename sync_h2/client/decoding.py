@@ -19,6 +19,7 @@ from ..exceptions import ContentDecodingError
 PIECE = 64 * 1024
 MOST_CODINGS = 5  # one on the other; curl and urllib3 take as many
 _FED_AT_ONCE = 4096  # octets: for each piece, and each member or frame, libraries copy what is left of them
+_GZIP = b"\x1f\x8b"  # what a member begins with (RFC 1952 section 2.3.1)
 _LARGEST_WINDOW_LOG = 23  # 8 MiB, which is the most for zstd as a content coding (RFC 9659)
 
 
@@ -33,12 +34,15 @@ class Decoder(Protocol):
 
 
 class _Zlib:
-    """gzip of any number of members, or deflate with and without zlib's head."""
+    """gzip of any number of members, or deflate with and without zlib's head. What is behind them counts for nothing,
+    as for other clients: some servers send padding or a line end there.
+    """
 
     def __init__(self, *, gzip: bool) -> None:
         self._gzip = gzip
         self._state: Any = None
-        self._first = b""
+        self._first = b""  # as much as it takes to see what begins
+        self._over = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         if self._state is None:
@@ -46,12 +50,19 @@ class _Zlib:
             if not self._gzip and len(data) < 2:
                 self._first = data
                 return
+            self._first = b""
             self._state = zlib.decompressobj(self._window(data))
         for fed in _slices(data, _FED_AT_ONCE):
-            while fed:
+            while fed and not self._over:
                 if self._state.eof:
-                    if not self._gzip or not fed.strip(b"\0"):
-                        break  # padding
+                    fed = self._first + fed
+                    if self._gzip and len(fed) < len(_GZIP):
+                        self._first = fed
+                        break
+                    self._first = b""
+                    self._over = not self._gzip or not fed.startswith(_GZIP)
+                    if self._over:
+                        return
                     self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
                 yield self._state.decompress(fed, PIECE)
                 fed = self._state.unconsumed_tail or self._state.unused_data
