@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..client.bodies import body_of
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
-from ..client.response import RawBody
+from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
 from ..exceptions import RequestException
 
@@ -83,23 +82,39 @@ class RequestsAdapter(BaseAdapter):
         response.status_code = answer.status
         response.headers = CaseInsensitiveDict(HTTPHeaderDict(answer.headers))
         response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = HTTPResponse(
-            body=io.BufferedReader(RawBody(answer)),
+        body = RawResponse(answer)
+        response.raw = _Raw(
+            body=body,
             headers=HTTPHeaderDict(answer.headers),
             status=answer.status,
             reason=answer.reason or None,
-            version=20 if answer.http_version == "HTTP/2" else 11,
+            version=body.version,
             preload_content=False,
             decode_content=False,
             original_response=_Original(answer),  # type: ignore[arg-type]
             request_method=request.method,
         )
+        response.raw.version_string = body.version_string
         response.reason = answer.reason
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]  # any adapter may stand there
         requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
         return response
+
+
+class _Raw(HTTPResponse):
+    """urllib3's response, whose pieces are handed on as they come (before urllib3 2.2: when there are `amt` octets)."""
+
+    def stream(self, amt: int | None = 65_536, decode_content: bool | None = None) -> Iterator[bytes]:  # type: ignore[override]
+        if not hasattr(self, "read1"):
+            yield from super().stream(amt, decode_content)
+            return
+        while piece := self.read1(amt, decode_content):
+            yield piece
+
+    def __del__(self) -> None:
+        """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
 
 
 class _Original:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -193,32 +194,55 @@ def _decoder(coding: str) -> Decoder:
     return _Frames(lambda: module.ZstdDecompressor(options=options))
 
 
-def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
-    """`chunks` of a body with `codings` (its content-encoding) taken off; as they are if one is not known.
-
-    Raises ContentDecodingError, also for more than `MOST_CODINGS`.
-    """
-    names = [name.strip().lower() for name in codings.split(",")]
+def codings_of(text: str) -> list[str]:
+    """The codings that a content-encoding names; none if one of them is not known."""
+    names = [name.strip().lower() for name in text.split(",")]
     names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
-    if not all(map(_is_known, names)):
-        return iter(chunks)
-    if len(names) > MOST_CODINGS:
-        raise ContentDecodingError(
-            f"Received response with {len(names)} content codings, one on the other; {MOST_CODINGS} are the most"
-        )
-    for name in reversed(names):
-        chunks = _without(chunks, name)
-    return iter(chunks)
+    return names if all(map(_is_known, names)) else []
 
 
-def _without(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    decoder = _decoder(name)
-    pieces: Iterator[bytes]
-    for chunk in chunks:
-        pieces = decoder.decode(chunk)
-        while piece := _next(pieces, name):
-            yield piece
-    pieces = decoder.finish()
+class Decoding:
+    """What takes codings off one body. It gives no empty pieces.
+
+    Raises ContentDecodingError for more than `MOST_CODINGS`, and as it goes on.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        if len(names) > MOST_CODINGS:
+            raise ContentDecodingError(
+                f"Received response with {len(names)} content codings, one on the other; {MOST_CODINGS} are the most"
+            )
+        self._decoders = [(name, _decoder(name)) for name in reversed(names)]
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What `data`, the next octets of the body, stand for. To be taken before there is more."""
+        pieces = iter((data,) if data else ())
+        for name, decoder in self._decoders:
+            pieces = _through(decoder, name, pieces)
+        return pieces
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the body's end."""
+        pieces: Iterator[bytes] = iter(())
+        for name, decoder in self._decoders:
+            pieces = itertools.chain(_through(decoder, name, pieces), _checked(decoder.finish(), name))
+        return pieces
+
+
+def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
+    """`chunks` of a body with `codings` (a content-encoding) taken off. Raises as `Decoding`."""
+    decoding = Decoding(codings_of(codings))
+    return itertools.chain(
+        (piece for chunk in chunks for piece in decoding.feed(chunk)), (piece for piece in decoding.finish())
+    )
+
+
+def _through(decoder: Decoder, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield from _checked(decoder.decode(piece), name)
+
+
+def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     while piece := _next(pieces, name):
         yield piece
 

@@ -12,7 +12,7 @@ from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..exceptions import ChunkedEncodingError, PoolTimeout, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import Headers
-from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of
+from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, closed_too_early, phrase_of
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 
@@ -34,6 +34,7 @@ class HTTP2Answer:
         self._call = call
         self._ending = ending
         self._upload = upload
+        self._closed = False
         self.session = session
         self.status = int(headers[":status"])
         self.reason = phrase_of(self.status)
@@ -81,6 +82,8 @@ class HTTP2Answer:
                 self._upload.raise_failure()  # it has ended the stream
             if isinstance(error, RequestException):
                 raise
+            if self._closed:
+                raise closed_too_early(self._call) from error
             raise ChunkedEncodingError(
                 f"{self._call.url}: the body broke off: {error}",
                 request=self._call.request,
@@ -93,6 +96,7 @@ class HTTP2Answer:
         return data
 
     def close(self) -> None:
+        self._closed = True
         if self._upload is None or self._upload.complete:
             with self._stream:
                 pass  # which discards what is unread
