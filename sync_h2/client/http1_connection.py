@@ -19,7 +19,7 @@ from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, closed_too_early
-from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
+from .http1_response import HTTP1Response, Incoming, MalformedMessage, fields_of, read_fields
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -95,7 +95,7 @@ class _Response(HTTP1Response):
         self.sending_failed: errors.ConnectionLost | None = None
 
     def _read_and_discard_trailer(self) -> None:
-        self.trailer_fields = fields_of(read_fields(self.fp))
+        self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
 
 class HTTP1Connection:
@@ -275,7 +275,7 @@ class HTTP1Connection:
                 raise ReadTimeout(
                     f"{call.url}: no response within {call.timeouts.read} s", request=call.request
                 ) from error
-            except EndlessHead as error:  # nothing that another try would help
+            except MalformedMessage as error:  # nothing that another try would help
                 raise ConnectionError(f"{call.method} {call.url}: {error}", request=call.request) from error
             except BROKEN as error:
                 raise error from response.sending_failed
