@@ -13,7 +13,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
-from ..client.bodies import body_of
+from ..client.bodies import FileBody, body_of
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
@@ -55,11 +55,15 @@ class RequestsAdapter(BaseAdapter):
         url = request.url or ""
         if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
             timeout = (timeout.connect_timeout, timeout.read_timeout)
+        body = body_of(request.body)
+        headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
+        if isinstance(body, FileBody) and body.is_text:  # requests takes its characters, or the file's octets, for them
+            headers = [field for field in headers if field[0].lower() != "content-length"]
         call = Call(
             method=request.method or "GET",
             url=url,
-            headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
-            body=body_of(request.body),
+            headers=headers,
+            body=body,
             timeouts=Timeouts.of(timeout),
             proxy=select_proxy(url, proxies or {}),
             verify=verify,
