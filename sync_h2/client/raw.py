@@ -35,7 +35,7 @@ class RawResponse(io.BufferedIOBase):
         self.auto_close = True
         self.status = answer.status
         self.reason = answer.reason
-        self.version = _VERSIONS[answer.http_version]
+        self.version = _VERSIONS.get(answer.http_version, 0)
         self.version_string = answer.http_version
         self.headers = ResponseHeaders(answer.headers)
         self._answer = answer
