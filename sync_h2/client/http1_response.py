@@ -108,6 +108,7 @@ class HTTP1Response(http.client.HTTPResponse):
             self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
             or self.status < 200
             or self._method == "HEAD"
+            or (self._method == "CONNECT" and self.status < 300)  # RFC 9110 section 9.3.6
         ):
             self.chunked = False
             self.length = 0

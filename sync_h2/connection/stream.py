@@ -642,6 +642,7 @@ class Stream(Observable):
     ) -> None:
         """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is
         left cancelled. A server's side is ended in any case, and what the client still sends is declined (NO_ERROR).
+        What is unread is discarded: reading it raises from here on.
         """
         state = self._state
         if kind is None and (state.remote_ended or self._answers) and not state.end_posted and not state.closed:

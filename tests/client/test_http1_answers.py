@@ -19,6 +19,7 @@ from support.raw_peer import RawPeer
 from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
+from sync_h2.client.tunnel import ProxyResponse
 from sync_h2.errors import HTTP2Error
 from sync_h2.exceptions import ProxyError
 
@@ -189,6 +190,18 @@ def _connect(url: str, **options: Any) -> None:
 def _get(url: str) -> None:
     with Client(h2c=True, retries=0) as client:
         client.get(url)
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: -1", b"Transfer-Encoding: gzip", b"Content-Length: 5"])
+def test_a_tunnel_has_no_length(field: bytes) -> None:
+    """RFC 9110 section 9.3.6: whatever the proxy's fields say."""
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(OK + field + b"\r\n\r\nof the tunnel")
+        with ProxyResponse(near, method="CONNECT") as response:
+            response.begin()
+            assert (response.status, response.chunked, response.length) == (200, False, 0)
+        assert near.recv(100) == b"of the tunnel"
 
 
 OPENING: dict[str, Callable[[str], Any]] = {
