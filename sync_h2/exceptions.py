@@ -13,7 +13,7 @@
     ├── RetryError                     retries did not help
     ├── ChunkedEncodingError           the body broke off
     ├── ContentDecodingError           the body does not match its content-encoding
-    ├── StreamConsumedError            the body has been read already                 (TypeError)
+    ├── StreamConsumedError            the body has been read already, or given up    (TypeError)
     ├── UnrewindableBodyError          the body can't be sent once more
     ├── InvalidJSONError               what was given can't be JSON
     │   └── JSONDecodeError            what came is no JSON                           (json.JSONDecodeError)
@@ -117,7 +117,7 @@ class ContentDecodingError(RequestException):
 
 
 class StreamConsumedError(RequestException, TypeError, RuntimeError):
-    """The body has been read, and not kept."""
+    """The body has been read, and not kept; or the response was closed before it was."""
 
 
 class UnrewindableBodyError(RequestException):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
@@ -18,12 +17,12 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 from urllib3.util import Timeout
 
-from ..client.bodies import body_of
+from ..client.bodies import FileBody, body_of
 from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
 from ..client.pool import Pool, PoolLimits
-from ..client.response import RawBody
+from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
 from ..client.trust import Verify, verify_or_context
 from ..exceptions import RequestException
@@ -62,12 +61,17 @@ class RequestsAdapter(BaseAdapter):
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
+        headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
         try:
+            body = body_of(request.body)
+            if isinstance(body, FileBody) and body.is_text:
+                # requests takes its characters, or the file's octets, for them
+                headers = [field for field in headers if field[0].lower() != "content-length"]
             call = Call(
                 method=request.method or "GET",
                 url=url,
-                headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
-                body=body_of(request.body),
+                headers=headers,
+                body=body,
                 timeouts=_timeouts(timeout),
                 proxy=select_proxy(url, proxies or {}),
                 verify=verify if self._context is None else self._context,
@@ -94,23 +98,39 @@ class RequestsAdapter(BaseAdapter):
         response.status_code = answer.status
         response.headers = CaseInsensitiveDict(HTTPHeaderDict(answer.headers))
         response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = HTTPResponse(
-            body=io.BufferedReader(RawBody(answer)),
+        body = RawResponse(answer)
+        response.raw = _Raw(
+            body=body,
             headers=HTTPHeaderDict(answer.headers),
             status=answer.status,
             reason=answer.reason or None,
-            version=20 if answer.http_version == "HTTP/2" else 11,
+            version=body.version,
             preload_content=False,
             decode_content=False,
             original_response=_Original(answer),  # type: ignore[arg-type]
             request_method=request.method,
         )
+        response.raw.version_string = body.version_string
         response.reason = answer.reason
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]  # any adapter may stand there
         requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
         return response
+
+
+class _Raw(HTTPResponse):
+    """urllib3's response, whose pieces are handed on as they come (before urllib3 2.2: when there are `amt` octets)."""
+
+    def stream(self, amt: int | None = 65_536, decode_content: bool | None = None) -> Iterator[bytes]:  # type: ignore[override]
+        if not hasattr(self, "read1"):
+            yield from super().stream(amt, decode_content)
+            return
+        while piece := self.read1(amt, decode_content):
+            yield piece
+
+    def __del__(self) -> None:
+        """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
 
 
 class _Original:

@@ -145,7 +145,7 @@ class _Upload:
     def _run(self) -> None:
         try:
             with self._body.open() as file:
-                while data := file.read(_PIECE):
+                while not self._stream.closed and (data := file.read(_PIECE)):
                     self._stream.write(data, timeout=self._deadline.remaining())
             self._stream.end(timeout=self._deadline.remaining())
         except Exception as error:

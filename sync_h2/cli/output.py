@@ -46,6 +46,8 @@ class FileOutput:
             if self._file is None:
                 self._file = open(self._written_path, "xb" if self._replaces else "wb")  # noqa: SIM115 - closed by what comes last
             self._file.write(data)
+            if not self._replaces:
+                self._file.flush()  # somebody reads the pipe, say
         except OSError as error:
             raise _cannot_write(self._path, error) from error
 

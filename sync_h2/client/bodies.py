@@ -5,11 +5,12 @@ A body is read by the thread that makes the request, a piece at a time; none is 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
 from ..connection.arguments import type_name
@@ -20,6 +21,9 @@ PIECE = 64 * 1024
 _is_field_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token (RFC 9110 section 5.6.2)
 _forbidden_in_value = re.compile(r"[\0\r\n]").search
 _OF_THE_SYSTEM = (io.BufferedReader, io.BufferedRandom)
+_OF_TEXT = (io.TextIOBase, codecs.StreamReader, codecs.StreamReaderWriter)
+_COLLECTIONS = (Sequence, Set, Mapping, MappingView)
+"""Of these, the length is a number of pieces."""
 
 
 class Body:
@@ -44,7 +48,7 @@ class BytesBody(Body):
 
     def __init__(self, data: bytes | bytearray | memoryview | str) -> None:
         self._data = data.encode() if isinstance(data, str) else data
-        self.length = len(self._data)
+        self.length = memoryview(self._data).nbytes
 
     def chunks(self) -> Iterator[bytes]:
         if self.length:
@@ -60,6 +64,7 @@ class FileBody(Body):
         self._start: int | None = None
         with contextlib.suppress(AttributeError, OSError):  # a pipe, say, which can be read once
             self._start = file.tell()
+        self.is_text = _is_text(file)
         self.length = _length_of_file(file, self._start)
 
     @property
@@ -133,10 +138,14 @@ def body_of(data: Any) -> Body | None:
         return BytesBody(data)
     if hasattr(data, "read"):
         return FileBody(data)
-    if hasattr(data, "__iter__"):
-        length = len(data) if hasattr(data, "__len__") else None
-        return IterableBody(data, None if isinstance(data, (list, tuple, Mapping)) else length)
-    raise TypeError(f"a body is bytes, str, a file or an iterable of bytes, not {type_name(data)}")
+    with contextlib.suppress(TypeError):
+        memoryview(data)
+        return BytesBody(data)
+    try:
+        iter(data)
+    except TypeError:
+        raise TypeError(f"a body is bytes, str, a file or an iterable of bytes, not {type_name(data)}") from None
+    return IterableBody(data, len(data) if hasattr(data, "__len__") and not isinstance(data, _COLLECTIONS) else None)
 
 
 def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
@@ -154,7 +163,7 @@ def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
         file_name, content, content_type, headers = _of_file(name, file)
         if content is None:
             continue
-        body = body_of(content)
+        body = body_of(str(content) if isinstance(content, int) else content)
         assert body is not None
         parts.append((_part_head(name, file_name, content_type, headers or {}), body))
     return MultipartBody(parts, boundary)
@@ -206,11 +215,11 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
     """How many octets are left in a file, where that can be said."""
     if isinstance(file, io.StringIO):
         return len(file.getvalue()[start:].encode())
-    if isinstance(file, io.TextIOBase):
+    if _is_text(file):
         return None
     ways: tuple[Callable[[], int | None], ...] = (
-        lambda: len(file),
-        lambda: file.len,
+        lambda: len(file) - (start or 0),
+        lambda: file.len - (start or 0),
         lambda: _length_in_system(file, start),
         lambda: _sought_length(file),
     )
@@ -224,6 +233,11 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
         # Some objects say 0 whatever comes out of them.
         return length if length > 0 or (start is not None and length == 0) else None
     return None
+
+
+def _is_text(file: Any) -> bool:
+    """Whether a file gives str: how many octets that makes, only reading it tells."""
+    return isinstance(file, _OF_TEXT) or getattr(file, "encoding", None) is not None
 
 
 def _length_in_system(file: Any, start: int | None) -> int | None:

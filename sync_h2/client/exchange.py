@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import RequestException
+from ..exceptions import RequestException, StreamConsumedError
 from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
@@ -152,6 +152,15 @@ class Answer(Protocol):
 
     def close(self) -> None:
         """Give up what is unread."""
+
+
+def closed_too_early(call: Call) -> StreamConsumedError:
+    """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
+    return StreamConsumedError(
+        f"{call.url}: the response was closed before its body was read to the end",
+        request=call.request,
+        processed=True,
+    )
 
 
 class BodyFailure(Exception):

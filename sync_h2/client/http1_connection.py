@@ -19,7 +19,7 @@ from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import Call, Ending, Fields
+from .exchange import Call, Ending, Fields, closed_too_early
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
@@ -96,7 +96,7 @@ class _Response(HTTP1Response):
         self.sending_failed: errors.ConnectionLost | None = None
 
     def _read_and_discard_trailer(self) -> None:
-        self.trailer_fields = fields_of(read_fields(self.fp))
+        self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
 
 class HTTP1Connection:
@@ -319,6 +319,7 @@ class HTTP1Answer:
         self._connection = connection
         self._ending = ending
         self._upload = upload
+        self._failure: RequestException | None = None  # why there is no end of the body to be read
         self.status = response.status
         self.reason = response.reason
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
@@ -336,6 +337,8 @@ class HTTP1Answer:
 
     def read(self, size: int = -1) -> bytes:
         response = self._response
+        if self._failure is not None:
+            raise self._failure.again()
         data = b"" if response.isclosed() else self._read(size)
         if response.isclosed():
             if self._upload is not None and not self._ending.has_come:
@@ -352,15 +355,16 @@ class HTTP1Answer:
             if self._upload is not None:
                 self._upload.raise_failure()
             if isinstance(error, TimeoutError):
-                self._call.patience.check()
-                raise ReadTimeout(
+                self._failure = self._call.patience.failure or ReadTimeout(
                     f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
                     request=self._call.request,
                     processed=True,
-                ) from error
-            raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
-            ) from error
+                )
+            else:
+                self._failure = ChunkedEncodingError(
+                    f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
+                )
+            raise self._failure from error
         if (not data and size) or response.length == 0:
             response.close()
         return data
@@ -383,6 +387,7 @@ class HTTP1Answer:
         if not self._ending.has_come and not self._response.isclosed():
             self._response.close()
             self._response.will_close = True
+            self._failure = closed_too_early(self._call)
         self._finish()
 
     def _finish(self) -> None:

@@ -19,7 +19,7 @@ from ..exceptions import (
     WriteTimeout,
 )
 from ..protocol.headers import Headers
-from .exchange import Call, Ending, Fields, phrase_of
+from .exchange import Call, Ending, Fields, closed_too_early, phrase_of
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
@@ -43,6 +43,7 @@ class HTTP2Answer:
         self._call = call
         self._ending = ending
         self._upload = upload
+        self._closed = False
         self.session = session
         call.patience.processed = True
         self.status = int(headers[":status"])
@@ -94,6 +95,8 @@ class HTTP2Answer:
                 self._upload.raise_failure()  # it has ended the stream
             if isinstance(error, RequestException):
                 raise
+            if self._closed:
+                raise closed_too_early(self._call) from error
             raise ChunkedEncodingError(
                 f"{self._call.url}: the body broke off: {error}",
                 request=self._call.request,
@@ -106,6 +109,7 @@ class HTTP2Answer:
         return data
 
     def close(self) -> None:
+        self._closed = True
         with contextlib.suppress(errors.SessionClosed):  # a forked child may close its copy of a parent's answer
             if self._upload is None or self._upload.complete:
                 with self._stream:

@@ -206,7 +206,7 @@ class PreparedRequest:
             form = multipart(data, files, boundary)
             self.body = b"".join(form.chunks()) if _in_memory(files) else form
         elif data:
-            self.body = encoded(data)
+            self.body = encoded(data) if hasattr(data, "__iter__") or hasattr(data, "read") else data
             if not isinstance(data, (str, bytes)) and not hasattr(data, "read"):
                 content_type = "application/x-www-form-urlencoded"
         else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import importlib
-import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -23,23 +22,21 @@ from ..exceptions import (
 from ..transport.urls import shown_url
 from .charsets import charset_of, codec_of
 from .cookies import CookieJar
-from .decoding import decoded
-from .pieces import Lines, resized, sliced
+from .exchange import Fields
+from .pieces import Lines, sliced
 from .prepared_request import PreparedRequest
+from .raw import RawResponse, Report
 from .status_codes import codes
 from .structures import ResponseHeaders
 
-CHUNK = 64 * 1024
 _MOST_UNASKED = 16 << 20  # octets of a redirect's content
-Report = Callable[[int, "int | None"], object]
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
 
 
 class Response:
     """A server's answer. Read the body to its end or `close()` it: an unread one keeps its stream open.
 
-    `raw` is the body as it came, with its content-encoding, as a file. With `stream=True` nothing has been read;
-    otherwise everything has.
+    With `stream=True` nothing has been read; otherwise everything has.
     """
 
     def __init__(self, request: PreparedRequest, answer: Any, *, on_download: Report | None = None) -> None:
@@ -58,17 +55,17 @@ class Response:
         self.connection: Any = None
         self._answer = answer
         self._on_download = on_download
-        self._raw: io.BufferedReader | None = None
+        self._raw: RawResponse | None = None
         self._content: bytes | None = None
         self._consumed = False
 
     # -- the body
 
     @property
-    def raw(self) -> io.BufferedReader:
-        """The body as it came, as a file."""
+    def raw(self) -> RawResponse:
+        """The body as it came, with its content-encoding, as a file."""
         if self._raw is None:
-            self._raw = io.BufferedReader(RawBody(self._answer, self._length(), self._on_download))
+            self._raw = RawResponse(self._answer, report=self._on_download, ended=self._consumed)
         return self._raw
 
     @property
@@ -82,7 +79,7 @@ class Response:
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
             if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
-                self._content = b"".join(self._decoded(self._chunks()))
+                self._content = self.raw.read(decode_content=True)
             else:
                 self._content = self._answer.read()  # in one go
             self._consumed = True
@@ -104,21 +101,11 @@ class Response:
     def _short_content(self) -> bytes | None:
         """The content; None for a longer one."""
         content = bytearray()
-        left = _MOST_UNASKED
-
-        def received() -> Iterator[bytes]:
-            nonlocal left
-            for chunk in self._chunks():
-                left -= len(chunk)
-                if left < 0:
-                    return
-                yield chunk
-
-        for piece in self._decoded(received()):
+        for piece in self.raw.stream(decode_content=True):
             content += piece
-            if len(content) > _MOST_UNASKED:
+            if max(len(content), self.raw.tell()) > _MOST_UNASKED:
                 return None
-        return bytes(content) if left >= 0 else None
+        return bytes(content)
 
     @property
     def text(self) -> str:
@@ -161,8 +148,8 @@ class Response:
             raise JSONDecodeError(str(error), self.text, 0, request=self.request, response=self) from error
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-        """The content in pieces of `chunk_size` bytes, or as they come if that is None; str with `decode_unicode`,
-        where `encoding` is known. Raises as `content`.
+        """The content in pieces as they come, of `chunk_size` bytes at most if that is not None; str with
+        `decode_unicode`, where `encoding` is known. Raises as `content`.
         """
         if chunk_size is not None and not isinstance(chunk_size, int):
             raise TypeError(f"chunk_size must be an int, it is instead a {type_name(chunk_size)}.")
@@ -174,7 +161,9 @@ class Response:
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
-        """The content's lines without their ends, or what stands between `delimiter`s."""
+        """The content's lines without their ends, or what stands between `delimiter`s, each as soon as it has ended.
+        Of `chunk_size` bytes is read at a time, at most.
+        """
         lines = Lines(delimiter)
         for piece in self.iter_content(chunk_size, decode_unicode):
             yield from lines.of(piece)
@@ -196,24 +185,8 @@ class Response:
         self.close()
 
     def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
-        chunks = self._decoded(self._chunks())
-        try:
-            yield from chunks if chunk_size is None else resized(chunks, chunk_size)
-        finally:
-            self._consumed = True
-
-    def _decoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        codings = self.headers.get("content-encoding")
-        return chunks if codings is None else decoded(chunks, codings)
-
-    def _chunks(self) -> Iterator[bytes]:
-        if self._raw is None and self._on_download is None:
-            # As a rule, and without a buffer of its own.
-            read: Callable[[int], bytes] = self._answer.read
-        else:
-            read = self.raw.read1
-        while chunk := read(CHUNK):
-            yield chunk
+        yield from self.raw.stream(chunk_size, decode_content=True)
+        self._consumed = True
 
     def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:
         codec = codec_of(self.encoding)
@@ -227,10 +200,6 @@ class Response:
                 yield text
         except UnicodeError as error:  # UTF-16 without the mark of its order, whatever is done about other errors
             raise ContentDecodingError(f"the body is not {self.encoding}: {error}", response=self) from error
-
-    def _length(self) -> int | None:
-        length = self.headers.get("content-length", "")
-        return int(length) if length.isdecimal() else None
 
     # -- what it says
 
@@ -307,6 +276,10 @@ class _Past:
     """What is left of an answer whose body has been read."""
 
     def __init__(self, answer: Any) -> None:
+        self.status: int = answer.status
+        self.reason: str = answer.reason
+        self.http_version: str = answer.http_version
+        self.headers: Fields = answer.headers
         self.trailers = list(answer.trailers)
         self.informational = list(answer.informational)
         self.pushes: list[Any] = []
@@ -316,29 +289,3 @@ class _Past:
 
     def close(self) -> None:
         pass
-
-
-class RawBody(io.RawIOBase):
-    """An answer's body as a file, which reports what has come."""
-
-    def __init__(self, answer: Any, total: int | None = None, report: Report | None = None) -> None:
-        self._answer = answer
-        self._total = total
-        self._report = report
-        self._received = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._answer.read(len(buffer))
-        buffer[: len(data)] = data
-        self._received += len(data)
-        if data and self._report is not None:
-            self._report(self._received, self._total)
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._answer.close()
-        super().close()

@@ -70,14 +70,22 @@ class Patience:
     def pool(self) -> float | None:
         return self._at_most(self._timeouts.pool)
 
+    @property
+    def failure(self) -> Timeout | None:
+        """What the call fails with if the total has run out."""
+        if not self._total.expired:
+            return None
+        return Timeout(
+            f"{self._url}: not done within the total of {self._total.timeout} s",
+            request=self._request,
+            processed=self.processed,
+        )
+
     def check(self) -> None:
-        """Raises `exceptions.Timeout` if the total has run out."""
-        if self._total.expired:
-            raise Timeout(
-                f"{self._url}: not done within the total of {self._total.timeout} s",
-                request=self._request,
-                processed=self.processed,
-            )
+        """Raise the failure if there is one."""
+        failure = self.failure
+        if failure is not None:
+            raise failure
 
     def allows(self, pause: float) -> bool:
         """Whether something can still be done after a pause."""

@@ -305,6 +305,7 @@ class Receiver:
             error = StreamUnprocessed("the peer refused the stream", stream_id=event.stream_id, code=event.code)
         else:
             error = StreamResetError("the peer reset the stream", stream_id=event.stream_id, code=event.code)
+            state.unwanted = state.remote_ended and event.code == ErrorCode.NO_ERROR
         self._session._close_stream_locked(state, event.code, error)
 
     def _window_locked(self, event: events.WindowUpdated) -> None:

@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import gzip
 import http.client
+import importlib
 import importlib.machinery
 import itertools
 import socket
@@ -80,6 +81,18 @@ def test_frames_of_zstd(kind: str, step: int) -> None:
     pieces = [piece for start in range(0, len(data), step) for piece in decoder.decode(data[start : start + step])]
     assert b"".join([*pieces, *decoder.finish()]) == b"a" * 200_000 + b"b" * 600
     assert max(map(len, pieces)) <= PIECE
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+def test_frames_of_zstd_with_the_packages_that_are_there(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in decoding._PACKAGES["zstd"]:  # which the tests do not need
+        with contextlib.suppress(ModuleNotFoundError):
+            compress = importlib.import_module(name).compress
+            monkeypatch.setattr(decoding, "_installed", lambda coding, name=name: name)
+            data = compress(b"a" * 200_000) + compress(b"") + compress(b"b" * 600)
+            pieces = list(decoded((data[start : start + step] for start in range(0, len(data), step)), "zstd"))
+            assert b"".join(pieces) == b"a" * 200_000 + b"b" * 600
+            assert max(map(len, pieces)) <= PIECE
 
 
 @pytest.mark.parametrize(("bound", "found"), [("can_accept_more_data", "brotli"), ("process", None)])

@@ -214,7 +214,7 @@ ENTRIES: list[tuple[str, ...]] = [
     (
         "Response.raw",
         "Response.raw",
-        "client/test_quickstart.py::test_raw",
+        "client/test_raw.py::test_the_same_as_of_requests",
     ),
     (
         "Response.text",
