@@ -51,7 +51,8 @@ class RequestException(errors.HTTP2Error, OSError):
         self.response = response
         self.request = request if request is not None else getattr(response, "request", None)
         self.processed = True if response is not None and processed is None else processed
-        self.retryable = processed is False
+        # What is wrong with a certificate, a URL or a field is wrong the next time too.
+        self.retryable = processed is False and not isinstance(self, (errors.TLSError, ValueError))
 
     def __reduce__(self) -> Any:
         return _restore, (type(self), self.args, self.__dict__)

@@ -10,7 +10,7 @@ import time
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..connection.stats import StreamStats
-from ..constants import ErrorCode
+from ..constants import ErrorCode, error_code_name
 from ..deadline import Deadline
 from ..errors import HTTP2Error
 from ..protocol.headers import Headers
@@ -59,7 +59,8 @@ class Fetch:
 
     def _in_words(self, error: BaseException) -> BaseException:
         if isinstance(error, HTTP2Error):
-            return CommandError(f"{self.target.url}: {error.message}", status_of(error))
+            code = "" if error.code is None else f" [{error_code_name(error.code)}]"
+            return CommandError(f"{self.target.url}: {error.message}{code}", status_of(error))
         return error
 
     def _insist(self, connections: Connections, deadline: Deadline, include: bool, fail: bool) -> None:

@@ -338,7 +338,9 @@ class HTTP1Answer:
                     processed=True,
                 ) from error
             raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
+                f"{self._call.url}: the body broke off: {errors.said(error)}",
+                request=self._call.request,
+                processed=True,
             ) from error
         if (not data and size) or response.length == 0:
             response.close()

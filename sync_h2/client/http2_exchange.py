@@ -82,7 +82,7 @@ class HTTP2Answer:
             if isinstance(error, RequestException):
                 raise
             raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {error}",
+                f"{self._call.url}: the body broke off: {errors.said(error)}",
                 request=self._call.request,
                 processed=True,
                 stream_id=error.stream_id,

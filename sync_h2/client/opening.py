@@ -91,14 +91,14 @@ class Opener:
         except (errors.TLSError, errors.ALPNError) as error:
             if isinstance(error, SSLError):
                 raise
-            raise SSLError(f"{origin}: {error}", processed=False) from error
+            raise SSLError(f"{origin}: {errors.said(error)}", processed=False) from error
         except errors.InvalidArgument as error:
-            raise InvalidURL(f"{origin}: {error}", processed=False) from error
+            raise InvalidURL(f"{origin}: {errors.said(error)}", processed=False) from error
         except errors.ConnectionLost as error:
             if isinstance(error, ConnectionError):
                 raise
             kind = ConnectionError if proxy is None else ProxyError
-            raise kind(f"{origin}: {error}", processed=False) from error
+            raise kind(f"{origin}: {errors.said(error)}", processed=False) from error
 
     def _begin(
         self, sock: socket.socket, destination: Destination, deadline: Deadline, listeners: Mapping[str, Listener]

@@ -131,13 +131,15 @@ class Pool:
                 assert failure.__cause__ is not None
                 raise failure.__cause__ from None
             except errors.InvalidArgument as error:
-                raise InvalidHeader(f"{call.url}: {error}", request=call.request, processed=False) from error
+                raise InvalidHeader(
+                    f"{call.url}: {errors.said(error)}", request=call.request, processed=False
+                ) from error
             except BROKEN as error:
                 processed = False if getattr(error, "retryable", False) else None
                 lost = processed is False or not isinstance(error, errors.StreamReset)
                 if not lost or attempt > self._retries or not may_repeat(call, processed):
                     raise ConnectionError(
-                        f"{call.method} {call.url}: {error or type(error).__name__}",
+                        f"{call.method} {call.url}: {errors.said(error)}",
                         request=call.request,
                         processed=processed,
                         stream_id=getattr(error, "stream_id", None),
