@@ -15,7 +15,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-from .field_values import named_values, split_outside_quotes
+from .field_values import challenges, quoted
 
 
 class AuthBase:
@@ -69,21 +69,28 @@ class HTTPDigestAuth(AuthBase):
         self.password = password
         self._lock = threading.Lock()
         self._challenge: dict[str, str] = {}
-        self._count = 0
+        self._count = 0  # of the requests with the challenge's nonce
 
     def __call__(self, request: Any) -> Any:
+        self.renew(request)
+        request.register_hook("response", self._answer_challenge)
+        request.digest = self
+        return request
+
+    def renew(self, request: Any) -> None:
+        """Let the request answer the last challenge, if there has been one: what answers it is good for one URI."""
+        request.digest_answered = False
         with self._lock:
             if self._challenge:
                 request.headers["Authorization"] = self._credentials(request)
-        request.register_hook("response", self._answer_challenge)
-        return request
 
     def _answer_challenge(self, response: Any, **options: Any) -> Any:
         """The response to the same request with an answer to a 401's challenge; other responses as they are."""
         if response.status_code != 401 or getattr(response.request, "digest_answered", False):
             return response
-        offered = response.headers.get_all("www-authenticate", [])
-        challenge = next((value for value in offered if value.lower().startswith("digest ")), None)
+        offered = challenges(response.headers.get_all("www-authenticate", []))
+        # The server's first choice comes first (RFC 7616 section 3.7).
+        challenge = next((values for scheme, values in offered if scheme == "digest" and _can_answer(values)), None)
         if challenge is None:
             return response
         response._finish()
@@ -94,8 +101,9 @@ class HTTPDigestAuth(AuthBase):
         request.headers.pop("cookie", None)
         request.prepare_cookies(request.cookies)
         with self._lock:
-            self._challenge = named_values(split_outside_quotes(challenge[len("digest ") :], ","))
-            self._count = 0
+            if challenge["nonce"] != self._challenge.get("nonce"):
+                self._count = 0
+            self._challenge = challenge
             request.headers["Authorization"] = self._credentials(request)
         request.digest_answered = True
         answer = response.connection.send(request, **options)
@@ -107,14 +115,12 @@ class HTTPDigestAuth(AuthBase):
         """The Authorization field for the last challenge; needs the lock."""
         challenge = self._challenge
         algorithm = challenge.get("algorithm", "MD5")
-        name = algorithm.upper().replace("-SESS", "")
-        if name not in _HASHES:
-            return ""
+        function = _hash_function(algorithm)
 
         def digest(text: str) -> str:
-            return str(hashlib.new(_HASHES[name], text.encode("utf-8"), usedforsecurity=False).hexdigest())
+            return str(hashlib.new(function, text.encode("utf-8"), usedforsecurity=False).hexdigest())
 
-        realm, nonce = challenge.get("realm", ""), challenge.get("nonce", "")
+        realm, nonce = challenge["realm"], challenge["nonce"]
         uri = request.path_url
         self._count += 1
         count, client_nonce = f"{self._count:08x}", secrets.token_hex(8)
@@ -122,9 +128,9 @@ class HTTPDigestAuth(AuthBase):
         if algorithm.upper().endswith("-SESS"):
             secret = digest(f"{secret}:{nonce}:{client_nonce}")
         what = digest(f"{request.method}:{uri}")
-        offered = [quality.strip() for quality in challenge.get("qop", "").split(",")]
+        protected = "qop" in challenge
         fields = {"username": self.username, "realm": realm, "nonce": nonce, "uri": uri}
-        if "auth" in offered:
+        if protected:
             fields["response"] = digest(f"{secret}:{nonce}:{count}:{client_nonce}:auth:{what}")
         else:
             fields["response"] = digest(f"{secret}:{nonce}:{what}")
@@ -132,8 +138,8 @@ class HTTPDigestAuth(AuthBase):
             fields["opaque"] = challenge["opaque"]
         if "algorithm" in challenge:
             fields["algorithm"] = algorithm
-        text = ", ".join(f'{key}="{value}"' for key, value in fields.items())
-        return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if "auth" in offered else "")
+        text = ", ".join(f"{key}={quoted(value)}" for key, value in fields.items())
+        return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if protected else "")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (other.username, other.password)
@@ -141,7 +147,20 @@ class HTTPDigestAuth(AuthBase):
     __hash__ = None  # type: ignore[assignment]
 
 
-_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
+
+
+def _hash_function(algorithm: str) -> str:
+    """What `hashlib` calls it; "" if it is not there."""
+    name = _HASHES.get(algorithm.upper().removesuffix("-SESS"), "")
+    return name if name in hashlib.algorithms_available else ""
+
+
+def _can_answer(challenge: dict[str, str]) -> bool:
+    """Whether a digest challenge is whole, and asks for nothing that is not there."""
+    qualities = [quality.strip().lower() for quality in challenge.get("qop", "auth").split(",")]
+    known = bool(_hash_function(challenge.get("algorithm", "MD5")))
+    return known and "auth" in qualities and "realm" in challenge and "nonce" in challenge
 
 
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:

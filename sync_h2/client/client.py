@@ -292,7 +292,7 @@ class Client:
                 break
             response._finish()
             if len(history) >= self.max_redirects:
-                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", request=request, response=response)
+                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=response)
             history.append(response)
             response = self._exchange_with_hooks(following, sending)
             response.history = list(history)

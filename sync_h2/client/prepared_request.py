@@ -85,6 +85,8 @@ class PreparedRequest:
         self.cookies: CookieJar | None = None
         self.body: Any = None
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
+        self.digest: Any = None
+        """The `HTTPDigestAuth` that has authenticated it."""
         self._content: Body | None = None
         self._content_of: Any = None
 

@@ -5,6 +5,7 @@ Pure functions of a request and its response; they run on the thread that calls 
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from .connect import DEFAULT_PORTS
@@ -19,11 +20,12 @@ def redirected(response: Response) -> PreparedRequest | None:
 
     The body stays only with 307 and 308. Raises what preparing a URL raises, for a location that is none.
     """
-    if not response.is_redirect:
+    location = response.headers["location"].strip() if response.is_redirect else ""
+    if not location:
         return None
     request = response.request.copy()
     request.method = _method_after(response.status_code, request.method)
-    request.prepare_url(_target(response), None)
+    request.prepare_url(_target(response, location), None)
     if response.status_code not in (307, 308):
         request.body = None
         for name in _OF_BODY:
@@ -33,13 +35,15 @@ def redirected(response: Response) -> PreparedRequest | None:
     request.headers.pop("cookie", None)  # the jar says which go there
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)
+    elif request.digest is not None:
+        request.digest.renew(request)
     return request
 
 
-def _target(response: Response) -> str:
+def _target(response: Response, location: str) -> str:
     """The absolute URL of `location`; a fragment of the request's stays unless there is a new one."""
-    location = response.headers["location"]
-    # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not.
+    with contextlib.suppress(UnicodeError):  # octets beyond ASCII are UTF-8 as a rule, and otherwise Latin-1
+        location = location.encode("latin-1").decode()
     target = urljoin(response.url, location)
     url, fragment = urldefrag(target)
     if not fragment:
