@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import constants, exceptions
-from .client import auth, cookies
+from . import auth, constants, cookies, exceptions, structures
 from .client.api import delete, get, head, options, patch, post, put, request
 from .client.client import Client
 from .client.connect import connect
@@ -97,6 +96,7 @@ __all__ = [
     "serve_socket",
     "serve_wsgi",
     "static_files",
+    "structures",
     "unpack_settings",
     "request",
     "put",

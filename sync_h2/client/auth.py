@@ -15,6 +15,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from .cookies import take_cookies
 from .field_values import challenges, quoted
 
 
@@ -97,7 +98,7 @@ class HTTPDigestAuth(AuthBase):
         request = response.request.copy()
         if request.content is not None:
             request.check_rewindable()
-        request.cookies.take_from(response)
+        take_cookies(request.cookies, response)
         request.headers.pop("cookie", None)
         request.prepare_cookies(request.cookies)
         with self._lock:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ..connection.arguments import type_name
 from ..exceptions import ContentDecodingError, TooManyRedirects
 from .auth import netrc_auth
-from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
+from .cookies import copied_jar, jar_of, merged_cookies, take_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
 from .exchange import Call
@@ -100,7 +100,7 @@ class Client:
         self.headers.update(headers or {})
         self.params = params or {}
         self.auth = auth
-        self.cookies: CookieJar = cookiejar_from_dict(cookies) if cookies is not None else cookiejar_from_dict({})
+        self.cookies = cookies
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(hooks)
         self.proxies: dict[str, str | None] = dict(proxies or {})
         self.timeout = timeout
@@ -117,6 +117,17 @@ class Client:
             retry_statuses=frozenset(retry_statuses),
             **session_options,
         )
+
+    @property
+    def cookies(self) -> Any:
+        """The jar that is used, and filled by responses: any `http.cookiejar.CookieJar`, by default a
+        `sync_h2.cookies.CookieJar`; a mapping that is set becomes one.
+        """
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        self._cookies = jar_of(cookies)
 
     # -- calls
 
@@ -254,7 +265,7 @@ class Client:
             json=request.json,
             params=_merged(request.params, self.params, dict),
             auth=auth,
-            cookies=merge_cookies(self.cookies, request.cookies),
+            cookies=merged_cookies(self.cookies, request.cookies),
             hooks=_merged_hooks(request.hooks, self.hooks),
         )
         return prepared
@@ -315,7 +326,7 @@ class Client:
             if replaced is not None:  # a 404 would be false
                 response = replaced
         for passed in (*response.history, response):
-            self.cookies.take_from(passed)
+            take_cookies(self.cookies, passed)
         return response
 
     def _exchange(self, request: PreparedRequest, sending: _Sending) -> Response:
@@ -351,9 +362,9 @@ class Client:
             if auth is not None:
                 following.prepare_auth(auth)
         # What the request had, what the response has changed of it, and what others have changed meanwhile.
-        cookies = merge_cookies(CookieJar(), response.request.cookies)
-        cookies.take_from(response)
-        following.prepare_cookies(merge_cookies(cookies, self.cookies))
+        cookies = copied_jar(jar_of(response.request.cookies))
+        take_cookies(cookies, response)
+        following.prepare_cookies(merged_cookies(cookies, self.cookies))
         return following
 
     def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:

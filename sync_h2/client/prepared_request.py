@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import json as json_module
 import re
 import secrets
@@ -13,7 +14,7 @@ from ..connection.arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart
-from .cookies import CookieJar, cookie_header, cookiejar_from_dict
+from .cookies import cookie_header, copied_jar, jar_of
 from .structures import CaseInsensitiveDict
 
 Hooks = Mapping[str, Any]
@@ -82,7 +83,7 @@ class PreparedRequest:
         self.method = ""
         self.url = ""
         self.headers = CaseInsensitiveDict()
-        self.cookies: CookieJar | None = None
+        self.cookies: http.cookiejar.CookieJar | None = None
         self.body: Any = None
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
         self.digest: Any = None
@@ -118,7 +119,7 @@ class PreparedRequest:
         other.__dict__.update(self.__dict__)
         other.headers = self.headers.copy()
         other.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
-        other.cookies = None if self.cookies is None else self.cookies.copy()
+        other.cookies = None if self.cookies is None else copied_jar(self.cookies)
         return other
 
     def __repr__(self) -> str:
@@ -136,6 +137,10 @@ class PreparedRequest:
         if self._content_of is not self.body:
             self._content, self._content_of = body_of(self.body), self.body
         return self._content
+
+    @property
+    def _cookies(self) -> http.cookiejar.CookieJar | None:
+        return self.cookies  # as authentication that was written for requests asks for them
 
     # -- its parts
 
@@ -176,7 +181,7 @@ class PreparedRequest:
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
-        self.cookies = cookies if isinstance(cookies, CookieJar) else cookiejar_from_dict(cookies or {})
+        self.cookies = jar_of(cookies)
         field = cookie_header(self.cookies, self)
         if field is not None:
             self.headers["Cookie"] = field

@@ -21,7 +21,7 @@ from ..exceptions import (
     StreamConsumedError,
 )
 from .charsets import charset_of, codec_of
-from .cookies import CookieJar
+from .cookies import CookieJar, take_cookies
 from .decoding import decoded
 from .pieces import Lines, resized, sliced
 from .prepared_request import PreparedRequest
@@ -52,7 +52,7 @@ class Response:
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
         self.cookies = CookieJar()
-        self.cookies.take_from(self)
+        take_cookies(self.cookies, self)
         self.next: PreparedRequest | None = None
         self.connection: Any = None
         self._answer = answer

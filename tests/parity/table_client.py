@@ -232,6 +232,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_quickstart.py::test_a_jar",
     ),
     (
+        "requests.structures",
+        "structures",
+        "client/test_quickstart.py::test_response_headers",
+    ),
+    (
         "requests.delete",
         "delete, delete(url)",
         "client/test_quickstart.py::test_other_methods",
