@@ -14,6 +14,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_client.py::test_a_client_that_is_closed",
     ),
     (
+        "Session.cookies",
+        "Client.cookies",
+        "client/test_cookies.py::test_a_jar_is_filled_and_used",
+    ),
+    (
         "Session.delete",
         "Client.delete, Client.delete(url)",
         "client/test_same_as_requests.py::test_the_same_over_http2",
