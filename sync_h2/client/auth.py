@@ -142,6 +142,9 @@ class HTTPDigestAuth(AuthBase):
         text = ", ".join(f"{key}={quoted(value)}" for key, value in fields.items())
         return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if protected else "")
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.username, self.password)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (other.username, other.password)
 

@@ -5,8 +5,10 @@ Runs on the threads that call it; any number may share a client, whose sessions 
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
+import copy
 import datetime
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,15 +18,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import ContentDecodingError, TooManyRedirects
+from ..exceptions import ContentDecodingError, InvalidSchema, TooManyRedirects
+from .adapters import HTTPAdapter, matches
 from .auth import netrc_auth
 from .cookies import copied_jar, jar_of, merged_cookies, take_cookies
 from .decoding import accept_encoding
-from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
-from .exchange import Call
+from .environment import bypasses_proxies, ca_bundle, environment_proxies
 from .pool import Pool, PoolLimits
 from .prepared_request import PreparedRequest, Request, checked_hooks
-from .progress import Progress, ReportedBody
+from .progress import Progress
 from .redirects import keeps_authorization, redirected
 from .response import Response
 from .structures import CaseInsensitiveDict
@@ -67,7 +69,9 @@ class Client:
     the connections, or `pool` is one that others share, and stays theirs. `http1=False` insists on HTTP/2, `h2c=True`
     speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be
     repeated, is sent again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
-    environment's proxies, authorities and netrc alone. All other options are `connect`'s.
+    environment's proxies, authorities and netrc alone. `resolve` says where to connect to for a host: a mapping of
+    `host` or `host:port` to `address`, `address:port` or `unix:/path`, or a function of host and port; `unix_socket`
+    is the path of a socket for all, without proxies. All other options are `connect`'s.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -108,6 +112,8 @@ class Client:
         self.cert = cert
         self.max_redirects = max_redirects
         self.trust_env = trust_env
+        self.adapters: collections.OrderedDict[str, Any] = collections.OrderedDict()
+        """Who makes the requests of URLs that begin so; the longest come first."""
         self._owns_pool = pool is None
         self._pool = pool or Pool(
             limits,
@@ -117,6 +123,8 @@ class Client:
             retry_statuses=frozenset(retry_statuses),
             **session_options,
         )
+        for prefix in ("https://", "http://"):
+            self.mount(prefix, HTTPAdapter(pool=self._pool))
 
     @property
     def cookies(self) -> Any:
@@ -321,7 +329,7 @@ class Client:
 
     def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
         response = self._exchange(request, sending)
-        for hook in request.hooks.get("response", ()):
+        for hook in (request.hooks or {}).get("response", ()):
             replaced = hook(response, **sending.for_hooks())
             if replaced is not None:  # a 404 would be false
                 response = replaced
@@ -331,24 +339,14 @@ class Client:
 
     def _exchange(self, request: PreparedRequest, sending: _Sending) -> Response:
         """One request and its response's head."""
-        body = request.content
-        if body is not None and sending.on_upload is not None:
-            body = ReportedBody(body, sending.on_upload)
+        adapter = self.get_adapter(request.url)
+        options = {**sending.for_hooks(), "proxies": self._proxies(request.url, sending.proxies)}
+        if isinstance(adapter, HTTPAdapter):
+            options |= {"on_upload": sending.on_upload, "on_download": sending.on_download}
         began_at = time.perf_counter()
-        answer = self._pool.send(
-            Call(
-                method=request.method,
-                url=request.url,
-                headers=[(name, _text(value)) for name, value in request.headers.items()],
-                body=body,
-                timeouts=sending.timeouts,
-                proxy=self._proxy(request.url, sending.proxies),
-                verify=sending.verify,
-                cert=sending.cert,
-                request=request,
-            )
-        )
-        response = Response(request, answer, on_download=sending.on_download)
+        response: Response = adapter.send(request, **options)
+        if not isinstance(response, Response):
+            raise TypeError(f"an adapter's send returns a sync_h2.Response, not {type_name(response)}")
         response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
         response.connection = _Repeater(self, sending)
         return response
@@ -367,13 +365,13 @@ class Client:
         following.prepare_cookies(merged_cookies(cookies, self.cookies))
         return following
 
-    def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:
-        if self.trust_env:
-            no_proxy = proxies.get("no_proxy")
-            if no_proxy and bypasses_proxies(url, no_proxy):
-                return None
-            proxies = {**environment_proxies(url, no_proxy), **proxies}
-        return select_proxy(url, proxies)
+    def _proxies(self, url: str, proxies: Mapping[str, str | None]) -> Mapping[str, str | None]:
+        if not self.trust_env:
+            return proxies
+        no_proxy = proxies.get("no_proxy")
+        if no_proxy and bypasses_proxies(url, no_proxy):
+            return {}
+        return {**environment_proxies(url, no_proxy), **proxies}
 
     def _trusted(self, verify: bool | str | None) -> bool | str:
         if verify is None:
@@ -387,12 +385,46 @@ class Client:
             return url
         return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url
 
+    # -- who makes the exchanges
+
+    def mount(self, prefix: str, adapter: Any) -> None:
+        """Let `adapter` make the requests of URLs that begin with `prefix`, unless a longer one has another. It is an
+        object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`.
+        """
+        self.adapters[prefix] = adapter
+        for shorter in [known for known in self.adapters if len(known) < len(prefix)]:
+            self.adapters.move_to_end(shorter)
+
+    def get_adapter(self, url: str) -> Any:
+        """The adapter for a URL. Raises InvalidSchema if there is none."""
+        for prefix, adapter in self.adapters.items():
+            if matches(url.lower(), prefix.lower()):
+                return adapter
+        raise InvalidSchema(f"No connection adapters were found for {url!r}")
+
     # -- its end
 
     def close(self) -> None:
-        """Close its connections; responses that are unread are reset. A pool that was given stays open."""
+        """Close its connections, and the adapters that were mounted; responses that are unread are reset. A pool that
+        was given stays open.
+        """
+        for adapter in self.adapters.values():
+            adapter.close()
         if self._owns_pool:
             self._pool.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled; the client that comes out has connections of its own."""
+        return {**self.__dict__, "_owns_pool": True}
+
+    def __copy__(self) -> Client:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _owns_pool=True, _pool=copy.copy(self._pool))
+        other.adapters = collections.OrderedDict(self.adapters)
+        for prefix, adapter in self.adapters.items():
+            if isinstance(adapter, HTTPAdapter) and adapter.uses(self._pool):
+                other.adapters[prefix] = HTTPAdapter(pool=other._pool)
+        return other
 
     def __enter__(self) -> Client:
         return self
@@ -418,10 +450,6 @@ class _Repeater:
 def default_headers() -> dict[str, str]:
     """The fields that every client sends unless they are taken away."""
     return {"User-Agent": "sync_h2", "Accept-Encoding": accept_encoding(), "Accept": "*/*"}
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:

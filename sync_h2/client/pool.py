@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import functools
 import threading
 import time
@@ -85,6 +86,18 @@ class _Group:
         return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
 
 
+class PoolUser:
+    """What has a pool of its own: so has a copy."""
+
+    _pool: Pool
+
+    def __copy__(self) -> Any:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._pool = copy.copy(self._pool)
+        return other
+
+
 class Pool:
     """A pool of sessions; safe to share by threads. `retries` is how often a request may be sent again."""
 
@@ -101,13 +114,29 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._retries = retries
         self._retry_statuses = retry_statuses
-        self._opener = Opener(http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options)
+        self._options: dict[str, Any] = {
+            "retries": retries,
+            "retry_statuses": retry_statuses,
+            "http1": http1,
+            "h2c": h2c,
+        }
+        self._options |= session_options
+        self._opener = self._make_opener(
+            http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options
+        )
         self._alternatives = Alternatives()
         self._changed = threading.Condition(threading.Lock())
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
         self._closed = False
+
+    def _make_opener(self, **options: Any) -> Opener:
+        return Opener(**options)
+
+    def __reduce__(self) -> Any:
+        """A copy, or what comes out of a pickle, has the same options, and connections of its own."""
+        return functools.partial(type(self), self._limits, **self._options), ()
 
     def send(self, call: Call) -> Answer:
         """Make a request and wait for the response's head; the body is the caller's to read or close.
@@ -117,7 +146,8 @@ class Pool:
         """
         if call.origin.scheme not in ("http", "https"):
             raise InvalidSchema(f"No connection adapters were found for {call.url!r}", request=call.request)
-        destination = Destination(call.origin, call.proxy, call.verify, call.cert)
+        proxy = None if self._opener.needs_no_proxy else call.proxy
+        destination = Destination(call.origin, proxy, call.verify, call.cert)
         attempt = 0
         while True:
             attempt += 1
@@ -318,8 +348,8 @@ class Pool:
             )
         failed = next((opening.error for opening in awaited if opening.error is not None), None)
         if failed is not None:
-            copy = type(failed)(*failed.args, request=call.request, processed=False)
-            raise copy from failed
+            again = type(failed)(*failed.args, request=call.request, processed=False)
+            raise again from failed
 
     def _open(self, call: Call, destination: Destination, group: _Group, opening: _Opening) -> None:
         """Open the connection that others may be waiting for already, and put it into the group."""
@@ -369,7 +399,7 @@ class Pool:
 
     def _covering(self, destination: Destination) -> _Shared | None:
         """A session of another origin that serves this one too."""
-        if destination.origin.scheme != "https":
+        if destination.origin.scheme != "https" or self._opener.resolves:
             return None
         with self._changed:
             others = [

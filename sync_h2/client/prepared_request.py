@@ -72,6 +72,14 @@ class Request:
         )
         return prepared
 
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there."""
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
+
     def __repr__(self) -> str:
         return f"<Request [{self.method}]>"
 
@@ -117,10 +125,13 @@ class PreparedRequest:
         """Another one that can be changed; the body is the same."""
         other = PreparedRequest()
         other.__dict__.update(self.__dict__)
-        other.headers = self.headers.copy()
+        other.headers = CaseInsensitiveDict(self.headers or {})
         other.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
         other.cookies = None if self.cookies is None else copied_jar(self.cookies)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_content": None, "_content_of": None}  # which `content` makes anew
 
     def __repr__(self) -> str:
         return f"<PreparedRequest [{self.method}]>"
@@ -141,6 +152,10 @@ class PreparedRequest:
     @property
     def _cookies(self) -> http.cookiejar.CookieJar | None:
         return self.cookies  # as authentication that was written for requests asks for them
+
+    @_cookies.setter
+    def _cookies(self, cookies: Any) -> None:
+        self.cookies = jar_of(cookies)
 
     # -- its parts
 
@@ -244,15 +259,36 @@ class PreparedRequest:
         self.__dict__.update(changed.__dict__)
         self.prepare_content_length(self.body)
 
-    def register_hook(self, event: str, hook: Callable[..., Any]) -> None:
-        """Call `hook(response, **options)` when the response is there; what it returns, unless None, replaces it."""
-        self.hooks[event].append(hook)
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there; what it returns, unless
+        None, replaces it.
+        """
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
 
     def check_rewindable(self) -> None:
         """Raises UnrewindableBodyError if the body could not be sent once more."""
         content = self.content
         if content is not None and not content.rewindable:
             raise UnrewindableBodyError(f"the body of {self.method} {self.url} can't be sent once more", request=self)
+
+
+def _added(hooks: Hooks, event: str, hook: Any) -> dict[str, list[Callable[..., Any]]]:
+    found = checked_hooks(hooks)
+    for name, more in checked_hooks({event: hook}).items():
+        found[name].extend(more)
+    return found
+
+
+def _removed(hooks: Hooks, event: str, hook: Callable[..., Any]) -> bool:
+    known = hooks.get(event, [])
+    if hook not in known:
+        return False
+    known.remove(hook)
+    return True
 
 
 def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:

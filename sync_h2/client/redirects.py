@@ -23,7 +23,7 @@ def redirected(response: Response) -> PreparedRequest | None:
     location = response.headers["location"].strip() if response.is_redirect else ""
     if not location:
         return None
-    request = response.request.copy()
+    request: PreparedRequest = response.request.copy()
     request.method = _method_after(response.status_code, request.method)
     request.prepare_url(_target(response, location), None)
     if response.status_code not in (307, 308):

@@ -7,7 +7,7 @@ import importlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -41,18 +41,32 @@ class Response:
     otherwise everything has.
     """
 
-    def __init__(self, request: PreparedRequest, answer: Any, *, on_download: Report | None = None) -> None:
-        self.request = request
-        self.url: str = request.url
-        self.status_code: int = answer.status
-        self.reason: str = answer.reason
-        self.http_version: str = answer.http_version
-        self.headers = ResponseHeaders(answer.headers)
-        self.encoding: str | None = charset_of(self.headers.get("content-type", ""))
+    def __init__(
+        self, request: PreparedRequest | None = None, answer: Any = None, *, on_download: Report | None = None
+    ) -> None:
+        """One of an exchange; without arguments, as tests make them, one to be filled in: `status_code`, `url`,
+        `headers`, `raw` or `_content`.
+        """
+        self.request: Any = request
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
         self.cookies = CookieJar()
-        take_cookies(self.cookies, self)
+        if request is None or answer is None:
+            self.url: Any = None
+            self.status_code: int = None  # type: ignore[assignment]  # until it is filled in
+            self.reason: Any = None
+            self.http_version = ""
+            self.headers = {}
+            self.encoding: str | None = None
+            answer = FileAnswer(io.BytesIO())
+        else:
+            self.url = request.url
+            self.status_code = answer.status
+            self.reason = answer.reason
+            self.http_version = answer.http_version
+            self._headers = ResponseHeaders(answer.headers)
+            self.encoding = charset_of(self.headers.get("content-type", ""))
+            take_cookies(self.cookies, self)
         self.next: PreparedRequest | None = None
         self.connection: Any = None
         self._answer = answer
@@ -69,6 +83,12 @@ class Response:
         if self._raw is None:
             self._raw = io.BufferedReader(RawBody(self._answer, self._length(), self._on_download))
         return self._raw
+
+    @raw.setter
+    def raw(self, file: Any) -> None:
+        """Take the body from a file, which tests and adapters give."""
+        self._answer = FileAnswer(file)
+        self._raw = file
 
     @property
     def content(self) -> bytes:
@@ -204,7 +224,7 @@ class Response:
         return chunks if codings is None else decoded(chunks, codings)
 
     def _chunks(self) -> Iterator[bytes]:
-        if self._raw is None and self._on_download is None:
+        if (self._raw is None and self._on_download is None) or isinstance(self._answer, FileAnswer):
             # As a rule, and without a buffer of its own.
             read: Callable[[int], bytes] = self._answer.read
         else:
@@ -227,6 +247,15 @@ class Response:
         return int(length) if length.isdecimal() else None
 
     # -- what it says
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The fields; a mapping that is set becomes such ones."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers if isinstance(headers, ResponseHeaders) else ResponseHeaders(headers.items())
 
     @property
     def trailers(self) -> ResponseHeaders:
@@ -293,6 +322,25 @@ class Response:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, connection=None, _on_download=None)
+
+
+class FileAnswer:
+    """What stands for an answer in a response that is made by hand."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.trailers: list[tuple[str, str]] = []
+        self.informational: list[tuple[int, list[tuple[str, str]]]] = []
+        self.pushes: list[Any] = []
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = b"" if self._file is None else self._file.read(size)
+        return data
+
+    def close(self) -> None:
+        close = getattr(self._file, "close", None)
+        if close is not None:
+            close()
 
 
 class _Past:

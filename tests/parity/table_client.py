@@ -237,6 +237,43 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_quickstart.py::test_a_jar",
     ),
     (
+        "Session.mount, get_adapter, adapters",
+        "Client.get_adapter, Client.get_adapter(url), Client.mount, Client.mount(adapter), Client.mount(prefix)",
+        "client/test_mounts.py::test_the_longest_prefix_counts_whatever_its_case",
+        "client/test_mounts.py::test_adapters_stand_in_the_order_of_requests",
+    ),
+    (
+        "",
+        "Client.mount: in-process transports",
+        "client/test_mounts.py::test_a_handler_answers",
+        "client/test_mounts.py::test_a_wsgi_application_answers",
+    ),
+    (
+        "",
+        "Client: resolve, unix_socket",
+        "client/test_mounts.py::test_names_lead_where_resolve_says",
+        "client/test_mounts.py::test_a_unix_socket",
+    ),
+    (
+        "requests.session, requests.ConnectionError and the like",
+        "session, ConnectTimeout, ConnectionError, HTTPError, JSONDecodeError, ReadTimeout, RequestException, "
+        "TooManyRedirects, URLRequired",
+        "client/test_mounts.py::test_names_at_the_top",
+    ),
+    (
+        "RequestHooksMixin",
+        "PreparedRequest.deregister_hook, PreparedRequest.deregister_hook(event), "
+        "PreparedRequest.deregister_hook(hook), Request.deregister_hook, Request.deregister_hook(event), "
+        "Request.deregister_hook(hook), Request.register_hook, Request.register_hook(event), "
+        "Request.register_hook(hook)",
+        "client/test_mounts.py::test_hooks_come_and_go",
+    ),
+    (
+        "Response.headers",
+        "Response.headers",
+        "client/test_mounts.py::test_a_response_by_hand",
+    ),
+    (
         "requests.structures",
         "structures",
         "client/test_quickstart.py::test_response_headers",

@@ -1,0 +1,93 @@
+"""Who makes a client's exchanges: adapters, by the beginnings of URLs. They run on the threads that use the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .environment import select_proxy
+from .exchange import Call
+from .pool import Pool, PoolLimits, PoolUser
+from .prepared_request import PreparedRequest
+from .progress import Progress, ReportedBody
+from .response import Response
+from .timeouts import Timeouts
+
+
+class BaseAdapter:
+    """Base of adapters, as in requests: what `Client.mount` takes."""
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str | None] | None = None,
+    ) -> Response:
+        """One exchange, without redirects and hooks: the response, whose body is read later."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give up connections and the like."""
+
+
+class HTTPAdapter(PoolUser, BaseAdapter):
+    """The connections of a pool; its options are a `Client`'s about connections. All threads may use one."""
+
+    def __init__(self, limits: PoolLimits | None = None, *, pool: Pool | None = None, **options: Any) -> None:
+        self._owns_pool = pool is None
+        self._pool = Pool(limits, **options) if pool is None else pool
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str | None] | None = None,
+        *,
+        on_upload: Progress | None = None,
+        on_download: Progress | None = None,
+    ) -> Response:
+        """Make the request; blocks until the response's head is there. Raises exceptions of `sync_h2.exceptions`."""
+        body = request.content
+        if body is not None and on_upload is not None:
+            body = ReportedBody(body, on_upload)
+        answer = self._pool.send(
+            Call(
+                method=request.method,
+                url=request.url,
+                headers=[(name, _text(value)) for name, value in (request.headers or {}).items()],
+                body=body,
+                timeouts=Timeouts.of(timeout),
+                proxy=select_proxy(request.url, proxies or {}),
+                verify=verify,
+                cert=cert,
+                request=request,
+            )
+        )
+        return Response(request, answer, on_download=on_download)
+
+    def close(self) -> None:
+        """Close the connections, unless somebody else's pool has them."""
+        if self._owns_pool:
+            self._pool.close()
+
+    def uses(self, pool: Pool) -> bool:
+        """Whether it is this pool that it uses."""
+        return self._pool is pool
+
+
+def matches(url: str, prefix: str) -> bool:
+    """Whether a URL begins with `prefix`, which ends no host in its middle: `http://a.org` is none of `http://a.org.b/`."""
+    if not url.startswith(prefix):
+        return False
+    within_host = "/" not in prefix.partition("://")[2] and not prefix.endswith("/")
+    return not within_host or url[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#", ":")
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
