@@ -13,6 +13,7 @@ from .client.adapters import HTTPAdapter
 from .client.connect import connect
 from .client.opening import Destination, Opener
 from .client.pool import Pool
+from .client.tracing import Trace
 from .compat.wsgi import wsgi
 from .connection.client_session import ClientSession
 from .connection.listeners import Listener
@@ -129,7 +130,12 @@ class _InProcessOpener(Opener):
         return near
 
     def _begin(
-        self, sock: socket.socket, destination: Destination, deadline: Deadline, listeners: Mapping[str, Listener]
+        self,
+        sock: socket.socket,
+        destination: Destination,
+        deadline: Deadline,
+        listeners: Mapping[str, Listener],
+        trace: Trace | None,
     ) -> ClientSession:
         return self._session(Transport(sock), destination.origin, listeners)
 

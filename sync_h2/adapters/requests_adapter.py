@@ -11,28 +11,35 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPHeaderDict
+from urllib3 import HTTPHeaderDict, Retry
 from urllib3.response import HTTPResponse
 
 from ..client.bodies import body_of
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits
+from ..client.pool import Pool, PoolLimits, PoolUser
 from ..client.response import RawBody
 from ..client.timeouts import Timeouts
 from ..exceptions import RequestException
+from .urllib3_retries import send_with
 
 
-class RequestsAdapter(BaseAdapter):
+class RequestsAdapter(PoolUser, BaseAdapter):
     """`session.mount("https://", RequestsAdapter())`: what the session asks for goes over shared HTTP/2 connections.
 
-    All threads may use one adapter, also by way of several sessions. The arguments are those of `sync_h2.Client` about
-    connections. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with this package's as
-    `__cause__`.
+    All threads may use one adapter, also by way of several sessions. The keyword arguments are those of
+    `sync_h2.Client` about connections, the others `requests.adapters.HTTPAdapter`'s: `max_retries` is a number or
+    urllib3's `Retry`, which decides alone then what is sent again, and `pool_maxsize` how many connections there may be
+    to one origin; who finds all of them busy waits, as with `pool_block`. `response.raw.version` is 20 for HTTP/2;
+    failures are requests' exceptions, with this package's as `__cause__`.
     """
 
     def __init__(
         self,
+        pool_connections: int | None = None,
+        pool_maxsize: int | None = None,
+        max_retries: int | Retry | None = None,
+        pool_block: bool = False,
         *,
         limits: PoolLimits | None = None,
         http1: bool = True,
@@ -41,6 +48,14 @@ class RequestsAdapter(BaseAdapter):
         **session_options: Any,
     ) -> None:
         super().__init__()
+        if pool_maxsize is not None:
+            if limits is not None:
+                raise TypeError("limits and pool_maxsize both bound the connections: give one of them")
+            most = max(pool_maxsize * (pool_connections or 1), PoolLimits.max_connections)
+            limits = PoolLimits(max_connections=most, max_connections_per_origin=pool_maxsize)
+        self.max_retries = None if max_retries is None else Retry.from_int(max_retries, redirect=False)
+        if self.max_retries is not None:
+            retries = 0
         self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def send(
@@ -68,7 +83,10 @@ class RequestsAdapter(BaseAdapter):
             request=request,
         )
         try:
-            answer = self._pool.send(call)
+            if self.max_retries is None:
+                answer = self._pool.send(call)
+            else:
+                answer = send_with(self.max_retries, self._pool.send, call)
         except RequestException as error:
             kind = getattr(requests.exceptions, type(error).__name__, requests.exceptions.ConnectionError)
             raise kind(error, request=request) from error

@@ -14,6 +14,7 @@ from ..exceptions import RequestException
 from .bodies import Body
 from .connect import DEFAULT_PORTS
 from .timeouts import Timeouts
+from .tracing import Trace
 
 Fields = list[tuple[str, str]]
 
@@ -46,7 +47,8 @@ class Origin:
 @dataclass
 class Call:
     """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
-    are as in `Client`; `request` is what exceptions name.
+    are as in `Client`; `request` is what exceptions name. `server_name` is what TLS asks for and checks in place of the
+    URL's host, `trace` is told of the steps.
     """
 
     method: str
@@ -58,6 +60,8 @@ class Call:
     verify: bool | str = True
     cert: Any = None
     request: Any = None
+    server_name: str | None = None
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         self.parts = urlsplit(self.url)
@@ -107,6 +111,10 @@ class Answer(Protocol):
     @property
     def session(self) -> ClientSession | None:
         """The session that it came on; None for HTTP/1.1."""
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket, to look at."""
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:

@@ -20,6 +20,7 @@ from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, Req
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
 from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
+from .tracing import step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -69,6 +70,14 @@ class TLSSocket:
 
     def getpeername(self) -> Any:
         return self._connection.getpeername()
+
+    def getsockname(self) -> Any:
+        return self._connection.getsockname()
+
+    @property
+    def ssl_object(self) -> Any:
+        """To look at: `getpeercert`, `cipher`, `version`."""
+        return self._connection.ssl_object
 
     def shutdown(self, how: int) -> None:
         """Wake who waits; nothing comes or goes any more."""
@@ -143,13 +152,15 @@ class HTTP1Connection:
         try:
             self._sock.settimeout(call.timeouts.write)
             chunked = call.body is not None and call.announced_length is None
-            with self._sending(call):
+            with step(call.trace, "http11.send_request_headers", request=call.request), self._sending(call):
                 self._send_head(call, chunked)
             response = _Response(self._sock, method=call.method)
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
-                upload = self._uploaded(call, chunked, response) if call.body is not None else None
-                self._receive_head(call, response)
+                with step(call.trace, "http11.send_request_body", request=call.request):
+                    upload = self._uploaded(call, chunked, response) if call.body is not None else None
+                with step(call.trace, "http11.receive_response_headers", request=call.request):
+                    self._receive_head(call, response)
                 self._sock.settimeout(call.timeouts.read)
                 stack.pop_all()
             if upload is not None and upload.is_wanted(response.status):
@@ -313,6 +324,10 @@ class HTTP1Answer:
     @property
     def trailers(self) -> Fields:
         return self._response.trailer_fields
+
+    @property
+    def socket(self) -> Any:
+        return self._connection._sock
 
     def read(self, size: int = -1) -> bytes:
         response = self._response

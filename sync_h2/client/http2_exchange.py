@@ -13,6 +13,7 @@ from ..constants import ErrorCode
 from ..exceptions import ChunkedEncodingError, PoolTimeout, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import Headers
 from .exchange import CONNECTION_FIELDS, Call, Ending, Fields, phrase_of
+from .tracing import step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 
@@ -40,6 +41,10 @@ class HTTP2Answer:
         self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
         if stream.closed:
             ending.end(reusable=True)
+
+    @property
+    def socket(self) -> Any:
+        return self.session.socket
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:
@@ -109,7 +114,8 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
     """
     has_body = call.body is not None and call.body.length != 0
     try:
-        stream = session.request(_headers(call), end_stream=not has_body, timeout=call.timeouts.pool)
+        with step(call.trace, "http2.send_request_headers", request=call.request):
+            stream = session.request(_headers(call), end_stream=not has_body, timeout=call.timeouts.pool)
     except errors.Timeout as error:
         raise PoolTimeout(
             f"{call.url}: the server took no more streams for {call.timeouts.pool} s",
@@ -117,8 +123,10 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
             processed=False,
         ) from error
     try:
-        upload = _uploaded(stream, call) if has_body else None
-        headers = _response(stream, call)
+        with step(call.trace, "http2.send_request_body", request=call.request):
+            upload = _uploaded(stream, call) if has_body else None
+        with step(call.trace, "http2.receive_response_headers", request=call.request):
+            headers = _response(stream, call)
         answer = HTTP2Answer(stream, headers, call, session, ending, upload)
         if upload is not None and upload.is_wanted(answer.status):
             upload.go_on()

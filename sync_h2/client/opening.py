@@ -28,6 +28,7 @@ from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 from .exchange import Origin
 from .http1_connection import HTTP1Connection, TLSSocket
+from .tracing import Trace, step
 from .tunnel import open_tunnel, proxy_fields, proxy_origin
 
 _HTTP1_ALPN = "http/1.1"
@@ -73,6 +74,7 @@ class Destination:
     proxy: str | None
     verify: bool | str
     cert: Any  # a path, or those of certificate and key
+    server_name: str | None = None  # what TLS asks for, if it is not the origin's host
 
 
 class Opener:
@@ -111,6 +113,7 @@ class Opener:
         place: tuple[str, int],
         timeout: float | None,
         listeners: Mapping[str, Listener],
+        trace: Trace | None = None,
     ) -> ClientSession | HTTP1Connection:
         """Connect to `place`, which serves the destination's origin. Raises exceptions of `sync_h2.exceptions`."""
         origin, proxy = destination.origin, destination.proxy
@@ -120,9 +123,10 @@ class Opener:
             if proxy is not None:
                 towards = proxy_origin(proxy)
                 host, port = towards.host, towards.port
-            sock = self._dial(host, port, deadline)
+            with step(trace, "connection.connect_tcp", host=host, port=port, timeout=timeout):
+                sock = self._dial(host, port, deadline)
             try:
-                return self._begin(sock, destination, deadline, listeners)
+                return self._begin(sock, destination, deadline, listeners, trace)
             except BaseException:
                 sock.close()
                 raise
@@ -158,7 +162,12 @@ class Opener:
             raise InvalidArgument(wanted) from error
 
     def _begin(
-        self, sock: socket.socket, destination: Destination, deadline: Deadline, listeners: Mapping[str, Listener]
+        self,
+        sock: socket.socket,
+        destination: Destination,
+        deadline: Deadline,
+        listeners: Mapping[str, Listener],
+        trace: Trace | None,
     ) -> ClientSession | HTTP1Connection:
         origin, proxy = destination.origin, destination.proxy
         if origin.scheme == "http" and not self._h2c:
@@ -167,8 +176,10 @@ class Opener:
             open_tunnel(sock, origin, proxy, deadline)
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
-        engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=origin.host)
-        engine.handshake(sock, deadline, require_h2=not self._http1)
+        name = destination.server_name or origin.host
+        with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout):
+            engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=name)
+            engine.handshake(sock, deadline, require_h2=not self._http1)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)

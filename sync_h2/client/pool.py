@@ -147,7 +147,7 @@ class Pool:
         if call.origin.scheme not in ("http", "https"):
             raise InvalidSchema(f"No connection adapters were found for {call.url!r}", request=call.request)
         proxy = None if self._opener.needs_no_proxy else call.proxy
-        destination = Destination(call.origin, proxy, call.verify, call.cert)
+        destination = Destination(call.origin, proxy, call.verify, call.cert, call.server_name)
         attempt = 0
         while True:
             attempt += 1
@@ -383,10 +383,12 @@ class Pool:
         place = self._alternatives.of(origin) if destination.proxy is None else None
         if place is not None:
             try:
-                return self._opener.open(destination, (place.host, place.port), call.timeouts.connect, listeners)
+                there = (place.host, place.port)
+                return self._opener.open(destination, there, call.timeouts.connect, listeners, call.trace)
             except RequestException:
                 self._alternatives.failed(origin, place)
-        return self._opener.open(destination, (origin.host, origin.port), call.timeouts.connect, listeners)
+        here = (origin.host, origin.port)
+        return self._opener.open(destination, here, call.timeouts.connect, listeners, call.trace)
 
     def _heard_alternatives(self, own: Origin) -> Any:
         alternatives = self._alternatives
@@ -399,13 +401,14 @@ class Pool:
 
     def _covering(self, destination: Destination) -> _Shared | None:
         """A session of another origin that serves this one too."""
-        if destination.origin.scheme != "https" or self._opener.resolves:
+        if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
             return None
         with self._changed:
             others = [
                 shared
                 for other, group in self._groups.items()
                 if (other.proxy, other.verify, other.cert) == (destination.proxy, destination.verify, destination.cert)
+                and other.server_name is None
                 and destination.proxy is None
                 and not group.stands_alone
                 for shared in group.shared
