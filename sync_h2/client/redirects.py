@@ -24,7 +24,7 @@ def redirected(response: Response) -> PreparedRequest | None:
     if not location:
         return None
     request: PreparedRequest = response.request.copy()
-    request.method = _method_after(response.status_code, request.method)
+    request.method = method_after(response.status_code, request.method)
     request.prepare_url(_target(response, location), None)
     if response.status_code not in (307, 308):
         request.body = None
@@ -51,7 +51,7 @@ def _target(response: Response, location: str) -> str:
     return f"{url}#{fragment}" if fragment else url
 
 
-def _method_after(status: int, method: str) -> str:
+def method_after(status: int, method: str) -> str:
     """Browsers' practice, which RFC 9110 allows: POST becomes GET behind 301 and 302, all but HEAD behind 303."""
     if status in (302, 303) and method != "HEAD":
         return "GET"

@@ -15,13 +15,10 @@ import requests
 import sync_h2
 from support import frames
 from support.certificates import Certificate
-from support.command_line import forked_commands, run
 from support.scripted_server import scripted_server
 from sync_h2 import ErrorCode, HTTP2Error, compat
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.constants import PREFACE
-
-__all__ = ["forked_commands"]
 
 REASON = b'{"reason":"BadCertificateEnvironment"}'
 
@@ -211,9 +208,3 @@ def test_a_server_that_speaks_something_else(make: Callable[[str], None], play: 
 def test_a_server_without_tls() -> None:
     with sync_h2.create_server() as server, pytest.raises(HTTP2Error, match="does it speak plain HTTP"):
         sync_h2.connect(server.url.replace("http:", "https:"))
-
-
-def test_the_command_line_says_the_code() -> None:
-    with sync_h2.create_server(resetting) as server:
-        finished = run("get", server.url)
-    assert finished.stderr.decode().rstrip().endswith("the peer reset the stream [INTERNAL_ERROR]")
