@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from .client.adapters import HTTPAdapter
+from .client.adapters import PoolAdapter
 from .client.connect import connect
 from .client.opening import Destination, Opener
 from .client.pool import Pool
@@ -73,7 +73,7 @@ def pair(
     return client_session, outcome
 
 
-class HandlerTransport(HTTPAdapter):
+class HandlerTransport(PoolAdapter):
     """`client.mount("https://api.example.org", HandlerTransport(handler))`: what the client asks of such URLs is
     answered by `handler(stream, headers)`, or `on_request(request, response)`, in this process and over HTTP/2.
 

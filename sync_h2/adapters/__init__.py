@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from ..client.adapters import BaseAdapter, HTTPAdapter
+from ..client.adapters import BaseAdapter
+from .http_adapter import HTTPAdapter
 
 if TYPE_CHECKING:
     from .httpx_transport import HTTPXTransport

@@ -21,6 +21,7 @@ from ..client.pool import Pool, PoolLimits, PoolUser
 from ..client.response import RawBody
 from ..client.timeouts import Timeouts
 from ..exceptions import RequestException
+from .http_adapter import limits_of
 from .urllib3_retries import send_with
 
 
@@ -48,11 +49,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         **session_options: Any,
     ) -> None:
         super().__init__()
-        if pool_maxsize is not None:
-            if limits is not None:
-                raise TypeError("limits and pool_maxsize both bound the connections: give one of them")
-            most = max(pool_maxsize * (pool_connections or 1), PoolLimits.max_connections)
-            limits = PoolLimits(max_connections=most, max_connections_per_origin=pool_maxsize)
+        limits = limits_of(limits, pool_connections, pool_maxsize)
         self.max_retries = None if max_retries is None else Retry.from_int(max_retries, redirect=False)
         if self.max_retries is not None:
             retries = 0
@@ -69,8 +66,6 @@ class RequestsAdapter(PoolUser, BaseAdapter):
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
-        if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
-            timeout = (timeout.connect_timeout, timeout.read_timeout)
         call = Call(
             method=request.method or "GET",
             url=url,

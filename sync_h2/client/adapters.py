@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .environment import select_proxy
-from .exchange import Call
+from .exchange import Answer, Call
 from .pool import Pool, PoolLimits, PoolUser
 from .prepared_request import PreparedRequest
 from .progress import Progress, ReportedBody
@@ -33,7 +33,7 @@ class BaseAdapter:
         """Give up connections and the like."""
 
 
-class HTTPAdapter(PoolUser, BaseAdapter):
+class PoolAdapter(PoolUser, BaseAdapter):
     """The connections of a pool; its options are a `Client`'s about connections. All threads may use one."""
 
     def __init__(self, limits: PoolLimits | None = None, *, pool: Pool | None = None, **options: Any) -> None:
@@ -56,7 +56,7 @@ class HTTPAdapter(PoolUser, BaseAdapter):
         body = request.content
         if body is not None and on_upload is not None:
             body = ReportedBody(body, on_upload)
-        answer = self._pool.send(
+        answer = self._send(
             Call(
                 method=request.method,
                 url=request.url,
@@ -70,6 +70,9 @@ class HTTPAdapter(PoolUser, BaseAdapter):
             )
         )
         return Response(request, answer, on_download=on_download)
+
+    def _send(self, call: Call) -> Answer:
+        return self._pool.send(call)
 
     def close(self) -> None:
         """Close the connections, unless somebody else's pool has them."""

@@ -169,7 +169,7 @@ def _can_answer(challenge: dict[str, str]) -> bool:
 
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:
     """The value of an Authorization field; str is sent as Latin-1, which requests does."""
-    name, word = (text.encode("latin-1") if isinstance(text, str) else text for text in (username, password))
+    name, word = (text if isinstance(text, bytes) else str(text).encode("latin-1") for text in (username, password))
     return "Basic " + base64.b64encode(name + b":" + word).decode("ascii")
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
 from ..exceptions import ContentDecodingError, InvalidSchema, TooManyRedirects
-from .adapters import HTTPAdapter, matches
+from .adapters import PoolAdapter, matches
 from .auth import netrc_auth
 from .cookies import copied_jar, jar_of, merged_cookies, take_cookies
 from .decoding import accept_encoding
@@ -124,7 +124,7 @@ class Client:
             **session_options,
         )
         for prefix in ("https://", "http://"):
-            self.mount(prefix, HTTPAdapter(pool=self._pool))
+            self.mount(prefix, PoolAdapter(pool=self._pool))
 
     @property
     def cookies(self) -> Any:
@@ -293,7 +293,7 @@ class Client:
     ) -> Response:
         """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
         if isinstance(request, Request):
-            raise ValueError("send takes a PreparedRequest: prepare_request makes one of a Request")
+            raise ValueError("You can only send PreparedRequests.")
         sending = _Sending(
             stream,
             Timeouts.of(self.timeout if timeout is _SAME else timeout),
@@ -304,18 +304,10 @@ class Client:
             on_download,
         )
         response = self._exchange_with_hooks(request, sending)
-        history: list[Response] = []
-        while allow_redirects:
-            following = self._following(response)
-            if following is None:
-                break
-            response._finish()
-            if len(history) >= self.max_redirects:
-                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=response)
-            history.append(response)
-            response = self._exchange_with_hooks(following, sending)
-            response.history = list(history)
-        if not allow_redirects:
+        if allow_redirects:
+            for later in self._redirects(response, sending):
+                response = later
+        else:
             response.next = self._following(response)
         if not stream:
             try:
@@ -325,7 +317,55 @@ class Client:
                 raise
         return response
 
+    def resolve_redirects(
+        self,
+        resp: Response,
+        req: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str | None] | None = None,
+        yield_requests: bool = False,
+    ) -> Iterator[Any]:
+        """The responses that a redirect leads to, one after the other, each when it is asked for; with `yield_requests`
+        only the next request. `req` is the one that `resp` answers.
+        """
+        if resp.request is None:
+            resp.request = req
+        if not yield_requests:
+            sending = _Sending(stream, Timeouts.of(timeout), self._trusted(verify), cert, dict(proxies or {}))
+            return self._redirects(resp, sending)
+        following = self._following(resp)
+        return iter(() if following is None else (following,))
+
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Whether Authorization is taken off a request that is redirected so."""
+        return not keeps_authorization(old_url, new_url)
+
+    def merge_environment_settings(
+        self, url: str, proxies: Mapping[str, str | None] | None, stream: bool | None, verify: Any, cert: Any
+    ) -> dict[str, Any]:
+        """What `send` is to be given for a prepared request, with what the client and the environment have."""
+        return {
+            "proxies": dict(self._proxies(url, {**self.proxies, **(proxies or {})})),
+            "stream": bool(stream),
+            "verify": self._trusted(verify),
+            "cert": self.cert if cert is None else cert,
+        }
+
     # -- one exchange
+
+    def _redirects(self, response: Response, sending: _Sending) -> Iterator[Response]:
+        history: list[Response] = []
+        while (following := self._following(response)) is not None:
+            response._finish()
+            if len(history) >= self.max_redirects:
+                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=response)
+            history.append(response)
+            response = self._exchange_with_hooks(following, sending)
+            response.history = list(history)
+            yield response
 
     def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
         response = self._exchange(request, sending)
@@ -341,7 +381,7 @@ class Client:
         """One request and its response's head."""
         adapter = self.get_adapter(request.url)
         options = {**sending.for_hooks(), "proxies": self._proxies(request.url, sending.proxies)}
-        if isinstance(adapter, HTTPAdapter):
+        if isinstance(adapter, PoolAdapter):
             options |= {"on_upload": sending.on_upload, "on_download": sending.on_download}
         began_at = time.perf_counter()
         response: Response = adapter.send(request, **options)
@@ -393,7 +433,7 @@ class Client:
         """
         self.adapters[prefix] = adapter
         for shorter in [known for known in self.adapters if len(known) < len(prefix)]:
-            self.adapters.move_to_end(shorter)
+            self.adapters[shorter] = self.adapters.pop(shorter)
 
     def get_adapter(self, url: str) -> Any:
         """The adapter for a URL. Raises InvalidSchema if there is none."""
@@ -422,8 +462,8 @@ class Client:
         other.__dict__.update(self.__dict__, _owns_pool=True, _pool=copy.copy(self._pool))
         other.adapters = collections.OrderedDict(self.adapters)
         for prefix, adapter in self.adapters.items():
-            if isinstance(adapter, HTTPAdapter) and adapter.uses(self._pool):
-                other.adapters[prefix] = HTTPAdapter(pool=other._pool)
+            if isinstance(adapter, PoolAdapter) and adapter.uses(self._pool):
+                other.adapters[prefix] = PoolAdapter(pool=other._pool)
         return other
 
     def __enter__(self) -> Client:

@@ -87,8 +87,8 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         with self._cookies_lock:  # type: ignore[attr-defined]
             return iter(list(super().__iter__()))
 
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
+    __eq__ = MutableMapping.__eq__  # names and values
+    __hash__ = None  # type: ignore[assignment]
 
     def list_domains(self) -> list[str]:
         return list(dict.fromkeys(cookie.domain for cookie in self))

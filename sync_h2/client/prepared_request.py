@@ -113,7 +113,8 @@ class PreparedRequest:
         json: Any = None,
     ) -> None:
         """Fill in everything, as requests does. Raises InvalidURL and its kinds, InvalidHeader, InvalidJSONError."""
-        self.method = "" if method is None else method.upper()
+        text = method.decode("ascii") if isinstance(method, bytes) else method
+        self.method = "" if text is None else text.upper()
         self.prepare_url(url, params)
         self.prepare_headers(headers)
         self.prepare_cookies(cookies)

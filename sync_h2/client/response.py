@@ -58,7 +58,7 @@ class Response:
             self.http_version = ""
             self.headers = {}
             self.encoding: str | None = None
-            answer = FileAnswer(io.BytesIO())
+            answer = FileAnswer(None)
         else:
             self.url = request.url
             self.status_code = answer.status
@@ -98,6 +98,8 @@ class Response:
         call.
         """
         if self._content is None:
+            if isinstance(self._answer, FileAnswer) and self._answer.is_empty:
+                return None  # type: ignore[return-value]  # as in requests, where nothing has been filled in
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
             if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
@@ -310,7 +312,10 @@ class Response:
         """Raises HTTPError if the status is 400 or more."""
         kind = {4: "Client", 5: "Server"}.get(self.status_code // 100)
         if kind is not None:
-            raise HTTPError(f"{self.status_code} {kind} Error: {self.reason} for url: {self.url}", response=self)
+            reason = self.reason
+            if isinstance(reason, bytes):
+                reason = reason.decode("utf-8" if _is_utf8(reason) else "latin-1")
+            raise HTTPError(f"{self.status_code} {kind} Error: {reason} for url: {self.url}", response=self)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
@@ -324,11 +329,20 @@ class Response:
         self.__dict__.update(state, connection=None, _on_download=None)
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class FileAnswer:
     """What stands for an answer in a response that is made by hand."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
+        self.is_empty = file is None
         self.trailers: list[tuple[str, str]] = []
         self.informational: list[tuple[int, list[tuple[str, str]]]] = []
         self.pushes: list[Any] = []

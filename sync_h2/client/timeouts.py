@@ -31,6 +31,8 @@ class Timeouts:
         """A number of seconds for each part, `(connect, read)` as in requests, None, or `Timeouts` as they are."""
         if isinstance(value, cls):
             return value
+        if hasattr(value, "connect_timeout"):  # urllib3's
+            value = (value.connect_timeout, value.read_timeout)
         if isinstance(value, (tuple, list)):
             if len(value) != 2:
                 raise ValueError(f"a timeout is a number of seconds, (connect, read), or Timeouts, not {value!r}")

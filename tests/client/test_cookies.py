@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from sync_h2.cookies import CookieJar
 
 import sync_h2
+from sync_h2.cookies import CookieJar
 
 
 def handler(stream: Any, headers: Any) -> None:

@@ -392,6 +392,65 @@ def test_authentication_of_requests() -> None:
         assert digest.text == "Digest a=b x"
 
 
+# -- redirects, step by step
+
+
+def test_redirects_one_after_the_other(server: sync_h2.ThreadingServer) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        number = int(headers[":path"][1:])
+        stream.respond({":status": 302 if number else 200, "location": f"/{number - 1}"})
+        stream.end(b"%d" % number)
+
+    with sync_h2.create_server(handler, allow_http1=True) as server:
+        found = []
+        for module in (requests, sync_h2):
+            with module.Session() as session:  # type: ignore[attr-defined]
+                first = session.get(f"{server.url}/3", allow_redirects=False, stream=True)
+                coming = session.resolve_redirects(first, first.request)
+                second = next(coming)
+                rest = list(coming)
+                requested = next(session.resolve_redirects(second, second.request, yield_requests=True))
+                found.append(([second.text, *(answer.text for answer in rest)], requested.method, requested.path_url))
+                assert list(session.resolve_redirects(rest[-1], rest[-1].request, yield_requests=True)) == []
+    assert found[0] == found[1] == (["2", "1", "0"], "GET", "/1")
+
+
+def test_authorization_that_is_taken_off_and_what_the_environment_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/authorities")
+    monkeypatch.setenv("https_proxy", "http://proxy")
+    monkeypatch.delenv("no_proxy", raising=False)
+    found = []
+    for module in (requests, sync_h2):
+        with module.Session() as session:  # type: ignore[attr-defined]
+            settings = session.merge_environment_settings("https://a/", {}, None, None, None)
+            assert settings["proxies"]["https"] == "http://proxy"
+            urls = ("https://a/", "http://b/", "http://a:81/")
+            stripped = [session.should_strip_auth("http://a/", url) for url in urls]
+            found.append((settings["verify"], settings["cert"], bool(settings["stream"]), stripped))
+    assert found[0] == found[1]
+
+
+def test_times_and_methods_as_requests_takes_them(server: sync_h2.ThreadingServer) -> None:
+    from urllib3.util import Timeout
+
+    with sync_h2.Client(trust_env=False) as client:
+        assert client.request(b"get", server.url, timeout=Timeout(connect=5, read=None)).text.startswith("GET")
+
+
+def test_an_adapter_with_the_arguments_of_requests() -> None:
+    from urllib3 import Retry
+
+    statuses = iter([500, 503, 200])
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({":status": next(statuses)}, end_stream=True)
+
+    with sync_h2.create_server(handler) as server, sync_h2.Client(trust_env=False) as client:
+        retries = Retry(3, status_forcelist=[500, 503], backoff_factor=0)
+        client.mount("http://", HTTPAdapter(10, 5, retries, h2c=True))
+        assert client.get(server.url).status_code == 200
+
+
 # -- names
 
 

@@ -261,6 +261,19 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_mounts.py::test_names_at_the_top",
     ),
     (
+        "SessionRedirectMixin, Session.merge_environment_settings",
+        "Client.merge_environment_settings, Client.merge_environment_settings(cert), "
+        "Client.merge_environment_settings(proxies), Client.merge_environment_settings(stream), "
+        "Client.merge_environment_settings(url), Client.merge_environment_settings(verify), "
+        "Client.resolve_redirects, Client.resolve_redirects(cert), Client.resolve_redirects(proxies), "
+        "Client.resolve_redirects(req), Client.resolve_redirects(resp), Client.resolve_redirects(stream), "
+        "Client.resolve_redirects(timeout), Client.resolve_redirects(verify), "
+        "Client.resolve_redirects(yield_requests), Client.should_strip_auth, Client.should_strip_auth(new_url), "
+        "Client.should_strip_auth(old_url)",
+        "client/test_mounts.py::test_redirects_one_after_the_other",
+        "client/test_mounts.py::test_authorization_that_is_taken_off_and_what_the_environment_has",
+    ),
+    (
         "RequestHooksMixin",
         "PreparedRequest.deregister_hook, PreparedRequest.deregister_hook(event), "
         "PreparedRequest.deregister_hook(hook), Request.deregister_hook, Request.deregister_hook(event), "
