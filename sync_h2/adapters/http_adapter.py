@@ -49,5 +49,6 @@ def limits_of(limits: PoolLimits | None, pool_connections: int | None, pool_maxs
         return limits
     if limits is not None:
         raise TypeError("limits and pool_maxsize both bound the connections: give one of them")
+    pool_maxsize = max(pool_maxsize, 1)  # 0 is a pool that keeps none, in requests
     most = max(pool_maxsize * (pool_connections or 1), PoolLimits.max_connections)
     return PoolLimits(max_connections=most, max_connections_per_origin=pool_maxsize)

@@ -21,7 +21,7 @@ from ..connection.arguments import type_name
 from ..exceptions import ContentDecodingError, InvalidSchema, TooManyRedirects
 from .adapters import PoolAdapter, matches
 from .auth import netrc_auth
-from .cookies import copied_jar, jar_of, merged_cookies, take_cookies
+from .cookies import copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies
 from .pool import Pool, PoolLimits
@@ -402,7 +402,7 @@ class Client:
         # What the request had, what the response has changed of it, and what others have changed meanwhile.
         cookies = copied_jar(jar_of(response.request.cookies))
         take_cookies(cookies, response)
-        following.prepare_cookies(merged_cookies(cookies, self.cookies))
+        following.prepare_cookies(merge_cookies(cookies, self.cookies))
         return following
 
     def _proxies(self, url: str, proxies: Mapping[str, str | None]) -> Mapping[str, str | None]:

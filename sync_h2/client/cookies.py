@@ -116,11 +116,10 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
             self.set(name, value)
 
     def copy(self) -> CookieJar:
-        return copied_jar(self)
+        return merged_cookies(self, None)
 
     def get_policy(self) -> http.cookiejar.CookiePolicy:
-        policy: http.cookiejar.CookiePolicy = self._policy  # type: ignore[attr-defined]
-        return policy
+        return _policy_of(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -307,15 +306,23 @@ def merge_cookies(cookiejar: Any, cookies: Any) -> Any:
 
 def merged_cookies(jar: http.cookiejar.CookieJar, cookies: Any) -> CookieJar:
     """A new jar with what `jar` has, and `cookies`, a dict or a jar, over it. The policy is `jar`'s."""
-    merged = copied_jar(jar)
+    merged = CookieJar(_policy_of(jar))
+    if len(jar):
+        merged.update(jar)
     if cookies is not None:
         merge_cookies(merged, cookies)
     return merged
 
 
-def copied_jar(jar: http.cookiejar.CookieJar) -> CookieJar:
-    """One of ours with the same cookies, and the same policy."""
-    merged = CookieJar(jar._policy)  # type: ignore[attr-defined]
-    if len(jar):
-        merged.update(jar)
-    return merged
+def copied_jar(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookieJar:
+    """One with the same cookies, and the same policy: one of ours for one of ours, and for others the standard
+    library's, since what somebody's own does with cookies is not to be done twice.
+    """
+    kind = CookieJar if isinstance(jar, CookieJar) else http.cookiejar.CookieJar
+    copied: http.cookiejar.CookieJar = merge_cookies(kind(_policy_of(jar)), jar)
+    return copied
+
+
+def _policy_of(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookiePolicy:
+    policy: http.cookiejar.CookiePolicy = jar._policy  # type: ignore[attr-defined]
+    return policy

@@ -136,6 +136,7 @@ def test_a_prepared_request_keeps_the_jar_that_it_was_given() -> None:
         assert prepared.headers["Cookie"] == "own=1"
         other = prepared.copy()
         assert told(other._cookies) == told(jar)
+        assert type(other._cookies) is http.cookiejar.CookieJar
         assert other._cookies is not jar
 
 
