@@ -21,7 +21,7 @@ from ..connection.arguments import type_name
 from ..exceptions import ContentDecodingError, InvalidSchema, TooManyRedirects
 from .adapters import PoolAdapter, matches
 from .auth import netrc_auth
-from .cookies import copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
+from .cookies import CookieJar, copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies
 from .pool import Pool, PoolLimits
@@ -454,8 +454,11 @@ class Client:
             self._pool.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled; the client that comes out has connections of its own."""
-        return {**self.__dict__, "_owns_pool": True}
+        """What is pickled; the client that comes out has connections of its own, and the cookies in a jar of ours if
+        they were in one of the standard library, which can't be pickled.
+        """
+        jar = self._cookies if isinstance(self._cookies, CookieJar) else merged_cookies(self._cookies, None)
+        return {**self.__dict__, "_owns_pool": True, "_cookies": jar}
 
     def __copy__(self) -> Client:
         other = object.__new__(type(self))

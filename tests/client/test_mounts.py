@@ -5,6 +5,7 @@ say; and clients, requests and responses that are copied, pickled, or made by ha
 from __future__ import annotations
 
 import copy
+import http.cookiejar
 import io
 import pickle
 import socket
@@ -281,6 +282,15 @@ def test_a_client_is_copied(server: sync_h2.ThreadingServer, copied: Any) -> Non
         assert other.get(server.url).http_version == "HTTP/2"
         assert (other.headers, other.auth, dict(other.cookies)) == (client.headers, auth, {"a": "b"})
     assert client.headers is not other.headers or copied is copy.copy
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+def test_a_client_with_a_jar_of_the_standard_library_is_copied(copied: Any) -> None:
+    jar = http.cookiejar.CookieJar()
+    jar.set_cookie(sync_h2.cookies.create_cookie("a", "b"))
+    with sync_h2.Client(cookies=jar) as client, copied(client) as other:
+        assert [(cookie.name, cookie.value) for cookie in other.cookies] == [("a", "b")]
+        assert client.cookies is jar
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
