@@ -1,40 +1,56 @@
-"""httpx over this package's connections: a transport for `httpx.Client`. Runs on the threads that use the client."""
+"""httpx, and httpx2, over this package's connections: a transport for their `Client`. Runs on the threads that use the
+client.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import ssl
+import sys
 from collections.abc import Iterator
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
 from ..client.bodies import Body
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits
+from ..client.pool import Pool, PoolLimits, PoolUser
 from ..client.timeouts import Timeouts
+from ..client.tracing import step
 from ..client.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
 
+if TYPE_CHECKING:
+    import httpx
+else:
+    try:
+        import httpx
+    except ModuleNotFoundError as missing:
+        try:
+            import httpx2 as httpx
+        except ModuleNotFoundError:
+            raise missing from None
+
 # The most special first.
-_ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
-    (exceptions.ConnectTimeout, httpx.ConnectTimeout),
-    (exceptions.ReadTimeout, httpx.ReadTimeout),
-    (exceptions.WriteTimeout, httpx.WriteTimeout),
-    (exceptions.PoolTimeout, httpx.PoolTimeout),
-    (exceptions.ProxyError, httpx.ProxyError),
-    (exceptions.ChunkedEncodingError, httpx.RemoteProtocolError),
-    (exceptions.InvalidSchema, httpx.UnsupportedProtocol),
-    (exceptions.InvalidHeader, httpx.LocalProtocolError),
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.ConnectTimeout, "ConnectTimeout"),
+    (exceptions.ReadTimeout, "ReadTimeout"),
+    (exceptions.WriteTimeout, "WriteTimeout"),
+    (exceptions.PoolTimeout, "PoolTimeout"),
+    (exceptions.ProxyError, "ProxyError"),
+    (exceptions.ChunkedEncodingError, "RemoteProtocolError"),
+    (exceptions.InvalidSchema, "UnsupportedProtocol"),
+    (exceptions.InvalidHeader, "LocalProtocolError"),
 )
 
 
-class HTTPXTransport(httpx.BaseTransport):
+class HTTPXTransport(PoolUser, httpx.BaseTransport):
     """`httpx.Client(transport=HTTPXTransport())`: what the client asks for goes over shared HTTP/2 connections.
 
-    All threads may use one transport. `verify`, `cert` and `proxy` are as in `sync_h2.Client`, the other arguments too.
-    Failures are httpx's exceptions, with this package's as `__cause__`.
+    The same for `httpx2.Client`. All threads may use one transport. `verify`, `cert` and `proxy` are as in
+    `sync_h2.Client`, the other arguments too. Failures are the library's exceptions, with this package's as
+    `__cause__`. Of the extensions a request may have `timeout`, `sni_hostname` and `trace`; responses have
+    `http_version`, `reason_phrase` and `network_stream`, whose `get_extra_info` tells of the connection.
     """
 
     def __init__(
@@ -70,17 +86,21 @@ class HTTPXTransport(httpx.BaseTransport):
                 verify=self._verify,
                 cert=self._cert,
                 request=request,
+                server_name=_server_name(request),
+                trace=request.extensions.get("trace"),
             )
             answer = self._pool.send(call)
-        return httpx.Response(
+        response: httpx.Response = _library_of(request).Response(
             answer.status,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
-            stream=_Stream(answer, request),
+            stream=_stream_class(_library_of(request))(answer, request),
             extensions={
                 "http_version": answer.http_version.encode(),
                 "reason_phrase": answer.reason.encode("latin-1"),
+                "network_stream": _NetworkStream(answer),
             },
         )
+        return response
 
     def close(self) -> None:
         """Close the connections, those that responses still come on after these."""
@@ -97,7 +117,7 @@ class _Body(Body):
 
     @property
     def rewindable(self) -> bool:
-        return not self._begun or isinstance(self._stream, httpx.ByteStream)
+        return not self._begun or type(self._stream).__name__ == "ByteStream"  # of either library
 
     def chunks(self) -> Iterator[bytes]:
         self._begun = True
@@ -108,27 +128,69 @@ def _body(request: httpx.Request) -> Body | None:
     length = request.headers.get("content-length")
     if length is None and "transfer-encoding" not in request.headers:
         return None
-    assert isinstance(request.stream, httpx.SyncByteStream)
+    assert isinstance(request.stream, _library_of(request).SyncByteStream)
     try:
         return _Body(request.stream, None if length is None else int(length))
     except ValueError as error:
         raise exceptions.InvalidHeader(f"{length!r} is no content-length") from error
 
 
-class _Stream(httpx.SyncByteStream):
+def _library_of(request: httpx.Request) -> Any:
+    """httpx or httpx2, whichever has made the request."""
+    return sys.modules[type(request).__module__.partition(".")[0]]
+
+
+def _server_name(request: httpx.Request) -> str | None:
+    name = request.extensions.get("sni_hostname")
+    return name.decode("ascii") if isinstance(name, bytes) else name
+
+
+@functools.cache
+def _stream_class(library: Any) -> type[_Stream]:
+    """A response's body as the library insists on it."""
+    return type("_Stream", (_Stream, library.SyncByteStream), {})
+
+
+class _Stream:
     """A response's body."""
 
     def __init__(self, answer: Answer, request: httpx.Request) -> None:
         self._answer = answer
         self._request = request
+        self._trace = request.extensions.get("trace")
+        self._step = "http2" if answer.http_version == "HTTP/2" else "http11"
 
     def __iter__(self) -> Iterator[bytes]:
-        with _errors_of_httpx(self._request):
+        step_name = f"{self._step}.receive_response_body"
+        with _errors_of_httpx(self._request), step(self._trace, step_name, request=self._request):
             while chunk := self._answer.read(65_536):
                 yield chunk
 
     def close(self) -> None:
-        self._answer.close()
+        with step(self._trace, f"{self._step}.response_closed", request=self._request):
+            self._answer.close()
+
+
+class _NetworkStream:
+    """The response's connection, to look at: it carries other requests too."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def get_extra_info(self, info: str) -> Any:
+        """`client_addr`, `server_addr`, `socket`, and `ssl_object` (for `getpeercert`, `cipher`, `version`); None for
+        what is not there.
+        """
+        socket = self._answer.socket
+        if info == "socket":
+            return socket
+        if info == "client_addr":
+            return socket.getsockname()
+        if info == "server_addr":
+            return socket.getpeername()
+        if info == "ssl_object":
+            return getattr(socket, "ssl_object", socket if hasattr(socket, "selected_alpn_protocol") else None)
+        return None
 
 
 @contextlib.contextmanager
@@ -136,26 +198,26 @@ def _errors_of_httpx(request: httpx.Request) -> Iterator[None]:
     try:
         yield
     except exceptions.RequestException as error:
-        raise _kind_of(error)(str(error), request=request) from error
+        raise getattr(_library_of(request), _kind_of(error))(str(error), request=request) from error
 
 
-def _kind_of(error: exceptions.RequestException) -> type[httpx.TransportError]:
+def _kind_of(error: exceptions.RequestException) -> str:
     """What httpx calls it. ConnectError is a promise that nothing was sent: callers send again even a POST then."""
     for ours, theirs in _ERRORS:
         if isinstance(error, ours):
             return theirs
     if isinstance(error, exceptions.InvalidURL):
-        return httpx.ConnectError
+        return "ConnectError"
     if not isinstance(error, exceptions.ConnectionError):
-        return httpx.LocalProtocolError  # the request contradicts itself
+        return "LocalProtocolError"  # the request contradicts itself
     if error.processed is False and not isinstance(error.__cause__, errors.StreamReset):
-        return httpx.ConnectError
+        return "ConnectError"
     cause = error.__cause__
     while cause is not None:
         # Errors of the operating system and of TLS; theirs and ours may be OSErrors too.
         if isinstance(cause, errors.TLSError) or (
             isinstance(cause, OSError) and not isinstance(cause, (errors.HTTP2Error, http.client.HTTPException))
         ):
-            return httpx.ReadError
+            return "ReadError"
         cause = cause.__cause__
-    return httpx.RemoteProtocolError
+    return "RemoteProtocolError"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import ssl
 from collections.abc import Iterator, Mapping
 from email.message import Message
@@ -12,32 +11,40 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPHeaderDict
+from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
-from urllib3.util import Timeout
 
 from ..client.bodies import FileBody, body_of
 from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits
+from ..client.pool import Pool, PoolLimits, PoolUser
 from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
 from ..client.trust import Verify, verify_or_context
 from ..exceptions import RequestException
+from .http_adapter import limits_of
+from .urllib3_retries import send_with
 
 
-class RequestsAdapter(BaseAdapter):
+class RequestsAdapter(PoolUser, BaseAdapter):
     """`session.mount("https://", RequestsAdapter())`: what the session asks for goes over shared HTTP/2 connections.
 
-    All threads may use one adapter, also by way of several sessions. The arguments are those of `sync_h2.Client` about
-    connections; a `context` comes before what the session says with `verify`. `response.raw.version` is 20 for HTTP/2;
+    All threads may use one adapter, also by way of several sessions. The keyword arguments are those of
+    `sync_h2.Client` about connections, of which a `context` comes before what the session says with `verify`; the
+    others are `requests.adapters.HTTPAdapter`'s: `max_retries` is a number or urllib3's `Retry`, which decides alone
+    then what is sent again, and `pool_maxsize` how many connections there may be to one origin; who finds all of them
+    busy waits, as with `pool_block`. `response.raw.version` is 20 for HTTP/2;
     failures are requests' exceptions, with this package's as `__cause__`.
     """
 
     def __init__(
         self,
+        pool_connections: int | None = None,
+        pool_maxsize: int | None = None,
+        max_retries: int | Retry | None = None,
+        pool_block: bool = False,
         *,
         limits: PoolLimits | None = None,
         http1: bool = True,
@@ -48,6 +55,10 @@ class RequestsAdapter(BaseAdapter):
     ) -> None:
         super().__init__()
         self._context = None if context is None else verify_or_context(True, context)
+        limits = limits_of(limits, pool_connections, pool_maxsize)
+        self.max_retries = None if max_retries is None else Retry.from_int(max_retries, redirect=False)
+        if self.max_retries is not None:
+            retries = 0
         self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def send(
@@ -72,14 +83,17 @@ class RequestsAdapter(BaseAdapter):
                 url=url,
                 headers=headers,
                 body=body,
-                timeouts=_timeouts(timeout),
+                timeouts=Timeouts.of(timeout),
                 proxy=select_proxy(url, proxies or {}),
                 verify=verify if self._context is None else self._context,
                 cert=cert,
                 request=request,
                 streams=stream,
             )
-            answer = self._pool.send(call)
+            if self.max_retries is None:
+                answer = self._pool.send(call)
+            else:
+                answer = send_with(self.max_retries, self._pool.send, call)
         except RequestException as error:
             kind = getattr(requests.exceptions, type(error).__name__, requests.exceptions.ConnectionError)
             raise kind(error, request=request) from error
@@ -147,18 +161,6 @@ class _Original:
 
     def close(self) -> None:
         self._answer.close()
-
-
-def _timeouts(value: Any) -> Timeouts:
-    """What requests takes, and `Timeouts`. urllib3's total bounds each part, as there."""
-    if not isinstance(value, Timeout):
-        return Timeouts.of(value)
-    started = value.clone()
-    started.start_connect()
-    read = started.read_timeout
-    if read is not None:
-        read = math.ceil(read * 1000) / 1000  # without the microseconds since it was started
-    return Timeouts(Timeout.resolve_default_timeout(started.connect_timeout), read, read)
 
 
 def _text(value: str | bytes) -> str:

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
+from ..client.auth import keeps_authorization
+from ..client.decoding import accept_encoding
+from ..client.redirects import method_after
+from ..client.urls import joined
 from ..connection.file_size import size_of
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
@@ -17,6 +21,7 @@ from ..transport.urls import URL, shown_url, split_url
 from .status import CommandError, ExitStatus
 
 _INDEX = "index.html"
+CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
 # Reserved characters mean something where they stand, and % begins what is quoted already (RFC 3986 section 2).
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
 
@@ -60,6 +65,28 @@ def parse_target(url: str) -> Target:
     return Target(f"{parts.scheme}://{netloc}", _path(parts))
 
 
+def followed(target: Target, fields: Headers, status: int, location: str) -> tuple[Target, Headers, bool]:
+    """Where a redirect leads, with what fields, and whether the body goes along, as a `Client` has it. Credentials go
+    to the same origin only. Raises `CommandError`.
+    """
+    try:
+        found = parse_target(joined(target.url, location))
+    except ValueError as error:
+        shown = shown_url(location)
+        raise CommandError(f"{target.url} leads to {shown}, which is no URL: {error}", ExitStatus.USAGE) from error
+    fields = fields.copy()
+    before = fields[":method"]
+    fields[":method"] = method_after(status, before)
+    keeps_body = status in (307, 308)
+    if not keeps_body:
+        for name in ("content-length", "content-type"):
+            fields.pop(name, None)
+    if not keeps_authorization(target.url, found.url):
+        for name in (*CREDENTIALS, ":authority"):
+            fields.pop(name, None)
+    return found, fields, keeps_body
+
+
 def _path(parts: URL) -> str:
     path = quote(os.fsencode(parts.path), safe=_KEPT) or "/"
     return path + (f"?{quote(os.fsencode(parts.query), safe=_KEPT)}" if parts.query else "")
@@ -91,9 +118,17 @@ class Body:
         return open(self._path, "rb")
 
 
+def takes_codings(options: argparse.Namespace) -> bool:
+    """Whether bodies are asked for compressed, and decoded: not where the user says how they should come."""
+    given = {line.partition(":")[0].strip().lower() for line in options.header}
+    return not options.raw and options.continue_at is None and not given & {"accept-encoding", "range"}
+
+
 def request_fields(options: argparse.Namespace, body: Body | None) -> Headers:
     """Method and fields of all requests: what the user asks for, and what he leaves open."""
     fields = Headers({"user-agent": "sync-h2", "accept": "*/*"})
+    if takes_codings(options):
+        fields["accept-encoding"] = accept_encoding()
     if body is not None:
         fields["content-type"] = "application/x-www-form-urlencoded"
         fields["content-length"] = body.length

@@ -18,7 +18,8 @@ from typing import Any
 from ..exceptions import InvalidHeader, InvalidURL
 from ..transport.fork import renew_in_forked_child
 from .connect import DEFAULT_PORTS
-from .field_values import named_values, quoted_string, split_outside_quotes
+from .cookies import take_cookies
+from .field_values import challenges, quoted_string
 from .urls import parts_of
 
 
@@ -78,18 +79,24 @@ class HTTPDigestAuth(AuthBase):
         self._lock = threading.Lock()
         self._challenge: dict[str, str] = {}
         self._challenged_at = ""
-        self._count = 0
+        self._count = 0  # of the requests with the challenge's nonce
         renew_in_forked_child(self)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def __call__(self, request: Any) -> Any:
+        self.renew(request)
+        request.register_hook("response", functools.partial(self._answer_challenge, request.url))
+        request.digest = self
+        return request
+
+    def renew(self, request: Any) -> None:
+        """Let the request answer the last challenge, if there has been one: what answers it is good for one URI."""
+        request.digest_answered = False
         with self._lock:
             if self._challenge and keeps_authorization(self._challenged_at, request.url):
                 request.headers["Authorization"] = self._credentials(request)
-        request.register_hook("response", functools.partial(self._answer_challenge, request.url))
-        return request
 
     def _answer_challenge(self, first_url: str, response: Any, **options: Any) -> Any:
         """The response to the same request with an answer to a 401's challenge; other responses as they are."""
@@ -97,21 +104,23 @@ class HTTPDigestAuth(AuthBase):
             return response
         if not keeps_authorization(first_url, response.request.url):
             return response
-        offered = response.headers.get_all("www-authenticate", [])
-        challenge = next((value for value in offered if value.lower().startswith("digest ")), None)
+        offered = challenges(response.headers.get_all("www-authenticate", []))
+        # The server's first choice comes first (RFC 7616 section 3.7).
+        challenge = next((values for scheme, values in offered if scheme == "digest" and _can_answer(values)), None)
         if challenge is None:
             return response
         response._finish()
         request = response.request.copy()
         if request.content is not None:
             request.check_rewindable()
-        request.cookies.take_from(response)
+        take_cookies(request.cookies, response)
         request.headers.pop("cookie", None)
         request.prepare_cookies(request.cookies)
         with self._lock:
             self._challenged_at = request.url
-            self._challenge = named_values(split_outside_quotes(challenge[len("digest ") :], ","))
-            self._count = 0
+            if challenge["nonce"] != self._challenge.get("nonce"):
+                self._count = 0
+            self._challenge = challenge
             request.headers["Authorization"] = self._credentials(request)
         request.digest_answered = True
         answer = response.connection.send(request, **options)
@@ -123,14 +132,12 @@ class HTTPDigestAuth(AuthBase):
         """The Authorization field for the last challenge; needs the lock."""
         challenge = self._challenge
         algorithm = challenge.get("algorithm", "MD5")
-        name = algorithm.upper().replace("-SESS", "")
-        if name not in _HASHES:
-            return ""
+        function = _hash_function(algorithm)
 
         def digest(text: str) -> str:
-            return str(hashlib.new(_HASHES[name], text.encode("utf-8"), usedforsecurity=False).hexdigest())
+            return str(hashlib.new(function, text.encode("utf-8"), usedforsecurity=False).hexdigest())
 
-        realm, nonce = challenge.get("realm", ""), challenge.get("nonce", "")
+        realm, nonce = challenge["realm"], challenge["nonce"]
         uri = request.path_url
         self._count += 1
         count, client_nonce = f"{self._count:08x}", secrets.token_hex(8)
@@ -138,9 +145,9 @@ class HTTPDigestAuth(AuthBase):
         if algorithm.upper().endswith("-SESS"):
             secret = digest(f"{secret}:{nonce}:{client_nonce}")
         what = digest(f"{request.method}:{uri}")
-        offered = [quality.strip() for quality in challenge.get("qop", "").split(",")]
+        protected = "qop" in challenge
         fields = {"username": self.username, "realm": realm, "nonce": nonce, "uri": uri}
-        if "auth" in offered:
+        if protected:
             fields["response"] = digest(f"{secret}:{nonce}:{count}:{client_nonce}:auth:{what}")
         else:
             fields["response"] = digest(f"{secret}:{nonce}:{what}")
@@ -149,7 +156,10 @@ class HTTPDigestAuth(AuthBase):
         if "algorithm" in challenge:
             fields["algorithm"] = algorithm
         text = ", ".join(f"{key}={quoted_string(value)}" for key, value in fields.items())
-        return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if "auth" in offered else "")
+        return f"Digest {text}" + (f', qop="auth", nc={count}, cnonce="{client_nonce}"' if protected else "")
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.username, self.password)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (other.username, other.password)
@@ -157,13 +167,26 @@ class HTTPDigestAuth(AuthBase):
     __hash__ = None  # type: ignore[assignment]
 
 
-_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
+
+
+def _hash_function(algorithm: str) -> str:
+    """What `hashlib` calls it; "" if it is not there."""
+    name = _HASHES.get(algorithm.upper().removesuffix("-SESS"), "")
+    return name if name in hashlib.algorithms_available else ""
+
+
+def _can_answer(challenge: dict[str, str]) -> bool:
+    """Whether a digest challenge is whole, and asks for nothing that is not there."""
+    qualities = [quality.strip().lower() for quality in challenge.get("qop", "auth").split(",")]
+    known = bool(_hash_function(challenge.get("algorithm", "MD5")))
+    return known and "auth" in qualities and "realm" in challenge and "nonce" in challenge
 
 
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:
     """The value of an Authorization field; str is sent as Latin-1, which requests does. Raises InvalidHeader."""
     try:
-        name, word = (text.encode("latin-1") if isinstance(text, str) else text for text in (username, password))
+        name, word = (text if isinstance(text, bytes) else str(text).encode("latin-1") for text in (username, password))
     except UnicodeEncodeError:  # whose text has a part of the password in it
         raise InvalidHeader("name and password go out as Latin-1, and have other characters: give bytes") from None
     return "Basic " + base64.b64encode(name + b":" + word).decode("ascii")

@@ -15,6 +15,7 @@ from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
 from .timeouts import Patience, Timeouts
+from .tracing import Trace
 from .trust import check_together, checked_cert, checked_verify
 from .urls import parts_of, sendable
 
@@ -51,7 +52,8 @@ class Call:
     """A request to be made. `url` is absolute, and then loses its user name, password and fragment: it stands in
     messages. `headers` have no pseudo-header fields; `verify` and `cert` are as in `Client`; `request` is what
     exceptions name; `total` began with the call of which this is a part; `streams`: who gets the answer reads its body
-    when they like. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
+    when they like; `server_name` is what TLS asks for and checks in place of the URL's host; `trace` is told of the
+    steps. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
     """
 
     method: str
@@ -65,6 +67,8 @@ class Call:
     request: Any = None
     total: Deadline | None = None
     streams: bool = False
+    server_name: str | None = None
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
@@ -134,6 +138,10 @@ class Answer(Protocol):
     @property
     def session(self) -> ClientSession | None:
         """The session that it came on; None for HTTP/1.1."""
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket, to look at."""
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:

@@ -21,6 +21,7 @@ from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import Call, Ending, Fields, closed_too_early
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
+from .tracing import step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -70,6 +71,14 @@ class TLSSocket:
 
     def getpeername(self) -> Any:
         return self._connection.getpeername()
+
+    def getsockname(self) -> Any:
+        return self._connection.getsockname()
+
+    @property
+    def ssl_object(self) -> Any:
+        """To look at: `getpeercert`, `cipher`, `version`."""
+        return self._connection.ssl_object
 
     def shutdown(self, how: int) -> None:
         """Wake who waits; nothing comes or goes any more."""
@@ -144,14 +153,16 @@ class HTTP1Connection:
         try:
             self._sock.settimeout(call.patience.write)
             chunked = call.body is not None and call.announced_length is None
-            with self._sending(call):
+            with step(call.trace, "http11.send_request_headers", request=call.request), self._sending(call):
                 self._send_head(call, chunked)
             call.patience.processed = None
             response = _Response(self._sock, method=call.method)
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
-                upload = self._uploaded(call, chunked, response) if call.body is not None else None
-                self._receive_head(call, response)
+                with step(call.trace, "http11.send_request_body", request=call.request):
+                    upload = self._uploaded(call, chunked, response) if call.body is not None else None
+                with step(call.trace, "http11.receive_response_headers", request=call.request):
+                    self._receive_head(call, response)
                 self._sock.settimeout(call.patience.read)
                 if call.timeouts.total is not None:
                     response.incoming.patience = call.patience
@@ -293,7 +304,7 @@ class HTTP1Connection:
             except (OSError, *BROKEN) as error:
                 if response.incoming.has_begun:  # an answer, if a broken one: somebody has seen the request
                     raise ConnectionError(
-                        f"{call.method} {call.url}: {str(error) or type(error).__name__}",
+                        f"{call.method} {call.url}: {errors.said(error)}",
                         request=call.request,
                         processed=True,
                     ) from error
@@ -335,6 +346,10 @@ class HTTP1Answer:
     def trailers(self) -> Fields:
         return self._response.trailer_fields
 
+    @property
+    def socket(self) -> Any:
+        return self._connection._sock
+
     def read(self, size: int = -1) -> bytes:
         response = self._response
         if self._failure is not None:
@@ -362,7 +377,9 @@ class HTTP1Answer:
                 )
             else:
                 self._failure = ChunkedEncodingError(
-                    f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
+                    f"{self._call.url}: the body broke off: {errors.said(error)}",
+                    request=self._call.request,
+                    processed=True,
                 )
             raise self._failure from error
         if (not data and size) or response.length == 0:

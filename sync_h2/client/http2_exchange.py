@@ -20,6 +20,7 @@ from ..exceptions import (
 )
 from ..protocol.headers import Headers
 from .exchange import Call, Ending, Fields, closed_too_early, phrase_of
+from .tracing import step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
@@ -51,6 +52,10 @@ class HTTP2Answer:
         self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
         if stream.closed:
             ending.end(reusable=True)
+
+    @property
+    def socket(self) -> Any:
+        return self.session.socket
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:
@@ -98,7 +103,7 @@ class HTTP2Answer:
             if self._closed:
                 raise closed_too_early(self._call) from error
             raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {error}",
+                f"{self._call.url}: the body broke off: {errors.said(error)}",
                 request=self._call.request,
                 processed=True,
                 stream_id=error.stream_id,
@@ -127,7 +132,8 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
     """
     has_body = call.body is not None and call.body.length != 0
     try:
-        stream = session.request(_headers(call), end_stream=not has_body, timeout=call.patience.pool)
+        with step(call.trace, "http2.send_request_headers", request=call.request):
+            stream = session.request(_headers(call), end_stream=not has_body, timeout=call.patience.pool)
     except errors.Timeout as error:
         call.patience.check()
         raise PoolTimeout(
@@ -137,8 +143,10 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
         ) from error
     call.patience.processed = None
     try:
-        upload = _uploaded(stream, call) if has_body else None
-        headers = _response(stream, call)
+        with step(call.trace, "http2.send_request_body", request=call.request):
+            upload = _uploaded(stream, call) if has_body else None
+        with step(call.trace, "http2.receive_response_headers", request=call.request):
+            headers = _response(stream, call)
         answer = HTTP2Answer(stream, headers, call, session, ending, upload)
         if upload is not None and upload.is_wanted(answer.status):
             upload.go_on()
@@ -163,7 +171,7 @@ def _broken_answer(error: BaseException, stream: ClientStream, call: Call) -> Co
     if error.retryable or not (faulty or answered):
         return None
     return ConnectionError(
-        f"{call.method} {call.url}: {error}",
+        f"{call.method} {call.url}: {errors.said(error)}",
         request=call.request,
         processed=True if answered else None,
         stream_id=error.stream_id,

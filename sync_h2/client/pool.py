@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import functools
 import math
 import threading
@@ -101,6 +102,18 @@ class _Group:
         return self.size - self.lent - sum(shared.is_lent for shared in self.shared)
 
 
+class PoolUser:
+    """What has a pool of its own: so has a copy."""
+
+    _pool: Pool
+
+    def __copy__(self) -> Any:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._pool = copy.copy(self._pool)
+        return other
+
+
 class Pool:
     """A pool of sessions; safe to share by threads. `retries` is how often a request may be sent again."""
 
@@ -118,7 +131,17 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._retries = retries
         self._retry_statuses = retry_statuses
-        self._opener = Opener(http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options)
+        self._options: dict[str, Any] = {
+            "retries": retries,
+            "retry_statuses": retry_statuses,
+            "http1": http1,
+            "h2c": h2c,
+            "alt_svc": alt_svc,
+            **session_options,
+        }
+        self._opener = self._make_opener(
+            http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options
+        )
         self._alternatives = Alternatives(alt_svc)
         self._changed = threading.Condition(threading.Lock())
         self._groups: dict[Destination, _Group] = {}
@@ -135,6 +158,13 @@ class Pool:
         self._groups = {}
         self._forgotten = collections.deque()
 
+    def _make_opener(self, **options: Any) -> Opener:
+        return Opener(**options)
+
+    def __reduce__(self) -> Any:
+        """A copy, or what comes out of a pickle, has the same options, and connections of its own."""
+        return functools.partial(type(self), self._limits, **self._options), ()
+
     def send(self, call: Call) -> Answer:
         """Make a request and wait for the response's head; the body is the caller's to read or close.
 
@@ -143,7 +173,8 @@ class Pool:
         """
         if call.origin.scheme not in ("http", "https"):
             raise InvalidSchema(f"No connection adapters were found for {call.url!r}", request=call.request)
-        destination = Destination(call.origin, call.proxy, call.verify, call.cert)
+        proxy = None if self._opener.needs_no_proxy else call.proxy
+        destination = Destination(call.origin, proxy, call.verify, call.cert, call.server_name)
         tries = Tries(self._retries)
         began_at = time.monotonic()
         while True:
@@ -160,7 +191,9 @@ class Pool:
                 assert failure.__cause__ is not None
                 raise failure.__cause__ from None
             except errors.InvalidArgument as error:
-                raise InvalidHeader(f"{call.url}: {error}", request=call.request, processed=False) from error
+                raise InvalidHeader(
+                    f"{call.url}: {errors.said(error)}", request=call.request, processed=False
+                ) from error
             except BROKEN as error:
                 pause = self._pause_after(error, call, tries, destination, connection, since)
                 if pause is None or not call.patience.allows(pause):
@@ -380,8 +413,8 @@ class Pool:
         self._check_deadline(deadline, call)
         failed = next((opening.error for opening in awaited if opening.error is not None), None)
         if failed is not None:
-            copy = type(failed)(*failed.args, request=call.request, processed=False)
-            raise copy from failed
+            again = type(failed)(*failed.args, request=call.request, processed=False)
+            raise again from failed
 
     def _await_settings(self, shared: _Shared, deadline: Deadline, call: Call) -> None:
         """Wait until a session knows how many streams its server takes: one that gets more may drop them all."""
@@ -391,7 +424,7 @@ class Pool:
             self._check_deadline(deadline, call)
         except errors.ProtocolError as error:  # it speaks something else, or does not speak
             raise ConnectionError(
-                f"{call.method} {call.url}: {error}", request=call.request, processed=False
+                f"{call.method} {call.url}: {errors.said(error)}", request=call.request, processed=False
             ) from error
 
     def _check_deadline(self, deadline: Deadline, call: Call) -> None:
@@ -451,10 +484,12 @@ class Pool:
         place = self._alternatives.of(destination) if destination.proxy is None else None
         if place is not None:
             try:
-                return self._opener.open(destination, (place.host, place.port), call.patience.connect, listeners)
+                there = (place.host, place.port)
+                return self._opener.open(destination, there, call.patience.connect, listeners, call.trace)
             except RequestException:
                 self._alternatives.failed(destination, place)
-        return self._opener.open(destination, (origin.host, origin.port), call.patience.connect, listeners)
+        here = (origin.host, origin.port)
+        return self._opener.open(destination, here, call.patience.connect, listeners, call.trace)
 
     def _heard_alternatives(self, destination: Destination) -> Any:
         alternatives = self._alternatives
@@ -468,13 +503,14 @@ class Pool:
 
     def _covering(self, destination: Destination) -> _Shared | None:
         """A session of another origin that serves this one too."""
-        if destination.origin.scheme != "https":
+        if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
             return None
         with self._changed:
             others = [
                 shared
                 for other, group in self._groups.items()
                 if (other.proxy, other.verify, other.cert) == (destination.proxy, destination.verify, destination.cert)
+                and other.server_name is None
                 and destination.proxy is None
                 and not group.stands_alone
                 for shared in group.shared
@@ -556,7 +592,7 @@ def _processed(error: Exception) -> bool | None:
 def _failure(call: Call, error: Exception) -> ConnectionError:
     kind = SSLError if isinstance(error, errors.TLSError) else ConnectionError
     return kind(
-        f"{call.method} {call.url}: {str(error) or type(error).__name__}",
+        f"{call.method} {call.url}: {errors.said(error)}",
         request=call.request,
         processed=_processed(error),
         stream_id=getattr(error, "stream_id", None),

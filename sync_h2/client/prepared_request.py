@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import json as json_module
 import re
 import secrets
@@ -14,7 +15,7 @@ from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSch
 from ..transport.urls import shown_url
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart
-from .cookies import CookieJar, cookie_header, cookiejar_from_dict
+from .cookies import cookie_header, copied_jar, jar_of
 from .structures import CaseInsensitiveDict
 from .urls import BAD_ESCAPE, IN_USERINFO, RESERVED, parts_of, quoted
 
@@ -70,6 +71,14 @@ class Request:
         )
         return prepared
 
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there."""
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
+
     def __repr__(self) -> str:
         return f"<Request [{self.method}]>"
 
@@ -81,9 +90,11 @@ class PreparedRequest:
         self.method = ""
         self.url = ""
         self.headers = CaseInsensitiveDict()
-        self.cookies: CookieJar | None = None
+        self.cookies: http.cookiejar.CookieJar | None = None
         self.body: Any = None
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
+        self.digest: Any = None
+        """The `HTTPDigestAuth` that has authenticated it."""
         self._content: Body | None = None
         self._content_of: Any = None
 
@@ -101,7 +112,8 @@ class PreparedRequest:
         json: Any = None,
     ) -> None:
         """Fill in everything, as requests does. Raises InvalidURL and its kinds, InvalidHeader, InvalidJSONError."""
-        self.method = "" if method is None else method.upper()
+        text = method.decode("ascii") if isinstance(method, bytes) else method
+        self.method = "" if text is None else text.upper()
         self.prepare_url(url, params)
         self.prepare_headers(headers)
         self.prepare_cookies(cookies)
@@ -113,10 +125,13 @@ class PreparedRequest:
         """Another one that can be changed; the body is the same."""
         other = PreparedRequest()
         other.__dict__.update(self.__dict__)
-        other.headers = self.headers.copy()
+        other.headers = CaseInsensitiveDict(self.headers or {})
         other.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
-        other.cookies = None if self.cookies is None else self.cookies.copy()
+        other.cookies = None if self.cookies is None else copied_jar(self.cookies)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_content": None, "_content_of": None}  # which `content` makes anew
 
     def __repr__(self) -> str:
         return f"<PreparedRequest [{self.method}]>"
@@ -133,6 +148,14 @@ class PreparedRequest:
         if self._content_of is not self.body:
             self._content, self._content_of = body_of(self.body), self.body
         return self._content
+
+    @property
+    def _cookies(self) -> http.cookiejar.CookieJar | None:
+        return self.cookies  # as authentication that was written for requests asks for them
+
+    @_cookies.setter
+    def _cookies(self, cookies: Any) -> None:
+        self.cookies = jar_of(cookies)
 
     # -- its parts
 
@@ -180,7 +203,7 @@ class PreparedRequest:
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
-        self.cookies = cookies if isinstance(cookies, CookieJar) else cookiejar_from_dict(cookies or {})
+        self.cookies = jar_of(cookies)
         field = cookie_header(self.cookies, self)
         if field is not None:
             self.headers["Cookie"] = field
@@ -242,9 +265,15 @@ class PreparedRequest:
         self.__dict__.update(changed.__dict__)
         self.prepare_content_length(self.body)
 
-    def register_hook(self, event: str, hook: Callable[..., Any]) -> None:
-        """Call `hook(response, **options)` when the response is there; what it returns, unless None, replaces it."""
-        self.hooks[event].append(hook)
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there; what it returns, unless
+        None, replaces it.
+        """
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
 
     def check_rewindable(self) -> None:
         """Raises UnrewindableBodyError if the body could not be sent once more."""
@@ -253,6 +282,21 @@ class PreparedRequest:
             raise UnrewindableBodyError(
                 f"the body of {self.method} {shown_url(self.url)} can't be sent once more", request=self
             )
+
+
+def _added(hooks: Hooks, event: str, hook: Any) -> dict[str, list[Callable[..., Any]]]:
+    found = checked_hooks(hooks)
+    for name, more in checked_hooks({event: hook}).items():
+        found[name].extend(more)
+    return found
+
+
+def _removed(hooks: Hooks, event: str, hook: Callable[..., Any]) -> bool:
+    known = hooks.get(event, [])
+    if hook not in known:
+        return False
+    known.remove(hook)
+    return True
 
 
 def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:

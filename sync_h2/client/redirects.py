@@ -5,14 +5,10 @@ Pure functions of a request and its response; they run on the thread that calls 
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
-from ..exceptions import InvalidURL
-from ..transport.urls import shown_url
 from .auth import keeps_authorization
 from .prepared_request import PreparedRequest
 from .response import Response
-from .urls import parts_of, quoted
+from .urls import joined
 
 _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 
@@ -22,11 +18,12 @@ def redirected(response: Response) -> PreparedRequest | None:
 
     The body stays only with 307 and 308. Raises InvalidURL for a location that is none.
     """
-    if not response.is_redirect:
+    location = response.headers["location"].strip() if response.is_redirect else ""
+    if not location:
         return None
-    request = response.request.copy()
-    request.method = _method_after(response.status_code, request.method)
-    request.prepare_url(_target(response), None)
+    request: PreparedRequest = response.request.copy()
+    request.method = method_after(response.status_code, request.method)
+    request.prepare_url(_target(response, location), None)
     if response.status_code not in (307, 308):
         request.body = None
         for name in _OF_BODY:
@@ -37,28 +34,20 @@ def redirected(response: Response) -> PreparedRequest | None:
     request.headers.pop("proxy-authorization", None)  # another proxy may be asked, or none
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)
+    elif request.digest is not None:
+        request.digest.renew(request)
     return request
 
 
-def _target(response: Response) -> str:
+def _target(response: Response, location: str) -> str:
     """The absolute URL of `location`; a fragment of the request's stays unless there is a new one."""
-    location = response.headers["location"]
-    if location.startswith("//"):
-        location = f"{parts_of(response.url).scheme}:{location}"
-    if not parts_of(location).host:
-        # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not. Quoted, because
-        # `urljoin` drops tabs.
-        try:
-            location = urljoin(response.url, quoted(location))
-        except ValueError as error:  # brackets
-            raise InvalidURL(f"Failed to parse: {shown_url(location)}") from error
-    url, _, fragment = location.partition("#")
+    url, _, fragment = joined(response.url, location).partition("#")
     if not fragment:
         fragment = response.request.url.partition("#")[2]
     return f"{url}#{fragment}" if fragment else url
 
 
-def _method_after(status: int, method: str) -> str:
+def method_after(status: int, method: str) -> str:
     """Browsers' practice, which RFC 9110 allows: POST becomes GET behind 301 and 302, all but HEAD behind 303."""
     if status in (302, 303) and method != "HEAD":
         return "GET"

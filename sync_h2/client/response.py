@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..exceptions import (
 )
 from ..transport.urls import shown_url
 from .charsets import charset_of, codec_of
-from .cookies import CookieJar
+from .cookies import CookieJar, take_cookies
 from .exchange import Fields
 from .pieces import Lines, sliced
 from .prepared_request import PreparedRequest
@@ -29,6 +30,7 @@ from .raw import RawResponse, Report
 from .status_codes import codes
 from .structures import ResponseHeaders
 
+_CHUNK = 64 * 1024
 _MOST_UNASKED = 16 << 20  # octets of a redirect's content
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
 
@@ -39,34 +41,56 @@ class Response:
     With `stream=True` nothing has been read; otherwise everything has.
     """
 
-    def __init__(self, request: PreparedRequest, answer: Any, *, on_download: Report | None = None) -> None:
-        self.request = request
-        self.url: str = request.url
-        self.status_code: int = answer.status
-        self.reason: str = answer.reason
-        self.http_version: str = answer.http_version
-        self.headers = ResponseHeaders(answer.headers)
-        self.encoding: str | None = charset_of(self.headers.get("content-type", ""))
+    def __init__(
+        self, request: PreparedRequest | None = None, answer: Any = None, *, on_download: Report | None = None
+    ) -> None:
+        """One of an exchange; without arguments, as tests make them, one to be filled in: `status_code`, `url`,
+        `headers`, `raw` or `_content`.
+        """
+        self.request: Any = request
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
         self.cookies = CookieJar()
-        self.cookies.take_from(self)
+        if request is None or answer is None:
+            self.url: Any = None
+            self.status_code: int = None  # type: ignore[assignment]  # until it is filled in
+            self.reason: Any = None
+            self.http_version = ""
+            self.headers = {}
+            self.encoding: str | None = None
+            answer = _ByHand(None)
+        else:
+            self.url = request.url
+            self.status_code = answer.status
+            self.reason = answer.reason
+            self.http_version = answer.http_version
+            self._headers = ResponseHeaders(answer.headers)
+            self.encoding = charset_of(self.headers.get("content-type", ""))
+            take_cookies(self.cookies, self)
         self.next: PreparedRequest | None = None
         self.connection: Any = None
         self._answer = answer
         self._on_download = on_download
-        self._raw: RawResponse | None = None
+        self._raw: Any = None
         self._content: bytes | None = None
         self._consumed = False
 
     # -- the body
 
     @property
-    def raw(self) -> RawResponse:
-        """The body as it came, with its content-encoding, as a file."""
-        if self._raw is None:
+    def raw(self) -> Any:
+        """The body as it came, with its content-encoding, as a file (see raw.py)."""
+        if self._raw is None and not isinstance(self._answer, _ByHand):
             self._raw = RawResponse(self._answer, report=self._on_download, ended=self._consumed)
         return self._raw
+
+    @raw.setter
+    def raw(self, file: Any) -> None:
+        """Take the body from a file, which tests and adapters give, as requests does: decoded where the file's `stream`
+        does it.
+        """
+        self._answer = _ByHand(file)
+        self._raw = file
 
     @property
     def content(self) -> bytes:
@@ -76,9 +100,14 @@ class Response:
         call.
         """
         if self._content is None:
+            made_by_hand = isinstance(self._answer, _ByHand)
+            if made_by_hand and self._raw is None:
+                return None  # type: ignore[return-value]  # as in requests, where nothing has been filled in
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
-            if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
+            if made_by_hand:
+                self._content = b"".join(self._stream(_CHUNK))
+            elif "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
                 self._content = self.raw.read(decode_content=True)
             else:
                 self._content = self._answer.read()  # in one go
@@ -101,9 +130,9 @@ class Response:
     def _short_content(self) -> bytes | None:
         """The content; None for a longer one."""
         content = bytearray()
-        for piece in self.raw.stream(decode_content=True):
+        for piece in self._stream(_CHUNK):
             content += piece
-            if max(len(content), self.raw.tell()) > _MOST_UNASKED:
+            if len(content) > _MOST_UNASKED:
                 return None
         return bytes(content)
 
@@ -185,7 +214,11 @@ class Response:
         self.close()
 
     def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
-        yield from self.raw.stream(chunk_size, decode_content=True)
+        raw = self.raw
+        if hasattr(raw, "stream"):  # ours, and urllib3's
+            yield from raw.stream(chunk_size, decode_content=True)
+        else:
+            yield from iter(functools.partial(raw.read, chunk_size), b"")
         self._consumed = True
 
     def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:
@@ -202,6 +235,15 @@ class Response:
             raise ContentDecodingError(f"the body is not {self.encoding}: {error}", response=self) from error
 
     # -- what it says
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The fields; a mapping that is set becomes such ones."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers if isinstance(headers, ResponseHeaders) else ResponseHeaders(headers.items())
 
     @property
     def trailers(self) -> ResponseHeaders:
@@ -256,9 +298,11 @@ class Response:
         """Raises HTTPError if the status is 400 or more."""
         kind = {4: "Client", 5: "Server"}.get(self.status_code // 100)
         if kind is not None:
-            raise HTTPError(
-                f"{self.status_code} {kind} Error: {self.reason} for url: {shown_url(self.url)}", response=self
-            )
+            reason = self.reason
+            if isinstance(reason, bytes):
+                reason = reason.decode("utf-8" if _is_utf8(reason) else "latin-1")
+            url = None if self.url is None else shown_url(self.url)
+            raise HTTPError(f"{self.status_code} {kind} Error: {reason} for url: {url}", response=self)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
@@ -270,6 +314,34 @@ class Response:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, connection=None, _on_download=None)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _ByHand:
+    """What stands for an answer in a response that is made by hand, with a file for its body, or None."""
+
+    status = None
+    reason = None
+    http_version = ""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.headers: Fields = []
+        self.trailers: Fields = []
+        self.informational: list[tuple[int, Fields]] = []
+        self.pushes: list[Any] = []
+
+    def close(self) -> None:
+        close = getattr(self._file, "close", None)
+        if close is not None:
+            close()
 
 
 class _Past:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +34,23 @@ class Timeouts:
         """A number of seconds for each part, `(connect, read)` as in requests, None, or `Timeouts` as they are."""
         if isinstance(value, cls):
             return value
+        if hasattr(value, "start_connect"):
+            value = _of_urllib3(value)
         if isinstance(value, (tuple, list)):
             if len(value) != 2:
                 raise ValueError(f"a timeout is a number of seconds, (connect, read), or Timeouts, not {value!r}")
             connect, read = value
             return cls(connect, read, read)
         return cls(value, value, value, value)
+
+
+def _of_urllib3(timeout: Any) -> tuple[float | None, float | None]:
+    """A `urllib3.Timeout`'s limits to connect and to read; its total bounds each part, as there."""
+    started = timeout.clone()
+    started.start_connect()
+    connect, read = started.resolve_default_timeout(started.connect_timeout), started.read_timeout
+    # Without the microseconds since it was started.
+    return connect, None if read is None else math.ceil(read * 1000) / 1000
 
 
 class Patience:

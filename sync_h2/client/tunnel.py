@@ -7,7 +7,7 @@ import socket
 from urllib.parse import unquote
 
 from ..deadline import Deadline
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, said
 from ..exceptions import InvalidProxyURL, ProxyError
 from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
@@ -60,7 +60,7 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
     except TimeoutError:
         raise
     except (OSError, http.client.HTTPException) as error:
-        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {error}", processed=False) from error
+        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {said(error)}", processed=False) from error
     if status // 100 != 2:
         raise ProxyError(
             f"the proxy {proxy_origin(proxy)} makes no tunnel to {authority}: {status} {reason}", processed=False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from ..errors import InvalidArgument
 from ..exceptions import InvalidURL
@@ -23,6 +24,20 @@ def parts_of(url: str) -> URL:
         return split_url(url)
     except InvalidArgument as error:
         raise InvalidURL(f"Failed to parse: {shown_url(url)}: {error}") from error
+
+
+def joined(base: str, location: str) -> str:
+    """The absolute URL that a Location field of the answer to `base` means. Raises InvalidURL."""
+    with contextlib.suppress(UnicodeError):  # octets beyond ASCII are UTF-8 as a rule, and otherwise Latin-1
+        location = location.encode("latin-1").decode()
+    if location.startswith("//"):
+        location = f"{parts_of(base).scheme}:{location}"
+    if parts_of(location).host:
+        return location
+    try:
+        return urljoin(base, quoted(location))  # which drops tabs otherwise
+    except ValueError as error:  # brackets
+        raise InvalidURL(f"Failed to parse: {shown_url(location)}") from error
 
 
 def quoted(part: str, safe: str = RESERVED) -> str:

@@ -259,6 +259,14 @@ class HTTP2Connection(http.client.HTTPConnection):
                     self.send(piece)
             if has_body and length is None and not framed_by_caller:
                 exchange.end()
+            exchange.check_chunks(whole=True)
+
+    def getresponse(self) -> Any:
+        """Wait for the response's head. Raises InvalidArgument if the body's chunks break off."""
+        exchange = None if self.sock is None else self.sock.exchange
+        if exchange is not None and exchange.stream.response_headers is None:
+            exchange.check_chunks()
+        return super().getresponse()
 
     def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:
         """A stream of the open session; of a new one when that has ended, or does so in this very moment. No second new

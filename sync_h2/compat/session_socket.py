@@ -116,6 +116,20 @@ class Exchange:
     def end(self) -> None:
         self._write(b"", ends=True)
 
+    def check_chunks(self, *, whole: bool = False) -> None:
+        """Raises InvalidArgument for a body that breaks off, or, if that was the `whole` of it, has no last chunk: the
+        server would wait for the rest.
+        """
+        chunks = self._chunks
+        if chunks is None or chunks.ended or not (whole or chunks.in_the_middle):
+            return
+        self.stream.close(ErrorCode.CANCEL)
+        raise InvalidArgument(
+            "transfer-encoding is chunked, but the body is not in chunks that end with one of size 0: "
+            "frame it so, give encode_chunked=True, or leave the field out",
+            stream_id=self.stream.id,
+        )
+
     def _write(self, data: ReadableBuffer, *, ends: bool) -> None:
         if self._declined:
             return

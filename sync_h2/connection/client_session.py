@@ -206,7 +206,9 @@ class ClientSession(Session):
             self._start_closing_locked()
             raise StreamIDsExhausted("this connection has used its last stream id; open another")
         if self._closing:
-            raise SessionClosed("the session is closing and takes no new requests", retryable=True)
+            raise SessionClosed(
+                f"the session is closing and takes no new requests{self._goaway_words()}", retryable=True
+            )
         protocol = self._protocol
         if (
             request.block.is_extended_connect

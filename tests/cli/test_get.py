@@ -310,7 +310,7 @@ def test_a_file_that_is_cut_short_is_no_file(serve: Callable[..., str], tmp_path
     (tmp_path / "old").write_text("old")
     url = serve(handler)
     status, line = failure("-o", "old", url, cwd=tmp_path)
-    assert (status, line) == (16, f"{url}/: the peer reset the stream")
+    assert (status, line) == (16, f"{url}/: the peer reset the stream [INTERNAL_ERROR]")
     assert os.listdir(tmp_path) == ["old"]
     assert (tmp_path / "old").read_text() == "old"
 

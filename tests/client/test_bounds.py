@@ -28,7 +28,7 @@ from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
 from sync_h2.client import decoding
 from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.cookies import CookieJar
+from sync_h2.client.cookies import CookieJar, take_cookies
 from sync_h2.client.decoding import MOST_CODINGS, PIECE, decoded
 from sync_h2.client.prepared_request import PreparedRequest
 from sync_h2.client.structures import ResponseHeaders
@@ -370,7 +370,7 @@ def test_servers_of_many_domains_can_not_fill_the_jar() -> None:
     for number in range(1100):
         request = PreparedRequest()
         request.prepare("GET", f"https://{number}.example/")
-        jar.take_from(types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
+        take_cookies(jar, types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
     assert len(jar.list_domains()) == 1000
     assert "1099.example" in jar.list_domains()
 

@@ -137,6 +137,28 @@ def a_location_with_spaces_and_umlauts(module: Any, urls: dict[str, str]) -> Any
 
 
 @case
+def a_location_in_utf8(module: Any, urls: dict[str, str]) -> Any:
+    location = f"{urls['https']}/anything/caf\xe9?\u20ac=\u20ac#\u20ac".encode().decode("latin-1")
+    return told(answered(module, urls["https"], "302 Found", [("Location", location)]))
+
+
+@case
+def an_empty_location(module: Any, urls: dict[str, str]) -> Any:
+    return [
+        told(answered(module, urls["https"], "302 Found", [("Location", location)], b"content"))
+        for location in ("", " ")
+    ]
+
+
+@case
+def the_last_request_of_too_many(module: Any, urls: dict[str, str]) -> Any:
+    with module.Session() as session, pytest.raises(module.exceptions.TooManyRedirects) as raised:
+        session.max_redirects = 2
+        session.post(f"{urls['https']}/to/302?/redirect/5", data=b"x")
+    return raised.value.request.method, raised.value.request.url, raised.value.response.url
+
+
+@case
 def fragments_are_inherited(module: Any, urls: dict[str, str]) -> Any:
     return told(module.get(f"{urls['https']}/redirect/2#fragment"))
 

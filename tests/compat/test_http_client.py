@@ -153,6 +153,39 @@ def test_sending_before_a_request(serve: Serve):
         connection.sock.makefile("rb")
 
 
+NO_CHUNKS: list[Any] = [
+    b"no chunks",
+    b"5\r\nhello",
+    b"",
+    b"abc",
+    [b"ab", b"cd"],
+    io.BytesIO(b"x"),
+    b"5\r\nhello\r\n0\r\n",
+]
+
+
+@pytest.mark.parametrize("body", NO_CHUNKS)
+def test_a_body_that_is_not_in_the_chunks_that_its_field_announces(serve: Serve, body: Any):
+    """Over HTTP/1.1 the server waits for their end, or answers 400."""
+    connection = serve(echo)
+    with pytest.raises(ValueError, match=r"chunked.*encode_chunked=True"):
+        connection.request("POST", "/", body, {"Transfer-Encoding": "chunked"})
+    connection.close()
+    assert ask(connection, "POST", "/", b"5\r\nhello\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"})[1] == b"hello"
+
+
+@pytest.mark.parametrize("piece", [b"no chunks", b"5\r\nhel", b"5\r\nhello"])
+def test_chunks_that_break_off_before_the_response(serve: Serve, piece: bytes):
+    connection = serve(echo)
+    connection.putrequest("POST", "/")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    connection.send(piece)
+    with pytest.raises(ValueError, match="chunked"):
+        connection.getresponse()
+    connection.close()
+
+
 def test_trailers_behind_chunks_are_refused(serve: Serve):
     connection = serve(echo)
     connection.putrequest("POST", "/")

@@ -136,6 +136,12 @@ CONNECTIONS: list[Entry] = [
         _INTEROP + "test_nodes_answers",
     ),
     (
+        "http.client.HTTPConnection.getresponse",
+        "compat.HTTP2Connection.getresponse",
+        _CLIENT + "test_a_body_that_is_not_in_the_chunks_that_its_field_announces",
+        _CLIENT + "test_chunks_that_break_off_before_the_response",
+    ),
+    (
         "http.client.RemoteDisconnected",
         "compat.HTTP2Connection: no response",
         _CLIENT + "test_no_response_is_remote_disconnected",

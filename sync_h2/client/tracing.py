@@ -1,0 +1,41 @@
+"""Steps of an exchange, for who wants to be told when each begins and ends (httpx's extension `trace`).
+
+Runs on the thread that makes the step, and costs nothing where nobody asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+Trace = Callable[[str, "dict[str, Any]"], object]
+
+
+def step(trace: Trace | None, name: str, **values: Any) -> contextlib.AbstractContextManager[Any]:
+    """A `with` block that calls `trace` with `name.started` and `values`, and in the end with `name.complete` or
+    `name.failed`.
+    """
+    return _UNTOLD if trace is None else _Step(trace, name, values)
+
+
+class _Step:
+    def __init__(self, trace: Trace, name: str, values: dict[str, Any]) -> None:
+        self._trace = trace
+        self._name = name
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._trace(f"{self._name}.started", self._values)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._trace(f"{self._name}.complete", {"return_value": None})
+        else:
+            self._trace(f"{self._name}.failed", {"exception": error})
+
+
+_UNTOLD: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
