@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..client.adapters import PoolAdapter
+from ..client.connections import PoolLimits
 from ..client.exchange import Answer, Call
-from ..client.pool import PoolLimits
 
 if TYPE_CHECKING:
     from urllib3 import Retry

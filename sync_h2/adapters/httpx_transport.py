@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
 from ..client.bodies import Body
+from ..client.connections import PoolLimits
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits, PoolUser
+from ..client.pool import Pool, PoolUser
 from ..client.timeouts import Timeouts
 from ..client.tracing import step
 from ..client.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context

@@ -16,10 +16,11 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from ..client.bodies import FileBody, body_of
+from ..client.connections import PoolLimits
 from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits, PoolUser
+from ..client.pool import Pool, PoolUser
 from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
 from ..client.trust import Verify, verify_or_context

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..deadline import Deadline
+from .connections import PoolLimits
 from .environment import select_proxy
 from .exchange import Answer, Call
-from .pool import Pool, PoolLimits, PoolUser
+from .pool import Pool, PoolUser
 from .prepared_request import PreparedRequest
 from .progress import Progress, ReportedBody
 from .response import Response

@@ -15,7 +15,7 @@ from urllib3 import Retry
 
 import sync_h2
 from sync_h2.adapters import RequestsAdapter
-from sync_h2.client.pool import PoolLimits
+from sync_h2.client.connections import PoolLimits
 
 
 class Site:
@@ -144,10 +144,10 @@ def test_certificates_are_not_tried_again(certificate: Any, monkeypatch: pytest.
 
 def test_the_arguments_of_http_adapter() -> None:
     adapter = RequestsAdapter(10, 20, Retry(3), True)
-    assert adapter._pool._limits == PoolLimits(max_connections=200, max_connections_per_origin=20)
+    assert adapter._pool._connections._limits == PoolLimits(max_connections=200, max_connections_per_origin=20)
     assert adapter.max_retries is not None
     assert adapter.max_retries.total == 3
-    assert RequestsAdapter(pool_maxsize=2)._pool._limits.max_connections_per_origin == 2
+    assert RequestsAdapter(pool_maxsize=2)._pool._connections._limits.max_connections_per_origin == 2
     assert RequestsAdapter().max_retries is None
     with pytest.raises(TypeError, match="pool_maxsize"):
         RequestsAdapter(pool_maxsize=2, limits=PoolLimits())

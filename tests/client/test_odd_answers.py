@@ -41,7 +41,7 @@ def test_a_location_that_is_none(location: str, follows: bool, stream: bool, cli
     assert (raised.value.response.status_code, raised.value.response.content) == (302, b"content")
     assert (raised.value.processed, raised.value.retryable) == (True, False)
     assert [session.state.next_stream_id for session in client._pool.sessions()] == [3]
-    assert [shared.active for group in client._pool._groups.values() for shared in group.shared] == [0]
+    assert [shared.active for group in client._pool._connections._groups.values() for shared in group.shared] == [0]
 
 
 @pytest.mark.parametrize("challenge", ["Digest foo", "Digest", "Digest =,,", 'Digest realm="', "Digest nonce", "x"])
