@@ -21,6 +21,10 @@ _CHUNK = 64 * 1024
 _VERSIONS = {"HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20}
 
 
+class _TooMuch(Exception):
+    """More has come than is wanted."""
+
+
 class RawResponse(io.BufferedIOBase):
     """The body of `answer`. `decode_content` says whether reading takes its content-encoding off, where a call does not
     say it; `report` is called with the octets that have come, and their total or None.
@@ -41,6 +45,7 @@ class RawResponse(io.BufferedIOBase):
         self._answer = answer
         self._report = report
         self._received = 0
+        self._most: int | None = None  # octets of which more are not wanted
         self._ended = ended
         self._closed = False
         self._data: bytes | None = None
@@ -87,6 +92,22 @@ class RawResponse(io.BufferedIOBase):
         """The lines of the content, decoded as urllib3 does it here."""
         self._choose(True)
         return iter(self._line, b"")
+
+    def read_short(self, most: int) -> bytes | None:
+        """The rest of the content, decoded; None if more than `most` octets come, or come of them."""
+        self._choose(True)
+        self._most = most
+        content = bytearray()
+        try:
+            while piece := self._taken(None):
+                content += piece
+                if len(content) > most:
+                    return None
+        except _TooMuch:
+            return None
+        finally:
+            self._most = None
+        return bytes(content)
 
     @property
     def data(self) -> bytes:
@@ -155,6 +176,8 @@ class RawResponse(io.BufferedIOBase):
         data = b"" if self._ended else self._answer.read(_CHUNK)
         self._ended = not data
         self._received += len(data)
+        if self._most is not None and self._received > self._most:
+            raise _TooMuch
         if data and self._report is not None:
             length = self.headers.get("content-length", "")
             self._report(self._received, int(length) if length.isdecimal() else None)

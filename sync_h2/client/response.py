@@ -120,21 +120,13 @@ class Response:
         """
         try:
             if self._content is None and not self._consumed:
-                self._content = self._short_content()
+                by_hand = isinstance(self._answer, _ByHand)
+                self._content = self.content if by_hand else self.raw.read_short(_MOST_UNASKED)
                 self._consumed = True
         except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
             pass
         finally:
             self.close()
-
-    def _short_content(self) -> bytes | None:
-        """The content; None for a longer one."""
-        content = bytearray()
-        for piece in self._stream(_CHUNK):
-            content += piece
-            if len(content) > _MOST_UNASKED:
-                return None
-        return bytes(content)
 
     @property
     def text(self) -> str:
