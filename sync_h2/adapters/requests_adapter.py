@@ -20,6 +20,7 @@ from ..client.connections import PoolLimits
 from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
+from ..client.field_values import as_text
 from ..client.pool import Pool, PoolUser
 from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
@@ -73,7 +74,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
-        headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
+        headers = [(as_text(name), as_text(value)) for name, value in request.headers.items()]
         try:
             body = body_of(request.body)
             if isinstance(body, FileBody) and body.is_text:
@@ -162,7 +163,3 @@ class _Original:
 
     def close(self) -> None:
         self._answer.close()
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

@@ -10,6 +10,7 @@ from ..deadline import Deadline
 from .connections import PoolLimits
 from .environment import select_proxy
 from .exchange import Answer, Call
+from .field_values import as_text
 from .pool import Pool, PoolUser
 from .prepared_request import PreparedRequest
 from .progress import Progress, ReportedBody
@@ -75,7 +76,7 @@ class PoolAdapter(PoolUser, BaseAdapter):
             Call(
                 method=request.method,
                 url=request.url,
-                headers=[(name, _text(value)) for name, value in (request.headers or {}).items()],
+                headers=[(name, as_text(value)) for name, value in (request.headers or {}).items()],
                 body=body,
                 timeouts=Timeouts.of(timeout),
                 proxy=select_proxy(request.url, proxies or {}),
@@ -107,7 +108,3 @@ def matches(url: str, prefix: str) -> bool:
         return False
     within_host = "/" not in prefix.partition("://")[2] and not prefix.endswith("/")
     return not within_host or url[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#", ":")
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

@@ -67,3 +67,8 @@ def unquoted(value: str) -> str:
 def quoted_string(value: str) -> str:
     """A quoted string that stands for `value`."""
     return '"{}"'.format(_special(r"\\\g<0>", value))
+
+
+def as_text(value: str | bytes) -> str:
+    """A name or value that may be given as octets, which are Latin-1."""
+    return value if isinstance(value, str) else value.decode("latin-1")
