@@ -4,6 +4,7 @@ redirects, cookies, authentication, codings, bodies and errors come out the same
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -43,6 +44,7 @@ def urls(certificate: Certificate) -> Iterator[dict[str, str]]:
             "other": f"https://127.0.0.1:{secure.address[1]}",
             "http": f"http://localhost:{plain.address[1]}",
         }
+        gc.collect(1)  # requests' connections that the tracebacks of errors hold, for which the server would wait
         close_connections()
 
 
