@@ -296,7 +296,7 @@ def test_urls_that_nothing_can_be_sent_to() -> None:
 
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
-    script = f"import sys, sync_h2; sys.modules[{package!r}] = None\nsync_h2.adapters.{name}"
+    script = f"import sys, sync_h2; sys.modules.update({{{package!r}: None, 'httpx2': None}})\nsync_h2.adapters.{name}"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert finished.stderr.splitlines()[-1].endswith(
         f"{name} needs the package {package}: pip install 'sync_h2[{package}]'"
