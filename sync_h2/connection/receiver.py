@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sync_h2.connection")
 
-_MEMORY_LOOK = 256
+_MEMORY_LOOK = 64
 """Octets that may come before it is looked at what memory is taken for them: at most some hundred times as much."""
 
 
@@ -144,7 +144,7 @@ class Receiver:
         self._budget = Budget()
         # Under the lock:
         self._has_more = False
-        self._since_memory_look = 0  # octets
+        self._since_memory_look = _MEMORY_LOOK  # octets; a session takes more by itself than what comes first
         self.frames_received = 0
         self.bytes_received = 0
         self._handlers = _Handlers(self, session)

@@ -215,15 +215,20 @@ class ServerSession(Session):
         """
         if self._leaving:
             return None
-        if self._watchdog.handshake is not None or self._sender.held_locked:
+        watchdog = self._watchdog
+        if watchdog.handshake is not None or self._sender.held_locked:
             return self._began_at
         working = len(self._handler_threads) + self._waiting_handlers - self._host._handlers_that_wait(self)
         if working > 0:
             return None
         streams = list(self._streams.values())
+        if not streams:  # it is idle, if only for a moment, or sends a header block
+            block, patience = watchdog.header_block, self._limits.header_timeout
+            return None if block is None or patience is None else block - patience
         if any(state.detached and not state.end_posted and not state.outgoing for state in streams):
             return None  # something else than a handler works for it
-        return max(self._body_received_at, self._sender.body_sent_at, self._began_at)
+        moments = [state.opened_at for state in streams if state.opened_at is not None]
+        return max(self._body_received_at, self._sender.body_sent_at, self._last_stream_closed_at, *moments)
 
     @property
     def _leaving(self) -> bool:

@@ -42,7 +42,7 @@ def read_opening(sock: socket.socket, deadline: Deadline) -> bytes:
 
 def _receive(sock: socket.socket, size: int, deadline: Deadline) -> bytes:
     # Most have sent their first octets by now. Each system call lets other threads go first, and there may be many.
-    if _DONT_WAIT:
+    if _DONT_WAIT and sock.gettimeout() is None:  # otherwise the socket waits before it looks at the flag
         with contextlib.suppress(BlockingIOError):
             return sock.recv(size, _DONT_WAIT)
     sock.settimeout(deadline.remaining())

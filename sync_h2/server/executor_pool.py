@@ -89,7 +89,7 @@ class ExecutorPool:
         try:
             run_logged(job)
         finally:
-            del self._keys[thread]
+            self._keys.pop(thread, None)
 
     def _done(self, key: Hashable, future: Future[None]) -> None:
         with self._lock:

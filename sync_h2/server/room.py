@@ -11,7 +11,7 @@ from ..connection.server_session import ServerSession
 
 LEAST_IDLE = 1.0
 """Seconds before a session makes room: a client between two requests is no idle one."""
-LEAST_STALLED = 1.5
+LEAST_STALLED = 1.0
 """Seconds for which a client with a request under way may let everything wait."""
 
 

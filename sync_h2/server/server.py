@@ -41,7 +41,6 @@ from .last_words import answer_to, last_words
 from .memory import ServerMemory
 from .requests import REQUEST_EVENTS, request_handler
 from .undecided import Undecided
-from .waiting_room import WaitingRoom
 
 logger = logging.getLogger("sync_h2.server")
 
@@ -128,9 +127,7 @@ class ThreadingServer(Observable):
         self._given_away: weakref.WeakKeyDictionary[BlockingTLSConnection, Any] = weakref.WeakKeyDictionary()
         self._changed = WaitQueue(self._monitor)
         self._acceptor: threading.Thread | None = None
-        # The acceptor's.
-        self._undecided: Undecided
-        self._waiting_room: WaitingRoom
+        self._undecided: Undecided  # the acceptor's
         self._accepting = False  # the acceptor has begun, and will close the socket
         self._stopping = False
         self._stopped = False  # the listening socket is closed
@@ -307,25 +304,15 @@ class ThreadingServer(Observable):
             self._accepting = True
         try:
             listening = self._socket
-            with (
-                selectors.DefaultSelector() as selector,
-                Undecided(selector, self._tell_refused) as self._undecided,
-                WaitingRoom(self._admit, self._turn_away) as self._waiting_room,
-            ):
+            with selectors.DefaultSelector() as selector, Undecided(selector, self._tell_refused) as self._undecided:
                 listening.setblocking(False)
                 selector.register(listening, selectors.EVENT_READ)
                 selector.register(self._wake_receiver, selectors.EVENT_READ)
                 while not self._stopping:
-                    patience = [
-                        seconds
-                        for seconds in (self._undecided.patience, self._waiting_room.patience)
-                        if seconds is not None
-                    ]
-                    ready = {key.fileobj for key, _ in selector.select(min(patience, default=None))}
+                    ready = {key.fileobj for key, _ in selector.select(self._undecided.patience)}
                     if listening in ready and not self._stopping:
                         self._accept_some()
                     self._undecided.look(ready)
-                    self._waiting_room.look()
                 # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
                 until = time.monotonic() + _LAST_ACCEPTED
                 while listening in {key.fileobj for key, _ in selector.select(0)} and time.monotonic() < until:
@@ -379,47 +366,25 @@ class ThreadingServer(Observable):
         return answer_to(last_words, self._http1)
 
     def _take_on(self, sock: socket.socket, address: Any) -> None:
-        """What becomes of a connection that was just accepted."""
-        refused = self._admit(sock, address)
-        if refused is None:
-            return
-        if self._has_room_soon(_only_from(address, refused)) and self._waiting_room.add(sock, address, refused):
-            return
-        self._turn_away(sock, address, refused)
-
-    def _turn_away(self, sock: socket.socket, address: Any, limit: str) -> None:
-        log_limit(self, limit, SessionClosed(f"a connection from {peer_name(address)} is refused"))
-        self._refuse(sock, limit)
-
-    def _admit(self, sock: socket.socket, address: Any) -> str | None:
-        """Give a connection a thread of its own, if there is room or can be; otherwise the limit that is in the way."""
+        """Give a connection a thread of its own, if there is room."""
         with self._monitor, self._lock:
-            limit = self._full_limit_locked(address)
-            if limit is None:
+            refused = self._full_limit_locked(address)
+            if refused is None:
                 self._connecting[sock] = _Newcomer(address, time.monotonic())
-        if limit is not None:
-            if not self._make_room(_only_from(address, limit)):
-                return limit
+        if refused is not None and self._make_room(address if refused == "max_sessions_per_address" else None):
+            refused = None
             with self._monitor, self._lock:
                 self._connecting[sock] = _Newcomer(address, time.monotonic())
+        if refused is not None:
+            log_limit(self, refused, SessionClosed(f"a connection from {peer_name(address)} is refused"))
+            self._refuse(sock, refused)
+            return
         try:
             threading.Thread(target=self._serve, args=(sock, address), name="sync_h2-reader", daemon=True).start()
         except RuntimeError as error:
             self._forget(sock)
             sock.close()
             self._report(error)
-        return None
-
-    def _has_room_soon(self, address: Any) -> bool:
-        """Whether a client (at `address`, where one is given) leaves, or will have needed its place for too little."""
-        for session in self.sessions:
-            if address is not None and session._peer_address[:1] != address[:1]:
-                continue
-            if session._leaving or session._stalled_since is not None or session._idle_since is not None:
-                return True
-        with self._monitor, self._lock:
-            newcomers = list(self._connecting.values())
-        return any(address is None or newcomer.address[:1] == address[:1] for newcomer in newcomers)
 
     def _make_room(self, address: Any = None) -> bool:
         """End a session (from `address`, where one is given) that is less worth than a newcomer; False if none is."""
@@ -579,11 +544,6 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             if error is not None:
                 self._listeners.emit_locked("session_error", error, session)
-
-
-def _only_from(address: Any, limit: str) -> Any:
-    """Whose places count where `limit` is in the way: None for everybody's."""
-    return address if limit == "max_sessions_per_address" else None
 
 
 def _say_and_close(sock: socket.socket, farewell: bytes) -> None:

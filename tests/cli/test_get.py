@@ -31,6 +31,7 @@ from support.raw_peer import RESPONSE, RawPeer
 from support.scripted_server import playing, takes_few
 from support.threads import Background, background, eventually
 from sync_h2 import ErrorCode, Headers, ServerStream
+from sync_h2.cli import waterfall
 
 __all__ = ["background"]
 
@@ -607,19 +608,39 @@ def test_a_waterfall(url: str, ca_file: str, tmp_path: Path) -> None:
     finished = run("get", *options, *urls, cwd=tmp_path)
     legend, connecting, *rows = finished.stderr.decode().splitlines()
     assert legend.startswith("~ connecting")
-    assert connecting.startswith(f"connect {url} ") and "|~" in connecting
+    assert connecting.startswith(f"connect {url} ") and "~" in connecting
     assert [row.split()[:2] for row in rows] == [
         [f"{url}/large", "200"], [f"{url}/page.html", "200"], [f"{url}/missing&%3C%3E", "404"],
     ]  # fmt: skip
     for row in rows:
         assert len(row) <= 100
-        bar = row[row.index("|") :]
-        assert "-" in bar and bar.rstrip().endswith(" ms")
+        bar, _, duration = row[row.index("|") + 1 :].partition("|")
+        assert bar.strip() and set(bar) <= set(" .-=#")  # which of these shows, how long each took decides
+        assert duration.endswith(" ms")
     picture = ElementTree.parse(tmp_path / "w.svg").getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}title")]
     assert f"{url}/missing&%3C%3E" in texts
     assert any(text is not None and text.startswith("body: ") for text in texts)
+
+
+def test_the_parts_of_bars() -> None:
+    parts = [
+        ("waiting to be sent", 0, 1),
+        ("sent, no answer yet", 1, 3),
+        ("headers, no body yet", 3, 3),
+        ("body", 3, 4),
+    ]
+    rows = [
+        waterfall.Bar("connect a", "", [("connecting", 0.0, 1.0)]),
+        waterfall.Bar("a/b", "200 5 B", [(name, float(begins), float(ends)) for name, begins, ends in parts]),
+        waterfall.Bar("a/c", "not begun", []),
+    ]
+    assert waterfall.text(rows, 50).splitlines()[1:] == [
+        "connect a           |~~~~~               | 1000.0 ms",
+        "a/b       200 5 B   |....----------######| 4000.0 ms",
+        "a/c       not begun |                    |    0.0 ms",
+    ]
 
 
 def test_a_waterfall_of_failures(url: str, ca_file: str) -> None:

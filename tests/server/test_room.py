@@ -8,12 +8,13 @@ import logging
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, HeadersFrame
 
 from support.raw_peer import REQUEST, RawPeer
 from support.threads import eventually
@@ -179,3 +180,54 @@ def test_a_stream_of_events_is_not_ended_for_a_newcomer(
             pass
     stream.end(b"news")
     assert events.read(timeout=20) == b"news"
+
+
+@pytest.mark.parametrize("status", [204, 304, 500])
+@pytest.mark.parametrize("version", ["HTTP/2", "HTTP/1.1"])
+def test_a_client_whose_answers_have_no_body_is_not_stalled(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, status: int, version: str
+) -> None:
+    """It is idle, and not for long."""
+    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    fields = {":status": status, **({"content-length": 0} if status == 500 else {})}
+    server = serve(lambda stream, headers: stream.respond(fields, end_stream=True), max_sessions=1, allow_http1=True)
+    with socket.create_connection(server.address, timeout=20) as sock:
+        if version == "HTTP/1.1":
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 %d" % status)
+        else:
+            peer = RawPeer(sock, client=True)
+            peer.handshake()
+            peer.headers(1, REQUEST, end_stream=True)
+            peer.settled()
+        (session,) = server.sessions
+        eventually(lambda: session._idle_since is not None)
+        assert session._stalled_since is None
+
+
+def test_a_request_that_has_just_begun_is_not_stalled(serve: Serve) -> None:
+    """Its body takes its time to come."""
+    server = serve(answer)
+    with socket.create_connection(server.address) as sock:
+        peer = RawPeer(sock, client=True)
+        peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 0})
+        peer.settled()
+        (session,) = server.sessions
+        before = time.monotonic()
+        peer.headers(1, REQUEST, end_stream=True)
+        eventually(lambda: session._streams and session._stalled_since is not None)
+        assert session._stalled_since >= before
+
+
+def test_a_header_block_that_does_not_end_is_stalled_since_it_began(serve: Serve) -> None:
+    server = serve(answer)
+    with socket.create_connection(server.address) as sock:
+        peer = RawPeer(sock, client=True)
+        peer.handshake()
+        peer.settled()
+        (session,) = server.sessions
+        before = time.monotonic()
+        assert session._stalled_since is None
+        peer.send(HeadersFrame(1, b"\x82", flags=["END_STREAM"]))
+        eventually(lambda: session._stalled_since is not None)
+        assert before <= session._stalled_since <= time.monotonic()

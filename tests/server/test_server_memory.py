@@ -13,7 +13,7 @@ import pytest
 
 from support import frames
 from support.memory_takers import literals
-from support.raw_peer import UPLOAD
+from support.raw_peer import REQUEST, UPLOAD, RawPeer
 from support.threads import eventually
 from support.victim import Attacker
 from sync_h2 import ErrorCode, ThreadingServer
@@ -171,6 +171,27 @@ def test_many_that_take_little_each_are_bounded_together(serve: Serve, visit: An
         assert len(server.sessions) >= 3
         assert visit(server).request().read(timeout=TIMEOUT) == b"hello"
         assert server._memory.together <= MEMORY
+
+
+@pytest.mark.parametrize("kind", ["a preface", "a request of HTTP/1.1", "requests that wait"])
+def test_those_that_have_said_next_to_nothing_are_bounded_together(serve: Serve, handler: Handler, kind: str) -> None:
+    """A session takes more by itself than its first octets."""
+    server = serve(handler, max_server_memory=MEMORY // 4, allow_http1=True)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            sock = stack.enter_context(socket.create_connection(server.address, TIMEOUT))
+            if kind == "a request of HTTP/1.1":
+                sock.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+                continue
+            with contextlib.suppress(Exception):  # it may be the one that ends
+                peer = RawPeer(sock, client=True)
+                peer.handshake()
+                if kind == "requests that wait":
+                    peer.headers(1, REQUEST, end_stream=True)
+                peer.settled()
+        eventually(lambda: 0 < len(server.sessions) < 20)
+        eventually(lambda: server._memory.together >= len(server.sessions) * 64 * 1024)
+        assert server._memory.together <= MEMORY // 4
 
 
 def test_one_that_speaks_http1_is_told_why(serve: Serve, visit: Any, handler: Handler) -> None:
