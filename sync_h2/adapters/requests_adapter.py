@@ -37,8 +37,8 @@ class RequestsAdapter(PoolUser, BaseAdapter):
     `sync_h2.Client` about connections, of which a `context` comes before what the session says with `verify`; the
     others are `requests.adapters.HTTPAdapter`'s: `max_retries` is a number or urllib3's `Retry`, which decides alone
     then what is sent again, and `pool_maxsize` how many connections there may be to one origin; who finds all of them
-    busy waits, as with `pool_block`. `response.raw.version` is 20 for HTTP/2;
-    failures are requests' exceptions, with this package's as `__cause__`.
+    busy waits, as with `pool_block`. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with
+    this package's as `__cause__`.
     """
 
     def __init__(
