@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
-from ..errors import ALPNError, HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout, TLSError
+from ..errors import ALPNError, HTTP2Error, InvalidArgument, InvalidState, ProtocolError, StreamReset, Timeout, TLSError
 from .http1_text import ChunkedBody
 
 if TYPE_CHECKING:
@@ -206,5 +206,7 @@ def errors_of_http_client() -> Iterator[None]:
         raise failure from error
     except InvalidState as error:
         raise http.client.ImproperConnectionState(str(error)) from error
+    except ProtocolError as error:  # not "disconnected", after which xmlrpc.client and others ask again
+        raise http.client.HTTPException(f"the response can't be understood: {error}") from error
     except HTTP2Error as error:
         raise ConnectionResetError(str(error)) from error

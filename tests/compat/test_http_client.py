@@ -484,8 +484,8 @@ def test_a_broken_response_is_no_disconnection(fields: Any) -> None:
             peer.headers(peer.expect(HeadersFrame).stream_id, fields)
 
     with playing(play) as (url, _), contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection:
-        connection.request("POST", "/", b"body")
         with pytest.raises(http.client.HTTPException, match="can't be understood") as caught:
+            connection.request("POST", "/", b"body")
             connection.getresponse()
     assert not isinstance(caught.value, OSError)
 
