@@ -474,8 +474,9 @@ def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
 @pytest.mark.parametrize(
     "fields", [((":status", "200"), ("Name", "x")), (("server", "x"),), ((":status", "200"), *[("a", "b" * 99)] * 1000)]
 )
-def test_a_broken_response_is_no_disconnection(fields: Any) -> None:
-    """After that `xmlrpc.client` and others would ask again."""
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_broken_response_is_no_disconnection(comes_first: bool, fields: Any) -> None:
+    """After that `xmlrpc.client` and others would ask again. It can come before the request has been sent."""
 
     def play(sock: socket.socket) -> None:
         peer = RawPeer(sock, client=False)
@@ -483,10 +484,18 @@ def test_a_broken_response_is_no_disconnection(fields: Any) -> None:
         while True:
             peer.headers(peer.expect(HeadersFrame).stream_id, fields)
 
-    with playing(play) as (url, _), contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection:
-        with pytest.raises(http.client.HTTPException, match="can't be understood") as caught:
-            connection.request("POST", "/", b"body")
-            connection.getresponse()
+    with (
+        playing(play) as (url, _),
+        contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection,
+        pytest.raises(http.client.HTTPException, match="can't be understood") as caught,
+    ):
+        connection.putrequest("POST", "/")
+        connection.putheader("content-length", "4")
+        connection.endheaders()
+        if comes_first:
+            eventually(lambda: connection.sock.exchange.stream.closed)
+        connection.send(b"body")
+        connection.getresponse()
     assert not isinstance(caught.value, OSError)
 
 
