@@ -31,7 +31,7 @@ from .exchange import Origin
 from .http1_connection import HTTP1Connection, TLSSocket
 from .tracing import Trace, step
 from .trust import Shown, Trust, make_context
-from .tunnel import open_tunnel, proxy_fields, proxy_origin
+from .tunnel import open_tunnel, proxy_fields, proxy_origin, speaks_socks
 
 _HTTP1_ALPN = "http/1.1"
 
@@ -177,10 +177,13 @@ class Opener:
         trace: Trace | None,
     ) -> ClientSession | HTTP1Connection:
         origin, proxy = destination.origin, destination.proxy
-        if origin.scheme == "http" and not self._h2c:
-            return HTTP1Connection(sock, origin.host, proxy_fields=None if proxy is None else proxy_fields(proxy))
+        plain = origin.scheme == "http" and not self._h2c
         if proxy is not None:
+            if plain and not speaks_socks(proxy):
+                return HTTP1Connection(sock, origin.host, proxy_fields=proxy_fields(proxy))
             open_tunnel(sock, origin, proxy, deadline)
+        if plain:
+            return HTTP1Connection(sock, origin.host)
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
         name = destination.server_name or origin.host
