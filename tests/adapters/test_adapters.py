@@ -294,6 +294,15 @@ def test_urls_that_nothing_can_be_sent_to() -> None:
             client.get("ftp://a/")
 
 
+@pytest.mark.parametrize("url", ["http://:1/x", "https://", "http://user:word@:80/"])
+def test_a_url_without_a_host_is_none(session: requests.Session, url: str) -> None:
+    request = requests.Request("GET", "http://localhost/").prepare()
+    request.url = url
+    with pytest.raises(requests.exceptions.InvalidURL, match="No host supplied") as raised:
+        session.send(request)
+    assert "word" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
     script = f"import sys, sync_h2; sys.modules.update({{{package!r}: None, 'httpx2': None}})\nsync_h2.adapters.{name}"
