@@ -345,6 +345,13 @@ def test_a_response_from_a_file() -> None:
             response.close()
 
 
+def test_a_response_from_an_empty_file_of_text_ends() -> None:
+    for module in (requests, sync_h2):
+        response: Any = module.Response()  # type: ignore[attr-defined]
+        response.raw = io.StringIO("")
+        assert response.content == b""
+
+
 def test_a_prepared_request_by_hand(server: sync_h2.ThreadingServer) -> None:
     for module in (requests, sync_h2):
         prepared: Any = module.PreparedRequest()  # type: ignore[attr-defined]
