@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 import httpx
@@ -25,6 +26,17 @@ def _init_transport(
 
 
 httpx.Client._init_transport = _init_transport
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Newer than the tests, which take every warning for an error.
+    config.addinivalue_line("filterwarnings", "ignore:'isolated_filesystem' is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _log_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests compare all that is logged with what httpx logs.
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "disabled", True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,6 +22,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # A function stands for itself with all of its parameters.
         for name in {item.nodeid, item.nodeid.partition("[")[0]} & reasons.keys():
             item.add_marker(pytest.mark.xfail(reason=reasons[name], strict=True))
+            item.add_marker(pytest.mark.timeout(10))  # some of their servers wait for what does not come
             found.add(name)
     if unknown := reasons.keys() - found:
         raise pytest.UsageError(f"known_failures.toml, {suite}: no such tests: {', '.join(sorted(unknown))}")

@@ -5,7 +5,6 @@ Without TLS (h2c with prior knowledge), and over TLS. Tests that ask other serve
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,21 @@ from typing import Any
 import httpbin as httpbin_package
 import pytest
 import pytest_httpbin
+import requests.adapters
 import requests.sessions
 
 import sync_h2
 from sync_h2.adapters import RequestsAdapter
 from sync_h2.compat import wsgi
 
-requests.sessions.HTTPAdapter = functools.partial(RequestsAdapter, h2c=True)
+
+class _OverH2C(RequestsAdapter):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, h2c=True, **options)
+
+
+# The second is what tests mount themselves.
+requests.sessions.HTTPAdapter = requests.adapters.HTTPAdapter = _OverH2C
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
