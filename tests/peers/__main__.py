@@ -69,7 +69,7 @@ def run(name: str, suite: Suite, archive: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m peers", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], metavar="SUITE", help=", ".join(SUITES))
+    parser.add_argument("suites", nargs="*", choices=SUITES, metavar="SUITE", help=", ".join(SUITES))
     options = parser.parse_args()
     # A body that never ends is to end its test, not the machine.
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
