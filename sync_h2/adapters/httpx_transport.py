@@ -10,15 +10,17 @@ import http.client
 import ssl
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
 from ..client.bodies import Body
 from ..client.connections import PoolLimits
 from ..client.exchange import Answer, Call
+from ..client.network_stream import NetworkStream
 from ..client.pool import Pool, PoolUser
 from ..client.timeouts import Timeouts
-from ..client.tracing import step
+from ..client.tracing import Trace, step
 from ..client.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class HTTPXTransport(PoolUser, httpx.BaseTransport):
                 cert=self._cert,
                 request=request,
                 server_name=_server_name(request),
-                trace=request.extensions.get("trace"),
+                trace=_trace(request),
             )
             answer = self._pool.send(call)
         response: httpx.Response = _library_of(request).Response(
@@ -98,7 +100,7 @@ class HTTPXTransport(PoolUser, httpx.BaseTransport):
             extensions={
                 "http_version": answer.http_version.encode(),
                 "reason_phrase": answer.reason.encode("latin-1"),
-                "network_stream": _NetworkStream(answer),
+                "network_stream": NetworkStream(answer.socket),
             },
         )
         return response
@@ -146,6 +148,22 @@ def _server_name(request: httpx.Request) -> str | None:
     return name.decode("ascii") if isinstance(name, bytes) else name
 
 
+def _trace(request: httpx.Request) -> Trace | None:
+    """The function that is to be told of the steps; it is told of the request as httpcore has it."""
+    tell = request.extensions.get("trace")
+    if tell is None:
+        return None
+    url = request.url
+    shown = SimpleNamespace(
+        method=request.method.encode("ascii"),
+        url=SimpleNamespace(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+    return lambda name, info: tell(name, {**info, "request": shown} if "request" in info else info)
+
+
 @functools.cache
 def _stream_class(library: Any) -> type[_Stream]:
     """A response's body as the library insists on it."""
@@ -158,7 +176,7 @@ class _Stream:
     def __init__(self, answer: Answer, request: httpx.Request) -> None:
         self._answer = answer
         self._request = request
-        self._trace = request.extensions.get("trace")
+        self._trace = _trace(request)
         self._step = "http2" if answer.http_version == "HTTP/2" else "http11"
 
     def __iter__(self) -> Iterator[bytes]:
@@ -170,28 +188,6 @@ class _Stream:
     def close(self) -> None:
         with step(self._trace, f"{self._step}.response_closed", request=self._request):
             self._answer.close()
-
-
-class _NetworkStream:
-    """The response's connection, to look at: it carries other requests too."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    def get_extra_info(self, info: str) -> Any:
-        """`client_addr`, `server_addr`, `socket`, and `ssl_object` (for `getpeercert`, `cipher`, `version`); None for
-        what is not there.
-        """
-        socket = self._answer.socket
-        if info == "socket":
-            return socket
-        if info == "client_addr":
-            return socket.getsockname()
-        if info == "server_addr":
-            return socket.getpeername()
-        if info == "ssl_object":
-            return getattr(socket, "ssl_object", socket if hasattr(socket, "selected_alpn_protocol") else None)
-        return None
 
 
 @contextlib.contextmanager

@@ -109,13 +109,23 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         """Close the connections, those that responses still come on after these; the next request opens others."""
         self._pool.clear()
 
-    def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    def build_response(self, req: requests.PreparedRequest, resp: HTTPResponse) -> requests.Response:
+        """What the session returns, made of what came: for who overrides it, as in requests."""
         response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(HTTPHeaderDict(answer.headers))
+        response.status_code = resp.status
+        response.headers = CaseInsensitiveDict(resp.headers)
         response.encoding = get_encoding_from_headers(response.headers)
+        response.raw = resp
+        response.reason = resp.reason or ""
+        response.url = req.url or ""
+        response.request = req
+        response.connection = self  # type: ignore[assignment]  # any adapter may stand there
+        requests.cookies.extract_cookies_to_jar(response.cookies, req, resp)
+        return response
+
+    def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
         body = RawResponse(answer)
-        response.raw = _Raw(
+        raw = _Raw(
             body=body,
             headers=HTTPHeaderDict(answer.headers),
             status=answer.status,
@@ -126,13 +136,8 @@ class RequestsAdapter(PoolUser, BaseAdapter):
             original_response=_Original(answer),  # type: ignore[arg-type]
             request_method=request.method,
         )
-        response.raw.version_string = body.version_string
-        response.reason = answer.reason
-        response.url = request.url or ""
-        response.request = request
-        response.connection = self  # type: ignore[assignment]  # any adapter may stand there
-        requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
-        return response
+        raw.version_string = body.version_string
+        return self.build_response(request, raw)
 
 
 class _Raw(HTTPResponse):

@@ -164,6 +164,9 @@ def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
         if content is None:
             continue
         body = body_of(str(content) if isinstance(content, int) else content)
+        if isinstance(body, FileBody) and body.length is None:
+            # Read now, as requests does: the form would have no length either, and many servers take no chunks.
+            body = BytesBody(b"".join(body.chunks()))
         assert body is not None
         parts.append((_part_head(name, file_name, content_type, headers or {}), body))
     return MultipartBody(parts, boundary)

@@ -32,7 +32,7 @@ from .mapping import Calls
 from .pool import Pool
 from .prepared_request import PreparedRequest, Request, checked_hooks
 from .progress import Progress
-from .redirects import redirected
+from .redirects import location_of, redirected
 from .response import Response
 from .structures import CaseInsensitiveDict
 from .timeouts import Timeouts
@@ -352,6 +352,10 @@ class Client:
         following = self._following(resp)
         return iter(() if following is None else (following,))
 
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Where `resp` redirects to, or None if it does not; for who overrides it, as in requests."""
+        return location_of(resp)
+
     def should_strip_auth(self, old_url: str, new_url: str) -> bool:
         """Whether Authorization is taken off a request that is redirected so."""
         return not keeps_authorization(old_url, new_url)
@@ -413,9 +417,10 @@ class Client:
             raise
 
     def _redirected(self, response: Response) -> PreparedRequest | None:
-        following = redirected(response)
-        if following is None:
+        location = self.get_redirect_target(response)
+        if not location:
             return None
+        following = redirected(response, location)
         if self.trust_env and not keeps_authorization(response.request.url, following.url):
             auth = netrc_auth(following.url)
             if auth is not None:

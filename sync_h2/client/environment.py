@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import urllib.request
 from collections.abc import Mapping
 
@@ -15,6 +16,8 @@ from .urls import parts_of
 
 # Where the system has settings of its own (macOS, Windows), they count too.
 _ASKS_SYSTEM = urllib.request.getproxies is not urllib.request.getproxies_environment
+# `host:port` is none; `http:/host` is one, of a URL that names no host.
+_begins_with_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/").match
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -81,5 +84,5 @@ def select_proxy(url: str, proxies: Mapping[str, str | None]) -> str | None:
     for key in (f"{parts.scheme}://{parts.host}", parts.scheme, f"all://{parts.host}", "all"):
         proxy = proxies.get(key)
         if proxy:
-            return proxy if "://" in proxy else f"http://{proxy}"
+            return proxy if _begins_with_scheme(proxy) else f"http://{proxy}"
     return None

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import RequestException, StreamConsumedError
+from ..exceptions import InvalidURL, RequestException, StreamConsumedError
 from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
@@ -75,6 +75,8 @@ class Call:
         check_together(self.verify, self.cert)
         self.parts = parts_of(self.url)
         self.origin = Origin.of(self.parts)
+        if self.origin.scheme in DEFAULT_PORTS and not self.origin.host:
+            raise InvalidURL(f"Invalid URL {shown_url(self.url)!r}: No host supplied", processed=False)
         target = (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
         self.target = sendable(target)
         """Path and query."""

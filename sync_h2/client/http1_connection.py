@@ -21,7 +21,7 @@ from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import Call, Ending, Fields, closed_too_early
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
-from .tracing import step
+from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -161,8 +161,12 @@ class HTTP1Connection:
                 stack.callback(response.close)
                 with step(call.trace, "http11.send_request_body", request=call.request):
                     upload = self._uploaded(call, chunked, response) if call.body is not None else None
-                with step(call.trace, "http11.receive_response_headers", request=call.request):
+                with step(call.trace, "http11.receive_response_headers", request=call.request) as told:
                     self._receive_head(call, response)
+                    if told is not None:
+                        version = b"HTTP/1.0" if response.version == 10 else b"HTTP/1.1"
+                        reason = response.reason.encode("latin-1")
+                        told.value = (version, response.status, reason, in_octets(response.msg.items()))
                 self._sock.settimeout(call.patience.read)
                 if call.timeouts.total is not None:
                     response.incoming.patience = call.patience

@@ -20,7 +20,7 @@ from ..exceptions import (
 )
 from ..protocol.headers import Headers
 from .exchange import Call, Ending, Fields, closed_too_early, phrase_of
-from .tracing import step
+from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
@@ -145,8 +145,11 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
     try:
         with step(call.trace, "http2.send_request_body", request=call.request):
             upload = _uploaded(stream, call) if has_body else None
-        with step(call.trace, "http2.receive_response_headers", request=call.request):
+        with step(call.trace, "http2.receive_response_headers", request=call.request) as told:
             headers = _response(stream, call)
+            if told is not None:
+                fields = in_octets(pair for pair in headers.pairs() if pair[0] != ":status")
+                told.value = (int(headers[":status"]), fields)
         answer = HTTP2Answer(stream, headers, call, session, ending, upload)
         if upload is not None and upload.is_wanted(answer.status):
             upload.go_on()

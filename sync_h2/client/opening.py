@@ -29,9 +29,10 @@ from ..transport.transport import TLSTransport, Transport
 from ..transport.urls import split_url
 from .exchange import Origin
 from .http1_connection import HTTP1Connection, TLSSocket
+from .network_stream import NetworkStream
 from .tracing import Trace, step
 from .trust import Shown, Trust, make_context
-from .tunnel import open_tunnel, proxy_fields, proxy_origin
+from .tunnel import open_tunnel, proxy_fields, proxy_origin, speaks_socks
 
 _HTTP1_ALPN = "http/1.1"
 
@@ -128,8 +129,10 @@ class Opener:
             if proxy is not None:
                 towards = proxy_origin(proxy)
                 host, port = towards.host, towards.port
-            with step(trace, "connection.connect_tcp", host=host, port=port, timeout=timeout):
+            with step(trace, "connection.connect_tcp", host=host, port=port, timeout=timeout) as told:
                 sock = self._dial(host, port, deadline)
+                if told is not None:
+                    told.value = NetworkStream(sock)
             try:
                 return self._begin(sock, destination, deadline, listeners, trace)
             except BaseException:
@@ -177,16 +180,21 @@ class Opener:
         trace: Trace | None,
     ) -> ClientSession | HTTP1Connection:
         origin, proxy = destination.origin, destination.proxy
-        if origin.scheme == "http" and not self._h2c:
-            return HTTP1Connection(sock, origin.host, proxy_fields=None if proxy is None else proxy_fields(proxy))
+        plain = origin.scheme == "http" and not self._h2c
         if proxy is not None:
+            if plain and not speaks_socks(proxy):
+                return HTTP1Connection(sock, origin.host, proxy_fields=proxy_fields(proxy))
             open_tunnel(sock, origin, proxy, deadline)
+        if plain:
+            return HTTP1Connection(sock, origin.host)
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
         name = destination.server_name or origin.host
-        with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout):
+        with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout) as told:
             engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=name)
             engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self._http1)
+            if told is not None:
+                told.value = NetworkStream(sock, engine.ssl_object)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)

@@ -13,14 +13,16 @@ from .urls import joined
 _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 
 
-def redirected(response: Response) -> PreparedRequest | None:
-    """The request that follows a redirect, or None if this is none. Cookies and proxies' credentials are taken off it.
+def location_of(response: Response) -> str | None:
+    """Where a redirect leads, or None if this is none."""
+    return (response.headers["location"].strip() or None) if response.is_redirect else None
+
+
+def redirected(response: Response, location: str) -> PreparedRequest:
+    """The request that follows a redirect to `location`. Cookies and proxies' credentials are taken off it.
 
     The body stays only with 307 and 308. Raises InvalidURL for a location that is none.
     """
-    location = response.headers["location"].strip() if response.is_redirect else ""
-    if not location:
-        return None
     request: PreparedRequest = response.request.copy()
     request.method = method_after(response.status_code, request.method)
     request.prepare_url(_target(response, location), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import importlib
 import json
 import re
@@ -74,6 +73,7 @@ class Response:
         self._raw: Any = None
         self._content: bytes | None = None
         self._consumed = False
+        self._closed = False
 
     # -- the body
 
@@ -82,6 +82,8 @@ class Response:
         """The body as it came, with its content-encoding, as a file (see raw.py)."""
         if self._raw is None and not isinstance(self._answer, _ByHand):
             self._raw = RawResponse(self._answer, report=self._on_download, ended=self._consumed)
+            if self._closed:
+                self._raw.close()
         return self._raw
 
     @raw.setter
@@ -195,6 +197,9 @@ class Response:
 
     def close(self) -> None:
         """Give the connection back; a body that was not read to its end is given up, which resets the stream."""
+        self._closed = True
+        if isinstance(self._raw, RawResponse):
+            self._raw.close()
         self._answer.close()
 
     def __enter__(self) -> Response:
@@ -210,7 +215,8 @@ class Response:
         if hasattr(raw, "stream"):  # ours, and urllib3's
             yield from raw.stream(chunk_size, decode_content=True)
         else:
-            yield from iter(functools.partial(raw.read, chunk_size), b"")
+            while piece := raw.read(chunk_size):
+                yield piece
         self._consumed = True
 
     def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A tunnel through an HTTP proxy (RFC 9110 section 9.3.6). Blocks the thread that opens a connection."""
+"""Proxies, and a tunnel through one of HTTP (RFC 9110 section 9.3.6). Blocks the thread that opens a connection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from ..errors import InvalidArgument, said
 from ..exceptions import InvalidProxyURL, ProxyError
 from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
+from .connect import DEFAULT_PORTS
 from .exchange import Fields, Origin
 from .http1_response import HTTP1Response, Incoming
+from .socks import SOCKS_PORTS, open_socks_tunnel
 
 _LONGEST_HEAD = 65_536
+_DEFAULT_PORTS = {"http": DEFAULT_PORTS["http"], **SOCKS_PORTS}
 
 
 class ProxyResponse(HTTP1Response):
@@ -30,11 +33,18 @@ def proxy_origin(proxy: str) -> Origin:
         parts = split_url(proxy)
     except InvalidArgument as error:
         raise InvalidProxyURL(f"{shown_url(proxy)!r} is no proxy's URL: {error}", processed=False) from error
-    if parts.scheme != "http" or not parts.host:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.host:
         raise InvalidProxyURL(
-            f"{shown_url(proxy)!r} is no proxy to be reached: http://[user:password@]host[:port] is", processed=False
+            f"{shown_url(proxy)!r} is no proxy to be reached: http://[user:password@]host[:port] is, and with "
+            "socks5:// or socks5h://",
+            processed=False,
         )
-    return Origin.of(parts)
+    return Origin(parts.scheme, parts.host, parts.port or _DEFAULT_PORTS[parts.scheme])
+
+
+def speaks_socks(proxy: str) -> bool:
+    """Whether a proxy makes tunnels only."""
+    return proxy_origin(proxy).scheme in SOCKS_PORTS
 
 
 def proxy_fields(proxy: str) -> Fields:
@@ -47,7 +57,12 @@ def proxy_fields(proxy: str) -> Fields:
 
 
 def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadline) -> None:
-    """Make a connection to a proxy one to `target`. Raises ProxyError, and TimeoutError."""
+    """Make a connection to a proxy one to `target`. Raises ProxyError, what `open_socks_tunnel` raises, and
+    TimeoutError.
+    """
+    if speaks_socks(proxy):
+        open_socks_tunnel(sock, target, split_url(proxy), deadline)
+        return
     authority = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in proxy_fields(proxy)]

@@ -42,7 +42,7 @@ def connect_tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
     if not 0 < port < 65536:
         raise InvalidArgument(f"{port} is not a port to connect to (1 to 65535)")
     name = f"{host}:{port}"
-    addresses = _resolve(encode_host(host), port, deadline)
+    addresses = resolve(encode_host(host), port, deadline)
     failures: list[str] = []
     last_error: OSError | None = None
     for position, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -157,7 +157,7 @@ def _connect(sock: socket.socket, address: Any, timeout: float | None) -> socket
     return sock
 
 
-def _resolve(host: str, port: int, deadline: Deadline) -> list[_AddressInfo]:
+def resolve(host: str, port: int, deadline: Deadline) -> list[_AddressInfo]:
     """getaddrinfo under a deadline. It has none of its own, so it runs on a thread that is left behind if it takes
     longer.
     """

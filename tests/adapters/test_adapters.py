@@ -294,6 +294,27 @@ def test_urls_that_nothing_can_be_sent_to() -> None:
             client.get("ftp://a/")
 
 
+def test_a_response_is_built_as_who_overrides_it_likes(server: Any, session: requests.Session) -> None:
+    class Adapter(RequestsAdapter):
+        def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+            response = super().build_response(req, resp)
+            response.headers["x-built"] = f"{req.method} {resp.status}"
+            return response
+
+    session.mount(server.url, Adapter())
+    response = session.get(f"{server.url}/status/404")
+    assert (response.headers["x-built"], response.reason) == ("GET 404", "Not Found")
+
+
+@pytest.mark.parametrize("url", ["http://:1/x", "https://", "http://user:word@:80/"])
+def test_a_url_without_a_host_is_none(session: requests.Session, url: str) -> None:
+    request = requests.Request("GET", "http://localhost/").prepare()
+    request.url = url
+    with pytest.raises(requests.exceptions.InvalidURL, match="No host supplied") as raised:
+        session.send(request)
+    assert "word" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
     script = f"import sys, sync_h2; sys.modules.update({{{package!r}: None, 'httpx2': None}})\nsync_h2.adapters.{name}"

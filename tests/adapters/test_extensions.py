@@ -142,6 +142,36 @@ def test_trace_is_told_of_each_step(library: Any, client: Any, either_url: tuple
     assert dict(seen)["connection.connect_tcp.failed"] == ["exception"]
 
 
+def told_by(transport: Any, library: Any, url: str) -> dict[str, Any]:
+    """What a trace is told besides its steps' names, as far as it does not differ from time to time."""
+    seen: dict[str, Any] = {}
+
+    def tell(name: str, info: dict[str, Any]) -> None:
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            stream = info["return_value"]
+            tls = stream.get_extra_info("ssl_object")
+            seen[name] = (stream.get_extra_info("server_addr")[:2], tls and (tls.version(), tls.cipher()))
+        elif name.endswith("receive_response_headers.complete"):
+            *others, headers = info["return_value"]
+            seen[name] = (*others, [(key, value) for key, value in headers if key not in (b"Date", b"date")])
+        elif name.endswith("send_request_headers.started"):
+            asked = info["request"]
+            seen[name] = (asked.method, asked.url.scheme, asked.url.host, asked.url.port, asked.url.target)
+            seen[f"{name}, headers"] = [*asked.headers]
+
+    with library.Client(transport=transport) as client:
+        client.post(f"{url}/a?b", content=b"x", extensions={"trace": tell})
+    return seen
+
+
+def test_trace_is_told_what_httpcore_tells(library: Any, either_url: tuple[str, str], certificate: Certificate) -> None:
+    version, url = either_url
+    context = ssl.create_default_context(cafile=str(certificate.cafile))
+    theirs = library.HTTPTransport(http1=version == "HTTP/1.1", http2=version == "HTTP/2", verify=context)
+    told = told_by(HTTPXTransport(verify=str(certificate.cafile)), library, url)
+    assert told == told_by(theirs, library, url)
+
+
 def test_the_network_stream_tells_of_the_connection(library: Any, client: Any, either_url: tuple[str, str]) -> None:
     _, url = either_url
     response = client.post(url, content=b"x")

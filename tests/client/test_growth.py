@@ -80,7 +80,7 @@ FIELDS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     ),
     "content-type": (lambda value: response(content_type=value), ("", "text/html; charset", 'a; charset="')),
     "retry-after": (lambda value: retry_after([("retry-after", value)]), ("", "Mon, 01 Jan 2030 ", "1")),
-    "location": (lambda value: redirected(response(302, location=value)), ("", "/", "//", "https://a:", "?")),
+    "location": (lambda value: redirected(response(302, location=value), value), ("", "/", "//", "https://a:", "?")),
     "content-encoding": (lambda value: list(decoded(iter([b""]), value)), ("", "gzip,", "gzip")),
 }
 PIECES = [" ", '"', "\\", ",", ";", "=", ";a= ", '="', '";"', 'a="b", ', "1", "%", "../", "<", ":", "\xb2"]

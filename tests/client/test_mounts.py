@@ -317,6 +317,19 @@ def test_a_response_is_copied(server: sync_h2.ThreadingServer, copied: Any) -> N
 # -- made by hand
 
 
+@pytest.mark.parametrize("module", [requests, sync_h2], ids=["requests", "sync_h2"])
+def test_a_session_can_say_what_redirects(server: sync_h2.ThreadingServer, module: Any) -> None:
+    class Session(module.Session):  # type: ignore[misc]
+        def get_redirect_target(self, resp: Any) -> Any:
+            if resp.url.endswith("/first"):
+                return "/second"
+            return super().get_redirect_target(resp)
+
+    with Session() as session:
+        response = session.get(f"{server.url}/first")
+    assert (response.url, [past.status_code for past in response.history]) == (f"{server.url}/second", [200])
+
+
 def test_a_response_by_hand() -> None:
     for module in (requests, sync_h2):
         response: Any = module.Response()  # type: ignore[attr-defined]
@@ -343,6 +356,13 @@ def test_a_response_from_a_file() -> None:
             response.raw = io.BytesIO(b"one\ntwo")
             assert read(response) == expected
             response.close()
+
+
+def test_a_response_from_an_empty_file_of_text_ends() -> None:
+    for module in (requests, sync_h2):
+        response: Any = module.Response()  # type: ignore[attr-defined]
+        response.raw = io.StringIO("")
+        assert response.content == b""
 
 
 def test_a_prepared_request_by_hand(server: sync_h2.ThreadingServer) -> None:

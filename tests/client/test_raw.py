@@ -182,6 +182,15 @@ def in_a_with_block(response: Any, raw: Any) -> Any:
         return raw.read(), raw.closed
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_it_is_closed_with_its_response(url: str, asked_before: bool) -> None:
+    with Client() as client:
+        with client.get(f"{url}/plain", stream=True) as response:
+            raw = response.raw if asked_before else None
+        assert response.raw.closed
+        assert raw is None or raw is response.raw
+
+
 @way
 def behind_the_content(response: Any, raw: Any) -> Any:
     return response.content, response.raw.closed, response.raw.read(), response.raw.data

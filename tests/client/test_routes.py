@@ -82,8 +82,12 @@ def test_a_proxy_that_refuses(certificate: Certificate) -> None:
     ("proxy", "expected"),
     [
         ("http://127.0.0.1:1", exceptions.ProxyError),
-        ("socks5://127.0.0.1:1", exceptions.InvalidProxyURL),
+        ("socks5://127.0.0.1:1", exceptions.ProxyError),
+        ("socks4://127.0.0.1:1", exceptions.InvalidProxyURL),
         ("http://", exceptions.InvalidProxyURL),
+        ("http://:8080", exceptions.InvalidProxyURL),
+        ("http:/proxy:3128", exceptions.InvalidProxyURL),
+        ("https:///proxy:3128", exceptions.InvalidProxyURL),
     ],
 )
 def test_a_proxy_that_is_none(proxy: str, expected: type[Exception]) -> None:

@@ -270,6 +270,7 @@ ENTRIES: list[tuple[str, ...]] = [
         "Client.merge_environment_settings, Client.merge_environment_settings(cert), "
         "Client.merge_environment_settings(proxies), Client.merge_environment_settings(stream), "
         "Client.merge_environment_settings(url), Client.merge_environment_settings(verify), "
+        "Client.get_redirect_target, Client.get_redirect_target(resp), "
         "Client.resolve_redirects, Client.resolve_redirects(cert), Client.resolve_redirects(proxies), "
         "Client.resolve_redirects(req), Client.resolve_redirects(resp), Client.resolve_redirects(stream), "
         "Client.resolve_redirects(timeout), Client.resolve_redirects(verify), "
