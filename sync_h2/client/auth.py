@@ -19,6 +19,7 @@ from ..exceptions import InvalidHeader, InvalidURL
 from ..transport.fork import renew_in_forked_child
 from .connect import DEFAULT_PORTS
 from .cookies import take_cookies
+from .environment import variable
 from .field_values import challenges, quoted_string
 from .urls import parts_of
 
@@ -209,17 +210,24 @@ def netrc_auth(url: Any) -> tuple[str, str] | None:
     """Name and password for the URL's host from `~/.netrc`, `~/_netrc`, or the file that NETRC names; None if there is
     none, or it can't be read.
     """
-    given = os.environ.get("NETRC")
+    path = next((path for path in _netrc_paths() if os.access(path, os.F_OK)), None)
+    if path is None:
+        return None
     try:
         host = parts_of(url.decode("latin-1") if isinstance(url, bytes) else str(url)).host
     except InvalidURL:  # whoever prepares the request says so
         return None
-    for place in [given] if given else ["~/.netrc", "~/_netrc"]:
-        path = os.path.expanduser(place)
-        if host and os.path.exists(path):
-            with contextlib.suppress(netrc.NetrcParseError, OSError, UnicodeDecodeError):
-                found = netrc.netrc(path).authenticators(host)
-                if found and any(found):
-                    return found[0] or found[1] or "", found[2] or ""
-            return None
+    if host:
+        with contextlib.suppress(netrc.NetrcParseError, OSError, UnicodeDecodeError):
+            found = netrc.netrc(path).authenticators(host)
+            if found and any(found):
+                return found[0] or found[1] or "", found[2] or ""
     return None
+
+
+def _netrc_paths() -> list[str]:
+    given = variable("NETRC")
+    if given:
+        return [os.path.expanduser(given)]
+    home = (os.name == "posix" and variable("HOME")) or os.path.expanduser("~")
+    return [f"{home}/.netrc", f"{home}/_netrc"]

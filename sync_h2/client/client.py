@@ -464,8 +464,9 @@ class Client:
     def get_adapter(self, url: str) -> Any:
         """The adapter for a URL. Raises InvalidSchema if there is none."""
         shown = shown_url(url)
+        lowered = shown.lower()
         for prefix, adapter in self.adapters.items():
-            if matches(shown.lower(), prefix.lower()):
+            if matches(lowered, prefix.lower()):
                 return adapter
         raise InvalidSchema(f"No connection adapters were found for {shown!r}")
 
@@ -533,10 +534,13 @@ def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
     """
     if own is None or general is None:
         return general if own is None else own
+    if not own and not general:
+        return own
     if not (isinstance(own, Mapping) and isinstance(general, Mapping)):
         return own or general
     merged = kind(general)
-    merged.update(own)
+    if own:
+        merged.update(own)
     for name in [name for name, value in merged.items() if value is None]:
         del merged[name]
     return merged

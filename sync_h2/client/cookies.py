@@ -237,7 +237,9 @@ def take_cookies(jar: http.cookiejar.CookieJar, response: Any) -> None:
     """Put what a response sets into a jar, as its policy has it. Servers can't fill it: as in browsers, the oldest
     cookies of a domain with too many go, and a field that is too long is no cookie.
     """
-    fields = understood(response.headers.get_all("set-cookie", []))
+    fields = response.headers.get_all("set-cookie", [])
+    if fields:
+        fields = understood(fields)
     if fields:
         jar.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
         _forget_oldest(jar)
@@ -266,7 +268,7 @@ def _cookies_of(jar: http.cookiejar.CookieJar) -> list[Cookie]:
 
 def cookie_header(jar: http.cookiejar.CookieJar, request: Any) -> str | None:
     """The Cookie field for a request; None if no cookie goes there, or it has one."""
-    if "Cookie" in request.headers or not len(jar):
+    if _is_empty(jar) or "Cookie" in request.headers:
         return None
     asked = _asked(request)
     jar.add_cookie_header(asked)
@@ -341,7 +343,7 @@ def merge_cookies(cookiejar: Any, cookies: Any) -> Any:
 def merged_cookies(jar: http.cookiejar.CookieJar, cookies: Any) -> CookieJar:
     """A new jar with what `jar` has, and `cookies`, a dict or a jar, over it. The policy is `jar`'s."""
     merged = CookieJar(_policy_of(jar))
-    if len(jar):
+    if not _is_empty(jar):
         merged.update(jar)
     if cookies is not None:
         merge_cookies(merged, cookies)
@@ -355,6 +357,10 @@ def copied_jar(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookieJar:
     kind = CookieJar if isinstance(jar, CookieJar) else http.cookiejar.CookieJar
     copied: http.cookiejar.CookieJar = merge_cookies(kind(_policy_of(jar)), jar)
     return copied
+
+
+def _is_empty(jar: http.cookiejar.CookieJar) -> bool:
+    return not jar._cookies  # type: ignore[attr-defined]  # its length is found by counting
 
 
 def _policy_of(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookiePolicy:

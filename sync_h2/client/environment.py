@@ -6,11 +6,13 @@ Pure functions; they run on the thread that calls the client.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import re
 import urllib.request
 from collections.abc import Mapping
+from typing import Any
 
 from .urls import parts_of
 
@@ -21,9 +23,19 @@ _begins_with_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/").match
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
+# Each request asks for some variables that are not there, as a rule, and `os.environ.get` encodes, raises and catches.
+_encoded = functools.lru_cache(64)(getattr(os.environ, "encodekey", str))
+_known: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+
+
+def variable(name: str) -> str | None:
+    """What `os.environ.get` gives, now."""
+    return os.environ.get(name) if _encoded(name) in _known else None
+
+
 def ca_bundle() -> str | None:
     """The path of the authorities to trust, where the environment names one."""
-    return next((os.environ[name] for name in _CA_BUNDLES if os.environ.get(name)), None)
+    return next(filter(None, map(variable, _CA_BUNDLES)), None)
 
 
 def environment_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
@@ -36,10 +48,10 @@ def _named_by_variables(scheme: str) -> dict[str, str]:
     """As `getproxies_environment`, which looks at all variables that there are, for each request."""
     found = {}
     for name in (scheme, "all"):
-        proxy = os.environ.get(f"{name}_proxy")
+        proxy = variable(f"{name}_proxy") or variable(f"{name.upper()}_PROXY")
         # A CGI program's HTTP_PROXY is the request's field Proxy.
-        if not proxy and not (name == "http" and "REQUEST_METHOD" in os.environ):
-            proxy = os.environ.get(f"{name.upper()}_PROXY")
+        if proxy and name == "http" and variable("REQUEST_METHOD") is not None:
+            proxy = variable("http_proxy")
         if proxy:
             found[name] = proxy
     return found
@@ -50,7 +62,7 @@ def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
     a network that it is in (`10.0.0.0/8`), or by `*`.
     """
     if no_proxy is None:
-        no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+        no_proxy = variable("no_proxy") or variable("NO_PROXY") or ""
     parts = parts_of(url)
     host = parts.host.rstrip(".")
     exempt = [entry.strip() for entry in no_proxy.split(",") if entry.strip()]
@@ -80,6 +92,8 @@ def select_proxy(url: str, proxies: Mapping[str, str | None]) -> str | None:
     """The proxy for `url` out of `{"scheme": proxy, "scheme://host": proxy, "all": proxy, "all://host": proxy}`, the
     most special first.
     """
+    if not proxies:
+        return None
     parts = parts_of(url)
     for key in (f"{parts.scheme}://{parts.host}", parts.scheme, f"all://{parts.host}", "all"):
         proxy = proxies.get(key)

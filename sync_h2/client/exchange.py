@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,20 +75,16 @@ class Call:
         self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
         check_together(self.verify, self.cert)
         self.parts = parts_of(self.url)
-        self.origin = Origin.of(self.parts)
+        self.origin, self.authority, self.target, self.url = _place(self.parts, shown_url(self.url))
         if self.origin.scheme in DEFAULT_PORTS and not self.origin.host:
-            raise InvalidURL(f"Invalid URL {shown_url(self.url)!r}: No host supplied", processed=False)
-        target = (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
-        self.target = sendable(target)
-        """Path and query."""
-        self.url = f"{self.origin}{self.target}" if self.parts.host else shown_url(self.url)
+            raise InvalidURL(f"Invalid URL {self.url!r}: No host supplied", processed=False)
         total = self.total or Deadline(self.timeouts.total)
         self.patience = Patience(self.timeouts, total, self.url, self.request)
 
     @property
     def host(self) -> str:
         """What the Host field says, or the URL."""
-        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.origin.authority
+        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.authority
 
     def sent_fields(self, *, to_proxy: bool = False) -> Fields:
         """The header fields as they go out: without Host, and without what is about one HTTP/1.1 connection. What is
@@ -127,6 +124,14 @@ class Call:
             raise
         except Exception as error:
             raise BodyFailure from error
+
+
+@functools.lru_cache(256)
+def _place(parts: URL, shown: str) -> tuple[Origin, str, str, str]:
+    """Origin, authority, path with query, and the URL without what does not belong into messages."""
+    origin = Origin.of(parts)
+    target = sendable((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    return origin, origin.authority, target, f"{origin}{target}" if parts.host else shown
 
 
 class Answer(Protocol):
@@ -205,6 +210,7 @@ class Ending:
             self._forgotten.append(self._actions[1])
 
 
+@functools.lru_cache(64)
 def phrase_of(status: int) -> str:
     """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
     try:

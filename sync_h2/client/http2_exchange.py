@@ -115,12 +115,14 @@ class HTTP2Answer:
 
     def close(self) -> None:
         self._closed = True
-        with contextlib.suppress(errors.SessionClosed):  # a forked child may close its copy of a parent's answer
+        try:
             if self._upload is None or self._upload.complete:
                 with self._stream:
                     pass  # which discards what is unread
             else:
                 self._stream.close(ErrorCode.CANCEL)
+        except errors.SessionClosed:
+            pass  # a forked child may close its copy of a parent's answer
         self._ending.end(reusable=True)
 
 
@@ -228,8 +230,8 @@ def _response(stream: ClientStream, call: Call) -> Headers:
         ) from error
 
 
-def _headers(call: Call) -> list[tuple[str, Any]]:
-    fields: list[tuple[str, Any]] = [
+def _headers(call: Call) -> dict[str, str] | list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = [
         (":method", call.method),
         (":scheme", call.origin.scheme),
         (":authority", call.host),
@@ -239,4 +241,5 @@ def _headers(call: Call) -> list[tuple[str, Any]]:
     body = call.body
     if body is not None and body.length is not None and not any(name == "content-length" for name, _ in fields):
         fields.append(("content-length", str(body.length)))
-    return fields
+    by_name = dict(fields)  # the like of which the session need not check anew each time
+    return by_name if len(by_name) == len(fields) else fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.cookiejar
 import json as json_module
 import re
@@ -21,8 +22,9 @@ from .urls import BAD_ESCAPE, IN_USERINFO, RESERVED, parts_of, quoted
 
 Hooks = Mapping[str, Any]
 
-_NAME = re.compile(r"[^:\s][^:\r\n]*")
-_VALUE = re.compile(r"\S[^\r\n]*|")
+_LONGEST_REMEMBERED = 2048  # characters of a URL
+_is_name = re.compile(r"[^:\s][^:\r\n]*").fullmatch
+_is_value = re.compile(r"\S[^\r\n]*|").fullmatch
 _ESCAPED_UNRESERVED = re.compile(r"%(2[DEde]|3\d|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
 _WITHOUT_BODY = ("GET", "HEAD")
 
@@ -168,38 +170,16 @@ class PreparedRequest:
         if ":" in text and not text.lower().startswith("http"):
             self.url = text  # whoever has to send it knows such URLs, or doesn't
             return
-        parts = parts_of(text)
-        if not parts.scheme:
-            shown = shown_url(text)
-            raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. Perhaps you meant https://{shown}?")
-        if not parts.host:
-            raise InvalidURL(f"Invalid URL {shown_url(text)!r}: No host supplied")
-        if parts.host.startswith("*"):
-            raise InvalidURL(f"URL has an invalid label: {shown_url(text)!r}")
-        netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
-        if parts.userinfo is not None:
-            netloc = f"{quoted(parts.userinfo, IN_USERINFO)}@{netloc}"
-        if parts.port is not None:
-            netloc = f"{netloc}:{parts.port}"
-        path = _without_dot_segments(quoted(parts.path) or "/")
-        added = encoded(params.decode() if isinstance(params, bytes) else params)
-        query = "&".join(part for part in (quoted(parts.query or ""), added) if part)
-        self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, quoted(parts.fragment or ""))))
+        added = encoded(params.decode() if isinstance(params, bytes) else params) if params else ""
+        short = len(text) + len(added) <= _LONGEST_REMEMBERED
+        self.url = _remembered(text, added) if short else _complete(text, added)
 
     def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
         """Set the header fields. Raises InvalidHeader for what would be read as something else."""
         self.headers = CaseInsensitiveDict()
         for name, value in (headers or {}).items():
-            for part, pattern, what in ((name, _NAME, "name"), (value, _VALUE, "value")):
-                if not isinstance(part, (str, bytes)):
-                    raise InvalidHeader(
-                        f"Header {what} of {name!r} must be of type str or bytes, not {type_name(part)}"
-                    )
-                if not pattern.fullmatch(part if isinstance(part, str) else part.decode("latin-1")):
-                    raise InvalidHeader(
-                        f"Invalid leading whitespace, reserved or line end in header {what} of {name!r}"
-                    )
-            self.headers[name if isinstance(name, str) else name.decode("latin-1")] = value
+            usual = type(name) is str and type(value) is str and _is_name(name) and _is_value(value)
+            self.headers[name if usual else _checked(name, value)] = value
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
@@ -284,6 +264,39 @@ class PreparedRequest:
             )
 
 
+def _checked(name: Any, value: Any) -> str:
+    """The name as text. Raises InvalidHeader."""
+    for part, fits, what in ((name, _is_name, "name"), (value, _is_value, "value")):
+        if not isinstance(part, (str, bytes)):
+            raise InvalidHeader(f"Header {what} of {name!r} must be of type str or bytes, not {type_name(part)}")
+        if not fits(part if isinstance(part, str) else part.decode("latin-1")):
+            raise InvalidHeader(f"Invalid leading whitespace, reserved or line end in header {what} of {name!r}")
+    return name if isinstance(name, str) else name.decode("latin-1")
+
+
+def _complete(url: str, query: str) -> str:
+    """A URL, quoted, its host in IDNA, and `query` behind its own. Raises InvalidURL and its kinds."""
+    parts = parts_of(url)
+    if not parts.scheme:
+        shown = shown_url(url)
+        raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. Perhaps you meant https://{shown}?")
+    if not parts.host:
+        raise InvalidURL(f"Invalid URL {shown_url(url)!r}: No host supplied")
+    if parts.host.startswith("*"):
+        raise InvalidURL(f"URL has an invalid label: {shown_url(url)!r}")
+    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    if parts.userinfo is not None:
+        netloc = f"{quoted(parts.userinfo, IN_USERINFO)}@{netloc}"
+    if parts.port is not None:
+        netloc = f"{netloc}:{parts.port}"
+    path = _without_dot_segments(quoted(parts.path) or "/")
+    query = "&".join(part for part in (quoted(parts.query or ""), query) if part)
+    return requoted(urlunsplit((parts.scheme, netloc, path, query, quoted(parts.fragment or ""))))
+
+
+_remembered = functools.lru_cache(256)(_complete)
+
+
 def _added(hooks: Hooks, event: str, hook: Any) -> dict[str, list[Callable[..., Any]]]:
     found = checked_hooks(hooks)
     for name, more in checked_hooks({event: hook}).items():
@@ -302,7 +315,9 @@ def _removed(hooks: Hooks, event: str, hook: Callable[..., Any]) -> bool:
 def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
     """Hooks by event, each a list. Raises ValueError for an event that there is not."""
     found: dict[str, list[Callable[..., Any]]] = {"response": []}
-    for event, given in (hooks or {}).items():
+    if not hooks:
+        return found
+    for event, given in hooks.items():
         if event not in found:
             raise ValueError(f"Unsupported event specified, with event name {event!r}")
         found[event].extend([given] if callable(given) else (given or ()))

@@ -49,13 +49,14 @@ class Response:
         self.request: Any = request
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
-        self.cookies = CookieJar()
+        self._cookies: CookieJar | None = None
         if request is None or answer is None:
             self.url: Any = None
             self.status_code: int = None  # type: ignore[assignment]  # until it is filled in
             self.reason: Any = None
             self.http_version = ""
             self.headers = {}
+            self._cookies = CookieJar()
             self.encoding: str | None = None
             answer = _ByHand(None)
         else:
@@ -64,8 +65,7 @@ class Response:
             self.reason = answer.reason
             self.http_version = answer.http_version
             self._headers = ResponseHeaders(answer.headers)
-            self.encoding = charset_of(self.headers.get("content-type", ""))
-            take_cookies(self.cookies, self)
+            self.encoding = charset_of(self._headers.get("content-type", ""))
         self.next: PreparedRequest | None = None
         self.connection: Any = None
         self._answer = answer
@@ -74,6 +74,18 @@ class Response:
         self._content: bytes | None = None
         self._consumed = False
         self._closed = False
+
+    @property
+    def cookies(self) -> Any:
+        """The cookies that it sets."""
+        if self._cookies is None:
+            self._cookies = CookieJar()
+            take_cookies(self._cookies, self)
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        self._cookies = cookies
 
     # -- the body
 

@@ -32,6 +32,8 @@ class Timeouts:
     @classmethod
     def of(cls, value: Any) -> Timeouts:
         """A number of seconds for each part, `(connect, read)` as in requests, None, or `Timeouts` as they are."""
+        if value is None:
+            return _WITHOUT_LIMIT
         if isinstance(value, cls):
             return value
         if hasattr(value, "start_connect"):
@@ -53,6 +55,9 @@ def _of_urllib3(timeout: Any) -> tuple[float | None, float | None]:
     return connect, None if read is None else math.ceil(read * 1000) / 1000
 
 
+_WITHOUT_LIMIT = Timeouts()
+
+
 class Patience:
     """What is left to a call: each of its timeouts, or what is left of their total if that is less. Asking for one
     raises `exceptions.Timeout` once the total has run out.
@@ -62,6 +67,7 @@ class Patience:
         self._timeouts = timeouts
         self._total = total
         self._url = url
+        self._bounded = total.timeout is not None
         self._request = request
         self.processed: bool | None = False
         """Whether the server may have processed the request, for the exception."""
@@ -105,8 +111,8 @@ class Patience:
         return remaining is None or pause < remaining
 
     def _at_most(self, seconds: float | None) -> float | None:
-        remaining = self._total.remaining()
-        if remaining is None:
+        if not self._bounded:
             return seconds
         self.check()
-        return remaining if seconds is None else min(seconds, remaining)
+        remaining = self._total.remaining()
+        return remaining if seconds is None or remaining is None else min(seconds, remaining)

@@ -83,6 +83,8 @@ def make_context(verify: Trust, cert: Shown, alpn: Sequence[str]) -> ssl.SSLCont
 
 
 def _path(name: str, meaning: str, value: Any) -> str:
-    if not isinstance(value, (str, bytes, os.PathLike)):
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, (bytes, os.PathLike)):
         raise TypeError(f"{name} is {meaning}, not {type_name(value)}")
     return os.fsdecode(value)

@@ -288,6 +288,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_mounts.py::test_hooks_come_and_go",
     ),
     (
+        "Response.cookies",
+        "Response.cookies",
+        "client/test_quickstart.py::test_cookies_of_a_response",
+    ),
+    (
         "Response.headers",
         "Response.headers",
         "client/test_mounts.py::test_a_response_by_hand",
