@@ -169,6 +169,12 @@ class Answer(Protocol):
         """Give up what is unread."""
 
 
+def by_name(fields: Fields) -> dict[str, str] | Fields:
+    """`fields` as a dict, unless a name stands twice: `encode_request` remembers of these what it has checked."""
+    found = dict(fields)
+    return found if len(found) == len(fields) else fields
+
+
 def closed_too_early(call: Call) -> StreamConsumedError:
     """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
     return StreamConsumedError(

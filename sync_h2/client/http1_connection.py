@@ -19,7 +19,7 @@ from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
 from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import Call, Ending, Fields, closed_too_early
+from .exchange import Call, Ending, Fields, by_name, closed_too_early
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
 from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
@@ -201,7 +201,8 @@ class HTTP1Connection:
     def _check(call: Call, fields: Fields) -> None:
         """Raise `InvalidArgument` for what HTTP/2 would not send: here, it would be read as something else."""
         pseudo = [(":method", call.method), (":scheme", call.origin.scheme), (":authority", call.host)]
-        encode_request([*pseudo, (":path", call.target), *fields], scheme=call.origin.scheme, authority=call.host)
+        fields = [*pseudo, (":path", call.target), *fields]
+        encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""

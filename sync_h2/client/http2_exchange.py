@@ -19,8 +19,7 @@ from ..exceptions import (
     WriteTimeout,
 )
 from ..protocol.headers import Headers
-from .exchange import Call, Ending, Fields, closed_too_early, phrase_of
-from .tracing import in_octets, step
+from .exchange import Call, Ending, Fields, by_name, closed_too_early, in_octets, phrase_of, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
@@ -241,5 +240,4 @@ def _headers(call: Call) -> dict[str, str] | list[tuple[str, str]]:
     body = call.body
     if body is not None and body.length is not None and not any(name == "content-length" for name, _ in fields):
         fields.append(("content-length", str(body.length)))
-    by_name = dict(fields)  # the like of which the session need not check anew each time
-    return by_name if len(by_name) == len(fields) else fields
+    return by_name(fields)
