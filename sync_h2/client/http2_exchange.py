@@ -19,7 +19,8 @@ from ..exceptions import (
     WriteTimeout,
 )
 from ..protocol.headers import Headers
-from .exchange import Call, Ending, Fields, by_name, closed_too_early, in_octets, phrase_of, step
+from .exchange import Call, Ending, Fields, by_name, closed_too_early, phrase_of
+from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
