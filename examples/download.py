@@ -2,17 +2,27 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import sync_h2
 
 folder, *urls = sys.argv[1:]
-with sync_h2.Client(h2c=True, timeout=30, verify=os.environ.get("CAFILE", True)) as client:
-    for response in client.map([{"url": url, "stream": True} for url in urls], max_workers=8):
-        with response:
-            response.raise_for_status()
-            name = os.path.basename(urlsplit(response.url).path) or "index.html"
-            with open(os.path.join(folder, name), "wb") as file:
-                for chunk in response.iter_content(65536):
-                    file.write(chunk)
-            print(f"{response.status_code} {response.http_version} {response.url}: {os.path.getsize(file.name)} bytes")
+
+
+def download(url):
+    with client.stream("GET", url) as response:
+        response.raise_for_status()
+        name = os.path.basename(urlsplit(response.url).path) or "index.html"
+        with open(os.path.join(folder, name), "wb") as file:
+            for chunk in response.iter_content(65536):
+                file.write(chunk)
+    return f"{response.status_code} {response.http_version} {response.url}: {os.path.getsize(file.name)} bytes"
+
+
+with (
+    sync_h2.Client(h2c=True, timeout=30, verify=os.environ.get("CAFILE", True)) as client,
+    ThreadPoolExecutor(8) as threads,
+):
+    for line in threads.map(download, urls):
+        print(line)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import constants, exceptions
-from .client import auth, cookies
-from .client.api import delete, get, head, options, patch, post, put, request
+from . import auth, constants, cookies, exceptions, structures
+from .client.api import delete, get, head, options, patch, post, put, request, session
 from .client.client import Client
 from .client.connect import connect
-from .client.pool import PoolLimits
+from .client.connections import PoolLimits
 from .client.prepared_request import PreparedRequest, Request
 from .client.response import Response
 from .client.status_codes import codes
@@ -25,7 +24,7 @@ from .connection.snapshots import SessionState, StreamState
 from .connection.stats import SessionStats, StreamStats
 from .connection.stream import Stream
 from .constants import ErrorCode
-from .errors import (
+from .errors import (  # `Timeout` is the base of the one in `exceptions`
     ALPNError,
     ConnectionLost,
     HTTP2Error,
@@ -41,6 +40,16 @@ from .errors import (
     StreamUnprocessed,
     Timeout,
     TLSError,
+)
+from .exceptions import (
+    ConnectionError,
+    ConnectTimeout,
+    HTTPError,
+    JSONDecodeError,
+    ReadTimeout,
+    RequestException,
+    TooManyRedirects,
+    URLRequired,
 )
 from .http1.request import ServerRequest
 from .http1.response import ServerResponse
@@ -97,6 +106,16 @@ __all__ = [
     "serve_socket",
     "serve_wsgi",
     "static_files",
+    "structures",
+    "session",
+    "URLRequired",
+    "TooManyRedirects",
+    "RequestException",
+    "ReadTimeout",
+    "JSONDecodeError",
+    "HTTPError",
+    "ConnectTimeout",
+    "ConnectionError",
     "unpack_settings",
     "request",
     "put",

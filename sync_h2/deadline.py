@@ -38,6 +38,11 @@ class Deadline:
         """Seconds left, never negative; None when there is no limit."""
         return None if self._moment is None else max(0.0, self._moment - time.monotonic())
 
+    def at_most(self, seconds: float | None) -> Deadline:
+        """The moment `seconds` from now, or this one if that is earlier."""
+        remaining = self.remaining()
+        return self if seconds is None or (remaining is not None and remaining <= seconds) else Deadline(seconds)
+
     @property
     def expired(self) -> bool:
         return self._moment is not None and time.monotonic() >= self._moment

@@ -58,6 +58,9 @@ class HTTP2Error(Exception):
             details.append("safe to retry")
         return f"{self.message} [{', '.join(details)}]" if details else self.message
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def again(self, stream_id: int | None = None, *, retryable: bool | None = None) -> HTTP2Error:
         """A new instance that says the same, chained from this one; of `stream_id`, if it named none.
 
@@ -73,6 +76,11 @@ class HTTP2Error(Exception):
             copy.retryable = retryable
         copy.__cause__ = self
         return copy
+
+
+def said(error: BaseException) -> str:
+    """What an error says, for another one that it is the cause of: without the details that this says by itself."""
+    return (error.message if isinstance(error, HTTP2Error) else str(error)) or type(error).__name__
 
 
 class Timeout(HTTP2Error, TimeoutError):

@@ -13,10 +13,11 @@
     ├── RetryError                     retries did not help
     ├── ChunkedEncodingError           the body broke off
     ├── ContentDecodingError           the body does not match its content-encoding
-    ├── StreamConsumedError            the body has been read already                 (TypeError)
+    ├── StreamConsumedError            the body has been read already, or given up    (TypeError)
     ├── UnrewindableBodyError          the body can't be sent once more
     ├── InvalidJSONError               what was given can't be JSON
     │   └── JSONDecodeError            what came is no JSON                           (json.JSONDecodeError)
+    ├── URLRequired                    there is no URL
     ├── InvalidURL, MissingSchema, InvalidSchema, InvalidProxyURL, InvalidHeader      (ValueError)
 
 Each carries `request` and `response` (None where there is none), and `processed`: whether the server has processed the
@@ -51,7 +52,8 @@ class RequestException(errors.HTTP2Error, OSError):
         self.response = response
         self.request = request if request is not None else getattr(response, "request", None)
         self.processed = True if response is not None and processed is None else processed
-        self.retryable = processed is False
+        # What is wrong with a certificate, a URL or a field is wrong the next time too.
+        self.retryable = processed is False and not isinstance(self, (errors.TLSError, ValueError))
 
     def __reduce__(self) -> Any:
         return _restore, (type(self), self.args, self.__dict__)
@@ -117,7 +119,7 @@ class ContentDecodingError(RequestException):
 
 
 class StreamConsumedError(RequestException, TypeError, RuntimeError):
-    """The body has been read, and not kept."""
+    """The body has been read, and not kept; or the response was closed before it was."""
 
 
 class UnrewindableBodyError(RequestException):
@@ -134,6 +136,10 @@ class JSONDecodeError(InvalidJSONError, json.JSONDecodeError):
     def __init__(self, message: str, document: str, position: int, **values: Any) -> None:
         json.JSONDecodeError.__init__(self, message, document, position)
         InvalidJSONError.__init__(self, *self.args, **values)
+
+
+class URLRequired(RequestException):
+    """A valid URL is needed. Nothing here raises it; requests has the name."""
 
 
 class InvalidURL(RequestException, ValueError):

@@ -44,7 +44,7 @@ OF_EXTRAS = {
     "http1": ({f"http1.{name}" for name in ("bodies", "protocol", "request_heads", "session", "state")}, "h11"),
     "gunicorn": ({"gunicorn"}, "gunicorn"),
     "httpx": ({"adapters.httpx_transport"}, "httpx"),
-    "requests": ({"adapters.requests_adapter"}, "requests"),
+    "requests": ({"adapters.requests_adapter", "adapters.urllib3_retries"}, "requests"),
 }
 
 

@@ -1,4 +1,5 @@
-"""For code that uses other clients: their own interfaces, over this package's connections.
+"""For code that uses other clients: their own interfaces, over this package's connections. And what a `Client` can have
+mounted: `HTTPAdapter`, and `BaseAdapter` to make others of.
 
 `RequestsAdapter` needs the extra `requests`, `HTTPXTransport` the extra `httpx`; each is imported when it is asked for.
 """
@@ -8,11 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from ..client.adapters import BaseAdapter
+from .http_adapter import HTTPAdapter
+
 if TYPE_CHECKING:
     from .httpx_transport import HTTPXTransport
     from .requests_adapter import RequestsAdapter
 
-__all__ = ["HTTPXTransport", "RequestsAdapter"]
+__all__ = ["BaseAdapter", "HTTPAdapter", "HTTPXTransport", "RequestsAdapter"]
 
 _MODULES = {"HTTPXTransport": ("httpx_transport", "httpx"), "RequestsAdapter": ("requests_adapter", "requests")}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
@@ -11,36 +11,56 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPHeaderDict
+from urllib3 import HTTPHeaderDict, Retry
+from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from ..client.bodies import body_of
+from ..client.bodies import FileBody, body_of
+from ..client.connections import PoolLimits
+from ..client.cookies import understood
 from ..client.environment import select_proxy
 from ..client.exchange import Answer, Call
-from ..client.pool import Pool, PoolLimits
-from ..client.response import RawBody
+from ..client.field_values import as_text
+from ..client.pool import Pool, PoolUser
+from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
+from ..client.trust import Verify, verify_or_context
 from ..exceptions import RequestException
+from .http_adapter import limits_of
+from .urllib3_retries import send_with
 
 
-class RequestsAdapter(BaseAdapter):
+class RequestsAdapter(PoolUser, BaseAdapter):
     """`session.mount("https://", RequestsAdapter())`: what the session asks for goes over shared HTTP/2 connections.
 
-    All threads may use one adapter, also by way of several sessions. The arguments are those of `sync_h2.Client` about
-    connections. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with this package's as
-    `__cause__`.
+    All threads may use one adapter, also by way of several sessions. The keyword arguments are those of
+    `sync_h2.Client` about connections, of which a `context` comes before what the session says with `verify`; the
+    others are `requests.adapters.HTTPAdapter`'s: `max_retries` is a number or urllib3's `Retry`, which decides alone
+    then what is sent again, and `pool_maxsize` how many connections there may be to one origin; who finds all of them
+    busy waits, as with `pool_block`. `response.raw.version` is 20 for HTTP/2; failures are requests' exceptions, with
+    this package's as `__cause__`.
     """
 
     def __init__(
         self,
+        pool_connections: int | None = None,
+        pool_maxsize: int | None = None,
+        max_retries: int | Retry | None = None,
+        pool_block: bool = False,
         *,
         limits: PoolLimits | None = None,
         http1: bool = True,
         h2c: bool = False,
         retries: int = 5,
+        context: ssl.SSLContext | None = None,
         **session_options: Any,
     ) -> None:
         super().__init__()
+        self._context = None if context is None else verify_or_context(True, context)
+        limits = limits_of(limits, pool_connections, pool_maxsize)
+        self.max_retries = None if max_retries is None else Retry.from_int(max_retries, redirect=False)
+        if self.max_retries is not None:
+            retries = 0
         self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def send(
@@ -48,58 +68,90 @@ class RequestsAdapter(BaseAdapter):
         request: requests.PreparedRequest,
         stream: bool = False,
         timeout: Any = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
         url = request.url or ""
-        if hasattr(timeout, "connect_timeout"):  # urllib3.Timeout
-            timeout = (timeout.connect_timeout, timeout.read_timeout)
-        call = Call(
-            method=request.method or "GET",
-            url=url,
-            headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
-            body=body_of(request.body),
-            timeouts=Timeouts.of(timeout),
-            proxy=select_proxy(url, proxies or {}),
-            verify=verify,
-            cert=tuple(cert) if isinstance(cert, list) else cert,
-            request=request,
-        )
+        headers = [(as_text(name), as_text(value)) for name, value in request.headers.items()]
         try:
-            answer = self._pool.send(call)
+            body = body_of(request.body)
+            if isinstance(body, FileBody) and body.is_text:
+                # requests takes its characters, or the file's octets, for them
+                headers = [field for field in headers if field[0].lower() != "content-length"]
+            call = Call(
+                method=request.method or "GET",
+                url=url,
+                headers=headers,
+                body=body,
+                timeouts=Timeouts.of(timeout),
+                proxy=select_proxy(url, proxies or {}),
+                verify=verify if self._context is None else self._context,
+                cert=cert,
+                request=request,
+                streams=stream,
+            )
+            if self.max_retries is None:
+                answer = self._pool.send(call)
+            else:
+                answer = send_with(self.max_retries, self._pool.send, call)
         except RequestException as error:
             kind = getattr(requests.exceptions, type(error).__name__, requests.exceptions.ConnectionError)
             raise kind(error, request=request) from error
-        return self._response(request, answer)
+        try:
+            return self._response(request, answer)
+        except HTTPError as error:  # two lengths, say
+            answer.close()
+            raise requests.exceptions.InvalidHeader(error, request=request) from error
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+        """Close the connections, those that responses still come on after these; the next request opens others."""
+        self._pool.clear()
+
+    def build_response(self, req: requests.PreparedRequest, resp: HTTPResponse) -> requests.Response:
+        """What the session returns, made of what came: for who overrides it, as in requests."""
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.raw = resp
+        response.reason = resp.reason or ""
+        response.url = req.url or ""
+        response.request = req
+        response.connection = self  # type: ignore[assignment]  # any adapter may stand there
+        requests.cookies.extract_cookies_to_jar(response.cookies, req, resp)
+        return response
 
     def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(HTTPHeaderDict(answer.headers))
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = HTTPResponse(
-            body=io.BufferedReader(RawBody(answer)),
+        body = RawResponse(answer)
+        raw = _Raw(
+            body=body,
             headers=HTTPHeaderDict(answer.headers),
             status=answer.status,
             reason=answer.reason or None,
-            version=20 if answer.http_version == "HTTP/2" else 11,
+            version=body.version,
             preload_content=False,
             decode_content=False,
             original_response=_Original(answer),  # type: ignore[arg-type]
             request_method=request.method,
         )
-        response.reason = answer.reason
-        response.url = request.url or ""
-        response.request = request
-        response.connection = self  # type: ignore[assignment]  # any adapter may stand there
-        requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
-        return response
+        raw.version_string = body.version_string
+        return self.build_response(request, raw)
+
+
+class _Raw(HTTPResponse):
+    """urllib3's response, whose pieces are handed on as they come (before urllib3 2.2: when there are `amt` octets)."""
+
+    def stream(self, amt: int | None = 65_536, decode_content: bool | None = None) -> Iterator[bytes]:  # type: ignore[override]
+        if not hasattr(self, "read1"):
+            yield from super().stream(amt, decode_content)
+            return
+        while piece := self.read1(amt, decode_content):
+            yield piece
+
+    def __del__(self) -> None:
+        """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
 
 
 class _Original:
@@ -108,16 +160,11 @@ class _Original:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.msg = Message()
-        for name, value in answer.headers:
-            if name == "set-cookie":
-                self.msg[name] = value
+        for field in understood(value for name, value in answer.headers if name == "set-cookie"):
+            self.msg["set-cookie"] = field
 
     def isclosed(self) -> bool:
         return True
 
     def close(self) -> None:
         self._answer.close()
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

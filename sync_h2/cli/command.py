@@ -110,6 +110,15 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
     add("--data", "-d", metavar="TEXT | @FILE", help="the request's body; @- is stdin")
     add("--include", "-i", action="store_true", help="headers too, before the body")
     add("--fail", "-f", action="store_true", help="no output, and exit status 22, for a status of 400 or above")
+    add("--location", "-L", action="store_true", help="follow redirects, 50 at most")
+    add("--raw", action="store_true", help="bodies as they come, with their content-encoding")
+    add(
+        "--continue-at",
+        "-C",
+        type=_dash,
+        metavar="-",
+        help="with -o or -O: get what files lack, and keep what came of a body that breaks off",
+    )
     add("--insecure", "-k", action="store_true", help="trust any certificate")
     add("--cacert", metavar="FILE", help="the authorities to trust, PEM")
     add("--timeout", "-m", type=_seconds, metavar="SECONDS", help="how long each request may take")
@@ -132,6 +141,12 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
+
+
+def _dash(text: str) -> str:
+    if text != "-":
+        raise argparse.ArgumentTypeError(f"{text} is not -, for as much as there is: nothing else is known")
+    return text
 
 
 def _seconds(text: str) -> float:

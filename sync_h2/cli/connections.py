@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ class _Place:
     lock: threading.Lock = field(default_factory=threading.Lock)
     session: ClientSession | None = None
     error: HTTP2Error | None = None
+    answered_at: float = -math.inf  # the last time
 
 
 class Connections:
@@ -71,9 +73,23 @@ class Connections:
             if place.session is session:
                 place.session = None
 
+    def answered(self, origin: str) -> None:
+        """One of its requests has got an answer."""
+        self._places[origin].answered_at = time.monotonic()
+
+    def takes_requests(self, session: ClientSession, origin: str, since: float) -> bool:
+        """Whether others of the origin's requests have been answered meanwhile, or will be by a session that ends."""
+        return (session.closed and session._has_streams) or self._places[origin].answered_at >= since
+
     def _open(self, origin: str) -> ClientSession:
         began_at = time.monotonic()
-        session = connect(origin, timeout=self._timeout, settings={"enable_push": False}, **self._options)
+        session = connect(
+            origin,
+            timeout=self._timeout,
+            settings={"enable_push": False},
+            peer_max_concurrent_streams=1,  # until the server's SETTINGS, a round trip away, say how many it takes
+            **self._options,
+        )
         self.openings.append(Opening(origin, began_at, time.monotonic()))
         with self._lock:
             self._sessions.append(session)

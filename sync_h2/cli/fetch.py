@@ -4,29 +4,51 @@ looked at from others.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from ..client.decoding import decoded
+from ..client.retries import Tries
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..connection.stats import StreamStats
-from ..constants import ErrorCode
+from ..constants import ErrorCode, error_code_name
 from ..deadline import Deadline
 from ..errors import HTTP2Error
 from ..protocol.headers import Headers
 from .connections import Connections
-from .output import Output
+from .output import Output, ResumedOutput
 from .status import CommandError, ExitStatus, cannot_read, status_of
-from .targets import Body, Target
+from .targets import Body, Target, followed
 
-_ATTEMPTS = 5  # for a request that a server did not look at, because it goes away or has enough to do
+_RETRIES = 4  # of a request that a server did not look at, because it goes away or has enough to do
 _PIECE = 64 * 1024
+
+
+_MOST_REDIRECTS = 50
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How answers are taken, the same for all: for each `timeout` seconds, with heads (`include`), without those of 400
+    and above (`fail`), and behind redirects (`follow`).
+    """
+
+    timeout: float | None
+    include: bool
+    fail: bool
+    follow: bool
 
 
 class Fetch:
     """A request, and what came of it. Moments are those of `time.monotonic`."""
 
-    def __init__(self, target: Target, fields: Headers, body: Body | None, output: Output) -> None:
+    def __init__(self, target: Target, fields: Headers, body: Body | None, output: Output, *, decodes: bool) -> None:
+        self._decodes = decodes
         self.target = target
         self._fields = fields
         self._body = body
@@ -41,12 +63,17 @@ class Fetch:
         self.received = 0
         self.error: BaseException | None = None
 
-    def run(self, connections: Connections, *, timeout: float | None, include: bool, fail: bool) -> None:
+    def run(self, connections: Connections, wishes: Wishes) -> None:
         """Do all of it; a failure is left in `error`."""
         self.asked_at = time.monotonic()
-        deadline = Deadline(timeout)
+        deadline = Deadline(wishes.timeout)
         try:
-            self._insist(connections, deadline, include, fail)
+            redirects = 0
+            while (location := self._insist(connections, deadline, wishes)) is not None:
+                if redirects == _MOST_REDIRECTS:
+                    raise CommandError(f"{self.target.url}: more than {redirects} redirects", ExitStatus.REDIRECTS)
+                redirects += 1
+                self._follow(location)
             self._output.finish()
         except BaseException as error:
             self.error = self._in_words(error)
@@ -59,33 +86,56 @@ class Fetch:
 
     def _in_words(self, error: BaseException) -> BaseException:
         if isinstance(error, HTTP2Error):
-            return CommandError(f"{self.target.url}: {error.message}", status_of(error))
+            code = "" if error.code is None else f" [{error_code_name(error.code)}]"
+            return CommandError(f"{self.target.url}: {error.message}{code}", status_of(error))
         return error
 
-    def _insist(self, connections: Connections, deadline: Deadline, include: bool, fail: bool) -> None:
-        """Send the request until somebody looks at it."""
-        for attempts_left in reversed(range(_ATTEMPTS)):
-            session = connections.session(self.target.origin)
-            try:
-                self._request(session, deadline, include, fail)
-                return
-            except HTTP2Error as error:
-                if not error.retryable or not attempts_left:
-                    raise
-                if session.closed:
-                    connections.give_up(session, self.target.origin)
+    def _follow(self, location: str) -> None:
+        assert self.status is not None
+        self.target, self._fields, keeps_body = followed(self.target, self._fields, int(self.status), location)
+        if not keeps_body:
+            self._body = None
 
-    def _request(self, session: ClientSession, deadline: Deadline, include: bool, fail: bool) -> None:
+    def _insist(self, connections: Connections, deadline: Deadline, wishes: Wishes) -> str | None:
+        """Send the request until somebody looks at it; returns where it is to be sent next, or None."""
+        origin = self.target.origin
+        tries = Tries(_RETRIES)
+        began_at = time.monotonic()
+        while True:
+            since, began_at = began_at, time.monotonic()
+            session = connections.session(origin)
+            try:
+                return self._request(session, connections, deadline, wishes)
+            except HTTP2Error as error:
+                if not error.retryable:
+                    raise
+                refused = not session.closed
+                pause = tries.pause(progress=connections.takes_requests(session, origin, since), refused=refused)
+                remaining = deadline.remaining()
+                if pause is None or (remaining is not None and remaining <= pause):
+                    raise
+                if not refused:
+                    connections.give_up(session, origin)
+            time.sleep(pause)
+
+    def _request(
+        self, session: ClientSession, connections: Connections, deadline: Deadline, wishes: Wishes
+    ) -> str | None:
         fields = self._fields.copy()
         fields[":path"] = self.target.path
+        if isinstance(self._output, ResumedOutput) and self._output.offset:
+            fields["range"] = f"bytes={self._output.offset}-"
         stream = session.request(fields, end_stream=self._body is None, timeout=deadline.remaining())
         self.opened_at = time.monotonic() - (stream.stats.duration or 0.0)
         upload = None if self._body is None else _Upload(stream, self._body, deadline)
         try:
             with stream:
-                self._receive(stream, deadline, include, fail)
+                stream.wait_response(timeout=deadline.remaining())
+                connections.answered(self.target.origin)
+                location = self._receive(stream, deadline, wishes)
                 if upload is not None:
                     upload.wait()
+                return location
         except HTTP2Error:
             if upload is not None and upload.error is not None:
                 raise upload.error from None  # it came first
@@ -93,20 +143,59 @@ class Fetch:
         finally:
             self.stats = stream.stats
 
-    def _receive(self, stream: ClientStream, deadline: Deadline, include: bool, fail: bool) -> None:
+    def _receive(self, stream: ClientStream, deadline: Deadline, wishes: Wishes) -> str | None:
         response = stream.wait_response(timeout=deadline.remaining())
         self.status = response[":status"]
-        if fail and int(self.status) >= 400:
+        status = int(self.status)
+        location = response.get("location", "").strip() if wishes.follow and status in _REDIRECTS else ""
+        if wishes.fail and status >= 400 and not self._is_complete(response):
             raise CommandError(f"{self.target.url}: the server answered {self.status}", ExitStatus.HTTP_STATUS)
-        if include:
+        if isinstance(self._output, ResumedOutput) and not location and not self._resumes(self._output, response):
+            return None
+        if wishes.include:
             for headers in (*stream.informational, response):
                 self._output.write(_head(headers))
+        if location:
+            return location
         if not stream.end_after_headers and "content-length" in response:
             self.expected = int(response["content-length"])
+        pieces = self._pieces(stream, deadline)
+        first = next(pieces, None)
+        if first is not None:  # the answer to HEAD has a coding, and no body
+            pieces = itertools.chain([first], pieces)
+            if self._decodes:
+                pieces = decoded(pieces, response.get("content-encoding", ""))
+            for data in pieces:
+                self._output.write(data)
+        self.expected = self.received
+        return None
+
+    def _pieces(self, stream: ClientStream, deadline: Deadline) -> Iterator[bytes]:
         while data := stream.read(_PIECE, timeout=deadline.remaining()):
             self.received += len(data)
-            self._output.write(data)
-        self.expected = self.received
+            yield data
+
+    def _is_complete(self, response: Headers) -> bool:
+        """Whether the file that is to be resumed has all that there is (RFC 9110 section 15.5.17)."""
+        output = self._output
+        whole = isinstance(output, ResumedOutput) and response.get("content-range") == f"bytes */{output.offset}"
+        return whole and response[":status"] == "416"
+
+    def _resumes(self, output: ResumedOutput, response: Headers) -> bool:
+        """Whether the body is to be written: the rest, or all of it once more. Raises CommandError if it is neither."""
+        if self._is_complete(response):
+            return False
+        status, ranged = response[":status"], response.get("content-range", "")
+        if status == "200":
+            output.restart()
+        elif status != "206" or not ranged.startswith(f"bytes {output.offset}-"):
+            answer = f"{status} {ranged}".strip()
+            raise CommandError(
+                f"{self.target.url}: the server answered {answer} for what follows octet {output.offset} of the file, "
+                "which is left as it is",
+                ExitStatus.CANNOT_RESUME,
+            )
+        return True
 
 
 class _Upload:
@@ -130,7 +219,7 @@ class _Upload:
     def _run(self) -> None:
         try:
             with self._body.open() as file:
-                while data := file.read(_PIECE):
+                while not self._stream.closed and (data := file.read(_PIECE)):
                     self._stream.write(data, timeout=self._deadline.remaining())
             self._stream.end(timeout=self._deadline.remaining())
         except Exception as error:

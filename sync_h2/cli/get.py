@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from ..deadline import Deadline
 from .connections import Connections
-from .fetch import Fetch
-from .output import OrderedOutputs, Output, file_outputs
+from .fetch import Fetch, Wishes
+from .output import FileOutput, OrderedOutputs, Output, ResumedOutput, file_outputs
 from .progress import INTERVAL, ProgressBar
 from .status import CommandError, ExitStatus, cannot_read, complain
-from .targets import Body, parse_target, request_fields
+from .targets import Body, parse_target, request_fields, takes_codings
 from .waterfall import waterfall, waterfall_picture
 
 _MOST_THREADS = 100
@@ -35,12 +35,19 @@ def get(options: argparse.Namespace) -> int:
         raise cannot_read(error) from error
     fields = request_fields(options, body)
     outputs: Sequence[Output]
+    resumes = options.continue_at is not None
     if options.output is None or options.output == "-":
+        if resumes:
+            raise CommandError("--continue-at needs a file: --output or --remote-name", ExitStatus.USAGE)
         in_order = OrderedOutputs(len(targets))
         outputs = [in_order.output(number) for number in range(len(targets))]
     else:
-        outputs = file_outputs(options.output, [target.file_name for target in targets])
-    fetches = [Fetch(target, fields, body, output) for target, output in zip(targets, outputs, strict=True)]
+        names = [target.file_name for target in targets]
+        outputs = file_outputs(options.output, names, ResumedOutput if resumes else FileOutput)
+    decodes = takes_codings(options)
+    fetches = [
+        Fetch(target, fields, body, output, decodes=decodes) for target, output in zip(targets, outputs, strict=True)
+    ]
     connections = Connections(
         verbose=options.verbose, timeout=options.timeout, cafile=options.cacert, verify=not options.insecure
     )
@@ -54,6 +61,7 @@ def get(options: argparse.Namespace) -> int:
 
 def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.Namespace) -> ExitStatus:
     """Make the requests, and return the exit status of the first that failed."""
+    wishes = Wishes(options.timeout, options.include, options.fail, options.location)
     waiting: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
     ended: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
     for fetch in fetches:
@@ -65,7 +73,7 @@ def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.N
                 fetch = waiting.get_nowait()
             except queue.Empty:
                 return
-            fetch.run(connections, timeout=options.timeout, include=options.include, fail=options.fail)
+            fetch.run(connections, wishes)
             ended.put(fetch)
 
     threads = [

@@ -11,8 +11,8 @@ import secrets
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
-from typing import IO, BinaryIO, Protocol
+from collections.abc import Callable, Sequence
+from typing import IO, BinaryIO, Literal, Protocol
 
 from .status import CommandError, ExitStatus, reason_of
 
@@ -46,6 +46,8 @@ class FileOutput:
             if self._file is None:
                 self._file = open(self._written_path, "xb" if self._replaces else "wb")  # noqa: SIM115 - closed by what comes last
             self._file.write(data)
+            if not self._replaces:
+                self._file.flush()  # somebody reads the pipe, say
         except OSError as error:
             raise _cannot_write(self._path, error) from error
 
@@ -66,6 +68,50 @@ class FileOutput:
             if self._replaces:
                 with contextlib.suppress(OSError):
                     os.unlink(self._written_path)
+
+
+class ResumedOutput:
+    """A file that grows as its body comes, and stays when that breaks off: the next time the rest is asked for."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        try:
+            self.offset = os.path.getsize(path)
+        except FileNotFoundError:
+            self.offset = 0
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def restart(self) -> None:
+        """The whole body comes, not the rest."""
+        self._open("wb")
+
+    def write(self, data: bytes) -> None:
+        if self._file is None:
+            self._open("ab")
+        assert self._file is not None
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+    def finish(self) -> None:
+        self.write(b"")
+        self.abandon()
+
+    def abandon(self) -> None:
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+    def _open(self, mode: Literal["ab", "wb"]) -> None:
+        try:
+            self._file = open(self._path, mode)  # noqa: SIM115 - closed by what comes last
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
 
 
 class OrderedOutputs:
@@ -141,18 +187,18 @@ def _cannot_write(path: str, error: OSError) -> CommandError:
     return CommandError(f"cannot write {path}: {reason_of(error)}", ExitStatus.CANNOT_WRITE)
 
 
-def file_outputs(place: str, names: Sequence[str]) -> list[Output]:
+def file_outputs(place: str, names: Sequence[str], make: Callable[[str], Output] = FileOutput) -> list[Output]:
     """Files for bodies that are called so, in the folder `place`; or, for a single one, the file `place`."""
     if not place.endswith(os.sep) and not os.path.isdir(place):
         if len(names) == 1:
-            return [FileOutput(place)]
+            return [make(place)]
         if os.path.exists(place):
             raise CommandError(f"--output {place}: for several URLs it has to be a folder", ExitStatus.USAGE)
     try:
         os.makedirs(place, exist_ok=True)
     except OSError as error:
         raise _cannot_write(place, error) from error
-    return [FileOutput(os.path.join(place, name)) for name in _different(names)]
+    return [make(os.path.join(place, name)) for name in _different(names)]
 
 
 def _different(names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import socket
 import sys
 
 from ..errors import ALPNError, ConnectionLost, HTTP2Error, InvalidArgument, Timeout, TLSError
+from ..exceptions import ContentDecodingError
 
 
 class ExitStatus(enum.IntEnum):
@@ -22,7 +23,10 @@ class ExitStatus(enum.IntEnum):
     HTTP_STATUS = 22
     CANNOT_WRITE = 23
     TIMEOUT = 28
+    CANNOT_RESUME = 33
     TLS = 35
+    REDIRECTS = 47
+    CONTENT_CODING = 61
     INTERRUPTED = 128 + 2  # SIGINT, as shells count
     OUTPUT_CLOSED = 128 + 13  # SIGPIPE
 
@@ -36,7 +40,10 @@ MEANINGS = {
     ExitStatus.HTTP_STATUS: "a status of 400 or above, with --fail",
     ExitStatus.CANNOT_WRITE: "the output can't be written",
     ExitStatus.TIMEOUT: "it took longer than --timeout",
+    ExitStatus.CANNOT_RESUME: "the rest of a file can't be had, with -C -",
     ExitStatus.TLS: "TLS failed, the certificate is not trusted, or the server does not speak HTTP/2",
+    ExitStatus.REDIRECTS: "too many redirects, with -L",
+    ExitStatus.CONTENT_CODING: "the body does not match its content-encoding",
     ExitStatus.INTERRUPTED: "Ctrl-C",
     ExitStatus.OUTPUT_CLOSED: "nobody reads the output any more",
 }
@@ -47,6 +54,7 @@ _OF_ERRORS: list[tuple[type[HTTP2Error], ExitStatus]] = [
     (ALPNError, ExitStatus.TLS),
     (ConnectionLost, ExitStatus.NO_CONNECTION),
     (InvalidArgument, ExitStatus.USAGE),
+    (ContentDecodingError, ExitStatus.CONTENT_CODING),
 ]
 
 

@@ -8,15 +8,20 @@ import os
 import sys
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
+from ..client.auth import keeps_authorization
+from ..client.decoding import accept_encoding
+from ..client.redirects import method_after
+from ..client.urls import joined
 from ..connection.file_size import size_of
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
-from ..transport.sockets import encode_host
+from ..transport.urls import URL, shown_url, split_url
 from .status import CommandError, ExitStatus
 
 _INDEX = "index.html"
+CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
 # Reserved characters mean something where they stand, and % begins what is quoted already (RFC 3986 section 2).
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
 
@@ -46,20 +51,43 @@ class Target:
 def parse_target(url: str) -> Target:
     """Raises `CommandError` for what is no URL of ours."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
-        host = encode_host(parts.hostname or "")
-    except (ValueError, InvalidArgument) as error:
-        raise CommandError(f"{url} is no URL: {error}", ExitStatus.USAGE) from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise CommandError(f"{url} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
-    if parts.username is not None:
-        raise CommandError(f"{url}: send a user's name and password with --header", ExitStatus.USAGE)
-    netloc = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        parts = split_url(url)
+    except InvalidArgument as error:
+        raise CommandError(f"{shown_url(url)} is no URL: {error}", ExitStatus.USAGE) from error
+    shown = shown_url(url)
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise CommandError(f"{shown} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
+    if parts.userinfo is not None:
+        raise CommandError(f"{shown}: send a user's name and password with --header", ExitStatus.USAGE)
+    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    if parts.port is not None:
+        netloc = f"{netloc}:{parts.port}"
     return Target(f"{parts.scheme}://{netloc}", _path(parts))
 
 
-def _path(parts: SplitResult) -> str:
+def followed(target: Target, fields: Headers, status: int, location: str) -> tuple[Target, Headers, bool]:
+    """Where a redirect leads, with what fields, and whether the body goes along, as a `Client` has it. Credentials go
+    to the same origin only. Raises `CommandError`.
+    """
+    try:
+        found = parse_target(joined(target.url, location))
+    except ValueError as error:
+        shown = shown_url(location)
+        raise CommandError(f"{target.url} leads to {shown}, which is no URL: {error}", ExitStatus.USAGE) from error
+    fields = fields.copy()
+    before = fields[":method"]
+    fields[":method"] = method_after(status, before)
+    keeps_body = status in (307, 308)
+    if not keeps_body:
+        for name in ("content-length", "content-type"):
+            fields.pop(name, None)
+    if not keeps_authorization(target.url, found.url):
+        for name in (*CREDENTIALS, ":authority"):
+            fields.pop(name, None)
+    return found, fields, keeps_body
+
+
+def _path(parts: URL) -> str:
     path = quote(os.fsencode(parts.path), safe=_KEPT) or "/"
     return path + (f"?{quote(os.fsencode(parts.query), safe=_KEPT)}" if parts.query else "")
 
@@ -90,9 +118,17 @@ class Body:
         return open(self._path, "rb")
 
 
+def takes_codings(options: argparse.Namespace) -> bool:
+    """Whether bodies are asked for compressed, and decoded: not where the user says how they should come."""
+    given = {line.partition(":")[0].strip().lower() for line in options.header}
+    return not options.raw and options.continue_at is None and not given & {"accept-encoding", "range"}
+
+
 def request_fields(options: argparse.Namespace, body: Body | None) -> Headers:
     """Method and fields of all requests: what the user asks for, and what he leaves open."""
     fields = Headers({"user-agent": "sync-h2", "accept": "*/*"})
+    if takes_codings(options):
+        fields["accept-encoding"] = accept_encoding()
     if body is not None:
         fields["content-type"] = "application/x-www-form-urlencoded"
         fields["content-length"] = body.length

@@ -1,5 +1,8 @@
 """Alternative services (RFC 7838): where else an origin says that it is served, for as long as it said.
 
+Whoever speaks for an origin chooses where the client connects, and says a host's name there: hosts in the client's own
+network are not for everybody to ask, so by default that leads to other ports of the origin's host alone.
+
 Any thread may ask and tell; nothing blocks.
 """
 
@@ -10,9 +13,12 @@ import time
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ..transport.fork import renew_in_forked_child
 from .exchange import Origin
 from .field_values import named_values, split_outside_quotes, unquoted
+from .opening import Destination
 
+OTHER_HOSTS = "other-hosts"
 _DEFAULT_AGE = 24 * 3600.0
 _MOST_ORIGINS = 1000
 _MOST_OF_ONE_ORIGIN = 16
@@ -29,38 +35,50 @@ class Alternative:
 
 
 class Alternatives:
-    """What origins have said."""
+    """What origins have said, kept apart by whom the client trusted then. `follow` is False for nothing, True for what
+    is on the origin's own host, and "other-hosts".
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, follow: bool | str = True) -> None:
+        if not isinstance(follow, bool) and follow != OTHER_HOSTS:
+            raise TypeError(f"alt_svc is True, False or {OTHER_HOSTS!r}, not {follow!r}")
+        self._follow = follow
         self._lock = threading.Lock()
-        self._known: dict[Origin, list[Alternative]] = {}
+        self._known: dict[Destination, list[Alternative]] = {}
+        renew_in_forked_child(self)
 
-    def told(self, origin: Origin, value: str) -> None:
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def told(self, destination: Destination, value: str) -> None:
         """An origin has sent this field, or frame. It replaces what it said before."""
-        if origin.scheme != "https":
+        origin = destination.origin
+        if origin.scheme != "https" or not self._follow:
             return  # what comes over cleartext may be anybody's (RFC 7838 section 2.1)
         found = parse_alternatives(value, origin)
+        if self._follow is True:
+            found = [place for place in found if place.host.lower() == origin.host]
         with self._lock:
-            self._known.pop(origin, None)
+            self._known.pop(destination, None)
             if found:
-                self._known[origin] = found
+                self._known[destination] = found
                 if len(self._known) > _MOST_ORIGINS:
                     del self._known[next(iter(self._known))]
 
-    def of(self, origin: Origin) -> Alternative | None:
+    def of(self, destination: Destination) -> Alternative | None:
         """Where to try first."""
         if not self._known:
             return None
         with self._lock:
             now = time.monotonic()
-            return next((place for place in self._known.get(origin, ()) if place.expires_at > now), None)
+            return next((place for place in self._known.get(destination, ()) if place.expires_at > now), None)
 
-    def failed(self, origin: Origin, place: Alternative) -> None:
+    def failed(self, destination: Destination, place: Alternative) -> None:
         """It could not be used: not again until the origin says so again."""
         with self._lock:
-            left = [other for other in self._known.pop(origin, []) if other != place]
+            left = [other for other in self._known.pop(destination, []) if other != place]
             if left:
-                self._known[origin] = left
+                self._known[destination] = left
 
 
 def parse_alternatives(value: str, origin: Origin) -> list[Alternative]:

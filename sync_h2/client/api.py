@@ -58,6 +58,11 @@ def delete(url: str, **options: Any) -> Response:
     return request("DELETE", url, **options)
 
 
+def session() -> Client:
+    """A new client, as `requests.session()`."""
+    return Client()
+
+
 def close_connections() -> None:
     """Close the connections that these calls have left open, before they close by themselves."""
     global _pool

@@ -5,18 +5,25 @@ A body is read by the thread that makes the request, a piece at a time; none is 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
 from ..connection.arguments import type_name
 from ..connection.file_size import size_of
-from ..exceptions import UnrewindableBodyError
+from ..exceptions import InvalidHeader, UnrewindableBodyError
 
 PIECE = 64 * 1024
+_is_field_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token (RFC 9110 section 5.6.2)
+_forbidden_in_value = re.compile(r"[\0\r\n]").search
 _OF_THE_SYSTEM = (io.BufferedReader, io.BufferedRandom)
+_OF_TEXT = (io.TextIOBase, codecs.StreamReader, codecs.StreamReaderWriter)
+_COLLECTIONS = (Sequence, Set, Mapping, MappingView)
+"""Of these, the length is a number of pieces."""
 
 
 class Body:
@@ -41,7 +48,7 @@ class BytesBody(Body):
 
     def __init__(self, data: bytes | bytearray | memoryview | str) -> None:
         self._data = data.encode() if isinstance(data, str) else data
-        self.length = len(self._data)
+        self.length = memoryview(self._data).nbytes
 
     def chunks(self) -> Iterator[bytes]:
         if self.length:
@@ -57,6 +64,7 @@ class FileBody(Body):
         self._start: int | None = None
         with contextlib.suppress(AttributeError, OSError):  # a pipe, say, which can be read once
             self._start = file.tell()
+        self.is_text = _is_text(file)
         self.length = _length_of_file(file, self._start)
 
     @property
@@ -130,10 +138,14 @@ def body_of(data: Any) -> Body | None:
         return BytesBody(data)
     if hasattr(data, "read"):
         return FileBody(data)
-    if hasattr(data, "__iter__"):
-        length = len(data) if hasattr(data, "__len__") else None
-        return IterableBody(data, None if isinstance(data, (list, tuple, Mapping)) else length)
-    raise TypeError(f"a body is bytes, str, a file or an iterable of bytes, not {type_name(data)}")
+    with contextlib.suppress(TypeError):
+        memoryview(data)
+        return BytesBody(data)
+    try:
+        iter(data)
+    except TypeError:
+        raise TypeError(f"a body is bytes, str, a file or an iterable of bytes, not {type_name(data)}") from None
+    return IterableBody(data, len(data) if hasattr(data, "__len__") and not isinstance(data, _COLLECTIONS) else None)
 
 
 def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
@@ -151,7 +163,10 @@ def multipart(fields: Any, files: Any, boundary: str) -> MultipartBody:
         file_name, content, content_type, headers = _of_file(name, file)
         if content is None:
             continue
-        body = body_of(content)
+        body = body_of(str(content) if isinstance(content, int) else content)
+        if isinstance(body, FileBody) and body.length is None:
+            # Read now, as requests does: the form would have no length either, and many servers take no chunks.
+            body = BytesBody(b"".join(body.chunks()))
         assert body is not None
         parts.append((_part_head(name, file_name, content_type, headers or {}), body))
     return MultipartBody(parts, boundary)
@@ -179,14 +194,20 @@ def _part_head(name: Any, file_name: Any, content_type: str | None, headers: Map
     if file_name is not None:
         disposition += f'; filename="{_quoted(file_name)}"'
     fields = {"Content-Disposition": disposition, "Content-Type": content_type, **headers}
-    lines = [f"{field}: {value}\r\n" for field, value in fields.items() if value]
+    for field, value in fields.items():
+        if not _is_field_name(_text(field)) or (value and _forbidden_in_value(_text(value))):
+            raise InvalidHeader(f"the part {name!r} of the form has a field {field!r} that can't be sent")
+    lines = [f"{_text(field)}: {_text(value)}\r\n" for field, value in fields.items() if value]
     return "".join([*lines, "\r\n"]).encode()
 
 
 def _quoted(name: Any) -> str:
     """As browsers write a name (the HTML standard's multipart/form-data)."""
-    text: str = name.decode() if isinstance(name, bytes) else str(name)
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return _text(name).replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
@@ -197,11 +218,11 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
     """How many octets are left in a file, where that can be said."""
     if isinstance(file, io.StringIO):
         return len(file.getvalue()[start:].encode())
-    if isinstance(file, io.TextIOBase):
+    if _is_text(file):
         return None
     ways: tuple[Callable[[], int | None], ...] = (
-        lambda: len(file),
-        lambda: file.len,
+        lambda: len(file) - (start or 0),
+        lambda: file.len - (start or 0),
         lambda: _length_in_system(file, start),
         lambda: _sought_length(file),
     )
@@ -215,6 +236,11 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
         # Some objects say 0 whatever comes out of them.
         return length if length > 0 or (start is not None and length == 0) else None
     return None
+
+
+def _is_text(file: Any) -> bool:
+    """Whether a file gives str: how many octets that makes, only reading it tells."""
+    return isinstance(file, _OF_TEXT) or getattr(file, "encoding", None) is not None
 
 
 def _length_in_system(file: Any, start: int | None) -> int | None:

@@ -5,30 +5,39 @@ Runs on the threads that call it; any number may share a client, whose sessions 
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
 import contextlib
+import copy
 import datetime
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..connection.arguments import type_name
-from ..exceptions import ContentDecodingError, TooManyRedirects
-from .auth import netrc_auth
-from .cookies import CookieJar, cookiejar_from_dict, merge_cookies
+from ..deadline import Deadline
+from ..exceptions import InvalidSchema, RequestException, TooManyRedirects
+from ..transport.fork import renew_in_forked_child
+from ..transport.urls import shown_url
+from .adapters import PoolAdapter, matches
+from .auth import keeps_authorization, netrc_auth
+from .connections import PoolLimits
+from .cookies import CookieJar, copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
 from .decoding import accept_encoding
-from .environment import bypasses_proxies, ca_bundle, environment_proxies, select_proxy
-from .exchange import Call
-from .pool import Pool, PoolLimits
+from .environment import bypasses_proxies, ca_bundle, environment_proxies
+from .mapping import Calls
+from .pool import Pool
 from .prepared_request import PreparedRequest, Request, checked_hooks
-from .progress import Progress, ReportedBody
-from .redirects import keeps_authorization, redirected
+from .progress import Progress
+from .redirects import location_of, redirected
 from .response import Response
 from .structures import CaseInsensitiveDict
 from .timeouts import Timeouts
+from .trust import Trust, Verify, check_together, checked_cert, checked_verify, verify_or_context
+from .urls import parts_of
 
 _SAME = object()  # as the client has it
 MOST_REDIRECTS = 30
@@ -40,9 +49,10 @@ class _Sending:
 
     stream: bool
     timeouts: Timeouts
-    verify: bool | str
+    verify: Trust
     cert: Any
     proxies: Mapping[str, str | None]
+    total: Deadline
     on_upload: Progress | None = None
     on_download: Progress | None = None
 
@@ -62,12 +72,18 @@ class Client:
 
     `base_url` goes before URLs that name no server. `headers`, `params`, `auth`, `cookies`, `hooks` and `proxies` go
     into every request; a request's own come before them, and None takes one away. `timeout` (seconds) is a float,
-    `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False, or
-    the path of other authorities; `cert` the path of a client's certificate, or `(certificate, key)`. `limits` bounds
-    the connections, or `pool` is one that others share, and stays theirs. `http1=False` insists on HTTP/2, `h2c=True`
-    speaks HTTP/2 to `http://` too. `retries` is how often a request that was certainly not processed, or may be
-    repeated, is sent again; `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
-    environment's proxies, authorities and netrc alone. All other options are `connect`'s.
+    `(connect, read)`, `Timeouts` or None, which waits for ever. `verify` is True (certifi's authorities), False
+    (anybody), the path of a file or folder with other authorities, or an `ssl.SSLContext`; anything else is a
+    TypeError. `context` is the same as a context for `verify`. `cert` is the path of a client's certificate, or
+    `(certificate, key)`. `limits` bounds the connections, or `pool` is one that others share, and stays theirs.
+    `http1=False` insists on HTTP/2, `h2c=True` speaks HTTP/2 to `http://` too. `alt_svc` is what servers can lead it to
+    with `Alt-Svc`: True: other ports of their host, "other-hosts": these too, False: nothing. `retries` is how often a
+    request that was certainly not processed, or may be repeated, is sent again (the former also more often, as long as
+    the server takes others); `retry_statuses` names statuses that count as that. `trust_env=False` leaves the
+    environment's proxies, authorities and netrc alone. `resolve` says where to connect to for a host: a mapping of
+    `host` or `host:port` to `address`, `address:port` or `unix:/path`, or a function of host and port; `unix_socket` is
+    the path of a socket for all, without proxies. All other options are `connect`'s; until the server's SETTINGS come
+    `peer_max_concurrent_streams` is 1.
 
     Raises what is in `sync_h2.exceptions`.
     """
@@ -84,10 +100,12 @@ class Client:
         proxies: Mapping[str, str | None] | None = None,
         timeout: Any = None,
         limits: PoolLimits | None = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         cert: Any = None,
+        context: ssl.SSLContext | None = None,
         http1: bool = True,
         h2c: bool = False,
+        alt_svc: bool | str = True,
         retries: int = 5,
         retry_statuses: Iterable[int] = (),
         max_redirects: int = MOST_REDIRECTS,
@@ -100,23 +118,45 @@ class Client:
         self.headers.update(headers or {})
         self.params = params or {}
         self.auth = auth
-        self.cookies: CookieJar = cookiejar_from_dict(cookies) if cookies is not None else cookiejar_from_dict({})
+        self.cookies = cookies
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(hooks)
         self.proxies: dict[str, str | None] = dict(proxies or {})
         self.timeout = timeout
-        self.verify = verify
+        self.verify = verify_or_context(verify, context)
         self.cert = cert
+        check_together(checked_verify(self.verify), checked_cert(cert))
         self.max_redirects = max_redirects
         self.trust_env = trust_env
+        self.adapters: collections.OrderedDict[str, Any] = collections.OrderedDict()
+        """Who makes the requests of URLs that begin so; the longest come first."""
         self._owns_pool = pool is None
         self._pool = pool or Pool(
             limits,
             http1=http1,
             h2c=h2c,
+            alt_svc=alt_svc,
             retries=retries,
             retry_statuses=frozenset(retry_statuses),
             **session_options,
         )
+        for prefix in ("https://", "http://"):
+            self.mount(prefix, PoolAdapter(pool=self._pool))
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self.cookies._cookies_lock = threading.RLock()
+
+    @property
+    def cookies(self) -> Any:
+        """The jar that is used, and filled by responses: any `http.cookiejar.CookieJar`, by default a
+        `sync_h2.cookies.CookieJar`; a mapping that is set becomes one.
+        """
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        self._cookies = jar_of(cookies)
 
     # -- calls
 
@@ -164,7 +204,7 @@ class Client:
         proxies: Mapping[str, str | None] | None = None,
         hooks: Mapping[str, Any] | None = None,
         stream: bool = False,
-        verify: bool | str | None = None,
+        verify: Verify = None,
         cert: Any = None,
         json: Any = None,
         *,
@@ -212,22 +252,10 @@ class Client:
         """Make many requests at once, `max_workers` at a time, and yield their responses as they finish.
 
         Each of `requests` is a URL to get, a `Request`, or a mapping of `request`'s arguments; they are taken as there
-        is room. What one raises is raised here, which ends the others that have not begun, or with
-        `return_exceptions` yielded in its place.
+        is room. What one raises is raised here, or with `return_exceptions` yielded in its place. An error, or the end
+        of the loop, waits for nobody: calls that have not begun are not made, and what comes of the others is closed.
         """
-        pending: set[concurrent.futures.Future[Response]] = set()
-        with concurrent.futures.ThreadPoolExecutor(max_workers, thread_name_prefix="sync_h2-map") as executor:
-            try:
-                for item in requests:
-                    pending.add(executor.submit(self._make, item))
-                    if len(pending) >= 2 * max_workers:
-                        yield from _outcomes(pending, return_exceptions)
-                while pending:
-                    yield from _outcomes(pending, return_exceptions)
-            finally:
-                for future in pending:
-                    if not future.cancel():
-                        future.add_done_callback(_close_unwanted)
+        return Calls(self._make, max_workers).outcomes(requests, return_exceptions)
 
     def _make(self, item: Any) -> Response:
         if isinstance(item, str):
@@ -254,7 +282,7 @@ class Client:
             json=request.json,
             params=_merged(request.params, self.params, dict),
             auth=auth,
-            cookies=merge_cookies(self.cookies, request.cookies),
+            cookies=merged_cookies(self.cookies, request.cookies),
             hooks=_merged_hooks(request.hooks, self.hooks),
         )
         return prepared
@@ -265,7 +293,7 @@ class Client:
         *,
         stream: bool = False,
         timeout: Any = _SAME,
-        verify: bool | str | None = None,
+        verify: Verify = None,
         cert: Any = None,
         proxies: Mapping[str, str | None] | None = None,
         allow_redirects: bool = True,
@@ -274,114 +302,205 @@ class Client:
     ) -> Response:
         """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
         if isinstance(request, Request):
-            raise ValueError("send takes a PreparedRequest: prepare_request makes one of a Request")
+            raise ValueError("You can only send PreparedRequests.")
+        timeouts = Timeouts.of(self.timeout if timeout is _SAME else timeout)
         sending = _Sending(
             stream,
-            Timeouts.of(self.timeout if timeout is _SAME else timeout),
+            timeouts,
             self._trusted(verify),
             self.cert if cert is None else cert,
             {**self.proxies, **(proxies or {})},
+            Deadline(timeouts.total),
             on_upload,
             on_download,
         )
         response = self._exchange_with_hooks(request, sending)
-        history: list[Response] = []
-        while allow_redirects:
-            following = self._following(response)
-            if following is None:
-                break
-            response._finish()
-            if len(history) >= self.max_redirects:
-                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", request=request, response=response)
-            history.append(response)
-            response = self._exchange_with_hooks(following, sending)
-            response.history = list(history)
-        if not allow_redirects:
+        if allow_redirects:
+            for later in self._redirects(response, sending):
+                response = later
+        else:
             response.next = self._following(response)
         if not stream:
             try:
                 response.content  # noqa: B018 - reads it
-            except ContentDecodingError:
-                response.close()  # what it stands for can't be had
+            except BaseException:
+                response.close()  # nobody else has it
                 raise
         return response
 
+    def resolve_redirects(
+        self,
+        resp: Response,
+        req: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str | None] | None = None,
+        yield_requests: bool = False,
+    ) -> Iterator[Any]:
+        """The responses that a redirect leads to, one after the other, each when it is asked for; with `yield_requests`
+        only the next request. `req` is the one that `resp` answers.
+        """
+        if resp.request is None:
+            resp.request = req
+        if not yield_requests:
+            timeouts = Timeouts.of(timeout)
+            total = Deadline(timeouts.total)
+            sending = _Sending(stream, timeouts, self._trusted(verify), cert, dict(proxies or {}), total)
+            return self._redirects(resp, sending)
+        following = self._following(resp)
+        return iter(() if following is None else (following,))
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Where `resp` redirects to, or None if it does not; for who overrides it, as in requests."""
+        return location_of(resp)
+
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Whether Authorization is taken off a request that is redirected so."""
+        return not keeps_authorization(old_url, new_url)
+
+    def merge_environment_settings(
+        self, url: str, proxies: Mapping[str, str | None] | None, stream: bool | None, verify: Any, cert: Any
+    ) -> dict[str, Any]:
+        """What `send` is to be given for a prepared request, with what the client and the environment have."""
+        return {
+            "proxies": dict(self._proxies(url, {**self.proxies, **(proxies or {})})),
+            "stream": bool(stream),
+            "verify": self._trusted(verify),
+            "cert": self.cert if cert is None else cert,
+        }
+
     # -- one exchange
+
+    def _redirects(self, response: Response, sending: _Sending) -> Iterator[Response]:
+        history: list[Response] = []
+        while (following := self._following(response)) is not None:
+            response._finish()
+            if len(history) >= self.max_redirects:
+                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=response)
+            history.append(response)
+            response = self._exchange_with_hooks(following, sending)
+            response.history = list(history)
+            yield response
 
     def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
         response = self._exchange(request, sending)
-        for hook in request.hooks.get("response", ()):
+        for hook in (request.hooks or {}).get("response", ()):
             replaced = hook(response, **sending.for_hooks())
             if replaced is not None:  # a 404 would be false
                 response = replaced
         for passed in (*response.history, response):
-            self.cookies.take_from(passed)
+            take_cookies(self.cookies, passed)
         return response
 
     def _exchange(self, request: PreparedRequest, sending: _Sending) -> Response:
         """One request and its response's head."""
-        body = request.content
-        if body is not None and sending.on_upload is not None:
-            body = ReportedBody(body, sending.on_upload)
+        adapter = self.get_adapter(request.url)
+        options = {**sending.for_hooks(), "proxies": self._proxies(request.url, sending.proxies)}
+        if isinstance(adapter, PoolAdapter):
+            options |= {"total": sending.total, "on_upload": sending.on_upload, "on_download": sending.on_download}
         began_at = time.perf_counter()
-        answer = self._pool.send(
-            Call(
-                method=request.method,
-                url=request.url,
-                headers=[(name, _text(value)) for name, value in request.headers.items()],
-                body=body,
-                timeouts=sending.timeouts,
-                proxy=self._proxy(request.url, sending.proxies),
-                verify=sending.verify,
-                cert=sending.cert,
-                request=request,
-            )
-        )
-        response = Response(request, answer, on_download=sending.on_download)
+        response: Response = adapter.send(request, **options)
+        if not isinstance(response, Response):
+            raise TypeError(f"an adapter's send returns a sync_h2.Response, not {type_name(response)}")
         response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
         response.connection = _Repeater(self, sending)
         return response
 
     def _following(self, response: Response) -> PreparedRequest | None:
-        following = redirected(response)
-        if following is None:
+        try:
+            return self._redirected(response)
+        except RequestException as error:
+            response._finish()
+            error.request, error.response, error.processed, error.retryable = response.request, response, True, False
+            raise
+
+    def _redirected(self, response: Response) -> PreparedRequest | None:
+        location = self.get_redirect_target(response)
+        if not location:
             return None
+        following = redirected(response, location)
         if self.trust_env and not keeps_authorization(response.request.url, following.url):
             auth = netrc_auth(following.url)
             if auth is not None:
                 following.prepare_auth(auth)
         # What the request had, what the response has changed of it, and what others have changed meanwhile.
-        cookies = merge_cookies(CookieJar(), response.request.cookies)
-        cookies.take_from(response)
+        cookies = copied_jar(jar_of(response.request.cookies))
+        take_cookies(cookies, response)
         following.prepare_cookies(merge_cookies(cookies, self.cookies))
         return following
 
-    def _proxy(self, url: str, proxies: Mapping[str, str | None]) -> str | None:
-        if self.trust_env:
-            no_proxy = proxies.get("no_proxy")
-            if no_proxy and bypasses_proxies(url, no_proxy):
-                return None
-            proxies = {**environment_proxies(url, no_proxy), **proxies}
-        return select_proxy(url, proxies)
+    def _proxies(self, url: str, proxies: Mapping[str, str | None]) -> Mapping[str, str | None]:
+        if not self.trust_env:
+            return proxies
+        no_proxy = proxies.get("no_proxy")
+        if no_proxy and bypasses_proxies(url, no_proxy):
+            return {}
+        return {**environment_proxies(url, no_proxy), **proxies}
 
-    def _trusted(self, verify: bool | str | None) -> bool | str:
-        if verify is None:
-            verify = self.verify
-        if verify is True and self.trust_env:
-            return ca_bundle() or True
-        return verify
+    def _trusted(self, verify: Verify) -> Trust:
+        trust = checked_verify(self.verify if verify is None else verify)
+        return (ca_bundle() or True) if trust is True and self.trust_env else trust
 
     def _absolute(self, url: Any) -> Any:
-        if not self.base_url or not isinstance(url, str) or urlsplit(url).netloc:
+        if not self.base_url or not isinstance(url, str):
+            return url
+        parts = parts_of(url)
+        if parts.host or parts.userinfo is not None:
             return url
         return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url
+
+    # -- who makes the exchanges
+
+    def mount(self, prefix: str, adapter: Any) -> None:
+        """Let `adapter` make the requests of URLs that begin with `prefix`, unless a longer one has another. It is an
+        object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`.
+        """
+        self.adapters[prefix] = adapter
+        for shorter in [known for known in self.adapters if len(known) < len(prefix)]:
+            self.adapters[shorter] = self.adapters.pop(shorter)
+
+    def get_adapter(self, url: str) -> Any:
+        """The adapter for a URL. Raises InvalidSchema if there is none."""
+        shown = shown_url(url)
+        lowered = shown.lower()
+        for prefix, adapter in self.adapters.items():
+            if matches(lowered, prefix.lower()):
+                return adapter
+        raise InvalidSchema(f"No connection adapters were found for {shown!r}")
 
     # -- its end
 
     def close(self) -> None:
-        """Close its connections; responses that are unread are reset. A pool that was given stays open."""
+        """Make no more calls, and close its connections, those that responses still come on after these, and the
+        adapters that were mounted. A pool that was given stays open.
+        """
+        for adapter in self.adapters.values():
+            adapter.close()
         if self._owns_pool:
             self._pool.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled; the client that comes out has connections of its own, and the cookies in a jar of ours if
+        they were in one of the standard library, which can't be pickled.
+        """
+        jar = self._cookies if isinstance(self._cookies, CookieJar) else merged_cookies(self._cookies, None)
+        return {**self.__dict__, "_owns_pool": True, "_cookies": jar}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        renew_in_forked_child(self)
+
+    def __copy__(self) -> Client:
+        other = object.__new__(type(self))
+        renew_in_forked_child(other)
+        other.__dict__.update(self.__dict__, _owns_pool=True, _pool=copy.copy(self._pool))
+        other.adapters = collections.OrderedDict(self.adapters)
+        for prefix, adapter in self.adapters.items():
+            if isinstance(adapter, PoolAdapter) and adapter.uses(self._pool):
+                other.adapters[prefix] = PoolAdapter(pool=other._pool)
+        return other
 
     def __enter__(self) -> Client:
         return self
@@ -409,20 +528,19 @@ def default_headers() -> dict[str, str]:
     return {"User-Agent": "sync_h2", "Accept-Encoding": accept_encoding(), "Accept": "*/*"}
 
 
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")
-
-
 def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
     """A request's own mapping over the client's; where either is no mapping, the request's own, or else the client's.
     None takes a key away.
     """
     if own is None or general is None:
         return general if own is None else own
+    if not own and not general:
+        return own
     if not (isinstance(own, Mapping) and isinstance(general, Mapping)):
         return own or general
     merged = kind(general)
-    merged.update(own)
+    if own:
+        merged.update(own)
     for name in [name for name, value in merged.items() if value is None]:
         del merged[name]
     return merged
@@ -432,17 +550,3 @@ def _merged_hooks(own: Mapping[str, Any] | None, general: Mapping[str, Any]) -> 
     """A request's hooks in place of the client's, as in requests."""
     found = checked_hooks(own)
     return found if found["response"] else dict(general)
-
-
-def _outcomes(pending: set[concurrent.futures.Future[Response]], return_exceptions: bool) -> Iterator[Any]:
-    """Take those that are done out of `pending`, having waited for one."""
-    done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
-    for future in done:
-        pending.discard(future)
-        error = future.exception() if return_exceptions else None
-        yield future.result() if error is None else error
-
-
-def _close_unwanted(future: concurrent.futures.Future[Response]) -> None:
-    if future.exception() is None:
-        future.result().close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..connection.client_session import ClientSession
 from ..connection.configuration import configuration
@@ -19,6 +19,8 @@ from ..protocol.settings import Settings
 from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
 from ..transport.tls import PEM, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
+from ..transport.urls import shown_url, split_url
+from .trust import Trust, Verify, checked_verify, verify_or_context
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -31,7 +33,7 @@ def connect(
     cafile: PEM | None = None,
     certfile: PEM | None = None,
     keyfile: PEM | None = None,
-    verify: bool = True,
+    verify: Verify = True,
     settings: Settings | Mapping[str, Any] | None = None,
     sock: socket.socket | None = None,
     listeners: Mapping[str, Listener] | None = None,
@@ -42,11 +44,11 @@ def connect(
     longer than `handshake_timeout`.
 
     `authority` is `https://host[:port]` (TLS with ALPN `h2`), `http://host[:port]` (cleartext with prior knowledge)
-    or `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `cafile`,
-    `certfile` and `keyfile` are paths or PEM bytes, by default certifi's authorities are trusted; `verify=False`
-    trusts anybody; a `context` replaces all of these. `sock` is a connected socket to use instead; it belongs to the
-    session from then on. `listeners` are in place before the first byte; `trace(line)` is called for each frame, both
-    ways; `limits` are the options of the README's table.
+    or `unix:/path`. It returns after TLS and our preface, without waiting for the peer's SETTINGS. `verify` is as in
+    `Client`: True (certifi's authorities), False (anybody), the path of a file or folder with other authorities, or a
+    context. `cafile`, `certfile` and `keyfile` are paths or PEM bytes; a `context` replaces all of these. `sock` is a
+    connected socket to use instead; it belongs to the session from then on. `listeners` are in place before the first
+    byte; `trace(line)` is called for each frame, both ways; `limits` are the options of the README's table.
 
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
@@ -55,20 +57,13 @@ def connect(
     bounds, values = configuration(Limits.for_client(**limits), settings, server=False)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
+    trust = checked_verify(verify_or_context(verify, context))
     if scheme == "https":
-        if context is None:
-            context = client_context(cafile=cafile, certfile=certfile, keyfile=keyfile, verify=verify)
-        elif cafile is not None or certfile is not None:
-            raise InvalidArgument("a context replaces cafile, certfile and keyfile")
-        else:
-            set_alpn(context)
+        context = _context(trust, cafile, certfile, keyfile)
     if sock is None:
         sock = connect_unix(host, deadline) if scheme == "unix" else connect_tcp(host, port, deadline)
     try:
-        patience, remaining = bounds.handshake_timeout, deadline.remaining()
-        if patience is not None and (remaining is None or patience < remaining):
-            deadline = Deadline(patience)
-        transport = _transport(sock, scheme, host, context, deadline)
+        transport = _transport(sock, scheme, host, context, deadline.at_most(bounds.handshake_timeout))
         session = ClientSession(
             transport,
             scheme="https" if scheme == "https" else "http",
@@ -83,6 +78,19 @@ def connect(
         raise
     session._begin()
     return session
+
+
+def _context(trust: Trust, cafile: PEM | None, certfile: PEM | None, keyfile: PEM | None) -> ssl.SSLContext:
+    if isinstance(trust, ssl.SSLContext):
+        if cafile is not None or certfile is not None:
+            raise InvalidArgument("a context replaces cafile, certfile and keyfile")
+        set_alpn(trust)
+        return trust
+    if isinstance(trust, str):
+        if cafile is not None:
+            raise InvalidArgument("verify and cafile both name authorities: leave one out")
+        cafile = trust
+    return client_context(cafile=cafile, certfile=certfile, keyfile=keyfile, verify=trust is not False)
 
 
 def _transport(
@@ -103,19 +111,21 @@ def _parse(authority: str) -> tuple[str, str, int, str]:
         path = authority[len(UNIX_PREFIX) :]
         if not path:
             raise InvalidArgument("unix: needs the path of a socket")
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"{authority!r} names no file: {error}") from error
         return "unix", path, 0, "localhost"
     try:
-        parts = urlsplit(authority)
-    except ValueError as error:
-        raise InvalidArgument(f"{authority!r} is no URL: {error}") from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise InvalidArgument(f"{authority!r} is no https://host[:port], http://host[:port] or unix:/path")
+        parts = split_url(authority)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{shown_url(authority)!r} is no URL: {error}") from error
+    if parts.userinfo is not None:
+        raise InvalidArgument("an authority takes no user name or password: send an authorization header")
+    if parts.scheme not in DEFAULT_PORTS or not parts.host:
+        raise InvalidArgument(f"{shown_url(authority)!r} is no https://host[:port], http://host[:port] or unix:/path")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise InvalidArgument(f"{authority!r} names more than a server: a path belongs into request()")
-    if parts.username is not None or parts.password is not None:
-        raise InvalidArgument("an authority takes no user name or password: send an authorization header")
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise InvalidArgument(f"{authority!r} has no valid port") from error
-    return parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.netloc
+    name = f"[{parts.host}]" if ":" in parts.host else parts.host
+    port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    return parts.scheme, parts.host, port, name if parts.port is None else f"{name}:{port}"

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import calendar
+import copy
 import http.cookiejar
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from email.message import Message
 from http.cookiejar import Cookie
+from http.cookies import Morsel
 from typing import Any
+
+from ..errors import InvalidArgument
+from ..exceptions import InvalidHeader
+from ..transport.urls import split_url
 
 # What servers may set; more than RFC 6265 asks for, and about what browsers have.
 _LONGEST_FIELD = 8192
 _MOST_OF_DOMAIN = 180
 _MOST_DOMAINS = 1000
+_ENDS = ("expires", "max-age")
 
 
 class CookieConflictError(RuntimeError):
@@ -35,7 +44,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
             for cookie in list(self._matching(name, attributes.get("domain"), attributes.get("path"))):
                 self.clear(cookie.domain, cookie.path, cookie.name)
             return None
-        cookie = create_cookie(name, value, **attributes)
+        cookie = _of_morsel(value) if isinstance(value, Morsel) else create_cookie(name, value, **attributes)
         self.set_cookie(cookie)
         return cookie
 
@@ -83,8 +92,8 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         with self._cookies_lock:  # type: ignore[attr-defined]
             return iter(list(super().__iter__()))
 
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
+    __eq__ = MutableMapping.__eq__  # names and values
+    __hash__ = None  # type: ignore[assignment]
 
     def list_domains(self) -> list[str]:
         return list(dict.fromkeys(cookie.domain for cookie in self))
@@ -103,8 +112,8 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     def update(self, other: Any = (), **values: Any) -> None:  # type: ignore[override]
         """Take the cookies of another jar, or of a dict."""
         if isinstance(other, http.cookiejar.CookieJar):
-            for cookie in other:
-                self.set_cookie(_copied(cookie))
+            for cookie in _cookies_of(other):
+                self.set_cookie(copy.copy(cookie))
         else:
             for name, value in dict(other).items():
                 self.set(name, value)
@@ -112,13 +121,10 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
             self.set(name, value)
 
     def copy(self) -> CookieJar:
-        other = CookieJar(self.get_policy())
-        other.update(self)
-        return other
+        return merged_cookies(self, None)
 
     def get_policy(self) -> http.cookiejar.CookiePolicy:
-        policy: http.cookiejar.CookiePolicy = self._policy  # type: ignore[attr-defined]
-        return policy
+        return _policy_of(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -128,29 +134,6 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(state["_policy"])  # type: ignore[misc]
         self.__dict__.update(state)
-
-    def take_from(self, response: Any) -> None:
-        """Add what a response sets. Servers can't fill the jar: as in browsers, the oldest cookies of a domain with too
-        many go, and a field that is too long is no cookie.
-        """
-        fields = [field for field in response.headers.get_all("set-cookie", []) if len(field) <= _LONGEST_FIELD]
-        if fields:
-            self.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        with self._cookies_lock:  # type: ignore[attr-defined]
-            domains: dict[str, dict[str, dict[str, Cookie]]] = self._cookies  # type: ignore[attr-defined]
-            for domain, paths in domains.items():
-                if not domain:
-                    continue  # the program's own
-                for _ in range(sum(map(len, paths.values())) - _MOST_OF_DOMAIN):
-                    path, names = max(paths.items(), key=lambda item: len(item[1]))
-                    del names[next(iter(names))]
-                    if not names:
-                        del paths[path]
-            for domain in list(domains)[: max(len(domains) - _MOST_DOMAINS, 0)]:
-                del domains[domain]
 
     def _matching(self, name: str | None, domain: str | None, path: str | None) -> Iterator[Cookie]:
         return (
@@ -173,6 +156,30 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
 RequestsCookieJar = CookieJar
 
 
+_reader: Any = http.cookiejar.CookieJar()
+_reader._now = 0.0
+
+
+def understood(fields: Iterable[str]) -> list[str]:
+    """The Set-Cookie fields that are cookies, as `http.cookiejar` can take them."""
+    found = (_understood(field) for field in fields if len(field) <= _LONGEST_FIELD)
+    return [field for field in found if field is not None]
+
+
+def _understood(field: str) -> str | None:
+    """A Set-Cookie field without a date or an age that is none (RFC 6265 section 5.2); None for what `http.cookiejar`
+    fails at even so: it would drop the response's other cookies too.
+    """
+    without_end = (part for part in field.split(";") if part.partition("=")[0].strip().lower() not in _ENDS)
+    for text in (field, ";".join(without_end)):
+        try:
+            _reader._normalized_cookie_tuples(http.cookiejar.parse_ns_headers([text]))  # type: ignore[attr-defined]
+        except Exception:  # it is made for what is right, and fails in many ways
+            continue
+        return text
+    return None
+
+
 class _Fields:
     """A response's fields, as `http.cookiejar` asks for them."""
 
@@ -191,16 +198,77 @@ def _asked(request: Any) -> urllib.request.Request:
     host = request.headers.get("Host")
     if host:
         scheme, _, rest = url.partition("://")
-        text = host.decode() if isinstance(host, bytes) else host
-        url = f"{scheme}://{text}{rest[len(rest.split('/', 1)[0].split('?', 1)[0]) :]}"
+        try:
+            named = split_url(f"//{host.decode('latin-1') if isinstance(host, bytes) else host}")
+        except InvalidArgument as error:
+            raise InvalidHeader(f"the Host field can't be sent: {error}") from error
+        name = f"[{named.host}]" if ":" in named.host else named.host
+        port = "" if named.port is None else f":{named.port}"
+        url = f"{scheme}://{name}{port}{rest[len(rest.split('/', 1)[0].split('?', 1)[0]) :]}"
     asked = urllib.request.Request(url)
     asked.unverifiable = False
     return asked
 
 
+def _of_morsel(morsel: Morsel[Any]) -> Cookie:
+    """What `http.cookies` has parsed."""
+    expires = None
+    if morsel["max-age"]:
+        if not str(morsel["max-age"]).isdecimal():
+            raise TypeError(f"max-age: {morsel['max-age']} must be integer")
+        expires = int(time.time()) + int(morsel["max-age"])
+    elif morsel["expires"]:
+        expires = calendar.timegm(time.strptime(morsel["expires"], "%a, %d-%b-%Y %H:%M:%S GMT"))
+    return create_cookie(
+        morsel.key,
+        morsel.value,
+        comment=morsel["comment"],
+        discard=False,
+        domain=morsel["domain"],
+        expires=expires,
+        path=morsel["path"],
+        rest={"HttpOnly": morsel["httponly"]},
+        secure=bool(morsel["secure"]),
+        version=morsel["version"] or 0,
+    )
+
+
+def take_cookies(jar: http.cookiejar.CookieJar, response: Any) -> None:
+    """Put what a response sets into a jar, as its policy has it. Servers can't fill it: as in browsers, the oldest
+    cookies of a domain with too many go, and a field that is too long is no cookie.
+    """
+    fields = response.headers.get_all("set-cookie", [])
+    if fields:
+        fields = understood(fields)
+    if fields:
+        jar.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
+        _forget_oldest(jar)
+
+
+def _forget_oldest(jar: http.cookiejar.CookieJar) -> None:
+    with jar._cookies_lock:  # type: ignore[attr-defined]
+        domains: dict[str, dict[str, dict[str, Cookie]]] = jar._cookies  # type: ignore[attr-defined]
+        for domain, paths in domains.items():
+            if not domain:
+                continue  # the program's own
+            for _ in range(sum(map(len, paths.values())) - _MOST_OF_DOMAIN):
+                path, names = max(paths.items(), key=lambda item: len(item[1]))
+                del names[next(iter(names))]
+                if not names:
+                    del paths[path]
+        for domain in list(domains)[: max(len(domains) - _MOST_DOMAINS, 0)]:
+            del domains[domain]
+
+
+def _cookies_of(jar: http.cookiejar.CookieJar) -> list[Cookie]:
+    """What is in a jar at this moment: others may add cookies meanwhile."""
+    with jar._cookies_lock:  # type: ignore[attr-defined]
+        return list(jar)
+
+
 def cookie_header(jar: http.cookiejar.CookieJar, request: Any) -> str | None:
     """The Cookie field for a request; None if no cookie goes there, or it has one."""
-    if "Cookie" in request.headers or not len(jar):
+    if _is_empty(jar) or "Cookie" in request.headers:
         return None
     asked = _asked(request)
     jar.add_cookie_header(asked)
@@ -235,18 +303,27 @@ def create_cookie(name: str, value: Any, **attributes: Any) -> Cookie:
     return Cookie(**values)
 
 
-def cookiejar_from_dict(cookies: Any, jar: CookieJar | None = None, overwrite: bool = True) -> CookieJar:
-    """A jar with the cookies of a dict, for all hosts; a jar's as they are."""
-    if isinstance(cookies, CookieJar) and jar is None:
-        return cookies
-    found = CookieJar() if jar is None else jar
-    if isinstance(cookies, http.cookiejar.CookieJar):
-        found.update(cookies)
-        return found
+def cookiejar_from_dict(cookies: Any, cookiejar: Any = None, overwrite: bool = True) -> Any:
+    """A jar with the cookies of a dict, for all hosts: a new one, or `cookiejar`, in which it replaces what is of the
+    same name unless `overwrite` is False.
+    """
+    found = CookieJar() if cookiejar is None else cookiejar
+    there = {cookie.name for cookie in _cookies_of(found)}
     for name, value in (cookies or {}).items():
-        if overwrite or name not in found:
-            found.set(name, value)
+        if overwrite or name not in there:
+            found.set_cookie(create_cookie(name, value))
     return found
+
+
+def jar_of(cookies: Any) -> http.cookiejar.CookieJar:
+    """What a caller gives for cookies as a jar: any `http.cookiejar.CookieJar` itself, one with the cookies of a
+    mapping, or of pairs, and a new one for None.
+    """
+    if isinstance(cookies, http.cookiejar.CookieJar):
+        return cookies
+    if cookies is not None and not isinstance(cookies, (Mapping, list, tuple)):
+        raise TypeError(f"cookies are a mapping or an http.cookiejar.CookieJar, not {type(cookies).__name__}")
+    return cookiejar_from_dict(dict(cookies or {}))  # type: ignore[no-any-return]
 
 
 def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
@@ -254,17 +331,38 @@ def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
     return {cookie.name: cookie.value for cookie in jar}
 
 
-def merge_cookies(jar: CookieJar, cookies: Any) -> CookieJar:
-    """A new jar with what `jar` has, and `cookies`, a dict or a jar, over it."""
-    merged = CookieJar()
-    if len(jar):
-        merged = jar.copy()
-    if cookies:
-        merged.update(cookies)
+def merge_cookies(cookiejar: Any, cookies: Any) -> Any:
+    """Add `cookies`, a dict or a jar, to a jar, which is returned."""
+    if not isinstance(cookiejar, http.cookiejar.CookieJar):
+        raise ValueError("You can only merge into CookieJar")
+    for cookie in _cookies_of(jar_of(cookies)):
+        cookiejar.set_cookie(copy.copy(cookie))
+    return cookiejar
+
+
+def merged_cookies(jar: http.cookiejar.CookieJar, cookies: Any) -> CookieJar:
+    """A new jar with what `jar` has, and `cookies`, a dict or a jar, over it. The policy is `jar`'s."""
+    merged = CookieJar(_policy_of(jar))
+    if not _is_empty(jar):
+        merged.update(jar)
+    if cookies is not None:
+        merge_cookies(merged, cookies)
     return merged
 
 
-def _copied(cookie: Cookie) -> Cookie:
-    other = Cookie.__new__(Cookie)
-    other.__dict__.update(cookie.__dict__)
-    return other
+def copied_jar(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookieJar:
+    """One with the same cookies, and the same policy: one of ours for one of ours, and for others the standard
+    library's, since what somebody's own does with cookies is not to be done twice.
+    """
+    kind = CookieJar if isinstance(jar, CookieJar) else http.cookiejar.CookieJar
+    copied: http.cookiejar.CookieJar = merge_cookies(kind(_policy_of(jar)), jar)
+    return copied
+
+
+def _is_empty(jar: http.cookiejar.CookieJar) -> bool:
+    return not jar._cookies  # type: ignore[attr-defined]  # its length is found by counting
+
+
+def _policy_of(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookiePolicy:
+    policy: http.cookiejar.CookiePolicy = jar._policy  # type: ignore[attr-defined]
+    return policy

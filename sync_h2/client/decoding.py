@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from ..exceptions import ContentDecodingError
 PIECE = 64 * 1024
 MOST_CODINGS = 5  # one on the other; curl and urllib3 take as many
 _FED_AT_ONCE = 4096  # octets: for each piece, and each member or frame, libraries copy what is left of them
+_GZIP = b"\x1f\x8b"  # what a member begins with (RFC 1952 section 2.3.1)
 _LARGEST_WINDOW_LOG = 23  # 8 MiB, which is the most for zstd as a content coding (RFC 9659)
 
 
@@ -33,12 +35,15 @@ class Decoder(Protocol):
 
 
 class _Zlib:
-    """gzip of any number of members, or deflate with and without zlib's head."""
+    """gzip of any number of members, or deflate with and without zlib's head. What is behind them counts for nothing,
+    as for other clients: some servers send padding or a line end there.
+    """
 
     def __init__(self, *, gzip: bool) -> None:
         self._gzip = gzip
         self._state: Any = None
-        self._first = b""
+        self._first = b""  # as much as it takes to see what begins
+        self._over = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         if self._state is None:
@@ -46,12 +51,19 @@ class _Zlib:
             if not self._gzip and len(data) < 2:
                 self._first = data
                 return
+            self._first = b""
             self._state = zlib.decompressobj(self._window(data))
         for fed in _slices(data, _FED_AT_ONCE):
-            while fed:
+            while fed and not self._over:
                 if self._state.eof:
-                    if not self._gzip or not fed.strip(b"\0"):
-                        break  # padding
+                    fed = self._first + fed
+                    if self._gzip and len(fed) < len(_GZIP):
+                        self._first = fed
+                        break
+                    self._first = b""
+                    self._over = not self._gzip or not fed.startswith(_GZIP)
+                    if self._over:
+                        return
                     self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
                 yield self._state.decompress(fed, PIECE)
                 fed = self._state.unconsumed_tail or self._state.unused_data
@@ -182,32 +194,55 @@ def _decoder(coding: str) -> Decoder:
     return _Frames(lambda: module.ZstdDecompressor(options=options))
 
 
-def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
-    """`chunks` of a body with `codings` (its content-encoding) taken off; as they are if one is not known.
-
-    Raises ContentDecodingError, also for more than `MOST_CODINGS`.
-    """
-    names = [name.strip().lower() for name in codings.split(",")]
+def codings_of(text: str) -> list[str]:
+    """The codings that a content-encoding names; none if one of them is not known."""
+    names = [name.strip().lower() for name in text.split(",")]
     names = ["gzip" if name == "x-gzip" else name for name in names if name and name != "identity"]
-    if not all(map(_is_known, names)):
-        return iter(chunks)
-    if len(names) > MOST_CODINGS:
-        raise ContentDecodingError(
-            f"Received response with {len(names)} content codings, one on the other; {MOST_CODINGS} are the most"
-        )
-    for name in reversed(names):
-        chunks = _without(chunks, name)
-    return iter(chunks)
+    return names if all(map(_is_known, names)) else []
 
 
-def _without(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    decoder = _decoder(name)
-    pieces: Iterator[bytes]
-    for chunk in chunks:
-        pieces = decoder.decode(chunk)
-        while piece := _next(pieces, name):
-            yield piece
-    pieces = decoder.finish()
+class Decoding:
+    """What takes codings off one body. It gives no empty pieces.
+
+    Raises ContentDecodingError for more than `MOST_CODINGS`, and as it goes on.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        if len(names) > MOST_CODINGS:
+            raise ContentDecodingError(
+                f"Received response with {len(names)} content codings, one on the other; {MOST_CODINGS} are the most"
+            )
+        self._decoders = [(name, _decoder(name)) for name in reversed(names)]
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What `data`, the next octets of the body, stand for. To be taken before there is more."""
+        pieces = iter((data,) if data else ())
+        for name, decoder in self._decoders:
+            pieces = _through(decoder, name, pieces)
+        return pieces
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the body's end."""
+        pieces: Iterator[bytes] = iter(())
+        for name, decoder in self._decoders:
+            pieces = itertools.chain(_through(decoder, name, pieces), _checked(decoder.finish(), name))
+        return pieces
+
+
+def decoded(chunks: Iterable[bytes], codings: str) -> Iterator[bytes]:
+    """`chunks` of a body with `codings` (a content-encoding) taken off. Raises as `Decoding`."""
+    decoding = Decoding(codings_of(codings))
+    return itertools.chain(
+        (piece for chunk in chunks for piece in decoding.feed(chunk)), (piece for piece in decoding.finish())
+    )
+
+
+def _through(decoder: Decoder, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield from _checked(decoder.decode(piece), name)
+
+
+def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     while piece := _next(pieces, name):
         yield piece
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
 
 from ..connection.client_session import ClientSession
-from ..exceptions import RequestException
+from ..deadline import Deadline
+from ..exceptions import InvalidURL, RequestException, StreamConsumedError
+from ..transport.urls import URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
-from .timeouts import Timeouts
+from .timeouts import Patience, Timeouts
+from .tracing import Trace
+from .trust import check_together, checked_cert, checked_verify
+from .urls import parts_of, sendable
 
 Fields = list[tuple[str, str]]
 
@@ -30,14 +35,14 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, parts: SplitResult) -> Origin:
-        return cls(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
+    def of(cls, parts: URL) -> Origin:
+        return cls(parts.scheme, parts.host, parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
 
     @property
     def authority(self) -> str:
         """Host, and port where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS.get(self.scheme, 0) else f"{host}:{self.port}"
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
@@ -45,8 +50,11 @@ class Origin:
 
 @dataclass
 class Call:
-    """A request to be made. `url` is absolute and quoted; `headers` have no pseudo-header fields; `verify` and `cert`
-    are as in `Client`; `request` is what exceptions name.
+    """A request to be made. `url` is absolute, and then loses its user name, password and fragment: it stands in
+    messages. `headers` have no pseudo-header fields; `verify` and `cert` are as in `Client`; `request` is what
+    exceptions name; `total` began with the call of which this is a part; `streams`: who gets the answer reads its body
+    when they like; `server_name` is what TLS asks for and checks in place of the URL's host; `trace` is told of the
+    steps. Raises InvalidURL, and TypeError for what `verify` and `cert` can't be.
     """
 
     method: str
@@ -55,23 +63,45 @@ class Call:
     body: Body | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     proxy: str | None = None
-    verify: bool | str = True
+    verify: Any = True
     cert: Any = None
     request: Any = None
+    total: Deadline | None = None
+    streams: bool = False
+    server_name: str | None = None
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
-        self.parts = urlsplit(self.url)
-        self.origin = Origin.of(self.parts)
-
-    @property
-    def target(self) -> str:
-        """Path and query."""
-        return (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
+        self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
+        check_together(self.verify, self.cert)
+        self.parts = parts_of(self.url)
+        self.origin, self.authority, self.target, self.url = _place(self.parts, shown_url(self.url))
+        if self.origin.scheme in DEFAULT_PORTS and not self.origin.host:
+            raise InvalidURL(f"Invalid URL {self.url!r}: No host supplied", processed=False)
+        total = self.total or Deadline(self.timeouts.total)
+        self.patience = Patience(self.timeouts, total, self.url, self.request)
 
     @property
     def host(self) -> str:
         """What the Host field says, or the URL."""
-        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.origin.authority
+        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.authority
+
+    def sent_fields(self, *, to_proxy: bool = False) -> Fields:
+        """The header fields as they go out: without Host, and without what is about one HTTP/1.1 connection. What is
+        for a proxy goes `to_proxy` alone, not through its tunnel.
+        """
+        found = []
+        for name, value in self.headers:
+            lowered = name.lower()
+            if (
+                lowered in CONNECTION_FIELDS
+                or lowered == "host"
+                or (lowered == "te" and value != "trailers")
+                or (lowered == "proxy-authorization" and self.proxy is not None and not to_proxy)
+            ):
+                continue
+            found.append((name, value.strip(" \t")))  # which are no part of the value (RFC 9110 section 5.5)
+        return found
 
     @property
     def announced_length(self) -> int | None:
@@ -96,6 +126,14 @@ class Call:
             raise BodyFailure from error
 
 
+@functools.lru_cache(256)
+def _place(parts: URL, shown: str) -> tuple[Origin, str, str, str]:
+    """Origin, authority, path with query, and the URL without what does not belong into messages."""
+    origin = Origin.of(parts)
+    target = sendable((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    return origin, origin.authority, target, f"{origin}{target}" if parts.host else shown
+
+
 class Answer(Protocol):
     """A response whose body is read by whoever wants it. `read` and `close` are one thread's at a time."""
 
@@ -107,6 +145,10 @@ class Answer(Protocol):
     @property
     def session(self) -> ClientSession | None:
         """The session that it came on; None for HTTP/1.1."""
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket, to look at."""
 
     @property
     def informational(self) -> list[tuple[int, Fields]]:
@@ -125,6 +167,21 @@ class Answer(Protocol):
 
     def close(self) -> None:
         """Give up what is unread."""
+
+
+def by_name(fields: Fields) -> dict[str, str] | Fields:
+    """`fields` as a dict, unless a name stands twice: `encode_request` remembers of these what it has checked."""
+    found = dict(fields)
+    return found if len(found) == len(fields) else fields
+
+
+def closed_too_early(call: Call) -> StreamConsumedError:
+    """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
+    return StreamConsumedError(
+        f"{call.url}: the response was closed before its body was read to the end",
+        request=call.request,
+        processed=True,
+    )
 
 
 class BodyFailure(Exception):
@@ -159,6 +216,7 @@ class Ending:
             self._forgotten.append(self._actions[1])
 
 
+@functools.lru_cache(64)
 def phrase_of(status: int) -> str:
     """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _marks = re.compile(r'["\\,;]').finditer
+_special = re.compile(r'["\\]').sub
 _escaped = re.compile(r"\\(.)", re.DOTALL).sub
 
 
@@ -43,6 +44,31 @@ def named_values(parts: list[str]) -> dict[str, str]:
     return found
 
 
+def challenges(fields: list[str]) -> list[tuple[str, dict[str, str]]]:
+    """The schemes, in lower case, and the parameters of WWW-Authenticate fields, each of which may have several
+    challenges (RFC 9110 section 11.6.1).
+    """
+    found: list[tuple[str, list[str]]] = []
+    for part in (part.strip() for field in fields for part in split_outside_quotes(field, ",")):
+        first, _, rest = part.partition(" ")
+        rest = rest.lstrip()
+        if "=" not in first and not rest.startswith("="):
+            found.append((first.lower(), [rest]))
+        elif found:
+            found[-1][1].append(part)
+    return [(scheme, named_values(parameters)) for scheme, parameters in found]
+
+
 def unquoted(value: str) -> str:
     """What a quoted string stands for; others stay as they are."""
     return _escaped(r"\1", value[1:-1]) if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def quoted_string(value: str) -> str:
+    """A quoted string that stands for `value`."""
+    return '"{}"'.format(_special(r"\\\g<0>", value))
+
+
+def as_text(value: str | bytes) -> str:
+    """A name or value that may be given as octets, which are Latin-1."""
+    return value if isinstance(value, str) else value.decode("latin-1")

@@ -17,9 +17,11 @@ from typing import Any
 from .. import errors
 from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
+from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import CONNECTION_FIELDS, Call, Ending, Fields
-from .http1_response import EndlessHead, HTTP1Response, Incoming, fields_of, read_fields
+from .exchange import Call, Ending, Fields, by_name, closed_too_early
+from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
+from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _CHUNK = 256 * 1024  # of what is received
@@ -70,6 +72,14 @@ class TLSSocket:
     def getpeername(self) -> Any:
         return self._connection.getpeername()
 
+    def getsockname(self) -> Any:
+        return self._connection.getsockname()
+
+    @property
+    def ssl_object(self) -> Any:
+        """To look at: `getpeercert`, `cipher`, `version`."""
+        return self._connection.ssl_object
+
     def shutdown(self, how: int) -> None:
         """Wake who waits; nothing comes or goes any more."""
         self._connection.shutdown()
@@ -95,7 +105,7 @@ class _Response(HTTP1Response):
         self.sending_failed: errors.ConnectionLost | None = None
 
     def _read_and_discard_trailer(self) -> None:
-        self.trailer_fields = fields_of(read_fields(self.fp))
+        self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
 
 class HTTP1Connection:
@@ -141,16 +151,25 @@ class HTTP1Connection:
         exception the connection is closed.
         """
         try:
-            self._sock.settimeout(call.timeouts.write)
+            self._sock.settimeout(call.patience.write)
             chunked = call.body is not None and call.announced_length is None
-            with self._sending(call):
+            with step(call.trace, "http11.send_request_headers", request=call.request), self._sending(call):
                 self._send_head(call, chunked)
+            call.patience.processed = None
             response = _Response(self._sock, method=call.method)
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
-                upload = self._uploaded(call, chunked, response) if call.body is not None else None
-                self._receive_head(call, response)
-                self._sock.settimeout(call.timeouts.read)
+                with step(call.trace, "http11.send_request_body", request=call.request):
+                    upload = self._uploaded(call, chunked, response) if call.body is not None else None
+                with step(call.trace, "http11.receive_response_headers", request=call.request) as told:
+                    self._receive_head(call, response)
+                    if told is not None:
+                        version = b"HTTP/1.0" if response.version == 10 else b"HTTP/1.1"
+                        reason = response.reason.encode("latin-1")
+                        told.value = (version, response.status, reason, in_octets(response.msg.items()))
+                self._sock.settimeout(call.patience.read)
+                if call.timeouts.total is not None:
+                    response.incoming.patience = call.patience
                 stack.pop_all()
             if upload is not None and upload.is_wanted(response.status):
                 upload.go_on()
@@ -162,18 +181,28 @@ class HTTP1Connection:
     def _send_head(self, call: Call, chunked: bool) -> None:
         connection = self._connection
         target = call.target
+        fields = call.sent_fields(to_proxy=self._proxy_fields is not None)
         if self._proxy_fields is not None:
             target = f"{call.origin}{target}"
+            given = {name.lower() for name, _ in self._proxy_fields}
+            fields = [*self._proxy_fields, *(field for field in fields if field[0].lower() not in given)]
+        self._check(call, fields)
         connection.putrequest(call.method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", call.host)
-        for name, value in [*(self._proxy_fields or ()), *call.headers]:
-            if name.lower() not in CONNECTION_FIELDS and name.lower() != "host":
-                connection.putheader(name, value)
+        for name, value in fields:
+            connection.putheader(name, value)
         if chunked:
             connection.putheader("Transfer-Encoding", "chunked")
         elif call.body is not None and not any(name.lower() == "content-length" for name, _ in call.headers):
             connection.putheader("Content-Length", str(call.body.length))
         connection.endheaders()
+
+    @staticmethod
+    def _check(call: Call, fields: Fields) -> None:
+        """Raise `InvalidArgument` for what HTTP/2 would not send: here, it would be read as something else."""
+        pseudo = [(":method", call.method), (":scheme", call.origin.scheme), (":authority", call.host)]
+        fields = [*pseudo, (":path", call.target), *fields]
+        encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""
@@ -181,7 +210,7 @@ class HTTP1Connection:
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
             with self._receiving(call, response):
                 continues = response.continues()
-            self._sock.settimeout(call.timeouts.write)
+            self._sock.settimeout(call.patience.write)
             if not continues:
                 upload.stopped = True
                 return upload
@@ -199,7 +228,7 @@ class HTTP1Connection:
         sent = 0
         with self._sending(call):
             while sent < len(view):
-                if not self._may_send(call.timeouts.write, until_answered):
+                if not self._may_send(call.patience.write, until_answered):
                     return sent
                 piece = view[sent : sent + _PIECE]
                 self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
@@ -260,6 +289,7 @@ class HTTP1Connection:
             try:
                 yield
             except TimeoutError as error:
+                call.patience.check()
                 raise WriteTimeout(
                     f"{call.url}: the server took nothing of the request for {call.timeouts.write} s",
                     request=call.request,
@@ -269,15 +299,20 @@ class HTTP1Connection:
     def _receiving(self, call: Call, response: _Response) -> Iterator[None]:
         with _connection_lost():
             try:
-                with response.by(Deadline(call.timeouts.read)):
+                with response.by(Deadline(call.patience.read)):
                     yield
             except TimeoutError as error:
+                call.patience.check()
                 raise ReadTimeout(
                     f"{call.url}: no response within {call.timeouts.read} s", request=call.request
                 ) from error
-            except EndlessHead as error:  # nothing that another try would help
-                raise ConnectionError(f"{call.method} {call.url}: {error}", request=call.request) from error
-            except BROKEN as error:
+            except (OSError, *BROKEN) as error:
+                if response.incoming.has_begun:  # an answer, if a broken one: somebody has seen the request
+                    raise ConnectionError(
+                        f"{call.method} {call.url}: {errors.said(error)}",
+                        request=call.request,
+                        processed=True,
+                    ) from error
                 raise error from response.sending_failed
 
 
@@ -300,11 +335,13 @@ class HTTP1Answer:
         self._connection = connection
         self._ending = ending
         self._upload = upload
+        self._failure: RequestException | None = None  # why there is no end of the body to be read
         self.status = response.status
         self.reason = response.reason
         self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
         self.headers = fields_of(response.msg)
         self.informational = response.informational
+        call.patience.processed = True
         if response.length == 0:
             response.close()
             if upload is None or upload.complete:
@@ -314,8 +351,14 @@ class HTTP1Answer:
     def trailers(self) -> Fields:
         return self._response.trailer_fields
 
+    @property
+    def socket(self) -> Any:
+        return self._connection._sock
+
     def read(self, size: int = -1) -> bytes:
         response = self._response
+        if self._failure is not None:
+            raise self._failure.again()
         data = b"" if response.isclosed() else self._read(size)
         if response.isclosed():
             if self._upload is not None and not self._ending.has_come:
@@ -332,14 +375,18 @@ class HTTP1Answer:
             if self._upload is not None:
                 self._upload.raise_failure()
             if isinstance(error, TimeoutError):
-                raise ReadTimeout(
+                self._failure = self._call.patience.failure or ReadTimeout(
                     f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
                     request=self._call.request,
                     processed=True,
-                ) from error
-            raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {error}", request=self._call.request, processed=True
-            ) from error
+                )
+            else:
+                self._failure = ChunkedEncodingError(
+                    f"{self._call.url}: the body broke off: {errors.said(error)}",
+                    request=self._call.request,
+                    processed=True,
+                )
+            raise self._failure from error
         if (not data and size) or response.length == 0:
             response.close()
         return data
@@ -362,6 +409,7 @@ class HTTP1Answer:
         if not self._ending.has_come and not self._response.isclosed():
             self._response.close()
             self._response.will_close = True
+            self._failure = closed_too_early(self._call)
         self._finish()
 
     def _finish(self) -> None:

@@ -1,12 +1,11 @@
-"""Heads of HTTP/1.1 responses: `http.client`'s, with bounds for what comes before the final one and for the time that
-it takes, and without the parsing of `email` that takes the square of a content-type's length.
+"""Heads of HTTP/1.1 responses, and chunks: `http.client`'s, with bounds for what comes before the final one and for the
+time that it takes, and strict where two readers could see different messages (RFC 9112 sections 2.2, 5.2, 6.3 and 7.1).
 
 Runs on the thread that makes the request, then on the one that reads the body.
 """
 
 from __future__ import annotations
 
-import email.parser
 import http.client
 import io
 from collections.abc import Iterator
@@ -15,15 +14,28 @@ from typing import Any
 
 from ..deadline import Deadline
 from .exchange import Fields
+from .timeouts import Patience
 
 _MOST_INFORMATIONAL = 10_000  # an operation that says 102 every ten seconds may take a day
 _MOST_INFORMATIONAL_OCTETS = 65_536
 # As in `http.client`.
 _LONGEST_LINE = 65_536
 _MOST_LINES = 100
+_MOST_DIGITS = 40  # of a length
+_MOST_OF_A_CHUNK = 16  # digits of its size
+_DIGITS = frozenset(b"0123456789")
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
+_AS_SPACES = {0: " ", 13: " "}  # RFC 9110 section 5.5
+_TLS_ALERT = b"\x15\x03"
+_SETTINGS = b"\x00\x00"  # how HTTP/2 begins: a frame of less than 256 octets
+_SHOWN = 80  # octets of what is no HTTP
 
 
-class EndlessHead(http.client.HTTPException):
+class MalformedMessage(http.client.HTTPException):
+    """What came is no response, or could be taken for more than one."""
+
+
+class EndlessHead(MalformedMessage):
     """More came before the final response than anybody has use for."""
 
 
@@ -34,6 +46,10 @@ class Incoming(io.RawIOBase):
 
     def __init__(self, sock: Any, most: int | None = None) -> None:
         self.deadline: Deadline | None = None
+        self.patience: Patience | None = None
+        """Whose timeout for reading, which may change, each piece has."""
+        self.has_begun = False
+        """Whether anything has come."""
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)
         self._left = most
@@ -47,7 +63,11 @@ class Incoming(io.RawIOBase):
             if remaining == 0:
                 raise TimeoutError("timed out")
             self._sock.settimeout(remaining)
+        elif self.patience is not None:
+            self._sock.settimeout(self.patience.read)
         count: int | None = self._file.readinto(buffer)
+        if count:
+            self.has_begun = True
         if self._left is not None and count:
             self._left -= count
             if self._left < 0:
@@ -86,19 +106,22 @@ class HTTP1Response(http.client.HTTPResponse):
         if self.headers is not None:
             return
         version, self.status, reason = self._read_status()
-        if not version.startswith("HTTP/1.") and version != "HTTP/0.9":
-            raise http.client.UnknownProtocol(version)
         self.code = self.status
         self.reason = reason.strip()
         self.version = 10 if version in ("HTTP/1.0", "HTTP/0.9") else 11
         self.headers = self.msg = read_fields(self.fp)
-        self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
-        self.length = None if self.chunked else _length(self.headers.get("content-length", ""))
-        if self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED) or self.status < 200:
+        if (
+            self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
+            or self.status < 200
+            or self._method == "HEAD"
+            or (self._method == "CONNECT" and self.status < 300)  # RFC 9110 section 9.3.6
+        ):
+            self.chunked = False
             self.length = 0
-        if self._method == "HEAD":
-            self.length = 0
+        else:
+            self.chunked = _is_chunked(self.headers.get_all("transfer-encoding", []))
+            self.length = None if self.chunked else _length(self.headers.get_all("content-length", []))
         ends_with_connection = not self.chunked and self.length is None
         self.will_close = self._check_close() or ends_with_connection
 
@@ -117,7 +140,7 @@ class HTTP1Response(http.client.HTTPResponse):
 
     def _next_status(self) -> tuple[str, int, str] | None:
         """The final response's; None for one before it, which is kept."""
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        version, status, reason = self._status_line_of(self.fp.readline(_LONGEST_LINE + 1))
         if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
             return version, status, reason
         fields = fields_of(read_fields(self.fp))
@@ -126,6 +149,42 @@ class HTTP1Response(http.client.HTTPResponse):
         if len(self.informational) > _MOST_INFORMATIONAL or self._informational_octets > _MOST_INFORMATIONAL_OCTETS:
             raise EndlessHead("too many informational responses")
         return None
+
+    def _status_line_of(self, line: bytes) -> tuple[str, int, str]:
+        if not line:
+            raise http.client.RemoteDisconnected("Remote end closed connection without response")
+        version, digits, reason = (*line.decode("latin-1").split(None, 2), "", "", "")[:3]
+        if not (version.startswith("HTTP/1.") or version == "HTTP/0.9") or not _is_status(digits):
+            raise MalformedMessage(f"the server does not answer in HTTP/1.1: {_what_it_speaks(line)}")
+        if not line.endswith(b"\n"):
+            raise MalformedMessage("the response's head broke off, or its first line is too long")
+        return version, int(digits), reason
+
+    # What `http.client` reads chunks with. Nobody else has to know, so these are no part of the interface.
+
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(_LONGEST_LINE + 1)
+        if line and not line.endswith(b"\n"):
+            raise MalformedMessage("a chunk's size broke off, or is too long")
+        size = line.partition(b";")[0].rstrip(b" \t\r\n")
+        if not size or not _HEXADECIMAL.issuperset(size) or len(size.lstrip(b"0")) > _MOST_OF_A_CHUNK:
+            raise MalformedMessage(
+                f"{size[:_SHOWN]!r} is no chunk's size" if line else "the connection ended before its end"
+            )
+        return int(size, 16)
+
+    def _get_chunk_left(self) -> int | None:
+        left: int | None = self.chunk_left
+        if not left:
+            if left is not None and self._safe_read(2) != b"\r\n":  # type: ignore[attr-defined]  # not in typeshed
+                raise MalformedMessage("a chunk is longer than its size")
+            left = self._read_next_chunk_size()
+            if left == 0:
+                self._read_and_discard_trailer()  # type: ignore[attr-defined]
+                self._close_conn()  # type: ignore[attr-defined]
+                left = None
+            self.chunk_left = left
+        return left
 
 
 class _Source:
@@ -138,8 +197,10 @@ class _Source:
         return self._file
 
 
-def read_fields(file: Any) -> http.client.HTTPMessage:
-    """The fields up to an empty line. Raises what is in `http.client`."""
+def read_fields(file: Any, *, trailers: bool = False) -> http.client.HTTPMessage:
+    """The fields up to an empty line. Raises what is in `http.client`. Servers are careless with `trailers`, and
+    nothing depends on them: what is none is left out, and the end of the connection ends them.
+    """
     lines: list[bytes] = []
     while not lines or lines[-1] not in (b"\r\n", b"\n", b""):
         line = file.readline(_LONGEST_LINE + 1)
@@ -148,9 +209,24 @@ def read_fields(file: Any) -> http.client.HTTPMessage:
         lines.append(line)
         if len(lines) > _MOST_LINES:
             raise http.client.HTTPException(f"got more than {_MOST_LINES} headers")
-    text = b"".join(lines).decode("latin-1")
-    # `http.client.parse_headers` has `email` look for the parts of a body too.
-    return email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text, headersonly=True)
+    if not trailers and not lines[-1]:
+        raise MalformedMessage("the response's head broke off")
+    fields: list[tuple[str, list[str]]] = []  # each with the lines of its value
+    for line in lines[:-1]:
+        text = line.rstrip(b"\r\n").decode("latin-1").translate(_AS_SPACES)
+        if text[:1] in (" ", "\t") and fields:
+            fields[-1][1].append(text.strip(" \t"))
+            continue
+        name, colon, value = text.partition(":")
+        name = name.rstrip(" \t")
+        if colon and name and name[0] not in " \t":
+            fields.append((name, [value.strip(" \t")]))
+        elif not trailers:
+            raise MalformedMessage(f"line {len(fields) + 1} of the response's fields is none")
+    message = http.client.HTTPMessage()
+    for name, values in fields:
+        message.set_raw(name, " ".join(filter(None, values)))
+    return message
 
 
 def fields_of(message: http.client.HTTPMessage) -> Fields:
@@ -158,9 +234,32 @@ def fields_of(message: http.client.HTTPMessage) -> Fields:
     return [(name.lower(), value) for name, value in message.items()]
 
 
-def _length(text: str) -> int | None:
-    try:
-        length = int(text)
-    except ValueError:
+def _is_status(digits: str) -> bool:
+    return len(digits) == 3 and _DIGITS.issuperset(digits.encode("latin-1")) and digits[0] != "0"
+
+
+def _what_it_speaks(line: bytes) -> str:
+    if line.startswith(_TLS_ALERT):
+        return "it speaks TLS on this port, which is what https:// is for"
+    if line.startswith(_SETTINGS):
+        return "it speaks HTTP/2 on this port, which is what h2c=True is for"
+    return f"it says {line[:_SHOWN]!r}"
+
+
+def _is_chunked(fields: list[str]) -> bool:
+    """Whether the body comes in chunks, which is the only transfer coding that is asked for (RFC 9112 section 7)."""
+    codings = {coding.strip(" \t").lower() for field in fields for coding in field.split(",")} - {"", "identity"}
+    if codings - {"chunked"}:
+        raise MalformedMessage(f"transfer-encoding is {', '.join(fields)[:_SHOWN]!a}; chunked alone can be read")
+    return bool(codings)
+
+
+def _length(fields: list[str]) -> int | None:
+    """What content-length says; RFC 9112 section 6.3 has any other value than one number end the connection."""
+    lengths = {length.strip(" \t") for field in fields for length in field.split(",")}
+    if not lengths:
         return None
-    return length if length >= 0 else None
+    length, *others = lengths
+    if others or not length or not _DIGITS.issuperset(length.encode("latin-1")) or len(length) > _MOST_DIGITS:
+        raise MalformedMessage(f"content-length is {', '.join(fields)[:_SHOWN]!a}, which is not one number")
+    return int(length)

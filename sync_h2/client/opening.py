@@ -6,28 +6,67 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import errors
+from ..connection.arguments import type_name
 from ..connection.client_session import ClientSession
 from ..connection.configuration import configuration
 from ..connection.listeners import Listener
 from ..connection.trace import TraceFunction
 from ..deadline import Deadline
+from ..errors import InvalidArgument
 from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError, SSLError
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
-from ..transport.sockets import connect_tcp, peer_address
-from ..transport.tls import HTTP2_ALPN, TLSEngine, client_context, set_alpn
+from ..transport.fork import renew_in_forked_child
+from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix, peer_address
+from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
+from ..transport.urls import split_url
 from .exchange import Origin
 from .http1_connection import HTTP1Connection, TLSSocket
-from .tunnel import open_tunnel, proxy_fields, proxy_origin
+from .network_stream import NetworkStream
+from .tracing import Trace, step
+from .trust import Shown, Trust, make_context
+from .tunnel import open_tunnel, proxy_fields, proxy_origin, speaks_socks
 
 _HTTP1_ALPN = "http/1.1"
+
+
+Resolve = Mapping[str, str] | Callable[[str, int], str | None]
+"""Where names are to be found, see `resolver`."""
+
+
+def resolver(resolve: Resolve | None, unix_socket: str | os.PathLike[str] | None) -> Callable[[str, int], str | None]:
+    """A function that says where to connect to for a host and a port: `address`, `address:port` or `unix:/path`; None
+    leaves it to the system.
+
+    `resolve` is that function, or a mapping of `host:port` or `host` to such places; `unix_socket` the path of the one
+    place for all.
+    """
+    if unix_socket is not None:
+        if resolve is not None:
+            raise InvalidArgument("resolve and unix_socket both say where to connect to: give one of them")
+        path = os.fspath(unix_socket)
+        if not isinstance(path, str) or not path:
+            raise TypeError(f"unix_socket is the path of a socket, not {unix_socket!r}")
+        return lambda host, port: UNIX_PREFIX + path
+    if resolve is None:
+        return lambda host, port: None
+    if callable(resolve):
+        return resolve
+    if not isinstance(resolve, Mapping):
+        raise TypeError(f"resolve is a mapping of hosts to addresses, or a function, not {type_name(resolve)}")
+    places = {name.lower(): place for name, place in resolve.items()}
+
+    def look_up(host: str, port: int) -> str | None:
+        return places.get(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") or places.get(host)
+
+    return look_up
 
 
 @dataclass(frozen=True)
@@ -36,8 +75,9 @@ class Destination:
 
     origin: Origin
     proxy: str | None
-    verify: bool | str
-    cert: Any  # a path, or those of certificate and key
+    verify: Trust
+    cert: Shown
+    server_name: str | None = None  # what TLS asks for, if it is not the origin's host
 
 
 class Opener:
@@ -49,21 +89,29 @@ class Opener:
         http1: bool,
         h2c: bool,
         keepalive_expiry: float | None,
-        context: ssl.SSLContext | None = None,
         settings: Settings | Mapping[str, Any] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         trace: TraceFunction | None = None,
+        resolve: Resolve | None = None,
+        unix_socket: str | os.PathLike[str] | None = None,
         **limits: Any,
     ) -> None:
+        self._resolve = resolver(resolve, unix_socket)
+        self.resolves = resolve is not None or unix_socket is not None
+        self.needs_no_proxy = unix_socket is not None  # what is here is not reached through one
         self._http1 = http1
         self._h2c = h2c
-        self._context = context
         self._listeners = dict(listeners or {})
         self._trace = trace
         limits.setdefault("idle_timeout", keepalive_expiry)
+        limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
-        self._contexts: dict[tuple[bool | str, Any], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Trust, Shown], ssl.SSLContext] = {}
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        self._making_context = threading.Lock()
 
     def open(
         self,
@@ -71,6 +119,7 @@ class Opener:
         place: tuple[str, int],
         timeout: float | None,
         listeners: Mapping[str, Listener],
+        trace: Trace | None = None,
     ) -> ClientSession | HTTP1Connection:
         """Connect to `place`, which serves the destination's origin. Raises exceptions of `sync_h2.exceptions`."""
         origin, proxy = destination.origin, destination.proxy
@@ -80,38 +129,72 @@ class Opener:
             if proxy is not None:
                 towards = proxy_origin(proxy)
                 host, port = towards.host, towards.port
-            sock = connect_tcp(host, port, deadline)
+            with step(trace, "connection.connect_tcp", host=host, port=port, timeout=timeout) as told:
+                sock = self._dial(host, port, deadline)
+                if told is not None:
+                    told.value = NetworkStream(sock)
             try:
-                return self._begin(sock, destination, deadline, listeners)
+                return self._begin(sock, destination, deadline, listeners, trace)
             except BaseException:
                 sock.close()
                 raise
         except TimeoutError as error:
-            raise ConnectTimeout(f"no connection to {origin} within {timeout} s", processed=False) from error
+            why = error.message if isinstance(error, errors.Timeout) else f"no connection within {timeout} s"
+            raise ConnectTimeout(f"{origin}: {why}", processed=False) from error
         except (errors.TLSError, errors.ALPNError) as error:
             if isinstance(error, SSLError):
                 raise
-            raise SSLError(f"{origin}: {error}", processed=False) from error
+            raise SSLError(f"{origin}: {errors.said(error)}", processed=False) from error
         except errors.InvalidArgument as error:
-            raise InvalidURL(f"{origin}: {error}", processed=False) from error
+            raise InvalidURL(f"{origin}: {errors.said(error)}", processed=False) from error
         except errors.ConnectionLost as error:
             if isinstance(error, ConnectionError):
                 raise
             kind = ConnectionError if proxy is None else ProxyError
-            raise kind(f"{origin}: {error}", processed=False) from error
+            raise kind(f"{origin}: {errors.said(error)}", processed=False) from error
+
+    def _dial(self, host: str, port: int, deadline: Deadline) -> socket.socket:
+        """A socket that is connected to where `host` and `port` are to be found."""
+        place = self._resolve(host, port)
+        if place is None:
+            return connect_tcp(host, port, deadline)
+        if place.startswith(UNIX_PREFIX):
+            return connect_unix(place[len(UNIX_PREFIX) :], deadline)
+        bare = place.count(":") > 1 and not place.startswith("[")  # an IPv6 address
+        try:
+            parts = split_url(f"//[{place}]" if bare else f"//{place}")
+        except InvalidArgument:
+            parts = split_url("")
+        if not parts.host:
+            raise InvalidArgument(
+                f"resolve gives {place!r} for {host}:{port}: an address, address:port or unix:/path is wanted"
+            )
+        return connect_tcp(parts.host, parts.port or port, deadline)
 
     def _begin(
-        self, sock: socket.socket, destination: Destination, deadline: Deadline, listeners: Mapping[str, Listener]
+        self,
+        sock: socket.socket,
+        destination: Destination,
+        deadline: Deadline,
+        listeners: Mapping[str, Listener],
+        trace: Trace | None,
     ) -> ClientSession | HTTP1Connection:
         origin, proxy = destination.origin, destination.proxy
-        if origin.scheme == "http" and not self._h2c:
-            return HTTP1Connection(sock, origin.host, proxy_fields=None if proxy is None else proxy_fields(proxy))
+        plain = origin.scheme == "http" and not self._h2c
         if proxy is not None:
+            if plain and not speaks_socks(proxy):
+                return HTTP1Connection(sock, origin.host, proxy_fields=proxy_fields(proxy))
             open_tunnel(sock, origin, proxy, deadline)
+        if plain:
+            return HTTP1Connection(sock, origin.host)
         if origin.scheme == "http":
             return self._session(Transport(sock), origin, listeners)
-        engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=origin.host)
-        engine.handshake(sock, deadline, require_h2=not self._http1)
+        name = destination.server_name or origin.host
+        with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout) as told:
+            engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=name)
+            engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self._http1)
+            if told is not None:
+                told.value = NetworkStream(sock, engine.ssl_object)
         if engine.alpn_protocol == HTTP2_ALPN:
             return self._session(TLSTransport(sock, engine), origin, listeners)
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)
@@ -132,21 +215,10 @@ class Opener:
     def _context_for(self, destination: Destination) -> ssl.SSLContext:
         """The context for what a call trusts and shows; made once, since reading the authorities takes long."""
         key = (destination.verify, destination.cert)
+        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
+        if isinstance(destination.verify, ssl.SSLContext):
+            return make_context(*key, alpn)  # the user's own, which nobody else keeps
         with self._making_context:
             if key not in self._contexts:
-                self._contexts[key] = self._make_context(*key)
+                self._contexts[key] = make_context(*key, alpn)
             return self._contexts[key]
-
-    def _make_context(self, verify: bool | str, cert: Any) -> ssl.SSLContext:
-        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
-        if self._context is not None:
-            set_alpn(self._context, alpn)
-            return self._context
-        certfile, keyfile = cert if isinstance(cert, tuple) else (cert, None)
-        authorities = verify if isinstance(verify, str) and not os.path.isdir(verify) else None
-        context = client_context(
-            cafile=authorities, certfile=certfile, keyfile=keyfile, verify=verify is not False, alpn=alpn
-        )
-        if isinstance(verify, str) and authorities is None:
-            context.load_verify_locations(capath=verify)
-        return context

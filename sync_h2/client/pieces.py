@@ -1,4 +1,4 @@
-"""Bodies in pieces of other sizes than they come in, and in lines. Each octet is copied a bounded number of times,
+"""Bodies in pieces, and in lines of what comes in pieces. Each octet is copied a bounded number of times,
 however small the pieces that a server sends.
 
 What is here belongs to one thread at a time.
@@ -15,63 +15,54 @@ def sliced(content: bytes, size: int | None) -> Iterator[bytes]:
     return (content[start : start + size] for start in range(0, len(content), size))
 
 
-def resized(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same octets in pieces of `size`, but for the last."""
-    rest = bytearray()
-    for chunk in chunks:
-        data = chunk
-        if rest:
-            rest += chunk
-            if len(rest) < size:
-                continue
-            data = bytes(rest)
-            rest.clear()
-        whole = len(data) - len(data) % size
-        for start in range(0, whole, size):
-            yield data[start : start + size]
-        rest += data[whole:]
-    if rest:
-        yield bytes(rest)
-
-
 class Lines:
-    """Lines, or what stands between delimiters, of what comes in pieces, bytes or str. Each piece is looked at once,
-    however long a line grows.
+    """Lines, or what stands between delimiters, of what comes in pieces, bytes or str: the same as of all of it at
+    once, wherever a piece ends. Each piece is looked at once, however long a line grows.
     """
 
     def __init__(self, delimiter: Any) -> None:
         self._delimiter = delimiter
         self._pending: list[Any] = []
         self._tail: Any = None  # of what is pending: as much as a delimiter may begin with
+        self._returned = False  # the last line has ended with a carriage return, maybe with half of its end
 
     def of(self, piece: Any) -> list[Any]:
-        """The lines that end in `piece`; as in requests, a delimiter at its very end has an empty one behind it."""
-        lines = self._split(piece) if self._delimiter else self._split_lines(piece)
-        if lines and lines[-1] and lines[-1][-1] == piece[-1]:
-            last = lines.pop()
-            self._pending.append(last)
-        return lines
+        """The lines that end in `piece`."""
+        return self._split(piece) if self._delimiter else self._split_lines(piece)
 
     def rest(self) -> list[Any]:
-        """The last line, if nothing has ended it."""
+        """The last line, if nothing has ended it; what is behind the last delimiter, be it empty."""
         return [self._taken()] if self._pending else []
 
     def _split_lines(self, piece: Any) -> list[Any]:
+        carriage_return, line_feed = ("\r", "\n") if isinstance(piece, str) else (b"\r", b"\n")
+        if self._returned and piece[:1] == line_feed:
+            piece = piece[1:]  # it belongs to the end that was there already
+            self._returned = False
+        if not piece:
+            return []
+        self._returned = piece[-1:] == carriage_return
         lines: list[Any] = piece.splitlines()
-        if self._pending and lines and lines != [piece]:
+        has_ended = not piece[-1:].splitlines()[0]
+        rest = None if has_ended else lines.pop()
+        if self._pending and lines:
             self._pending.append(lines[0])
             lines[0] = self._taken()
+        if rest is not None:
+            self._pending.append(rest)
         return lines
 
     def _split(self, piece: Any) -> list[Any]:
         kept = len(self._delimiter) - 1
         window = piece if self._tail is None else self._tail + piece
+        self._pending.append(piece)
         if self._delimiter not in window:
             self._tail = window[max(len(window) - kept, 0) :]
-            return [piece]
-        self._pending.append(piece)
+            return []
         lines: list[Any] = self._taken().split(self._delimiter)
-        self._tail = lines[-1][max(len(lines[-1]) - kept, 0) :]
+        rest = lines.pop()
+        self._pending.append(rest)
+        self._tail = rest[max(len(rest) - kept, 0) :]
         return lines
 
     def _taken(self) -> Any:

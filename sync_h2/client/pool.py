@@ -1,88 +1,38 @@
-"""Connections by origin, and the requests on them: which one takes a request, and when it is sent again.
+"""Requests on a pool's connections: what their failures are called, and when one is sent again.
 
-Runs on the threads that make requests; there is none of its own. `_changed`'s lock guards all of the pool's state and
-is held for moments: connecting, PING and requests happen without it. No session's lock is taken the other way round:
-sessions know nothing of the pool.
+Runs on the threads that make requests; there is none of its own, and no state but that of the connections.
 """
 
 from __future__ import annotations
 
-import collections
-import contextlib
+import copy
 import functools
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 from .. import errors
 from ..connection.client_session import ClientSession
-from ..deadline import Deadline
-from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, PoolTimeout, RequestException
-from .alternatives import Alternatives
-from .coverage import covers
-from .exchange import Answer, BodyFailure, Call, Ending, Origin
-from .http1_connection import BROKEN, HTTP1Connection
-from .http2_exchange import send_on
+from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, RequestException, SSLError
+from .connections import Connections, Place, PoolLimits
+from .exchange import Answer, BodyFailure, Call
+from .http1_connection import BROKEN
 from .opening import Destination, Opener
-from .retries import may_repeat, pause_before, retry_after
+from .retries import Tries, may_repeat, retry_after
 
-_PATIENCE_FOR_PING = 5.0
 _LONGEST_RETRY_AFTER = 60.0
-_LONGEST_WAIT = 0.5
 
 
-@dataclass(frozen=True)
-class PoolLimits:
-    """How many connections a pool holds open, and for how long, in seconds, when nobody uses them: `keepalive_expiry`
-    (None: for ever). One that was idle for `ping_after` must answer a PING before it is used again.
-    """
+class PoolUser:
+    """What has a pool of its own: so has a copy."""
 
-    max_connections: int = 100
-    max_connections_per_origin: int = 8
-    keepalive_expiry: float | None = 60.0
-    ping_after: float = 5.0
+    _pool: Pool
 
-
-@dataclass(eq=False)
-class _Shared:
-    """A session, which takes as many requests at once as its server allows."""
-
-    session: ClientSession
-    active: int = 0
-    idle_since: float = 0.0
-
-    @property
-    def has_room(self) -> bool:
-        return self.active < self.session.most_streams
-
-    @property
-    def is_open(self) -> bool:
-        return not self.session.closed
-
-
-@dataclass(eq=False)
-class _Opening:
-    """A connection that one thread opens while others wait for it."""
-
-    error: RequestException | None = None
-
-
-@dataclass(eq=False)
-class _Group:
-    """The connections to one destination."""
-
-    shared: list[_Shared] = field(default_factory=list)
-    idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
-    busy: int = 0  # of HTTP/1.1
-    openings: list[_Opening] = field(default_factory=list)
-    speaks_http1: bool = False
-    stands_alone: bool = False  # the server has refused requests on another origin's connection
-
-    @property
-    def size(self) -> int:
-        return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
+    def __copy__(self) -> Any:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._pool = copy.copy(self._pool)
+        return other
 
 
 class Pool:
@@ -94,6 +44,7 @@ class Pool:
         *,
         http1: bool = True,
         h2c: bool = False,
+        alt_svc: bool | str = True,
         retries: int = 5,
         retry_statuses: frozenset[int] = frozenset(),
         **session_options: Any,
@@ -101,13 +52,25 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._retries = retries
         self._retry_statuses = retry_statuses
-        self._opener = Opener(http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options)
-        self._alternatives = Alternatives()
-        self._changed = threading.Condition(threading.Lock())
-        self._groups: dict[Destination, _Group] = {}
-        # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
-        self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
-        self._closed = False
+        self._options: dict[str, Any] = {
+            "retries": retries,
+            "retry_statuses": retry_statuses,
+            "http1": http1,
+            "h2c": h2c,
+            "alt_svc": alt_svc,
+            **session_options,
+        }
+        self._opener = self._make_opener(
+            http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options
+        )
+        self._connections = Connections(self._limits, self._opener, alt_svc)
+
+    def _make_opener(self, **options: Any) -> Opener:
+        return Opener(**options)
+
+    def __reduce__(self) -> Any:
+        """A copy, or what comes out of a pickle, has the same options, and connections of its own."""
+        return functools.partial(type(self), self._limits, **self._options), ()
 
     def send(self, call: Call) -> Answer:
         """Make a request and wait for the response's head; the body is the caller's to read or close.
@@ -117,12 +80,16 @@ class Pool:
         """
         if call.origin.scheme not in ("http", "https"):
             raise InvalidSchema(f"No connection adapters were found for {call.url!r}", request=call.request)
-        destination = Destination(call.origin, call.proxy, call.verify, call.cert)
-        attempt = 0
+        proxy = None if self._opener.needs_no_proxy else call.proxy
+        destination = Destination(call.origin, proxy, call.verify, call.cert, call.server_name)
+        tries = Tries(self._retries)
+        began_at = time.monotonic()
         while True:
-            attempt += 1
+            since, began_at = began_at, time.monotonic()
+            place: Place | None = None
             try:
-                answer = self._attempt(call, destination)
+                place = self._connections.acquire(call, destination)
+                answer = self._connections.send(call, destination, place)
             except RequestException as error:
                 if error.request is None:
                     error.request = call.request
@@ -131,43 +98,32 @@ class Pool:
                 assert failure.__cause__ is not None
                 raise failure.__cause__ from None
             except errors.InvalidArgument as error:
-                raise InvalidHeader(f"{call.url}: {error}", request=call.request, processed=False) from error
+                raise InvalidHeader(
+                    f"{call.url}: {errors.said(error)}", request=call.request, processed=False
+                ) from error
             except BROKEN as error:
-                processed = False if getattr(error, "retryable", False) else None
-                lost = processed is False or not isinstance(error, errors.StreamReset)
-                if not lost or attempt > self._retries or not may_repeat(call, processed):
-                    raise ConnectionError(
-                        f"{call.method} {call.url}: {error or type(error).__name__}",
-                        request=call.request,
-                        processed=processed,
-                        stream_id=getattr(error, "stream_id", None),
-                        code=getattr(error, "code", None),
-                    ) from error
-                if attempt > 1:
-                    time.sleep(pause_before(attempt - 1))
-                continue
-            self._note_alternatives(call.origin, answer)
-            pause = self._pause_for(answer, call, attempt, destination)
-            if pause is None:
-                return answer
-            answer.close()
+                pause = self._pause_after(error, call, tries, destination, place, since)
+                if pause is None or not call.patience.allows(pause):
+                    raise _failure(call, error) from error
+            else:
+                self._connections.note_alternatives(destination, answer)
+                pause = self._pause_for(answer, call, tries, destination)
+                if pause is None or not call.patience.allows(pause):
+                    return answer
+                answer.close()
             time.sleep(pause)
 
     def close(self) -> None:
-        """Close all connections; requests under way fail."""
-        with self._changed:
-            self._closed = True
-            groups, self._groups = list(self._groups.values()), {}
-            self._changed.notify_all()
-        self._clear_forgotten()
-        for group in groups:
-            for connection in group.idle:
-                connection.close()
-            for shared in group.shared:
-                if shared.active:
-                    shared.session.destroy()
-                else:
-                    shared.session.close(wait=False)
+        """Take no more requests, and `clear`."""
+        self._connections.close()
+
+    def clear(self) -> None:
+        """Close the connections that nobody uses, the others when nobody does any more."""
+        self._connections.clear()
+
+    def sessions(self) -> Iterator[ClientSession]:
+        """The open sessions, each once."""
+        return self._connections.sessions()
 
     def __enter__(self) -> Pool:
         return self
@@ -175,265 +131,60 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- one attempt
-
-    def _attempt(self, call: Call, destination: Destination) -> Answer:
-        group, connection = self._acquire(call, destination)
-        if isinstance(connection, _Shared):
-            shared = connection
-
-            def done() -> None:
-                self._release(shared)
-
-            ending = Ending(done, done, self._forgotten)
-            try:
-                return send_on(shared.session, call, ending)
-            except BaseException:
-                ending.end(reusable=True)
-                raise
-
-        def reuse() -> None:
-            self._release_http1(group, connection, reusable=True)
-
-        def drop() -> None:
-            self._release_http1(group, connection, reusable=False)
-
-        ending = Ending(reuse, drop, self._forgotten)
-        try:
-            return connection.send(call, ending)
-        except BaseException:
-            ending.end(reusable=False)
-            raise
-
-    def _pause_for(self, answer: Answer, call: Call, attempt: int, destination: Destination) -> float | None:
-        """The seconds after which a request that was answered so is sent again; None if it is not."""
-        if attempt > self._retries:
+    def _pause_after(
+        self,
+        error: Exception,
+        call: Call,
+        tries: Tries,
+        destination: Destination,
+        place: Place | None,
+        since: float,
+    ) -> float | None:
+        """The seconds after which a request that failed so is sent again; None if it is not. `since` the attempt before
+        began, others may have been answered.
+        """
+        processed = _processed(error)
+        # A reset is an answer, and TLS does not fail by chance.
+        if isinstance(error, errors.TLSError) or (isinstance(error, errors.StreamReset) and processed is None):
             return None
-        if answer.status == 421 and may_repeat(call, False):  # RFC 9110 section 15.5.20: it was not processed
-            with self._changed:
-                group = self._groups.get(destination)
-                if group is not None and not group.stands_alone:
-                    group.stands_alone = True
-                    group.shared = [shared for shared in group.shared if shared.session is not answer.session]
-                    return 0.0
+        if not may_repeat(call, processed):
+            return None
+        if processed is None:
+            return tries.pause()
+        session = None if place is None else place.session
+        refused = session is not None and not session.closed
+        progress = session is not None and not refused and session._has_streams  # which it took, and will answer
+        progress = progress or self._connections.has_answered(destination, since)
+        return tries.pause(progress=progress, refused=refused)
+
+    def _pause_for(self, answer: Answer, call: Call, tries: Tries, destination: Destination) -> float | None:
+        """The seconds after which a request that was answered so is sent again; None if it is not."""
+        if (
+            answer.status == 421  # RFC 9110 section 15.5.20: it was not processed
+            and may_repeat(call, False)
+            and self._connections.misdirected(destination, answer.session)
+        ):
+            return tries.pause()
         if answer.status in self._retry_statuses and may_repeat(call, None):
+            pause = tries.pause()
             asked = retry_after(answer.headers)
-            if asked is None:
-                return pause_before(attempt)
+            if pause is None or asked is None:
+                return pause
             return asked if asked <= _LONGEST_RETRY_AFTER else None
         return None
 
-    def _note_alternatives(self, origin: Origin, answer: Answer) -> None:
-        for name, value in answer.headers:
-            if name == "alt-svc":
-                self._alternatives.told(origin, value)
 
-    # -- getting a connection
+def _processed(error: Exception) -> bool | None:
+    """Whether the server may have acted on a request that failed so."""
+    return False if getattr(error, "retryable", False) else None
 
-    def _acquire(self, call: Call, destination: Destination) -> tuple[_Group, _Shared | HTTP1Connection]:
-        """A connection with a place for one request. Blocks for `timeouts.pool`, and `timeouts.connect`."""
-        deadline: Deadline | None = None
-        while True:
-            opening: _Opening | None = None
-            unwanted: list[Callable[[], None]] = []
-            self._clear_forgotten()
-            with self._changed:
-                if self._closed:
-                    raise ConnectionError("the client is closed", request=call.request, processed=False)
-                group = self._groups.get(destination)
-                if group is None:
-                    self._forget_unused()
-                    group = self._groups[destination] = _Group()
-                found = self._pick(group, unwanted)
-                if found is None:
-                    if self._may_open(group, unwanted):
-                        opening = _Opening()
-                        group.openings.append(opening)
-                    else:
-                        if deadline is None:
-                            deadline = Deadline(call.timeouts.pool)
-                        self._wait(group, deadline, call)
-            for close in unwanted:
-                close()
-            if isinstance(found, _Shared) and not self._answers(found):
-                continue
-            if found is not None:
-                return group, found
-            if opening is not None:
-                self._open(call, destination, group, opening)
 
-    def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
-        """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
-        if not all(shared.is_open for shared in group.shared):
-            group.shared = [shared for shared in group.shared if shared.is_open]
-        for shared in group.shared:
-            if shared.has_room:
-                shared.active += 1
-                return shared
-        while group.idle:
-            connection = group.idle.pop()
-            if not self._has_expired(connection) and connection.is_alive:
-                group.busy += 1
-                return connection
-            unwanted.append(connection.close)
-        return None
-
-    def _has_expired(self, connection: HTTP1Connection) -> bool:
-        """Whether it was idle for too long. Sessions see to that by themselves."""
-        expiry = self._limits.keepalive_expiry
-        return expiry is not None and 0 < connection.idle_since < time.monotonic() - expiry
-
-    def _may_open(self, group: _Group, unwanted: list[Callable[[], None]]) -> bool:
-        """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
-        if group.openings and not group.speaks_http1:
-            return False  # the one that is being opened will do for many
-        if group.size >= self._limits.max_connections_per_origin:
-            return False
-        if sum(other.size for other in self._groups.values()) < self._limits.max_connections:
-            return True
-        for other in self._groups.values():
-            if other.idle:
-                unwanted.append(other.idle.pop(0).close)
-                return True
-            for shared in other.shared:
-                if not shared.active:
-                    other.shared.remove(shared)
-                    unwanted.append(functools.partial(shared.session.close, wait=False))
-                    return True
-        return False
-
-    def _wait(self, group: _Group, deadline: Deadline, call: Call) -> None:
-        """Wait for a change; needs the lock. What the connection fails with that one waits for, is raised here too."""
-        awaited = list(group.openings)
-        remaining = deadline.remaining()
-        # Not for longer at a time, since nobody is told of forgotten answers.
-        self._changed.wait(_LONGEST_WAIT if remaining is None else min(remaining, _LONGEST_WAIT))
-        if deadline.expired:
-            raise PoolTimeout(
-                f"{call.url}: no connection became free within {call.timeouts.pool} s",
-                request=call.request,
-                processed=False,
-            )
-        failed = next((opening.error for opening in awaited if opening.error is not None), None)
-        if failed is not None:
-            copy = type(failed)(*failed.args, request=call.request, processed=False)
-            raise copy from failed
-
-    def _open(self, call: Call, destination: Destination, group: _Group, opening: _Opening) -> None:
-        """Open the connection that others may be waiting for already, and put it into the group."""
-        connection: ClientSession | HTTP1Connection | None = None
-        shared: _Shared | None = None
-        try:
-            shared = None if group.stands_alone else self._covering(destination)
-            if shared is None:
-                connection = self._connect(call, destination)
-        except RequestException as error:
-            opening.error = error
-            raise
-        finally:
-            with self._changed:
-                group.openings.remove(opening)
-                if isinstance(connection, HTTP1Connection):
-                    group.speaks_http1 = True
-                    group.idle.append(connection)
-                elif connection is not None:
-                    shared = _Shared(connection, idle_since=time.monotonic())
-                if shared is not None and shared not in group.shared:
-                    group.shared.append(shared)
-                closed = self._closed
-                self._changed.notify_all()
-            if closed and connection is not None:
-                connection.close()
-
-    def _connect(self, call: Call, destination: Destination) -> ClientSession | HTTP1Connection:
-        origin = destination.origin
-        listeners = {"altsvc": self._heard_alternatives(origin)}
-        place = self._alternatives.of(origin) if destination.proxy is None else None
-        if place is not None:
-            try:
-                return self._opener.open(destination, (place.host, place.port), call.timeouts.connect, listeners)
-            except RequestException:
-                self._alternatives.failed(origin, place)
-        return self._opener.open(destination, (origin.host, origin.port), call.timeouts.connect, listeners)
-
-    def _heard_alternatives(self, own: Origin) -> Any:
-        alternatives = self._alternatives
-
-        def altsvc(value: str, origin: str, stream_id: int) -> None:
-            if origin in ("", str(own)):  # of others only if the certificate is theirs too: left to them
-                alternatives.told(own, value)
-
-        return altsvc
-
-    def _covering(self, destination: Destination) -> _Shared | None:
-        """A session of another origin that serves this one too."""
-        if destination.origin.scheme != "https":
-            return None
-        with self._changed:
-            others = [
-                shared
-                for other, group in self._groups.items()
-                if (other.proxy, other.verify, other.cert) == (destination.proxy, destination.verify, destination.cert)
-                and destination.proxy is None
-                and not group.stands_alone
-                for shared in group.shared
-            ]
-        for shared in others:
-            if shared.is_open and shared.has_room and covers(shared.session, destination.origin):
-                return shared
-        return None
-
-    def _answers(self, shared: _Shared) -> bool:
-        """Whether a session still works: asked with PING if it was idle for long. One that does not is given back."""
-        if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
-            return True
-        try:
-            shared.session.ping(timeout=_PATIENCE_FOR_PING)
-        except errors.PingLimit:
-            return True
-        except errors.HTTP2Error:
-            shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
-            self._release(shared)
-            return False
-        except BaseException:
-            self._release(shared)
-            raise
-        return True
-
-    # -- giving it back
-
-    def _release(self, shared: _Shared) -> None:
-        with self._changed:
-            shared.active -= 1
-            if not shared.active:
-                shared.idle_since = time.monotonic()
-            self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
-
-    def _release_http1(self, group: _Group, connection: HTTP1Connection, *, reusable: bool) -> None:
-        with self._changed:
-            group.busy -= 1
-            keeps = reusable and not self._closed
-            if keeps:
-                connection.idle_since = time.monotonic()
-                group.idle.append(connection)
-            self._changed.notify_all()
-        if not keeps:
-            connection.close()
-
-    def _clear_forgotten(self) -> None:
-        """Give back what forgotten answers held."""
-        while self._forgotten:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                self._forgotten.popleft()()
-
-    def _forget_unused(self) -> None:
-        """Groups without a connection are of no use; needs the lock."""
-        unused = [known for known, group in self._groups.items() if not group.size and not group.stands_alone]
-        for destination in unused:
-            del self._groups[destination]
-
-    def sessions(self) -> Iterator[ClientSession]:
-        """The open sessions, each once."""
-        with self._changed:
-            found = {id(shared): shared.session for group in self._groups.values() for shared in group.shared}
-        return iter(found.values())
+def _failure(call: Call, error: Exception) -> ConnectionError:
+    kind = SSLError if isinstance(error, errors.TLSError) else ConnectionError
+    return kind(
+        f"{call.method} {call.url}: {errors.said(error)}",
+        request=call.request,
+        processed=_processed(error),
+        stream_id=getattr(error, "stream_id", None),
+        code=getattr(error, "code", None),
+    )

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import http.cookiejar
 import json as json_module
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlunsplit
 
 from ..connection.arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
+from ..transport.urls import shown_url
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart
-from .cookies import CookieJar, cookie_header, cookiejar_from_dict
+from .cookies import cookie_header, copied_jar, jar_of
 from .structures import CaseInsensitiveDict
+from .urls import BAD_ESCAPE, IN_USERINFO, RESERVED, parts_of, quoted
 
 Hooks = Mapping[str, Any]
 
-_NAME = re.compile(r"[^:\s][^:\r\n]*")
-_VALUE = re.compile(r"\S[^\r\n]*|")
-_RESERVED = "!#$%&'()*+,/:;=?@[]~"
+_LONGEST_REMEMBERED = 2048  # characters of a URL
+_is_name = re.compile(r"[^:\s][^:\r\n]*").fullmatch
+_is_value = re.compile(r"\S[^\r\n]*|").fullmatch
 _ESCAPED_UNRESERVED = re.compile(r"%(2[DEde]|3\d|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _WITHOUT_BODY = ("GET", "HEAD")
-_HOST = re.compile(r"[^\s/?#@\[\]\\%<>^`{|}]+|\[[0-9A-Fa-f:.%\w]+\]")
 
 
 class Request:
@@ -71,6 +73,14 @@ class Request:
         )
         return prepared
 
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there."""
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
+
     def __repr__(self) -> str:
         return f"<Request [{self.method}]>"
 
@@ -82,9 +92,11 @@ class PreparedRequest:
         self.method = ""
         self.url = ""
         self.headers = CaseInsensitiveDict()
-        self.cookies: CookieJar | None = None
+        self.cookies: http.cookiejar.CookieJar | None = None
         self.body: Any = None
         self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
+        self.digest: Any = None
+        """The `HTTPDigestAuth` that has authenticated it."""
         self._content: Body | None = None
         self._content_of: Any = None
 
@@ -102,7 +114,8 @@ class PreparedRequest:
         json: Any = None,
     ) -> None:
         """Fill in everything, as requests does. Raises InvalidURL and its kinds, InvalidHeader, InvalidJSONError."""
-        self.method = "" if method is None else method.upper()
+        text = method.decode("ascii") if isinstance(method, bytes) else method
+        self.method = "" if text is None else text.upper()
         self.prepare_url(url, params)
         self.prepare_headers(headers)
         self.prepare_cookies(cookies)
@@ -114,10 +127,13 @@ class PreparedRequest:
         """Another one that can be changed; the body is the same."""
         other = PreparedRequest()
         other.__dict__.update(self.__dict__)
-        other.headers = self.headers.copy()
+        other.headers = CaseInsensitiveDict(self.headers or {})
         other.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
-        other.cookies = None if self.cookies is None else self.cookies.copy()
+        other.cookies = None if self.cookies is None else copied_jar(self.cookies)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_content": None, "_content_of": None}  # which `content` makes anew
 
     def __repr__(self) -> str:
         return f"<PreparedRequest [{self.method}]>"
@@ -125,7 +141,7 @@ class PreparedRequest:
     @property
     def path_url(self) -> str:
         """Path and query, as they are asked for."""
-        parts = urlsplit(self.url)
+        parts = parts_of(self.url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     @property
@@ -135,46 +151,39 @@ class PreparedRequest:
             self._content, self._content_of = body_of(self.body), self.body
         return self._content
 
+    @property
+    def _cookies(self) -> http.cookiejar.CookieJar | None:
+        return self.cookies  # as authentication that was written for requests asks for them
+
+    @_cookies.setter
+    def _cookies(self, cookies: Any) -> None:
+        self.cookies = jar_of(cookies)
+
     # -- its parts
 
     def prepare_url(self, url: Any, params: Any) -> None:
         """Set the URL: quoted, its host in IDNA, and `params` behind its query."""
-        text = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        try:
+            text = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        except UnicodeDecodeError as error:
+            raise InvalidURL(f"Failed to parse a URL of {len(url)} octets: it is not UTF-8") from error
         if ":" in text and not text.lower().startswith("http"):
             self.url = text  # whoever has to send it knows such URLs, or doesn't
             return
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise InvalidURL(f"Failed to parse: {text}: {error}") from error
-        if not parts.scheme:
-            raise MissingSchema(f"Invalid URL {text!r}: No scheme supplied. Perhaps you meant https://{text}?")
-        userinfo, at, _ = parts.netloc.rpartition("@")
-        host = _host(text, parts.netloc.rpartition("@")[2])
-        netloc = f"{_quoted(userinfo)}{at}{host}" + ("" if port is None else f":{port}")
-        path = _without_dot_segments(_quoted(parts.path) or "/")
-        added = encoded(params.decode() if isinstance(params, bytes) else params)
-        query = "&".join(part for part in (_quoted(parts.query), added) if part)
-        self.url = requoted(urlunsplit((parts.scheme, netloc, path, query, _quoted(parts.fragment))))
+        added = encoded(params.decode() if isinstance(params, bytes) else params) if params else ""
+        short = len(text) + len(added) <= _LONGEST_REMEMBERED
+        self.url = _remembered(text, added) if short else _complete(text, added)
 
     def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
         """Set the header fields. Raises InvalidHeader for what would be read as something else."""
         self.headers = CaseInsensitiveDict()
         for name, value in (headers or {}).items():
-            for part, pattern, what in ((name, _NAME, "name"), (value, _VALUE, "value")):
-                if not isinstance(part, (str, bytes)):
-                    raise InvalidHeader(
-                        f"Header part ({part!r}) from ({name!r}, {value!r}) must be of type str or bytes, "
-                        f"not {type_name(part)}"
-                    )
-                if not pattern.fullmatch(part if isinstance(part, str) else part.decode("latin-1")):
-                    raise InvalidHeader(f"Invalid leading whitespace, reserved or line end in header {what}: {part!r}")
-            self.headers[name if isinstance(name, str) else name.decode("latin-1")] = value
+            usual = type(name) is str and type(value) is str and _is_name(name) and _is_value(value)
+            self.headers[name if usual else _checked(name, value)] = value
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
-        self.cookies = cookies if isinstance(cookies, CookieJar) else cookiejar_from_dict(cookies or {})
+        self.cookies = jar_of(cookies)
         field = cookie_header(self.cookies, self)
         if field is not None:
             self.headers["Cookie"] = field
@@ -200,7 +209,7 @@ class PreparedRequest:
             form = multipart(data, files, boundary)
             self.body = b"".join(form.chunks()) if _in_memory(files) else form
         elif data:
-            self.body = encoded(data)
+            self.body = encoded(data) if hasattr(data, "__iter__") or hasattr(data, "read") else data
             if not isinstance(data, (str, bytes)) and not hasattr(data, "read"):
                 content_type = "application/x-www-form-urlencoded"
         else:
@@ -226,9 +235,8 @@ class PreparedRequest:
     def prepare_auth(self, auth: Any, url: str = "") -> None:
         """Let `auth`, or what stands in the URL, authenticate the request."""
         if auth is None:
-            userinfo, at, _ = urlsplit(url or self.url).netloc.rpartition("@")
-            name, _, password = userinfo.partition(":")
-            auth = (unquote(name), unquote(password)) if at and userinfo else None
+            name, _, password = (parts_of(url or self.url).userinfo or "").partition(":")
+            auth = (unquote(name), unquote(password)) if name or password else None
         if not auth:
             return
         if isinstance(auth, tuple) and len(auth) == 2:
@@ -237,21 +245,79 @@ class PreparedRequest:
         self.__dict__.update(changed.__dict__)
         self.prepare_content_length(self.body)
 
-    def register_hook(self, event: str, hook: Callable[..., Any]) -> None:
-        """Call `hook(response, **options)` when the response is there; what it returns, unless None, replaces it."""
-        self.hooks[event].append(hook)
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Call `hook(response, **options)`, or each of several, when the response is there; what it returns, unless
+        None, replaces it.
+        """
+        self.hooks = _added(self.hooks, event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Call `hook` no more; False if it was none."""
+        return _removed(self.hooks, event, hook)
 
     def check_rewindable(self) -> None:
         """Raises UnrewindableBodyError if the body could not be sent once more."""
         content = self.content
         if content is not None and not content.rewindable:
-            raise UnrewindableBodyError(f"the body of {self.method} {self.url} can't be sent once more", request=self)
+            raise UnrewindableBodyError(
+                f"the body of {self.method} {shown_url(self.url)} can't be sent once more", request=self
+            )
+
+
+def _checked(name: Any, value: Any) -> str:
+    """The name as text. Raises InvalidHeader."""
+    for part, fits, what in ((name, _is_name, "name"), (value, _is_value, "value")):
+        if not isinstance(part, (str, bytes)):
+            raise InvalidHeader(f"Header {what} of {name!r} must be of type str or bytes, not {type_name(part)}")
+        if not fits(part if isinstance(part, str) else part.decode("latin-1")):
+            raise InvalidHeader(f"Invalid leading whitespace, reserved or line end in header {what} of {name!r}")
+    return name if isinstance(name, str) else name.decode("latin-1")
+
+
+def _complete(url: str, query: str) -> str:
+    """A URL, quoted, its host in IDNA, and `query` behind its own. Raises InvalidURL and its kinds."""
+    parts = parts_of(url)
+    if not parts.scheme:
+        shown = shown_url(url)
+        raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. Perhaps you meant https://{shown}?")
+    if not parts.host:
+        raise InvalidURL(f"Invalid URL {shown_url(url)!r}: No host supplied")
+    if parts.host.startswith("*"):
+        raise InvalidURL(f"URL has an invalid label: {shown_url(url)!r}")
+    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    if parts.userinfo is not None:
+        netloc = f"{quoted(parts.userinfo, IN_USERINFO)}@{netloc}"
+    if parts.port is not None:
+        netloc = f"{netloc}:{parts.port}"
+    path = _without_dot_segments(quoted(parts.path) or "/")
+    query = "&".join(part for part in (quoted(parts.query or ""), query) if part)
+    return requoted(urlunsplit((parts.scheme, netloc, path, query, quoted(parts.fragment or ""))))
+
+
+_remembered = functools.lru_cache(256)(_complete)
+
+
+def _added(hooks: Hooks, event: str, hook: Any) -> dict[str, list[Callable[..., Any]]]:
+    found = checked_hooks(hooks)
+    for name, more in checked_hooks({event: hook}).items():
+        found[name].extend(more)
+    return found
+
+
+def _removed(hooks: Hooks, event: str, hook: Callable[..., Any]) -> bool:
+    known = hooks.get(event, [])
+    if hook not in known:
+        return False
+    known.remove(hook)
+    return True
 
 
 def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
     """Hooks by event, each a list. Raises ValueError for an event that there is not."""
     found: dict[str, list[Callable[..., Any]]] = {"response": []}
-    for event, given in (hooks or {}).items():
+    if not hooks:
+        return found
+    for event, given in hooks.items():
         if event not in found:
             raise ValueError(f"Unsupported event specified, with event name {event!r}")
         found[event].extend([given] if callable(given) else (given or ()))
@@ -270,12 +336,12 @@ def encoded(data: Any) -> Any:
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
             values = [values]
         found.extend((key, value) for value in values if value is not None)
-    return urlencode(found)
+    return urlencode(found, errors="surrogatepass")
 
 
 def requoted(url: str) -> str:
     """A URL whose escapes are right: none for what needs none, one for each character that does."""
-    return quote(_unescaped(_BAD_ESCAPE.sub("%25", url)), safe=_RESERVED)
+    return quote(_unescaped(BAD_ESCAPE.sub("%25", url)), safe=RESERVED)
 
 
 def _unescaped(url: str) -> str:
@@ -285,26 +351,6 @@ def _unescaped(url: str) -> str:
 def _unreserved(digits: str) -> str:
     character = chr(int(digits, 16))
     return character if character.isalnum() or character in "-._~" else f"%{digits}"
-
-
-def _quoted(part: str) -> str:
-    """A part of a URL with what may not stand in any quoted, and escapes in upper case."""
-    part = _BAD_ESCAPE.sub("%25", part)
-    return quote(re.sub("%[0-9A-Fa-f]{2}", lambda match: match[0].upper(), part), safe=_RESERVED)
-
-
-def _host(url: str, host_and_port: str) -> str:
-    host = host_and_port if host_and_port.endswith("]") else re.sub(r":\d*$", "", host_and_port)
-    if not host:
-        raise InvalidURL(f"Invalid URL {url!r}: No host supplied")
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode()
-        except UnicodeError as error:
-            raise InvalidURL(f"URL has an invalid label: {url!r}") from error
-    if host.startswith(("*", ".")) or not _HOST.fullmatch(host):
-        raise InvalidURL(f"URL has an invalid label: {url!r}")
-    return host.lower()
 
 
 def _without_dot_segments(path: str) -> str:

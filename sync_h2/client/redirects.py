@@ -5,25 +5,27 @@ Pure functions of a request and its response; they run on the thread that calls 
 
 from __future__ import annotations
 
-from urllib.parse import urldefrag, urljoin, urlsplit
-
-from .connect import DEFAULT_PORTS
+from .auth import keeps_authorization
 from .prepared_request import PreparedRequest
 from .response import Response
+from .urls import joined
 
 _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 
 
-def redirected(response: Response) -> PreparedRequest | None:
-    """The request that follows a redirect, or None if this is none. Cookies and proxies' credentials are taken off it.
+def location_of(response: Response) -> str | None:
+    """Where a redirect leads, or None if this is none."""
+    return (response.headers["location"].strip() or None) if response.is_redirect else None
 
-    The body stays only with 307 and 308. Raises what preparing a URL raises, for a location that is none.
+
+def redirected(response: Response, location: str) -> PreparedRequest:
+    """The request that follows a redirect to `location`. Cookies and proxies' credentials are taken off it.
+
+    The body stays only with 307 and 308. Raises InvalidURL for a location that is none.
     """
-    if not response.is_redirect:
-        return None
-    request = response.request.copy()
-    request.method = _method_after(response.status_code, request.method)
-    request.prepare_url(_target(response), None)
+    request: PreparedRequest = response.request.copy()
+    request.method = method_after(response.status_code, request.method)
+    request.prepare_url(_target(response, location), None)
     if response.status_code not in (307, 308):
         request.body = None
         for name in _OF_BODY:
@@ -31,39 +33,26 @@ def redirected(response: Response) -> PreparedRequest | None:
         if request.method in ("POST", "PUT", "PATCH"):
             request.headers["Content-Length"] = "0"
     request.headers.pop("cookie", None)  # the jar says which go there
+    request.headers.pop("proxy-authorization", None)  # another proxy may be asked, or none
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)
+    elif request.digest is not None:
+        request.digest.renew(request)
     return request
 
 
-def _target(response: Response) -> str:
+def _target(response: Response, location: str) -> str:
     """The absolute URL of `location`; a fragment of the request's stays unless there is a new one."""
-    location = response.headers["location"]
-    # Octets beyond ASCII are UTF-8 as a rule; header fields come as Latin-1 when they are not.
-    target = urljoin(response.url, location)
-    url, fragment = urldefrag(target)
+    url, _, fragment = joined(response.url, location).partition("#")
     if not fragment:
-        fragment = urldefrag(response.request.url)[1]
+        fragment = response.request.url.partition("#")[2]
     return f"{url}#{fragment}" if fragment else url
 
 
-def _method_after(status: int, method: str) -> str:
+def method_after(status: int, method: str) -> str:
     """Browsers' practice, which RFC 9110 allows: POST becomes GET behind 301 and 302, all but HEAD behind 303."""
     if status in (302, 303) and method != "HEAD":
         return "GET"
     if status == 301 and method == "POST":
         return "GET"
     return method
-
-
-def keeps_authorization(old: str, new: str) -> bool:
-    """Whether `Authorization` may go along: only to the same origin, or from http to https of the same host, both with
-    their default ports.
-    """
-    before, after = urlsplit(old), urlsplit(new)
-    if before.hostname != after.hostname:
-        return False
-    ports = tuple(parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (before, after))
-    if (before.scheme, after.scheme) == ("http", "https") and ports == (80, 443):
-        return True
-    return before.scheme == after.scheme and ports[0] == ports[1]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import importlib
-import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -20,55 +19,92 @@ from ..exceptions import (
     JSONDecodeError,
     StreamConsumedError,
 )
+from ..transport.urls import shown_url
 from .charsets import charset_of, codec_of
-from .cookies import CookieJar
-from .decoding import decoded
-from .pieces import Lines, resized, sliced
+from .cookies import CookieJar, take_cookies
+from .exchange import Fields
+from .pieces import Lines, sliced
 from .prepared_request import PreparedRequest
+from .raw import RawResponse, Report
 from .status_codes import codes
 from .structures import ResponseHeaders
 
-CHUNK = 64 * 1024
+_CHUNK = 64 * 1024
 _MOST_UNASKED = 16 << 20  # octets of a redirect's content
-Report = Callable[[int, "int | None"], object]
 _REDIRECTS = (codes.moved, codes.found, codes.other, codes.temporary_redirect, codes.permanent_redirect)
 
 
 class Response:
     """A server's answer. Read the body to its end or `close()` it: an unread one keeps its stream open.
 
-    `raw` is the body as it came, with its content-encoding, as a file. With `stream=True` nothing has been read;
-    otherwise everything has.
+    With `stream=True` nothing has been read; otherwise everything has.
     """
 
-    def __init__(self, request: PreparedRequest, answer: Any, *, on_download: Report | None = None) -> None:
-        self.request = request
-        self.url: str = request.url
-        self.status_code: int = answer.status
-        self.reason: str = answer.reason
-        self.http_version: str = answer.http_version
-        self.headers = ResponseHeaders(answer.headers)
-        self.encoding: str | None = charset_of(self.headers.get("content-type", ""))
+    def __init__(
+        self, request: PreparedRequest | None = None, answer: Any = None, *, on_download: Report | None = None
+    ) -> None:
+        """One of an exchange; without arguments, as tests make them, one to be filled in: `status_code`, `url`,
+        `headers`, `raw` or `_content`.
+        """
+        self.request: Any = request
         self.history: list[Response] = []
         self.elapsed = datetime.timedelta(0)
-        self.cookies = CookieJar()
-        self.cookies.take_from(self)
+        self._cookies: CookieJar | None = None
+        if request is None or answer is None:
+            self.url: Any = None
+            self.status_code: int = None  # type: ignore[assignment]  # until it is filled in
+            self.reason: Any = None
+            self.http_version = ""
+            self.headers = {}
+            self._cookies = CookieJar()
+            self.encoding: str | None = None
+            answer = _ByHand(None)
+        else:
+            self.url = request.url
+            self.status_code = answer.status
+            self.reason = answer.reason
+            self.http_version = answer.http_version
+            self._headers = ResponseHeaders(answer.headers)
+            self.encoding = charset_of(self._headers.get("content-type", ""))
         self.next: PreparedRequest | None = None
         self.connection: Any = None
         self._answer = answer
         self._on_download = on_download
-        self._raw: io.BufferedReader | None = None
+        self._raw: Any = None
         self._content: bytes | None = None
         self._consumed = False
+        self._closed = False
+
+    @property
+    def cookies(self) -> Any:
+        """The cookies that it sets."""
+        if self._cookies is None:
+            self._cookies = CookieJar()
+            take_cookies(self._cookies, self)
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        self._cookies = cookies
 
     # -- the body
 
     @property
-    def raw(self) -> io.BufferedReader:
-        """The body as it came, as a file."""
-        if self._raw is None:
-            self._raw = io.BufferedReader(RawBody(self._answer, self._length(), self._on_download))
+    def raw(self) -> Any:
+        """The body as it came, with its content-encoding, as a file (see raw.py)."""
+        if self._raw is None and not isinstance(self._answer, _ByHand):
+            self._raw = RawResponse(self._answer, report=self._on_download, ended=self._consumed)
+            if self._closed:
+                self._raw.close()
         return self._raw
+
+    @raw.setter
+    def raw(self, file: Any) -> None:
+        """Take the body from a file, which tests and adapters give, as requests does: decoded where the file's `stream`
+        does it.
+        """
+        self._answer = _ByHand(file)
+        self._raw = file
 
     @property
     def content(self) -> bytes:
@@ -78,10 +114,15 @@ class Response:
         call.
         """
         if self._content is None:
+            made_by_hand = isinstance(self._answer, _ByHand)
+            if made_by_hand and self._raw is None:
+                return None  # type: ignore[return-value]  # as in requests, where nothing has been filled in
             if self._consumed:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
-            if "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
-                self._content = b"".join(self._decoded(self._chunks()))
+            if made_by_hand:
+                self._content = b"".join(self._stream(_CHUNK))
+            elif "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
+                self._content = self.raw.read(decode_content=True)
             else:
                 self._content = self._answer.read()  # in one go
             self._consumed = True
@@ -93,31 +134,13 @@ class Response:
         """
         try:
             if self._content is None and not self._consumed:
-                self._content = self._short_content()
+                by_hand = isinstance(self._answer, _ByHand)
+                self._content = self.content if by_hand else self.raw.read_short(_MOST_UNASKED)
                 self._consumed = True
         except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
             pass
         finally:
             self.close()
-
-    def _short_content(self) -> bytes | None:
-        """The content; None for a longer one."""
-        content = bytearray()
-        left = _MOST_UNASKED
-
-        def received() -> Iterator[bytes]:
-            nonlocal left
-            for chunk in self._chunks():
-                left -= len(chunk)
-                if left < 0:
-                    return
-                yield chunk
-
-        for piece in self._decoded(received()):
-            content += piece
-            if len(content) > _MOST_UNASKED:
-                return None
-        return bytes(content) if left >= 0 else None
 
     @property
     def text(self) -> str:
@@ -156,10 +179,12 @@ class Response:
             return json.loads(self.text, **options)
         except json.JSONDecodeError as error:
             raise JSONDecodeError(error.msg, error.doc, error.pos, request=self.request, response=self) from error
+        except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+            raise JSONDecodeError(str(error), self.text, 0, request=self.request, response=self) from error
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-        """The content in pieces of `chunk_size` bytes, or as they come if that is None; str with `decode_unicode`,
-        where `encoding` is known. Raises as `content`.
+        """The content in pieces as they come, of `chunk_size` bytes at most if that is not None; str with
+        `decode_unicode`, where `encoding` is known. Raises as `content`.
         """
         if chunk_size is not None and not isinstance(chunk_size, int):
             raise TypeError(f"chunk_size must be an int, it is instead a {type_name(chunk_size)}.")
@@ -171,7 +196,9 @@ class Response:
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
-        """The content's lines without their ends, or what stands between `delimiter`s."""
+        """The content's lines without their ends, or what stands between `delimiter`s, each as soon as it has ended.
+        Of `chunk_size` bytes is read at a time, at most.
+        """
         lines = Lines(delimiter)
         for piece in self.iter_content(chunk_size, decode_unicode):
             yield from lines.of(piece)
@@ -182,6 +209,9 @@ class Response:
 
     def close(self) -> None:
         """Give the connection back; a body that was not read to its end is given up, which resets the stream."""
+        self._closed = True
+        if isinstance(self._raw, RawResponse):
+            self._raw.close()
         self._answer.close()
 
     def __enter__(self) -> Response:
@@ -193,40 +223,37 @@ class Response:
         self.close()
 
     def _stream(self, chunk_size: int | None) -> Iterator[bytes]:
-        chunks = self._decoded(self._chunks())
-        try:
-            yield from chunks if chunk_size is None else resized(chunks, chunk_size)
-        finally:
-            self._consumed = True
-
-    def _decoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        codings = self.headers.get("content-encoding")
-        return chunks if codings is None else decoded(chunks, codings)
-
-    def _chunks(self) -> Iterator[bytes]:
-        if self._raw is None and self._on_download is None:
-            # As a rule, and without a buffer of its own.
-            read: Callable[[int], bytes] = self._answer.read
+        raw = self.raw
+        if hasattr(raw, "stream"):  # ours, and urllib3's
+            yield from raw.stream(chunk_size, decode_content=True)
         else:
-            read = self.raw.read1
-        while chunk := read(CHUNK):
-            yield chunk
+            while piece := raw.read(chunk_size):
+                yield piece
+        self._consumed = True
 
     def _as_text(self, pieces: Iterator[bytes]) -> Iterator[str]:
         codec = codec_of(self.encoding)
         assert codec.incrementaldecoder is not None
         decoder = codec.incrementaldecoder("replace")
-        for piece in pieces:
-            if text := decoder.decode(piece):
+        try:
+            for piece in pieces:
+                if text := decoder.decode(piece):
+                    yield text
+            if text := decoder.decode(b"", final=True):
                 yield text
-        if text := decoder.decode(b"", final=True):
-            yield text
-
-    def _length(self) -> int | None:
-        length = self.headers.get("content-length", "")
-        return int(length) if length.isdecimal() else None
+        except UnicodeError as error:  # UTF-16 without the mark of its order, whatever is done about other errors
+            raise ContentDecodingError(f"the body is not {self.encoding}: {error}", response=self) from error
 
     # -- what it says
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The fields; a mapping that is set becomes such ones."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers if isinstance(headers, ResponseHeaders) else ResponseHeaders(headers.items())
 
     @property
     def trailers(self) -> ResponseHeaders:
@@ -281,7 +308,11 @@ class Response:
         """Raises HTTPError if the status is 400 or more."""
         kind = {4: "Client", 5: "Server"}.get(self.status_code // 100)
         if kind is not None:
-            raise HTTPError(f"{self.status_code} {kind} Error: {self.reason} for url: {self.url}", response=self)
+            reason = self.reason
+            if isinstance(reason, bytes):
+                reason = reason.decode("utf-8" if _is_utf8(reason) else "latin-1")
+            url = None if self.url is None else shown_url(self.url)
+            raise HTTPError(f"{self.status_code} {kind} Error: {reason} for url: {url}", response=self)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
@@ -295,10 +326,42 @@ class Response:
         self.__dict__.update(state, connection=None, _on_download=None)
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _ByHand:
+    """What stands for an answer in a response that is made by hand, with a file for its body, or None."""
+
+    status = None
+    reason = None
+    http_version = ""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.headers: Fields = []
+        self.trailers: Fields = []
+        self.informational: list[tuple[int, Fields]] = []
+        self.pushes: list[Any] = []
+
+    def close(self) -> None:
+        close = getattr(self._file, "close", None)
+        if close is not None:
+            close()
+
+
 class _Past:
     """What is left of an answer whose body has been read."""
 
     def __init__(self, answer: Any) -> None:
+        self.status: int = answer.status
+        self.reason: str = answer.reason
+        self.http_version: str = answer.http_version
+        self.headers: Fields = answer.headers
         self.trailers = list(answer.trailers)
         self.informational = list(answer.informational)
         self.pushes: list[Any] = []
@@ -308,29 +371,3 @@ class _Past:
 
     def close(self) -> None:
         pass
-
-
-class RawBody(io.RawIOBase):
-    """An answer's body as a file, which reports what has come."""
-
-    def __init__(self, answer: Any, total: int | None = None, report: Report | None = None) -> None:
-        self._answer = answer
-        self._total = total
-        self._report = report
-        self._received = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._answer.read(len(buffer))
-        buffer[: len(data)] = data
-        self._received += len(data)
-        if data and self._report is not None:
-            self._report(self._received, self._total)
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._answer.close()
-        super().close()

@@ -10,6 +10,9 @@ from .exchange import Call, Fields
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
+_PAUSE_WITH_PROGRESS = 0.005
+_MOST_WITH_PROGRESS = 1000
+_REFUSALS_WEIGH = 20  # as much: each has a pause of up to a second
 
 
 def may_repeat(call: Call, processed: bool | None) -> bool:
@@ -17,6 +20,30 @@ def may_repeat(call: Call, processed: bool | None) -> bool:
     if call.body is not None and not call.body.rewindable:
         return False
     return processed is False or call.method in _IDEMPOTENT
+
+
+class Tries:
+    """Counts how often one request is sent again: `retries` times, or those that are certainly unprocessed `retries`
+    times in a row without progress.
+
+    A server that ends each connection after ten requests leaves forty of fifty unprocessed, time and again.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self._retries = retries
+        self._failed = 0
+        self._passed_over = 0
+
+    def pause(self, *, progress: bool = False, refused: bool = False) -> float | None:
+        """The seconds before the next try, None if there is none. `progress`: the request is certainly unprocessed, and
+        meanwhile the server has taken others; `refused`: it takes no more at this time.
+        """
+        if progress and self._retries and self._passed_over < _MOST_WITH_PROGRESS:
+            self._failed = 0
+            self._passed_over += _REFUSALS_WEIGH if refused else 1
+            return pause_before(1 + self._passed_over // _REFUSALS_WEIGH) if refused else _PAUSE_WITH_PROGRESS
+        self._failed += 1
+        return pause_before(self._failed) if self._failed <= self._retries else None
 
 
 def pause_before(attempt: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 
@@ -10,8 +10,9 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
     """A dict of header fields; names keep the case that they were last set with."""
 
     def __init__(self, data: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **values: Any) -> None:
-        self._fields: dict[str, tuple[str, Any]] = {}
-        self.update({} if data is None else data, **values)
+        self._fields: dict[str, tuple[str, Any]] = {}  # by the names in lower case
+        if data is not None or values:
+            self.update({} if data is None else data, **values)
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._fields[_key(name)] = (name, value)
@@ -21,6 +22,25 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
 
     def __delitem__(self, name: str) -> None:
         del self._fields[_key(name)]
+
+    # What the base would do with these in several steps; each request needs them some dozens of times.
+
+    def __contains__(self, name: object) -> bool:
+        return _key(name) in self._fields
+
+    def get(self, name: str, default: Any = None) -> Any:
+        found = self._fields.get(_key(name))
+        return default if found is None else found[1]
+
+    def items(self) -> ItemsView[str, Any]:
+        return _Items(self)
+
+    def update(self, *data: Any, **values: Any) -> None:
+        if data and isinstance(data[0], CaseInsensitiveDict) and len(data) == 1 and not values:
+            for key, field in data[0]._fields.items():
+                self._fields[key] = field
+        else:
+            super().update(*data, **values)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields.values())
@@ -40,16 +60,21 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # it can change
 
     def copy(self) -> CaseInsensitiveDict:
-        return CaseInsensitiveDict(dict(self.items()))
+        return CaseInsensitiveDict(self)
 
     def __repr__(self) -> str:
         return str(dict(self.items()))
 
 
+class _Items(ItemsView[str, Any]):
+    _mapping: CaseInsensitiveDict
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._mapping._fields.values())
+
+
 def _key(name: Any) -> str:
-    if isinstance(name, bytes):
-        name = name.decode("latin-1")
-    lowered: str = name.lower()
+    lowered: str = name.decode("latin-1").lower() if isinstance(name, bytes) else name.lower()
     return lowered
 
 
@@ -60,13 +85,19 @@ class ResponseHeaders(CaseInsensitiveDict):
         super().__init__()
         self._pairs = list(pairs)
         values: dict[str, list[str]] = {}
-        for name, value in self._pairs:
-            values.setdefault(_key(name), []).append(value)
-            self[name] = value
+        fields = self._fields
+        for pair in self._pairs:
+            key = pair[0].lower()
+            if key in fields:
+                values.setdefault(key, [fields[key][1]]).append(pair[1])
+            else:
+                fields[key] = pair
         for key, several in values.items():
-            if len(several) > 1:
-                self._fields[key] = (self._fields[key][0], ", ".join(several))
+            fields[key] = (fields[key][0], ", ".join(several))
 
     def get_all(self, name: str, default: Any = None) -> Any:
         """All values of one name, in order; `default` if there is none."""
-        return [value for known, value in self._pairs if known.lower() == name.lower()] or default
+        key = _key(name)
+        if key not in self._fields:
+            return default
+        return [value for known, value in self._pairs if known.lower() == key] or default

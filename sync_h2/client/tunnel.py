@@ -1,18 +1,23 @@
-"""A tunnel through an HTTP proxy (RFC 9110 section 9.3.6). Blocks the thread that opens a connection."""
+"""Proxies, and a tunnel through one of HTTP (RFC 9110 section 9.3.6). Blocks the thread that opens a connection."""
 
 from __future__ import annotations
 
 import http.client
 import socket
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ..deadline import Deadline
+from ..errors import InvalidArgument, said
 from ..exceptions import InvalidProxyURL, ProxyError
+from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
+from .connect import DEFAULT_PORTS
 from .exchange import Fields, Origin
 from .http1_response import HTTP1Response, Incoming
+from .socks import SOCKS_PORTS, open_socks_tunnel
 
 _LONGEST_HEAD = 65_536
+_DEFAULT_PORTS = {"http": DEFAULT_PORTS["http"], **SOCKS_PORTS}
 
 
 class ProxyResponse(HTTP1Response):
@@ -24,26 +29,40 @@ class ProxyResponse(HTTP1Response):
 
 def proxy_origin(proxy: str) -> Origin:
     """Where a proxy listens. Raises InvalidProxyURL."""
-    parts = urlsplit(proxy)
-    if parts.scheme != "http" or not parts.hostname:
-        raise InvalidProxyURL(f"{proxy!r} is no proxy to be reached: http://[user:password@]host[:port] is")
     try:
-        return Origin.of(parts)
-    except ValueError as error:
-        raise InvalidProxyURL(f"{proxy!r} has no valid port") from error
+        parts = split_url(proxy)
+    except InvalidArgument as error:
+        raise InvalidProxyURL(f"{shown_url(proxy)!r} is no proxy's URL: {error}", processed=False) from error
+    if parts.scheme not in _DEFAULT_PORTS or not parts.host:
+        raise InvalidProxyURL(
+            f"{shown_url(proxy)!r} is no proxy to be reached: http://[user:password@]host[:port] is, and with "
+            "socks5:// or socks5h://",
+            processed=False,
+        )
+    return Origin(parts.scheme, parts.host, parts.port or _DEFAULT_PORTS[parts.scheme])
+
+
+def speaks_socks(proxy: str) -> bool:
+    """Whether a proxy makes tunnels only."""
+    return proxy_origin(proxy).scheme in SOCKS_PORTS
 
 
 def proxy_fields(proxy: str) -> Fields:
     """What a proxy is told with a request: the credentials that its URL has."""
-    userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
-    if not at:
+    userinfo = split_url(proxy).userinfo
+    if userinfo is None:
         return []
     name, _, password = userinfo.partition(":")
     return [("Proxy-Authorization", basic_credentials(unquote(name), unquote(password)))]
 
 
 def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadline) -> None:
-    """Make a connection to a proxy one to `target`. Raises ProxyError, and TimeoutError."""
+    """Make a connection to a proxy one to `target`. Raises ProxyError, what `open_socks_tunnel` raises, and
+    TimeoutError.
+    """
+    if speaks_socks(proxy):
+        open_socks_tunnel(sock, target, split_url(proxy), deadline)
+        return
     authority = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in proxy_fields(proxy)]
@@ -56,7 +75,7 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
     except TimeoutError:
         raise
     except (OSError, http.client.HTTPException) as error:
-        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {error}", processed=False) from error
+        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {said(error)}", processed=False) from error
     if status // 100 != 2:
         raise ProxyError(
             f"the proxy {proxy_origin(proxy)} makes no tunnel to {authority}: {status} {reason}", processed=False

@@ -88,6 +88,11 @@ class ChunkedBody:
         self._after_chunk = False
         self._after_last_chunk = False
 
+    @property
+    def in_the_middle(self) -> bool:
+        """Whether what has been fed breaks off within a chunk, or within its size."""
+        return not self.ended and bool(self._buffer or self._left or self._after_chunk)
+
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         """The content that is complete with `data`. Raises `InvalidArgument` for what is no chunk."""
         self._buffer += data

@@ -16,7 +16,7 @@ import socket
 import ssl
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,8 +24,9 @@ from ..client.connect import connect
 from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
 from ..deadline import Deadline
-from ..errors import HTTP2Error, InvalidArgument, Timeout
-from ..protocol.headers import Headers
+from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
+from ..protocol.headers import Headers, check_field
+from ..transport.names import encode_host
 from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
 from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
@@ -57,6 +58,8 @@ class HTTP2Response(http.client.HTTPResponse):
             fields = self._exchange.stream.wait_response(self._exchange.timeout)
         except Timeout:
             raise
+        except ProtocolError as error:  # not "disconnected", after which xmlrpc.client and others ask again
+            raise http.client.HTTPException(f"the response can't be understood: {error}") from error
         except HTTP2Error as error:
             raise http.client.RemoteDisconnected(f"the connection ended without a response: {error}") from error
         self._exchange.response = weakref.ref(self)
@@ -137,7 +140,8 @@ class HTTP2Connection(http.client.HTTPConnection):
 
     Failures are `http.client`'s exceptions, `OSError` and `TimeoutError`, with this package's error as `__cause__` or
     by being it: `RemoteDisconnected` when no response came, `IncompleteRead` for a body that was cut, `ssl.SSLError`
-    for TLS, `UnknownProtocol` when the server does not choose HTTP/2.
+    for TLS, `UnknownProtocol` when the server does not choose HTTP/2, `HTTPException` for a response that can't be
+    understood.
     """
 
     response_class = HTTP2Response
@@ -167,6 +171,19 @@ class HTTP2Connection(http.client.HTTPConnection):
         self._context = context
         self.default_port = http.client.HTTP_PORT if h2c else http.client.HTTPS_PORT
         super().__init__(host, port, timeout, source_address, blocksize)
+
+    def _get_hostport(self, host: str, port: int | None) -> tuple[str, int]:
+        """With the name in IDNA 2008: `http.client` would make another name of it."""
+        name, number = super()._get_hostport(host, port)  # type: ignore[misc]  # not in typeshed
+        try:
+            return encode_host(name), number
+        except InvalidArgument as error:
+            raise http.client.InvalidURL(str(error)) from error
+
+    def set_tunnel(self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        for name, value in (headers or {}).items():
+            check_field(name, value)
+        super().set_tunnel(host, port, headers)
 
     def connect(self) -> None:
         """Open the connection: TCP, the tunnel if there is one, TLS, and the session."""
@@ -223,6 +240,8 @@ class HTTP2Connection(http.client.HTTPConnection):
         headers = http2_headers(message)
         target = request_line.decode("ascii")[len(self._method) + 1 : -len(" HTTP/1.1")]
         _address(headers, self._method, target)
+        if self._tunnel_host:
+            headers.pop("proxy-authorization", None)  # the proxy does not see what goes through its tunnel
         chunked = is_chunked(message)
         if chunked:
             headers.pop("content-length", None)
@@ -240,27 +259,43 @@ class HTTP2Connection(http.client.HTTPConnection):
                     self.send(piece)
             if has_body and length is None and not framed_by_caller:
                 exchange.end()
+            exchange.check_chunks(whole=True)
+
+    def getresponse(self) -> Any:
+        """Wait for the response's head. Raises InvalidArgument if the body's chunks break off."""
+        exchange = None if self.sock is None else self.sock.exchange
+        if exchange is not None and exchange.stream.response_headers is None:
+            exchange.check_chunks()
+        return super().getresponse()
 
     def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:
-        """A stream of the open session; of a new one when that has ended, or does so in this very moment."""
-        retried = False
+        """A stream of the open session; of a new one when that has ended, or does so in this very moment. No second new
+        one: it would end as the first did.
+        """
+        is_new = False
         while True:
-            if self.sock is not None and self.sock.session.closed:
-                self._disconnect()
+            self._leave_ended_session()
             if self.sock is None:
                 if not self.auto_open:
                     raise http.client.NotConnected
                 self.connect()
+                is_new = True
             try:
                 with errors_of_http_client():
                     sock: SessionSocket = self.sock
                     return sock.session.request(headers, end_stream=end_stream, timeout=sock.gettimeout())
             except ConnectionError as error:
                 cause = error if isinstance(error, HTTP2Error) else error.__cause__
-                if retried or not (isinstance(cause, HTTP2Error) and cause.retryable):
+                if is_new or not (isinstance(cause, HTTP2Error) and cause.retryable):
                     raise
-                retried = True
                 self._disconnect()
+
+    def _leave_ended_session(self) -> None:
+        try:
+            if self.sock is not None and self.sock.session.closed:
+                self._disconnect()
+        except SessionClosed:  # a forked child has no part in it
+            self.sock = None
 
     def _disconnect(self) -> None:
         """As `close`, but a response that is being read goes on, and the request that is begun too."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..connection.client_session import ClientSession
 from ..connection.client_stream import ClientStream
 from ..constants import ErrorCode
-from ..errors import ALPNError, HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout, TLSError
+from ..errors import ALPNError, HTTP2Error, InvalidArgument, InvalidState, ProtocolError, StreamReset, Timeout, TLSError
 from .http1_text import ChunkedBody
 
 if TYPE_CHECKING:
@@ -116,6 +116,20 @@ class Exchange:
     def end(self) -> None:
         self._write(b"", ends=True)
 
+    def check_chunks(self, *, whole: bool = False) -> None:
+        """Raises InvalidArgument for a body that breaks off, or, if that was the `whole` of it, has no last chunk: the
+        server would wait for the rest.
+        """
+        chunks = self._chunks
+        if chunks is None or chunks.ended or not (whole or chunks.in_the_middle):
+            return
+        self.stream.close(ErrorCode.CANCEL)
+        raise InvalidArgument(
+            "transfer-encoding is chunked, but the body is not in chunks that end with one of size 0: "
+            "frame it so, give encode_chunked=True, or leave the field out",
+            stream_id=self.stream.id,
+        )
+
     def _write(self, data: ReadableBuffer, *, ends: bool) -> None:
         if self._declined:
             return
@@ -192,5 +206,7 @@ def errors_of_http_client() -> Iterator[None]:
         raise failure from error
     except InvalidState as error:
         raise http.client.ImproperConnectionState(str(error)) from error
+    except ProtocolError as error:  # not "disconnected", after which xmlrpc.client and others ask again
+        raise http.client.HTTPException(f"the response can't be understood: {error}") from error
     except HTTP2Error as error:
         raise ConnectionResetError(str(error)) from error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import urllib.error
 import urllib.request
 
+from ..errors import InvalidArgument
 from ..transport.tls import client_context
+from ..transport.urls import split_url
 from .http_client import HTTP2Connection
 
 
@@ -26,10 +29,25 @@ class HTTP2Handler(urllib.request.HTTPSHandler):
         self._h2c = h2c
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        if not req._tunnel_host:  # type: ignore[attr-defined]  # not in typeshed
+            req.remove_header("Proxy-authorization")  # of a request that was redirected to where no proxy is asked
         return self.do_open(HTTP2Connection, req, context=self._context)
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse | None:
         """None, which passes the request on, unless it is to go over HTTP/2."""
-        return self.do_open(HTTP2Connection, req, h2c=True) if self._h2c and not req.has_proxy() else None
+        if not self._h2c or req.has_proxy():
+            return None
+        req.remove_header("Proxy-authorization")
+        return self.do_open(HTTP2Connection, req, h2c=True)
 
-    http_request = urllib.request.AbstractHTTPHandler.do_request_
+    def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        """With the host's name in IDNA 2008, and the fields that urllib adds."""
+        if request.host and not request.host.isascii():
+            try:
+                parts = split_url(f"//{request.host}")
+            except InvalidArgument as error:
+                raise urllib.error.URLError(str(error)) from error
+            request.host = parts.host if parts.port is None else f"{parts.host}:{parts.port}"
+        return self.do_request_(request)
+
+    https_request = http_request

@@ -88,6 +88,38 @@ class ClientSession(Session):
         """
         return self._protocol.peer_max_concurrent_streams
 
+    @property
+    def _awaits_settings(self) -> bool:
+        """Whether the server's first SETTINGS are still to come. A look that waits for nothing."""
+        return not self._protocol.settings_received and not self._closing
+
+    @property
+    def _has_streams(self) -> bool:
+        """Whether a stream is open. A look that waits for nothing."""
+        return bool(self._streams)
+
+    def _close_when_unused(self) -> None:
+        """Start no new streams, and end the connection with the last of them. GOAWAY goes out then and not before: some
+        servers (hypercorn) take it for the end of everything.
+        """
+        if self._monitor.refusal is not None:
+            return  # a forked child has let go of it already
+        with self._monitor, self._lock:
+            self._refuse_new_locked()
+            self._sender.send_locked()
+
+    def _wait_for_settings(self, timeout: float | None) -> None:
+        """Wait for the server's first SETTINGS. Raises `Timeout`, and the session's error if it ends before."""
+
+        def attempt() -> WaitQueue | None:
+            if self._protocol.settings_received:
+                return None
+            if self._end_reason is not None:
+                raise self._end_reason.again(retryable=True)
+            return self._connected
+
+        self._monitor.wait(attempt, Deadline(timeout), "the server's SETTINGS")
+
     def request(
         self,
         headers: HeadersSource | None = None,
@@ -174,7 +206,9 @@ class ClientSession(Session):
             self._start_closing_locked()
             raise StreamIDsExhausted("this connection has used its last stream id; open another")
         if self._closing:
-            raise SessionClosed("the session is closing and takes no new requests", retryable=True)
+            raise SessionClosed(
+                f"the session is closing and takes no new requests{self._goaway_words()}", retryable=True
+            )
         protocol = self._protocol
         if (
             request.block.is_extended_connect

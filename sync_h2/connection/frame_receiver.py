@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Looked up once: members of an enumeration are slow to find.
 _HEADERS, _RST_STREAM, _SETTINGS = int(FrameType.HEADERS), int(FrameType.RST_STREAM), int(FrameType.SETTINGS)
+_TLS_ALERT = b"\x15\x03"  # how a record begins that refuses what is no TLS (RFC 8446 section 5.1)
 _WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
 _WORTH_OF_SETTINGS = 2
 
@@ -33,7 +34,19 @@ class FrameReceiver(Receiver):
         receive_frame: ReceiveFrame = protocol.receive_frame
         self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
         self._frame_reader = protocol.frames
+        self._protocol = protocol
         self._outbox = session._outbox
+
+    def _hint_locked(self) -> str:
+        session = self._session
+        if session.type != "client" or self._protocol.settings_received:
+            return super()._hint_locked()
+        octets = self._frame_reader.peek(FRAME_HEADER_LENGTH)
+        if octets.startswith(_TLS_ALERT):
+            return ": it speaks TLS on this port, which is what https:// is for"
+        if octets or self._transport.encrypted:
+            return super()._hint_locked()
+        return ", before it said anything: does it speak TLS (https://) or HTTP/1 on this port?"
 
     def _preface_came_locked(self) -> bool:
         """Whether the client's preface is there, for which a server without TLS waits before it says anything."""

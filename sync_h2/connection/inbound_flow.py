@@ -87,7 +87,9 @@ class InboundFlow:
 
     def discard(self, state: StreamState) -> None:
         """Nobody will read what is in the buffer."""
-        self.was_read(state, state.buffer.clear())
+        dropped = state.buffer.clear()
+        state.discarded = state.discarded or dropped > 0
+        self.was_read(state, dropped)
 
     def wait_for(self, state: StreamState) -> None:
         """Somebody waits for data. If SETTINGS of ours allow none at all, the reader opens the window."""

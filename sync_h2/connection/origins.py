@@ -11,19 +11,17 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from ..errors import InvalidArgument
-from ..transport.sockets import encode_host
+from ..transport.urls import shown_url, split_url
 
 # The schemes whose URLs have an origin at all; that of any other is opaque ("null"), as in Node
 # (https://url.spec.whatwg.org/#concept-url-origin).
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
-# RFC 3986 section 3.2.2: a registered name, without percent-encoding, which IDNA replaces.
-_HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+", re.ASCII)
 _LONGEST_HOST = 253  # RFC 1035 section 2.3.4, written with dots
 _LONGEST_ORIGIN = len("https://") + _LONGEST_HOST + len(":65535")
+_LONGEST_SHOWN = 300  # characters
 _CONTROLS_AND_SPACES = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -43,35 +41,20 @@ def serialized_origin(source: object) -> str:
     url = source if isinstance(source, str) else getattr(source, "origin", None)
     if not isinstance(url, str):
         raise InvalidArgument(f"an origin is a URL, or an object whose .origin is one; {source!r} gives none")
+    shown = repr(shown_url(url)[:_LONGEST_SHOWN])
     if _CONTROLS_AND_SPACES.search(url):
-        raise InvalidArgument(f"{url!r} gives no origin: spaces, backslashes and control characters are no part of it")
+        raise InvalidArgument(f"{shown} gives no origin: spaces, backslashes and control characters are no part of it")
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InvalidArgument(f"{url!r} gives no origin: {error}") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise InvalidArgument(f"{url!r} gives no origin: it is no URL like https://host[:port]")
-    if "[" in parts.netloc and ":" not in parts.hostname:  # which urlsplit lets through before Python 3.11
-        raise InvalidArgument(f"{url!r} gives no origin: brackets are for IPv6 addresses")
-    origin = f"{parts.scheme}://{_serialized_host(parts.hostname)}"
-    return origin if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{origin}:{port}"
-
-
-def _serialized_host(host: str) -> str:
-    if ":" in host:
-        try:
-            # A zone means something on one machine alone.
-            return f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
-        except ValueError as error:
-            raise InvalidArgument(f"{host!r} gives no origin: {error}") from error
-    try:
-        encoded = encode_host(host).lower()
+        parts = split_url(url)
     except InvalidArgument as error:
-        raise InvalidArgument(f"{host[:300]!r} gives no origin: {error.__cause__}") from error
-    if not _HOST.fullmatch(encoded) or len(encoded) > _LONGEST_HOST:
-        raise InvalidArgument(f"{host[:300]!r} gives no origin: it is no host name")
-    return encoded
+        raise InvalidArgument(f"{shown} gives no origin: {error}") from error
+    if parts.scheme not in _DEFAULT_PORTS or not parts.host:
+        raise InvalidArgument(f"{shown} gives no origin: it is no URL like https://host[:port]")
+    host = parts.host
+    if ":" in host:  # a zone means something on one machine alone
+        host = f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
+    origin = f"{parts.scheme}://{host}"
+    return origin if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{origin}:{parts.port}"
 
 
 class OriginSet:

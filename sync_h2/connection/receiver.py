@@ -168,6 +168,7 @@ class Receiver:
         session = self._session
         with session._monitor, session._lock:
             if lost is not None:
+                lost.message += self._hint_locked()
                 session._end_locked(lost, None)
                 return False
             try:
@@ -221,13 +222,17 @@ class Receiver:
             how = "was cut off" if self._transport.truncated else "was closed by the peer"
             count = len(session._streams)
             open_streams = "a stream was open" if count == 1 else f"{count} streams were open"
-            error = ConnectionLost(f"the connection {how} while {open_streams}")
+            error = ConnectionLost(f"the connection {how} while {open_streams}{self._hint_locked()}")
             session._end_locked(error, None)
         elif session._closing:  # the peer has seen the GOAWAY, or sent it, and was the first to go
             session._end_locked(session._goaway_error, None)
         else:
-            reason = ConnectionLost("the peer has closed the connection", retryable=True)
+            reason = ConnectionLost(f"the peer has closed the connection{self._hint_locked()}", retryable=True)
             session._end_locked(None, None, reason=reason)
+
+    def _hint_locked(self) -> str:
+        """Why the peer may have hung up, to be added to a sentence."""
+        return self._session._goaway_words()
 
     def close_down(self) -> None:
         """The end of the reader: wait for the writer to leave, close the descriptor, tell everybody."""
@@ -305,6 +310,7 @@ class Receiver:
             error = StreamUnprocessed("the peer refused the stream", stream_id=event.stream_id, code=event.code)
         else:
             error = StreamResetError("the peer reset the stream", stream_id=event.stream_id, code=event.code)
+            state.unwanted = state.remote_ended and event.code == ErrorCode.NO_ERROR
         self._session._close_stream_locked(state, event.code, error)
 
     def _window_locked(self, event: events.WindowUpdated) -> None:
@@ -338,6 +344,7 @@ class Receiver:
         if event.values.initial_window_size is not None:
             for state in session._streams.values():
                 self._sender.schedule_locked(state)  # its window may have opened
+        session._connected.wake_all_locked()
         session._listeners.emit_locked("remote_settings", self._protocol.remote_settings)
         session._slots_changed_locked()
 
@@ -352,12 +359,11 @@ class Receiver:
 
     def _goaway_locked(self, event: events.GoawayReceived) -> None:
         session = self._session
+        said = error_code_name(event.code) + (f": {event.data[:200].decode('latin-1')!a}" if event.data else "")
+        if event.code != ErrorCode.NO_ERROR or event.data:
+            session._goaway_said = said
         if event.code != ErrorCode.NO_ERROR and session._goaway_error is None:
-            session._goaway_error = SessionGoaway(
-                f"the peer ended the session with {error_code_name(event.code)}"
-                + (f": {event.data[:200].decode('latin-1')!a}" if event.data else ""),
-                code=event.code,
-            )
+            session._goaway_error = SessionGoaway(f"the peer ended the session with {said}", code=event.code)
         session._goaway_received_locked(event.code, event.last_stream_id, event.data)
         session._refuse_new_locked()
 

@@ -10,8 +10,8 @@ Who may touch what:
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
   `_protocol`, `_outbox`, `_sender`, `_inbound`, `_header_memory`, `_stream_counters`, `_pings`, `_settings_sent`,
-  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended` and of the TLS engine. Methods that need the lock end
-  in `_locked`; those classes say so of all their methods.
+  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended`, `_connected` and of the TLS engine. Methods that need
+  the lock end in `_locked`; those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
   `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`, `_first_window`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the
@@ -172,7 +172,9 @@ class SessionCore(Observable):
         self._failed = False  # it ended with an error
         self._end_reason: HTTP2Error | None = None
         self._goaway_error: HTTP2Error | None = None  # what a GOAWAY with an error code makes of the end
+        self._goaway_said = ""  # the code and the reason of the peer's GOAWAY, where it gave one
         self._ended = WaitQueue(self._monitor)
+        self._connected = WaitQueue(self._monitor)  # the peer's SETTINGS have come, or the end
 
         self._keeper = Keeper(self)
         self._receiver = self._new_receiver()
@@ -460,7 +462,7 @@ class SessionCore(Observable):
         """No new streams from here on; the session ends with the last open one."""
         if not self._closing:
             self._closing = True
-            self._fail_pending_locked(SessionClosed("the session is closing", retryable=True))
+            self._fail_pending_locked(SessionClosed(f"the session is closing{self._goaway_words()}", retryable=True))
         self._maybe_finish_locked()
 
     def _drained_locked(self) -> None:
@@ -507,7 +509,7 @@ class SessionCore(Observable):
         self._destroyed = self._closing = True
         self._fate.ended = True
         self._failed = error is not None
-        self._end_reason = error or reason or SessionClosed("the session is closed")
+        self._end_reason = error or reason or SessionClosed(f"the session is closed{self._goaway_words()}")
         if abrupt:
             self._outbox.clear()
         if goaway_code is not None:
@@ -516,6 +518,7 @@ class SessionCore(Observable):
         for state in list(self._streams.values()):
             self._close_stream_locked(state, stream_code, self._end_reason)
         self._fail_pending_locked(self._end_reason)
+        self._connected.wake_all_locked()
         self._pings.wake_all()
         self._settings_sent.wake_all()
         if error is not None and not self._listeners.emit_locked("error", error):
@@ -575,6 +578,7 @@ class SessionCore(Observable):
                 state.rst_code = int(ErrorCode.INTERNAL_ERROR)
             state.arrived.wake_all_locked()
             state.progressed.wake_all_locked()
+        self._connected.wake_all_locked()
         self._pings.wake_all()
         self._settings_sent.wake_all()
 
@@ -603,16 +607,21 @@ class SessionCore(Observable):
     def _goaway_received_locked(self, code: int, last_stream_id: int, data: bytes) -> None:
         self._listeners.emit_locked("goaway", code, last_stream_id, data)
         self._closing = True  # first, or a stream that ends here would give its slot away
-        self._fail_pending_locked(StreamUnprocessed("the peer is going away", code=ErrorCode.REFUSED_STREAM))
+        going = f"the peer is going away{self._goaway_words()}"
+        self._fail_pending_locked(StreamUnprocessed(going, code=ErrorCode.REFUSED_STREAM))
         for stream_id, state in list(self._streams.items()):
             if stream_id > last_stream_id and self._opened_here(stream_id):
                 error = StreamUnprocessed(
-                    "the peer is going away and has not processed this stream",
+                    f"{going} and has not processed this stream",
                     stream_id=stream_id,
                     code=ErrorCode.REFUSED_STREAM,
                 )
                 self._protocol.reset(stream_id, ErrorCode.CANCEL)
                 self._close_stream_locked(state, ErrorCode.REFUSED_STREAM, error)
+
+    def _goaway_words(self) -> str:
+        """What the peer's GOAWAY said, in brackets to be added to a sentence; "" if it said nothing."""
+        return f" (GOAWAY with {self._goaway_said})" if self._goaway_said else ""
 
     def _opened_here(self, stream_id: int) -> bool:
         raise NotImplementedError

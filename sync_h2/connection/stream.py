@@ -258,7 +258,7 @@ class Stream(Observable):
             nonlocal searched_to
             buffer = state.buffer
             length = buffer.find_line_end(most, searched_to - buffer.consumed)
-            if length < 0 and state.remote_ended:
+            if length < 0 and self._has_ended_locked():
                 length = len(state.buffer)
             if length >= 0:
                 line = state.buffer.read(length)
@@ -285,7 +285,7 @@ class Stream(Observable):
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
             buffer = state.buffer
-            if len(buffer) >= n or state.remote_ended:
+            if len(buffer) >= n or self._has_ended_locked():
                 data = buffer.read(n)
                 self._session._inbound.was_read(state, len(data))
                 return data
@@ -318,7 +318,7 @@ class Stream(Observable):
 
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
-            if state.remote_ended:
+            if self._has_ended_locked():
                 return self._take_all_locked()
             if state.closed:
                 error = self._closed_error_locked()
@@ -342,16 +342,29 @@ class Stream(Observable):
                     state.arrived.wake_all_locked()  # nobody else was woken by what came meanwhile
 
     def _take_all_locked(self) -> bytes:
+        self._has_ended_locked()
         data = self._state.buffer.read(-1)
         self._session._inbound.was_read(self._state, len(data))
         return data
 
     def _end_or_queue_locked(self, end: T) -> T | WaitQueue:
-        if self._state.remote_ended:
+        if self._has_ended_locked():
             return end
         self._raise_if_closed_locked()
         self._session._inbound.wait_for(self._state)
         return self._state.arrived
+
+    def _has_ended_locked(self) -> bool:
+        """Whether the peer's side has ended; raises if something before that end was discarded unread."""
+        state = self._state
+        if state.discarded and state.remote_ended:
+            if state.error is not None:
+                raise self._closed_error_locked()
+            raise InvalidState(
+                "what was unread of the body was discarded at the end of the stream's with block: read it inside",
+                stream_id=state.id,
+            )
+        return state.remote_ended
 
     def wait_trailers(self, timeout: float | None = None) -> Headers:
         """Wait for the end of the incoming body, discarding what is unread, and return its trailers (empty when there
@@ -364,7 +377,7 @@ class Stream(Observable):
         def attempt() -> Headers | WaitQueue:
             if len(state.buffer):
                 self._progress(deadline, timeout)
-                self._session._inbound.discard(state)
+                self._session._inbound.was_read(state, state.buffer.clear())  # as the caller has asked for
             if state.remote_ended:
                 return state.trailers if state.trailers is not None else Headers()
             self._raise_if_closed_locked()
@@ -380,15 +393,28 @@ class Stream(Observable):
 
         The buffer is the caller's again when this returns or raises. Raises `TypeError` for a str, `InvalidState`
         after the end, `StreamReset` and the session's errors, and `Timeout`: then what was not yet framed is
-        withdrawn, `bytes_written` says how much went, and the stream stays usable.
+        withdrawn, `bytes_written` says how much went, and the stream stays usable. What a server that has answered
+        does not want any more (RST_STREAM with NO_ERROR, RFC 9113 section 8.1) is dropped: its answer counts.
         """
-        return self._write(data, timeout, ends=False)
+        try:
+            return self._write(data, timeout, ends=False)
+        except StreamReset:
+            self._raise_unless_answered()
+            return memoryview(data).nbytes
 
     def end(self, data: ReadableBuffer = b"", timeout: float | None = None) -> None:
         """Send `data`, if any, and end our side of the stream (END_STREAM). Blocks and raises as `write`; a second
         call does nothing.
         """
-        self._write(data, timeout, ends=True)
+        try:
+            self._write(data, timeout, ends=True)
+        except StreamReset:
+            self._raise_unless_answered()
+
+    def _raise_unless_answered(self) -> None:
+        """Raise the error that is being handled, unless the server has answered without what it did not read."""
+        if self._answers or not self._state.unwanted:
+            raise
 
     def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool, until_answered: bool = False) -> int:
         """Returns how many bytes went; fewer than all, and no end, only if the response began `until_answered`."""
@@ -519,6 +545,8 @@ class Stream(Observable):
         block = encode_trailers(headers)
         state = self._state
         with FrameErrors(self._session, state, FrameType.HEADERS), self._monitor, self._lock:
+            if state.unwanted and not self._answers:
+                return
             self._raise_if_closed_locked()
             if state.sent_headers is None:
                 raise InvalidState("trailers come after the headers", stream_id=state.id)
@@ -618,6 +646,7 @@ class Stream(Observable):
     ) -> None:
         """After an exception the stream is reset (CANCEL); otherwise our side is ended if the peer's has, and what is
         left cancelled. A server's side is ended in any case, and what the client still sends is declined (NO_ERROR).
+        What is unread is discarded: reading it raises from here on.
         """
         state = self._state
         if kind is None and (state.remote_ended or self._answers) and not state.end_posted and not state.closed:

@@ -95,6 +95,7 @@ class StreamState:
         "reading_all",
         "window",
         "header_memory",
+        "discarded",
         "remote_ended",
         "ended_with_headers",
         # what goes
@@ -111,6 +112,7 @@ class StreamState:
         "reset_after_end",
         "held",
         "declined",
+        "unwanted",
         # how it ended
         "closed",
         "destroyed",
@@ -162,6 +164,7 @@ class StreamState:
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival
         self.window = window
         self.header_memory = 0  # octets that the header lists above take (see header_memory.py)
+        self.discarded = False  # some of it was dropped unread: it has no end to be read
         self.remote_ended = False
         self.ended_with_headers = False
 
@@ -179,6 +182,7 @@ class StreamState:
         # The end of an answer that waits for the rest of the request (see early_answers.py): all of it, or octets.
         self.held: tuple[ResponseFields | None, bytes] | None = None
         self.declined = False  # nobody reads what the peer still sends
+        self.unwanted = False  # the peer has answered, and reads nothing more of what we send
 
         self.closed = False
         self.destroyed = False

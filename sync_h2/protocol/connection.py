@@ -101,8 +101,10 @@ class Connection(MessageReceiving):
                 return self._discard(stream, length, ErrorCode.PROTOCOL_ERROR, "DATA does not add up to content-length")
         if end_stream:
             table.apply(stream, StreamInputs.RECV_END_STREAM)
-        elif not payload:
-            self._flood_guard.count_invalid_frame(stream_id)
+        elif payload:
+            self._flood_guard.content_received()
+        else:
+            self._flood_guard.count_empty_data(stream_id, padded=length > 0)
         return [DataReceived(stream_id, bytes(payload), length, end_stream, short)]
 
     def may_end_short(self, stream_id: int) -> None:

@@ -21,6 +21,8 @@ _SMALLEST_READ = 4 * 1024
 _HEADER = struct.Struct(">HBBBL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
 _HTTP_1 = b"HTTP/1."
+_TEXT = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
+_SHOWN = 80  # octets of what is no HTTP/2
 
 
 class PrefaceError(ProtocolError):
@@ -114,22 +116,30 @@ class FrameReader:
         length_high, length_low, frame_type, flags, stream_id = _HEADER.unpack_from(self._buffer, start)
         length = length_high << 8 | length_low
         if length > self.max_frame_size:
-            if self._view[start : start + len(_HTTP_1)] == _HTTP_1:
-                raise ProtocolError(
-                    "the peer answers in HTTP/1: it does not take HTTP/2 without negotiating it over TLS",
-                    code=ErrorCode.HTTP_1_1_REQUIRED,
-                )
+            self._refuse_text()
             raise ProtocolError(
                 f"a frame of type {frame_type} announces {length} octets; at most {self.max_frame_size} are allowed",
                 code=ErrorCode.FRAME_SIZE_ERROR,
             )
         frame_length = FRAME_HEADER_LENGTH + length
         if available < frame_length:
+            self._refuse_text()
             self._frame_length, self._partial_type = frame_length, frame_type
             return None
         self._frame_length, self._partial_type = 0, None
         end = self._start = start + frame_length
         return frame_type, flags, stream_id & _STREAM_ID_MASK, self._view[start + FRAME_HEADER_LENGTH : end]
+
+    def _refuse_text(self) -> None:
+        """Say so if what looks like a frame's header is text: no frame has such a type and such a stream."""
+        said = self.peek(_SHOWN)
+        if said.startswith(_HTTP_1):
+            raise ProtocolError(
+                "the peer answers in HTTP/1: it does not take HTTP/2 without negotiating it over TLS",
+                code=ErrorCode.HTTP_1_1_REQUIRED,
+            )
+        if _TEXT.issuperset(said[:FRAME_HEADER_LENGTH]):
+            raise ProtocolError(f"the peer does not speak HTTP/2: it says {said!r}", code=ErrorCode.PROTOCOL_ERROR)
 
     def _take_preface(self) -> None:
         expected = self._preface_left

@@ -151,6 +151,7 @@ class HeaderBlockReader:
             raise ProtocolError(
                 # Some of hpack's messages end with the octets as a Python object.
                 f"HPACK decoding failed: {str(error).partition(': <')[0][:100]}",
+                stream_id=block.stream_id,
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
         size, count = block.field_list.size, block.field_list.count

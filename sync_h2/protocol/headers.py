@@ -174,7 +174,9 @@ def _texts(name: str, value: Any) -> list[str]:
         return [str(int(value))]
     if isinstance(value, list | tuple):
         return [text for item in value for text in _texts(name, item)]
-    raise InvalidArgument(f"the value of header {name!r} must be a str, an int or a list of these, not {value!r}")
+    raise InvalidArgument(
+        f"the value of header {name!r} must be a str, an int or a list of these, not {type(value).__name__}"
+    )
 
 
 class RequestFields(list[HeaderTuple]):
@@ -346,8 +348,9 @@ def _wire_fields(headers: Headers) -> list[HeaderTuple]:
     for name, value in headers.pairs():
         try:
             wire_name, wire_value = name.encode("ascii"), value.encode("latin-1")
-        except UnicodeEncodeError as error:
-            raise InvalidArgument(f"header {name!r}: the name must be ASCII, the value latin-1: {value!r}") from error
+        except UnicodeEncodeError:
+            # Not `from error`, whose text has a part of the value.
+            raise InvalidArgument(f"header {name!r}: the name must be ASCII, the value latin-1") from None
         if wire_name in single:
             if wire_name in single_seen:
                 raise InvalidArgument(f"header {name!r} can have only one value")

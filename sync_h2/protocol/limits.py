@@ -150,6 +150,7 @@ class FloodGuard:
         self._late_frames = 0
         self._most_late_frames = _LATE_FRAMES * _MOST_RESETS_UNDER_WAY
         self._earned = _EARNED_AT_FIRST
+        self._content_frames = 0
 
     def expect_late_frames(self) -> None:
         """This side resets a stream: what an honest peer had sent on it by then is no flood."""
@@ -168,6 +169,19 @@ class FloodGuard:
             self._late_frames -= 1
         elif not self._invalid_frames.take():
             raise LimitReached("max_session_invalid_frames", "too many frames without a purpose", stream_id=stream_id)
+
+    def content_received(self) -> None:
+        """A DATA frame with content has come."""
+        self._content_frames += 1
+
+    def count_empty_data(self, stream_id: int, *, padded: bool) -> None:
+        """A DATA frame without content. Servers that hide how much they say send one of padding now and then: as many
+        as there are others.
+        """
+        if padded and self._content_frames:
+            self._content_frames -= 1
+        else:
+            self.count_invalid_frame(stream_id)
 
     def data_sent(self, length: int) -> None:
         """We have sent a DATA frame, which the peer will open windows for."""

@@ -180,9 +180,7 @@ class MessageReceiving(Sending):
             content_length = None  # RFC 9110 section 9.3.6: the tunnel begins here, whatever the headers say
             stream.is_tunnel = True
         elif method == b"HEAD" or status in _STATUS_WITHOUT_CONTENT:
-            if status == b"204" and content_length:  # RFC 9110 section 8.6
-                raise MalformedHeaders(f"content-length is {content_length} with :status 204")
-            content_length = 0
+            content_length = 0  # whatever the headers say (RFC 9113 section 8.1.1)
         if block.end_stream:
             if content_length:
                 raise MalformedHeaders(f"content-length is {content_length}, but the response ends with its headers")

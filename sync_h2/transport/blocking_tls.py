@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Any
@@ -48,6 +49,15 @@ class BlockingTLSConnection:
     def getpeername(self) -> Any:
         """The peer's address, as `accept` gave it: a peer that has gone meanwhile keeps it."""
         return self._peer_address
+
+    def getsockname(self) -> Any:
+        """Our own address."""
+        return self._sock.getsockname()
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """To look at; what reads, writes or shakes hands is this connection's alone."""
+        return self._engine.ssl_object
 
     def fileno(self) -> int:
         """The socket's descriptor; -1 when it is closed."""

@@ -20,6 +20,7 @@ from typing import Any
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, Timeout
 from .fork import close_in_forked_child
+from .names import encode_host
 
 UNIX_PREFIX = "unix:"
 DEFAULT_BACKLOG = 1024
@@ -33,16 +34,6 @@ UNIX_RETRY_INTERVAL = 0.01
 _AddressInfo = tuple[int, int, int, str, Any]
 
 
-def encode_host(host: str) -> str:
-    """`host` as the resolver and TLS take it: no brackets around an IPv6 address, international names in IDNA."""
-    if host.startswith("[") and host.endswith("]"):
-        return host[1:-1]
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise InvalidArgument(f"{host!r} is not a valid host name: {error}") from error
-
-
 def connect_tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
     """A socket connected to `host`, trying its addresses in the resolver's order until one answers.
 
@@ -51,7 +42,7 @@ def connect_tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
     if not 0 < port < 65536:
         raise InvalidArgument(f"{port} is not a port to connect to (1 to 65535)")
     name = f"{host}:{port}"
-    addresses = _resolve(encode_host(host), port, deadline)
+    addresses = resolve(encode_host(host), port, deadline)
     failures: list[str] = []
     last_error: OSError | None = None
     for position, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -166,7 +157,7 @@ def _connect(sock: socket.socket, address: Any, timeout: float | None) -> socket
     return sock
 
 
-def _resolve(host: str, port: int, deadline: Deadline) -> list[_AddressInfo]:
+def resolve(host: str, port: int, deadline: Deadline) -> list[_AddressInfo]:
     """getaddrinfo under a deadline. It has none of its own, so it runs on a thread that is left behind if it takes
     longer.
     """

@@ -21,7 +21,7 @@ import certifi
 from ..deadline import Deadline
 from ..errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
 from .fork import close_in_forked_child
-from .sockets import encode_host
+from .names import encode_host
 
 HTTP2_ALPN = "h2"
 END = -1
@@ -43,6 +43,12 @@ _EXPLANATIONS = {
     "PEM lib": "it is not in PEM format, or the private key is missing",
 }
 
+# OpenSSL's X509_V_ERR_…: the chain of a peer's certificate leads to nobody who is trusted.
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
+_ADVICE_ON_AUTHORITIES = (
+    "; name the authority that signed it (cafile=, a Client's verify=, --cacert), or trust anybody (verify=False, -k)"
+)
+
 PEM = str | bytes | os.PathLike[str]
 """A certificate or key: a path, or the PEM text itself."""
 
@@ -55,7 +61,7 @@ def client_context(
     verify: bool = True,
     alpn: Sequence[str] = (HTTP2_ALPN,),
 ) -> ssl.SSLContext:
-    """A context for clients. It trusts certifi's authorities unless `cafile` names others."""
+    """A context for clients. It trusts certifi's authorities unless `cafile`, a file or a folder, names others."""
     context = _new_context(ssl.PROTOCOL_TLS_CLIENT, alpn)
     if verify:
         _trust(context, certifi.where() if cafile is None else cafile)
@@ -138,7 +144,10 @@ class TLSEngine:
             if require_h2 and self.alpn_protocol != HTTP2_ALPN:
                 self.close_notify()
                 chosen = "nothing" if self.alpn_protocol is None else repr(self.alpn_protocol)
-                raise ALPNError(f"HTTP/2 was not chosen in the TLS handshake: ALPN with {self._peer} gave {chosen}")
+                raise ALPNError(
+                    f"HTTP/2 was not chosen in the TLS handshake: ALPN with {self._peer} gave {chosen}"
+                    + ("" if self._object.server_side else "; the server speaks HTTP/1 on this port")
+                )
         except TimeoutError as error:
             raise Timeout(f"no TLS handshake with {self._peer} within {deadline.timeout} s") from error
         except ConnectionLost:
@@ -162,14 +171,25 @@ class TLSEngine:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
-                raise TLSError(f"the TLS handshake with {self._peer} failed: {_reason(error)}") from error
+                raise TLSError(
+                    f"the TLS handshake with {self._peer} failed: {_reason(error)}{self._advice(error)}"
+                ) from error
             self._send_outgoing(sock, deadline)
             if not finished:
                 _limit(sock, deadline)
                 data = sock.recv(_HANDSHAKE_READ_SIZE)
                 if not data:
-                    raise ConnectionLost(f"{self._peer} hung up during the TLS handshake", retryable=True)
+                    raise ConnectionLost(f"{self._peer} hung up during the TLS handshake{self._hint}", retryable=True)
                 self._incoming.write(data)
+
+    @property
+    def _hint(self) -> str:
+        return "" if self._object.server_side else "; does it speak plain HTTP on this port?"
+
+    def _advice(self, error: ssl.SSLError) -> str:
+        """What the user can do about a failed handshake."""
+        unknown = isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _UNKNOWN_AUTHORITY
+        return "" if self._object.server_side or not unknown else _ADVICE_ON_AUTHORITIES
 
     def _send_outgoing(self, sock: socket.socket, deadline: Deadline) -> None:
         for data in self.outgoing():
@@ -298,7 +318,8 @@ def _trust(context: ssl.SSLContext, cafile: PEM) -> None:
     text = _pem_text(cafile)
     try:
         if text is None:
-            context.load_verify_locations(cafile=cafile)
+            is_folder = os.path.isdir(cafile)  # of certificates called by their hashes, as OpenSSL's c_rehash does
+            context.load_verify_locations(cafile=None if is_folder else cafile, capath=cafile if is_folder else None)
         else:
             # Only comments, outside of the certificates, can have other characters than ASCII's.
             context.load_verify_locations(cadata=text.decode("ascii", "ignore"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,9 +15,14 @@ import httpbin
 import httpx
 import pytest
 import requests
+import urllib3
+from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 import sync_h2
 from support.certificates import Certificate
+from support.raw_peer import RESPONSE, RawPeer
+from support.scripted_server import playing, received, request_head
+from support.threads import eventually
 from sync_h2 import ErrorCode
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.compat import wsgi
@@ -142,7 +149,7 @@ def test_failures_are_those_of_requests(
     ("path", "timeout", "expected"),
     [
         ("/delay/1", httpx.Timeout(5, read=0.05), httpx.ReadTimeout),
-        ("/reset", None, httpx.ConnectError),
+        ("/reset", None, httpx.RemoteProtocolError),
         ("/cut", None, httpx.RemoteProtocolError),
     ],
 )
@@ -153,6 +160,124 @@ def test_failures_are_those_of_httpx(
         client.get(path, timeout=timeout)
 
 
+def take_request(sock: socket.socket) -> None:
+    request_head(sock)
+    received(sock, len(b"pay 100"))
+
+
+def reset(sock: socket.socket) -> None:
+    take_request(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def over_http2(answer: Callable[[RawPeer, int], object]) -> Callable[[socket.socket], None]:
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.handshake()
+        while True:
+            answer(peer, peer.expect(HeadersFrame).stream_id)
+
+    return play
+
+
+def half_an_answer(sock: socket.socket) -> None:
+    take_request(sock)
+    sock.sendall(b"HTTP/1.1 20")
+
+
+@pytest.mark.parametrize(
+    ("play", "expected"),
+    [
+        (over_http2(lambda peer, _: peer.sock.shutdown(socket.SHUT_RDWR)), httpx.RemoteProtocolError),
+        (over_http2(lambda peer, id_: peer.reset(id_, ErrorCode.INTERNAL_ERROR)), httpx.RemoteProtocolError),
+        (over_http2(lambda peer, id_: peer.reset(id_, ErrorCode.REFUSED_STREAM)), httpx.RemoteProtocolError),
+        (over_http2(lambda peer, id_: peer.goaway(0)), httpx.RemoteProtocolError),
+        (over_http2(lambda peer, id_: peer.headers(id_, [(":status", "")])), httpx.RemoteProtocolError),
+        (take_request, httpx.RemoteProtocolError),
+        (half_an_answer, httpx.RemoteProtocolError),
+        (reset, httpx.ReadError),
+    ],
+)
+def test_a_connect_error_is_a_promise_that_nothing_was_sent(
+    play: Callable[[socket.socket], None], expected: type[Exception]
+) -> None:
+    """The other errors are those of httpx's own transport."""
+    h2c = "over_http2" in play.__qualname__
+    with playing(play) as (url, _), httpx.Client(transport=HTTPXTransport(h2c=h2c, retries=1)) as client:
+        with pytest.raises(httpx.TransportError) as raised:
+            client.post(url, content=b"pay 100")
+        assert type(raised.value) is expected
+        with pytest.raises(httpx.LocalProtocolError):
+            client.post(url, content=b"pay 100", headers={"content-length": "3"})
+
+
+@pytest.mark.parametrize("h2c", [True, False])
+def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool) -> None:
+    """`requests.get(stream=True)` needs it. The session can be used again, too."""
+    going_on = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(b"first ")
+        going_on.wait(10)
+        stream.end(b"second")
+
+    sessions: list[Any] = []
+    with sync_h2.create_server(handler, allow_http1=True, listeners={"session": sessions.append}) as server:
+        adapter = RequestsAdapter(h2c=h2c)
+        with requests.Session() as session:
+            session.mount("http://", adapter)
+            response = session.get(server.url, stream=True)
+        going_on.set()
+        assert response.content == b"first second"
+        assert session.get(server.url).content == b"first second"
+        session.close()
+        assert len(sessions) == 2
+        eventually(lambda: all(session.closed for session in sessions), "the end of the connections")
+        with HTTPXTransport(h2c=h2c) as transport:
+            with httpx.Client(transport=transport).stream("GET", server.url) as streamed:
+                transport.close()
+                assert streamed.read() == b"first second"
+            with pytest.raises(httpx.ConnectError, match="the client is closed"):
+                httpx.Client(transport=transport).get(server.url)
+
+
+def test_no_goaway_goes_out_before_the_last_response_is_read() -> None:
+    """hypercorn would hang up."""
+
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.handshake()
+        stream_id = peer.expect(HeadersFrame).stream_id
+        peer.headers(stream_id, RESPONSE)
+        closed.wait(10)
+        frames.extend(peer.settled())
+        peer.data(stream_id, b"all of it", end_stream=True)
+        frames.append(peer.expect(GoAwayFrame))
+
+    closed = threading.Event()
+    frames: list[Frame] = []
+    with playing(play) as (url, _):
+        with requests.Session() as session:
+            session.mount("http://", RequestsAdapter(h2c=True))
+            response = session.get(url, stream=True)
+        closed.set()
+        assert response.content == b"all of it"
+        eventually(lambda: frames and isinstance(frames[-1], GoAwayFrame), "the end of the connection")
+    assert not any(isinstance(frame, GoAwayFrame) for frame in frames[:-1])
+
+
+def test_timeouts_of_urllib3_and_ours(server: Any, session: requests.Session) -> None:
+    assert session.get(f"{server.url}/get", timeout=urllib3.Timeout(total=10)).ok
+    for timeout in (
+        urllib3.Timeout(total=0.05),
+        urllib3.Timeout(total=0.05, connect=1, read=5),
+        urllib3.Timeout(read=0.05),
+        sync_h2.Timeouts(read=0.05),
+    ):
+        with pytest.raises(requests.exceptions.ReadTimeout, match=r"within 0\.05 s"):
+            session.get(f"{server.url}/delay/1", timeout=timeout)  # type: ignore[arg-type]
+
+
 def test_a_server_that_is_not_there(session: requests.Session) -> None:
     with pytest.raises(requests.exceptions.ConnectionError) as raised:
         session.get("http://127.0.0.1:1/")
@@ -161,9 +286,38 @@ def test_a_server_that_is_not_there(session: requests.Session) -> None:
         httpx.Client(transport=transport).get("https://127.0.0.1:1/")
 
 
+def test_urls_that_nothing_can_be_sent_to() -> None:
+    with HTTPXTransport() as transport, httpx.Client(transport=transport) as client:
+        with pytest.raises(httpx.ConnectError, match="is not a valid host name"):
+            client.get("http://a..example/")
+        with pytest.raises(httpx.UnsupportedProtocol, match="'ftp://a/'"):
+            client.get("ftp://a/")
+
+
+def test_a_response_is_built_as_who_overrides_it_likes(server: Any, session: requests.Session) -> None:
+    class Adapter(RequestsAdapter):
+        def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+            response = super().build_response(req, resp)
+            response.headers["x-built"] = f"{req.method} {resp.status}"
+            return response
+
+    session.mount(server.url, Adapter())
+    response = session.get(f"{server.url}/status/404")
+    assert (response.headers["x-built"], response.reason) == ("GET 404", "Not Found")
+
+
+@pytest.mark.parametrize("url", ["http://:1/x", "https://", "http://user:word@:80/"])
+def test_a_url_without_a_host_is_none(session: requests.Session, url: str) -> None:
+    request = requests.Request("GET", "http://localhost/").prepare()
+    request.url = url
+    with pytest.raises(requests.exceptions.InvalidURL, match="No host supplied") as raised:
+        session.send(request)
+    assert "word" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("name", "package"), [("RequestsAdapter", "requests"), ("HTTPXTransport", "httpx")])
 def test_what_to_install_is_said_where_it_is_missing(name: str, package: str) -> None:
-    script = f"import sys, sync_h2; sys.modules[{package!r}] = None\nsync_h2.adapters.{name}"
+    script = f"import sys, sync_h2; sys.modules.update({{{package!r}: None, 'httpx2': None}})\nsync_h2.adapters.{name}"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert finished.stderr.splitlines()[-1].endswith(
         f"{name} needs the package {package}: pip install 'sync_h2[{package}]'"

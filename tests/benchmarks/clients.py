@@ -11,6 +11,9 @@ from .workplace import BODY, PROGRAMS, environment, find_program
 
 PATIENCE = 300.0
 PEERS = ("sync_h2", "node", "httpx", "niquests", "pycurl")
+CALLS = "sync_h2 calls"
+CALLERS = ("sync_h2", CALLS, "httpx", "niquests", "requests", "urllib3")
+"""Clients that are called alike, and the session below ours; the last two speak HTTP/1.1."""
 
 
 def run(peer: str, server: Server, mode: str, requests: int) -> tuple[float, float]:
@@ -28,7 +31,7 @@ def run(peer: str, server: Server, mode: str, requests: int) -> tuple[float, flo
     if peer == "node":
         program = [find_program("node") or "node", str(PROGRAMS / "node_client.js")]
     else:
-        program = [sys.executable, str(PROGRAMS / f"{peer}_client.py")]
+        program = [sys.executable, str(PROGRAMS / f"{peer.replace(' ', '_')}_client.py")]
     finished = subprocess.run(
         [*program, json.dumps(job)],
         env=environment(places),

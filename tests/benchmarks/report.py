@@ -44,7 +44,9 @@ def as_text(result: Result, *, judged: bool) -> str:
 
 
 def _beside_a_peer(result: Result, goal: Goal) -> bool:
-    return goal.against is not None and goal.against.peer != OURS and goal.metric == result.row.metric
+    if goal.against is None or goal.against.peer == OURS:
+        return False
+    return goal.of.peer == OURS and goal.metric == result.row.metric
 
 
 def _comparison(result: Result, entry: Entry, judged: bool) -> list[str]:

@@ -305,10 +305,10 @@ def _prepare_open_streams(setting: Setting, entry: Entry) -> Iterator[Callable[[
 # -- clients
 
 
-def _prepare_client(mode: str, *, tls: bool) -> Prepare:
+def _prepare_client(mode: str, *, tls: bool, peer: str = "nghttpd") -> Prepare:
     @contextlib.contextmanager
     def prepare(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sample]]:
-        with servers.running("nghttpd", setting.places, tls=tls) as server:
+        with servers.running(peer, setting.places, tls=tls) as server:
             least = 1 if mode == "download" else 20
             count = setting.fitting(lambda count: clients.run(entry.peer, server, mode, count)[0], least)
 
@@ -440,6 +440,19 @@ def _of_clients() -> Iterator[Row]:
                 goals=_against(metric, **goals),
                 needs="nghttpd",
             )
+    calls = Entry(clients.CALLS)
+    yield Row(
+        "client-calls",
+        "Client: what a GET of 12 bytes costs, one after the other, h2c and HTTP/1.1",
+        CPU_PER_REQUEST,
+        _prepare_client("sequence", tls=False, peer=servers.BOTH_VERSIONS[OURS]),
+        clients.CALLERS,
+        goals=[
+            Goal(CPU_PER_REQUEST, calls, Entry(OURS), 2, at_most=True),
+            Goal(CPU_PER_REQUEST, calls, Entry("httpx"), 0.4, at_most=True),
+        ],
+        needs="",
+    )
 
 
 ROWS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -48,7 +49,7 @@ def test_every_row_runs(tmp_path: Path, part: int) -> None:
     for row in rows:
         measured = {entry["peer"] for entry in row["entries"]}
         assert OURS in measured, row
-        assert "node" in measured or row["name"] in ("server-processes", "server-wsgi"), row
+        assert "node" in measured or row["name"] in ("server-processes", "server-wsgi", "client-calls"), row
         assert all(entry["median"][row["metric"]] > 0 for entry in row["entries"]), row
         assert set(row["left_out"].values()) <= {"not installed"}
     assert (tmp_path / "results.txt").read_text() in output
@@ -80,6 +81,14 @@ def test_a_goal_is_judged_by_the_median_of_the_rounds_ratios() -> None:
         "  sync_h2: CPU us/request 250, goal <= 100 NOT MET",
         "  gunicorn: left out, not installed",
     ]
+
+
+def test_a_goal_of_another_entry_has_a_line_of_its_own() -> None:
+    result = a_result(ours=[4000], theirs=[5000])
+    goals = [Goal(REQUESTS_PER_SECOND, Entry("node"), Entry("gunicorn"), 2)]
+    result = Result(dataclasses.replace(result.row, goals=goals), result.samples, {})
+    result.samples[Entry("gunicorn")] = [{REQUESTS_PER_SECOND: 1000, CPU_PER_REQUEST: 1000}]
+    assert "  requests/s, node / gunicorn: 5.00x, goal >= 2x met" in report.as_text(result, judged=True).splitlines()
 
 
 def test_others_may_fail_now_and_then_we_may_not() -> None:

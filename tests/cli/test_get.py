@@ -19,6 +19,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from cli.conftest import LARGE
@@ -26,6 +27,8 @@ from support import peers
 from support.bodies import digest, file_digest, pattern_digest
 from support.certificates import Certificate
 from support.command_line import PATIENCE, Running, command, environment, get, run
+from support.raw_peer import RESPONSE, RawPeer
+from support.scripted_server import playing, takes_few
 from support.threads import Background, background, eventually
 from sync_h2 import ErrorCode, Headers, ServerStream
 from sync_h2.cli import waterfall
@@ -308,7 +311,7 @@ def test_a_file_that_is_cut_short_is_no_file(serve: Callable[..., str], tmp_path
     (tmp_path / "old").write_text("old")
     url = serve(handler)
     status, line = failure("-o", "old", url, cwd=tmp_path)
-    assert (status, line) == (16, f"{url}/: the peer reset the stream")
+    assert (status, line) == (16, f"{url}/: the peer reset the stream [INTERNAL_ERROR]")
     assert os.listdir(tmp_path) == ["old"]
     assert (tmp_path / "old").read_text() == "old"
 
@@ -373,7 +376,8 @@ def test_what_cannot_be_written(url: str, ca_file: str, tmp_path: Path) -> None:
         (["https://[::1/"], 2, "https://[::1/ is no URL: "),
         (["https://localhost:port/"], 2, "https://localhost:port/ is no URL: "),
         (["https://a..b/"], 2, "https://a..b/ is no URL: "),
-        (["https://user:password@localhost/"], 2, "https://user:password@localhost/: send a user's name and password"),
+        (["https://a\\b/"], 2, "https://a\\b/ is no URL: spaces, backslashes and control characters"),
+        (["https://user:password@localhost/"], 2, "https://localhost/: send a user's name and password"),
         (["http://localhost:1/x"], 7, "http://localhost:1/x: cannot connect to localhost:1 ("),
         (["http://host.invalid/"], 7, "http://host.invalid/: cannot find the address of host.invalid ("),
         (["-H", "nonsense", "http://localhost:1/"], 2, "--header 'nonsense' is no name and value with a colon between"),
@@ -529,6 +533,58 @@ def test_ctrl_c_while_a_server_says_nothing() -> None:
             assert running.lines == []
         finally:
             running.kill()
+
+
+# -- servers that take few requests
+
+
+@pytest.mark.parametrize("answers_first", [True, False])
+def test_what_is_unprocessed_is_asked_for_again_as_long_as_the_server_takes_others(answers_first: bool) -> None:
+    with playing(lambda sock: takes_few(sock, 5, answers_first=answers_first)) as (url, accepted):
+        get(*(f"{url}{number}" for number in range(100)))
+    assert 20 <= len(accepted) <= 30
+
+
+def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
+    with peers.nginx(tmp_path, keepalive_requests=10) as port:
+        assert get(*(f"http://127.0.0.1:{port}/{number}" for number in range(300))) == b"there" * 300
+
+
+def go_away(sock: socket.socket) -> None:
+    peer = RawPeer(sock, client=False)
+    peer.handshake()
+    peer.goaway(0)
+    peer.until_end()
+
+
+def test_a_server_that_takes_nothing_is_asked_a_few_times() -> None:
+    with playing(go_away) as (url, accepted):
+        finished = run("get", url)
+    assert finished.returncode != 0
+    assert len(accepted) == 5
+
+
+def test_a_burst_waits_for_the_settings() -> None:
+    together: list[int] = []
+
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.receive_preface()
+        first = peer.expect(HeadersFrame)
+        with pytest.raises(TimeoutError):  # not a second one
+            sock.settimeout(0.2)
+            peer.expect(HeadersFrame)
+        sock.settimeout(PATIENCE)
+        peer.send(SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: 3}))
+        peer.headers(first.stream_id, RESPONSE, end_stream=True)
+        while True:
+            together.append(peer.expect(HeadersFrame).stream_id)
+            peer.headers(together[-1], RESPONSE, end_stream=True)
+
+    with playing(play) as (url, accepted):
+        get(*(f"{url}{number}" for number in range(20)))
+    assert len(together) == 19
+    assert len(accepted) == 1
 
 
 # -- what it shows

@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import gzip
 import http.client
+import importlib
 import importlib.machinery
 import itertools
 import socket
@@ -27,7 +28,7 @@ from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
 from sync_h2.client import decoding
 from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.cookies import CookieJar
+from sync_h2.client.cookies import CookieJar, take_cookies
 from sync_h2.client.decoding import MOST_CODINGS, PIECE, decoded
 from sync_h2.client.prepared_request import PreparedRequest
 from sync_h2.client.structures import ResponseHeaders
@@ -80,6 +81,18 @@ def test_frames_of_zstd(kind: str, step: int) -> None:
     pieces = [piece for start in range(0, len(data), step) for piece in decoder.decode(data[start : start + step])]
     assert b"".join([*pieces, *decoder.finish()]) == b"a" * 200_000 + b"b" * 600
     assert max(map(len, pieces)) <= PIECE
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+def test_frames_of_zstd_with_the_packages_that_are_there(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in decoding._PACKAGES["zstd"]:  # which the tests do not need
+        with contextlib.suppress(ModuleNotFoundError):
+            compress = importlib.import_module(name).compress
+            monkeypatch.setattr(decoding, "_installed", lambda coding, name=name: name)
+            data = compress(b"a" * 200_000) + compress(b"") + compress(b"b" * 600)
+            pieces = list(decoded((data[start : start + step] for start in range(0, len(data), step)), "zstd"))
+            assert b"".join(pieces) == b"a" * 200_000 + b"b" * 600
+            assert max(map(len, pieces)) <= PIECE
 
 
 @pytest.mark.parametrize(("bound", "found"), [("can_accept_more_data", "brotli"), ("process", None)])
@@ -305,20 +318,23 @@ def test_a_proxys_endless_answer_in_http_client(kind: str) -> None:
 # -- bodies that nobody has asked for
 
 
-@pytest.mark.parametrize("kind", ["endless", "bomb", "short"])
+@pytest.mark.parametrize("kind", ["endless", "endless and nothing", "bomb", "short"])
 @pytest.mark.parametrize("status", [302, 401])
-def test_bodies_of_what_is_not_the_answer(status: int, kind: str) -> None:
+def test_bodies_of_what_is_not_the_answer(status: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync_h2.client.response._MOST_UNASKED", 1 << 20)
     data = bomb("gzip")
+    piece = gzip.compress(b"") * 3000 if kind == "endless and nothing" else bytes(100_000)
+    coding = {} if kind in ("endless", "short") else {"content-encoding": "gzip"}
 
     def handler(stream: Any, headers: Any) -> None:
         if headers[":path"] == "/there" or "authorization" in headers:
             stream.end(b"the answer")
             return
         fields = {"location": "/there", "www-authenticate": 'Digest realm="a", nonce="b"'}
-        stream.respond({":status": status, **fields, **({"content-encoding": "gzip"} if kind == "bomb" else {})})
+        stream.respond({":status": status, **fields, **coding})
         with contextlib.suppress(sync_h2.StreamReset):
-            while kind == "endless":
-                stream.write(bytes(100_000))
+            while kind.startswith("endless"):
+                stream.write(piece)
             stream.end(data if kind == "bomb" else b"short")
 
     with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
@@ -357,7 +373,7 @@ def test_servers_of_many_domains_can_not_fill_the_jar() -> None:
     for number in range(1100):
         request = PreparedRequest()
         request.prepare("GET", f"https://{number}.example/")
-        jar.take_from(types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
+        take_cookies(jar, types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
     assert len(jar.list_domains()) == 1000
     assert "1099.example" in jar.list_domains()
 
@@ -369,7 +385,7 @@ def test_a_cookie_that_is_set_anew_is_no_old_one() -> None:
         fields = [("set-cookie", f"a{number}=b") for number in range(179)] if next(paths) == "others" else []
         stream.respond([(":status", "200"), *fields, ("set-cookie", "session=c")], end_stream=True)
 
-    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False, max_header_pairs=1000) as client:
         for number in range(200):
             client.cookies.set(f"own{number}", "x")
         for _ in range(3):

@@ -63,7 +63,13 @@ def test_listeners_are_there_before_the_first_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    ("authority", "sent"), [("http://localhost", "localhost"), ("http://localhost:8080/", "localhost:8080")]
+    ("authority", "sent"),
+    [
+        ("http://localhost", "localhost"),
+        ("http://localhost:8080/", "localhost:8080"),
+        ("http://straße.localhost:81", "xn--strae-oqa.localhost:81"),
+        ("http://[::1]:82", "[::1]:82"),
+    ],
 )
 def test_scheme_and_authority_of_requests(authority: str, sent: str) -> None:
     near, far = socket.socketpair()
@@ -90,7 +96,16 @@ def test_scheme_and_authority_of_requests(authority: str, sent: str) -> None:
         "http://localhost:port",
         "http://localhost:70000",
         "http://localhost:0x50",
+        "http://localhost:0",
         "http://[::1",
+        "http://[localhost]",
+        "http://evil\\@localhost",
+        "http://localhost\\",
+        "http://local\thost",
+        "http://localhost\n",
+        "http://☃.net",
+        "http://user:secret@local host",
+        "user:secret@localhost",
         "unix:",
     ],
 )

@@ -35,7 +35,13 @@ CODED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "gzip": ("gzip", lambda: gzip.compress(TEXT)),
     "x-gzip": ("x-gzip", lambda: gzip.compress(TEXT)),
     "members": ("gzip", lambda: gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]) + b"\0" * 10),
+    "a line end behind it": ("gzip", lambda: gzip.compress(TEXT) + b"\r\n"),
+    "an octet behind it": ("gzip", lambda: gzip.compress(TEXT) + b"\x1f"),
+    "octets behind it": ("gzip", lambda: gzip.compress(TEXT) + b"garbage" * 1000 + gzip.compress(TEXT)),
+    "octets behind members": ("gzip", lambda: gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]) + b"garbage" * 1000),
     "deflate": ("deflate", lambda: zlib.compress(TEXT)),
+    "octets behind deflate": ("deflate", lambda: zlib.compress(TEXT) + b"garbage" * 1000),
+    "octets behind raw deflate": ("deflate", lambda: deflated(TEXT) + b"garbage" * 1000),
     "raw deflate": ("deflate", lambda: deflated(TEXT)),
     "br": ("br", lambda: brotlicffi.compress(TEXT)),
     "two": ("deflate, GZIP", lambda: gzip.compress(zlib.compress(TEXT))),
@@ -51,6 +57,13 @@ def test_codings_are_taken_off_however_the_octets_come(name: str, size: int) -> 
     data = make()
     chunks = (data[start : start + size] for start in range(0, len(data), size))
     assert b"".join(decoded(chunks, coding)) == TEXT
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_member_of_gzip_that_is_broken_is_no_garbage(size: int) -> None:
+    data = gzip.compress(TEXT) + gzip.compress(TEXT)[:12] + b"\xff" * 50
+    with pytest.raises(exceptions.ContentDecodingError):
+        list(decoded((data[start : start + size] for start in range(0, len(data), size)), "gzip"))
 
 
 def test_what_is_accepted() -> None:

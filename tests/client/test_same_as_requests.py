@@ -4,6 +4,7 @@ redirects, cookies, authentication, codings, bodies and errors come out the same
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -43,6 +44,7 @@ def urls(certificate: Certificate) -> Iterator[dict[str, str]]:
             "other": f"https://127.0.0.1:{secure.address[1]}",
             "http": f"http://localhost:{plain.address[1]}",
         }
+        gc.collect(1)  # requests' connections that the tracebacks of errors hold, for which the server would wait
         close_connections()
 
 
@@ -134,6 +136,28 @@ def a_location_without_a_scheme(module: Any, urls: dict[str, str]) -> Any:
 @case
 def a_location_with_spaces_and_umlauts(module: Any, urls: dict[str, str]) -> Any:
     return told(module.get(f"{urls['https']}/redirect-to", params={"url": "/anything/ä b%20c?q=ü x"}))
+
+
+@case
+def a_location_in_utf8(module: Any, urls: dict[str, str]) -> Any:
+    location = f"{urls['https']}/anything/caf\xe9?\u20ac=\u20ac#\u20ac".encode().decode("latin-1")
+    return told(answered(module, urls["https"], "302 Found", [("Location", location)]))
+
+
+@case
+def an_empty_location(module: Any, urls: dict[str, str]) -> Any:
+    return [
+        told(answered(module, urls["https"], "302 Found", [("Location", location)], b"content"))
+        for location in ("", " ")
+    ]
+
+
+@case
+def the_last_request_of_too_many(module: Any, urls: dict[str, str]) -> Any:
+    with module.Session() as session, pytest.raises(module.exceptions.TooManyRedirects) as raised:
+        session.max_redirects = 2
+        session.post(f"{urls['https']}/to/302?/redirect/5", data=b"x")
+    return raised.value.request.method, raised.value.request.url, raised.value.response.url
 
 
 @case

@@ -11,12 +11,16 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from support.certificates import Certificate
 from support.connect_proxy import connect_proxy
+from support.raw_peer import RawPeer
+from support.scripted_server import playing
 from support.stdlib_http import http2_connection
 from support.threads import eventually
 from sync_h2 import compat
@@ -147,6 +151,39 @@ def test_sending_before_a_request(serve: Serve):
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(http.client.ResponseNotReady):
         connection.sock.makefile("rb")
+
+
+NO_CHUNKS: list[Any] = [
+    b"no chunks",
+    b"5\r\nhello",
+    b"",
+    b"abc",
+    [b"ab", b"cd"],
+    io.BytesIO(b"x"),
+    b"5\r\nhello\r\n0\r\n",
+]
+
+
+@pytest.mark.parametrize("body", NO_CHUNKS)
+def test_a_body_that_is_not_in_the_chunks_that_its_field_announces(serve: Serve, body: Any):
+    """Over HTTP/1.1 the server waits for their end, or answers 400."""
+    connection = serve(echo)
+    with pytest.raises(ValueError, match=r"chunked.*encode_chunked=True"):
+        connection.request("POST", "/", body, {"Transfer-Encoding": "chunked"})
+    connection.close()
+    assert ask(connection, "POST", "/", b"5\r\nhello\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"})[1] == b"hello"
+
+
+@pytest.mark.parametrize("piece", [b"no chunks", b"5\r\nhel", b"5\r\nhello"])
+def test_chunks_that_break_off_before_the_response(serve: Serve, piece: bytes):
+    connection = serve(echo)
+    connection.putrequest("POST", "/")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    connection.send(piece)
+    with pytest.raises(ValueError, match="chunked"):
+        connection.getresponse()
+    connection.close()
 
 
 def test_trailers_behind_chunks_are_refused(serve: Serve):
@@ -415,6 +452,51 @@ def test_no_response_is_remote_disconnected(serve: Serve, end: Callable[[Any], N
         connection.getresponse()
     assert isinstance(caught.value.__cause__, cause)
     assert ask(connection, "POST", "/", b"again")[1] == b"again"
+
+
+def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.send(SettingsFrame(0))
+        peer.goaway(0)
+        peer.receive_preface()
+        peer.until_end()
+
+    with playing(play) as (url, accepted):
+        for count in range(1, 6):
+            connection = http2_connection(urlsplit(url).port or 0, None)
+            with contextlib.closing(connection), pytest.raises(OSError):
+                connection.request("POST", "/", b"body")
+                connection.getresponse()
+            assert len(accepted) == count
+
+
+@pytest.mark.parametrize(
+    "fields", [((":status", "200"), ("Name", "x")), (("server", "x"),), ((":status", "200"), *[("a", "b" * 99)] * 1000)]
+)
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_broken_response_is_no_disconnection(comes_first: bool, fields: Any) -> None:
+    """After that `xmlrpc.client` and others would ask again. It can come before the request has been sent."""
+
+    def play(sock: socket.socket) -> None:
+        peer = RawPeer(sock, client=False)
+        peer.handshake()
+        while True:
+            peer.headers(peer.expect(HeadersFrame).stream_id, fields)
+
+    with (
+        playing(play) as (url, _),
+        contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection,
+        pytest.raises(http.client.HTTPException, match="can't be understood") as caught,
+    ):
+        connection.putrequest("POST", "/")
+        connection.putheader("content-length", "4")
+        connection.endheaders()
+        if comes_first:
+            eventually(lambda: connection.sock.exchange.stream.closed)
+        connection.send(b"body")
+        connection.getresponse()
+    assert not isinstance(caught.value, OSError)
 
 
 def cut(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:

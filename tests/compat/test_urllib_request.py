@@ -157,3 +157,38 @@ def test_h2c_does_not_go_through_a_proxy():
         opener = urllib.request.build_opener(compat.HTTP2Handler(h2c=True), proxies)
         with opener.open("http://example.org/page", timeout=TIMEOUT) as response:
             assert response.read() == b"HTTP/1.1 http://example.org/page"
+
+
+def test_a_proxys_password_does_not_go_where_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch):
+    told = []
+
+    class Origin(Handler):
+        def do_GET(self) -> None:
+            told.append(self.headers["Proxy-Authorization"])
+            self.answer(200)
+
+    class Proxy(Handler):
+        def do_GET(self) -> None:
+            told.append(self.headers["Proxy-Authorization"])
+            self.answer(302, location=f"http://127.0.0.1:{origin_port}/inside")
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http1_server(Proxy, None) as port, http2_server(Origin, None) as origin_port:
+        proxies = urllib.request.ProxyHandler({"http": f"http://user:secret@127.0.0.1:{port}"})
+        opener = urllib.request.build_opener(compat.HTTP2Handler(h2c=True), proxies)
+        opener.open("http://example.org/", timeout=TIMEOUT).close()
+    assert told == ["Basic dXNlcjpzZWNyZXQ=", None]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("straße.localhost", "xn--strae-oqa.localhost"), ("σας.localhost:81", "xn--mxa8ab.localhost:81")],
+)
+def test_international_names_are_in_idna_2008(host: str, expected: str):
+    handler = compat.HTTP2Handler(h2c=True)
+    urllib.request.build_opener(handler)
+    request = handler.https_request(urllib.request.Request(f"https://{host}/"))
+    assert request.host == expected
+    assert request.get_header("Host") == expected
+    with pytest.raises(urllib.error.URLError, match="not a valid host name"):
+        handler.http_request(urllib.request.Request("http://☃.net/"))

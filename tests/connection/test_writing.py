@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame
 
-from support.raw_peer import RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
+from support.raw_peer import UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually, waits
-from sync_h2 import ConnectionLost, ErrorCode, InvalidState, StreamReset, Timeout
+from sync_h2 import ConnectionLost, ErrorCode, StreamReset, Timeout
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
 WINDOW = 16 * 1024 * 1024 // 2 // 100  # half of max_session_memory, for max_concurrent_streams
@@ -246,17 +246,3 @@ def test_the_servers_write_timeout_gives_the_handler_back(background: Any) -> No
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.INTERNAL_ERROR
     assert isinstance(outcome[0], Timeout)
     assert outcome[0].bytes_written == DEFAULT_WINDOW_SIZE
-
-
-def test_a_write_without_room_fails_after_the_response_was_early() -> None:
-    """RFC 9113 section 8.1: after RST_STREAM(NO_ERROR) the response stays whole."""
-    with client_and_raw_server() as (session, peer):
-        stream = session.request({":method": "POST"})
-        peer.headers(1, RESPONSE)
-        peer.data(1, b"no more, please", end_stream=True)
-        peer.reset(1, ErrorCode.NO_ERROR)
-        assert stream.wait_closed() == ErrorCode.NO_ERROR
-        with pytest.raises((StreamReset, InvalidState)):
-            stream.write(b"x" * 1_000_000)
-        assert stream.wait_response()[":status"] == "200"
-        assert stream.read() == b"no more, please"

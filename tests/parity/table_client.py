@@ -14,6 +14,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "client/test_client.py::test_a_client_that_is_closed",
     ),
     (
+        "Session.cookies",
+        "Client.cookies",
+        "client/test_cookies.py::test_a_jar_is_filled_and_used",
+    ),
+    (
         "Session.delete",
         "Client.delete, Client.delete(url)",
         "client/test_same_as_requests.py::test_the_same_over_http2",
@@ -82,6 +87,11 @@ ENTRIES: list[tuple[str, ...]] = [
         "Client.request(timeout), Client.send(timeout), Timeouts, Timeouts.connect, Timeouts.of, "
         "Timeouts.pool, Timeouts.read, Timeouts.write",
         "client/test_client.py::test_parts_of_timeouts",
+    ),
+    (
+        "",
+        "Timeouts.total",
+        "client/test_repeats.py::test_a_total_bounds_all_of_a_call",
     ),
     (
         "Session.send",
@@ -209,7 +219,7 @@ ENTRIES: list[tuple[str, ...]] = [
     (
         "Response.raw",
         "Response.raw",
-        "client/test_quickstart.py::test_raw",
+        "client/test_raw.py::test_the_same_as_of_requests",
     ),
     (
         "Response.text",
@@ -230,6 +240,67 @@ ENTRIES: list[tuple[str, ...]] = [
         "requests.cookies",
         "cookies",
         "client/test_quickstart.py::test_a_jar",
+    ),
+    (
+        "Session.mount, get_adapter, adapters",
+        "Client.get_adapter, Client.get_adapter(url), Client.mount, Client.mount(adapter), Client.mount(prefix)",
+        "client/test_mounts.py::test_the_longest_prefix_counts_whatever_its_case",
+        "client/test_mounts.py::test_adapters_stand_in_the_order_of_requests",
+    ),
+    (
+        "",
+        "Client.mount: in-process transports",
+        "client/test_mounts.py::test_a_handler_answers",
+        "client/test_mounts.py::test_a_wsgi_application_answers",
+    ),
+    (
+        "",
+        "Client: resolve, unix_socket",
+        "client/test_mounts.py::test_names_lead_where_resolve_says",
+        "client/test_mounts.py::test_a_unix_socket",
+    ),
+    (
+        "requests.session, requests.ConnectionError and the like",
+        "session, ConnectTimeout, ConnectionError, HTTPError, JSONDecodeError, ReadTimeout, RequestException, "
+        "TooManyRedirects, URLRequired",
+        "client/test_mounts.py::test_names_at_the_top",
+    ),
+    (
+        "SessionRedirectMixin, Session.merge_environment_settings",
+        "Client.merge_environment_settings, Client.merge_environment_settings(cert), "
+        "Client.merge_environment_settings(proxies), Client.merge_environment_settings(stream), "
+        "Client.merge_environment_settings(url), Client.merge_environment_settings(verify), "
+        "Client.get_redirect_target, Client.get_redirect_target(resp), "
+        "Client.resolve_redirects, Client.resolve_redirects(cert), Client.resolve_redirects(proxies), "
+        "Client.resolve_redirects(req), Client.resolve_redirects(resp), Client.resolve_redirects(stream), "
+        "Client.resolve_redirects(timeout), Client.resolve_redirects(verify), "
+        "Client.resolve_redirects(yield_requests), Client.should_strip_auth, Client.should_strip_auth(new_url), "
+        "Client.should_strip_auth(old_url)",
+        "client/test_mounts.py::test_redirects_one_after_the_other",
+        "client/test_mounts.py::test_authorization_that_is_taken_off_and_what_the_environment_has",
+    ),
+    (
+        "RequestHooksMixin",
+        "PreparedRequest.deregister_hook, PreparedRequest.deregister_hook(event), "
+        "PreparedRequest.deregister_hook(hook), Request.deregister_hook, Request.deregister_hook(event), "
+        "Request.deregister_hook(hook), Request.register_hook, Request.register_hook(event), "
+        "Request.register_hook(hook)",
+        "client/test_mounts.py::test_hooks_come_and_go",
+    ),
+    (
+        "Response.cookies",
+        "Response.cookies",
+        "client/test_quickstart.py::test_cookies_of_a_response",
+    ),
+    (
+        "Response.headers",
+        "Response.headers",
+        "client/test_mounts.py::test_a_response_by_hand",
+    ),
+    (
+        "requests.structures",
+        "structures",
+        "client/test_quickstart.py::test_response_headers",
     ),
     (
         "requests.delete",

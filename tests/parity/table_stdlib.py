@@ -109,7 +109,9 @@ CONNECTIONS: list[Entry] = [
     ),
     (
         "HTTPSConnection.set_tunnel",
-        "compat.HTTP2Connection: set_tunnel",
+        "compat.HTTP2Connection.set_tunnel, compat.HTTP2Connection.set_tunnel(host), "
+        "compat.HTTP2Connection.set_tunnel(port), compat.HTTP2Connection.set_tunnel(headers)",
+        "client/test_odd_answers.py::test_http_client_knows_names_as_the_others_do",
         _CLIENT + "test_a_tunnel_with_tls",
         _CLIENT + "test_a_tunnel_without_tls",
         _INTEROP + "test_nghttpd_through_a_proxy",
@@ -134,6 +136,12 @@ CONNECTIONS: list[Entry] = [
         _INTEROP + "test_nodes_answers",
     ),
     (
+        "http.client.HTTPConnection.getresponse",
+        "compat.HTTP2Connection.getresponse",
+        _CLIENT + "test_a_body_that_is_not_in_the_chunks_that_its_field_announces",
+        _CLIENT + "test_chunks_that_break_off_before_the_response",
+    ),
+    (
         "http.client.RemoteDisconnected",
         "compat.HTTP2Connection: no response",
         _CLIENT + "test_no_response_is_remote_disconnected",
@@ -152,7 +160,9 @@ CONNECTIONS: list[Entry] = [
     ),
     (
         "urllib.request.HTTPSHandler",
-        "compat.HTTP2Handler, compat.HTTP2Handler.https_open, compat.HTTP2Handler.https_open(req)",
+        "compat.HTTP2Handler, compat.HTTP2Handler.https_open, compat.HTTP2Handler.https_open(req), "
+        "compat.HTTP2Handler.https_request, compat.HTTP2Handler.https_request(request)",
+        _URLLIB + "test_international_names_are_in_idna_2008",
         _URLLIB + "test_a_page",
         _URLLIB + "test_a_redirect_with_a_cookie",
         _URLLIB + "test_an_error_is_a_response",

@@ -25,18 +25,19 @@ class _Proxy(socketserver.StreamRequestHandler):
             return
         with socket.create_connection((host, int(port))) as target:
             first = self.answer + (target.recv(65536) if self.waits else b"")
-            back = threading.Thread(target=self.pump, args=(target, self.connection, first))
+            back = threading.Thread(target=pump, args=(target, self.connection, first))
             back.start()
-            self.pump(self.connection, target)
+            pump(self.connection, target)
             back.join()
 
-    @staticmethod
-    def pump(source: socket.socket, destination: socket.socket, first: bytes = b"") -> None:
-        with contextlib.suppress(OSError):
-            destination.sendall(first)
-            while data := source.recv(65536):
-                destination.sendall(data)
-            destination.shutdown(socket.SHUT_WR)
+
+def pump(source: socket.socket, destination: socket.socket, first: bytes = b"") -> None:
+    """Hand on what comes, after `first`, until the end."""
+    with contextlib.suppress(OSError):
+        destination.sendall(first)
+        while data := source.recv(65536):
+            destination.sendall(data)
+        destination.shutdown(socket.SHUT_WR)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,6 +105,66 @@ def nghttpd(
         if certificate:
             return [*common, str(port), str(certificate.keyfile), str(certificate.certfile)]
         return [*common, "--no-tls", str(port)]
+
+    return running_server(command)
+
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; keepalive_requests {keepalive_requests};
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{ listen 127.0.0.1:{port} http2; location / {{ return 200 "there"; }} }}
+}}
+"""
+
+
+def nginx(folder: Path, *, keepalive_requests: int) -> contextlib.AbstractContextManager[int]:
+    """nginx, speaking h2c, whose connections end after so many requests; its files are in `folder`."""
+    executable = program("nginx")
+
+    def command(port: int) -> list[str]:
+        configuration = folder / "nginx.conf"
+        values = {"folder": folder, "port": port, "keepalive_requests": keepalive_requests}
+        configuration.write_text(NGINX.format(**values))
+        return [executable, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
+
+    return running_server(command)
+
+
+HYPERCORN_APPLICATION = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await asyncio.sleep(0.002)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"there"})
+"""
+
+
+def hypercorn(folder: Path, certificate: Certificate, *, streams: int) -> contextlib.AbstractContextManager[int]:
+    """hypercorn, over TLS, which takes so many streams at once on a connection; its files are in `folder`."""
+    (folder / "application.py").write_text(HYPERCORN_APPLICATION)
+
+    def command(port: int) -> list[str]:
+        values = {
+            "h2_max_concurrent_streams": streams,
+            # After the thousandth it drops what is under way, when one more comes, and who can tell what became of it?
+            "keep_alive_max_requests": 1_000_000_000,
+            "certfile": str(certificate.certfile),
+            "keyfile": str(certificate.keyfile),
+            "bind": f"127.0.0.1:{port}",
+            "loglevel": "CRITICAL",
+            "lifespan": "off",
+        }
+        options = folder / "options.toml"
+        options.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+        return [sys.executable, "-m", "hypercorn", "--config", str(options), f"{folder}/application:app"]
 
     return running_server(command)
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+
+from hyperframe.frame import HeadersFrame
+
+from .raw_peer import RESPONSE, RawPeer
 
 Play = Callable[[socket.socket], object]
 PATIENCE = 10.0
@@ -44,6 +49,52 @@ def scripted_server(*plays: Play) -> Iterator[int]:
             accepting.result(PATIENCE)
         for future in played:
             future.result(PATIENCE)
+
+
+@contextlib.contextmanager
+def playing(play: Play) -> Iterator[tuple[str, list[socket.socket]]]:
+    """The URL of a server whose every connection gets `play`, and the connections so far."""
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
+
+        def run(sock: socket.socket) -> None:
+            with sock, contextlib.suppress(OSError, EOFError, AssertionError):  # the client may have gone
+                sock.settimeout(PATIENCE)
+                play(sock)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    accepted.append(sock)
+                    threading.Thread(target=run, args=(sock,), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/", accepted
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE)
+            for sock in accepted:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+def takes_few(sock: socket.socket, count: int, *, answers_first: bool) -> None:
+    """Take `count` requests and say GOAWAY to the others, as nginx does after `keepalive_requests`."""
+    peer = RawPeer(sock, client=False)
+    peer.handshake()
+    taken = [peer.expect(HeadersFrame).stream_id for _ in range(count)]
+    if not answers_first:
+        peer.goaway(taken[-1])
+        time.sleep(0.001)  # a server's work
+    for stream_id in taken:
+        peer.headers(stream_id, RESPONSE, end_stream=True)
+    if answers_first:
+        peer.goaway(taken[-1])
+    while peer.receive() is not None:
+        pass
 
 
 def request_head(sock: socket.socket) -> bytes:

@@ -54,3 +54,11 @@ def test_a_deadline_can_start_again(clock: Clock) -> None:
 def test_no_time_at_all_has_run_out(clock: Clock) -> None:
     assert Deadline(0).expired
     assert Deadline(0.0).expired
+
+
+def test_at_most(clock: Clock) -> None:
+    assert Deadline(None).at_most(3.0).remaining() == 3.0
+    assert Deadline(5.0).at_most(3.0).timeout == 3.0
+    short = Deadline(2.0)
+    assert short.at_most(3.0) is short
+    assert short.at_most(None) is short

@@ -1,0 +1,497 @@
+"""Connections by destination: which one takes a request, and what becomes of its place there.
+
+Runs on the threads that make requests; there is none of its own. `_changed`'s lock guards all of the state and is held
+for moments: connecting, PING and requests happen without it. No session's lock is taken the other way round: sessions
+know nothing of this.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import errors
+from ..connection.client_session import ClientSession
+from ..deadline import Deadline
+from ..exceptions import ConnectionError, PoolTimeout, RequestException
+from ..transport.fork import renew_in_forked_child
+from .alternatives import Alternative, Alternatives
+from .coverage import covers
+from .exchange import Answer, Call, Ending
+from .http1_connection import HTTP1Connection
+from .http2_exchange import send_on
+from .opening import Destination, Opener
+
+_PATIENCE_FOR_PING = 5.0
+_LONGEST_WAIT = 0.5
+
+
+@dataclass(frozen=True)
+class PoolLimits:
+    """How many connections a pool holds open, and for how long, in seconds, when nobody uses them: `keepalive_expiry`
+    (None: for ever). One that was idle for `ping_after` must answer a PING before it is used again.
+    """
+
+    max_connections: int = 100
+    max_connections_per_origin: int = 8
+    keepalive_expiry: float | None = 60.0
+    ping_after: float = 5.0
+
+
+@dataclass(eq=False)
+class _Shared:
+    """A session, which takes as many requests at once as its server allows."""
+
+    session: ClientSession
+    active: int = 0
+    lent: int = 0  # of these, those whose answers are read by who asked for them, when they like
+    idle_since: float = 0.0
+    alternative: Alternative | None = None  # where it leads to, if not to the origin itself
+    has_answered: bool = False
+
+    @property
+    def has_room(self) -> bool:
+        return self.active < self.session.most_streams
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether no place will become free by itself."""
+        return 0 < self.active == self.lent and not self.has_room
+
+    @property
+    def is_open(self) -> bool:
+        return not self.session.closed
+
+
+@dataclass(eq=False)
+class _Opening:
+    """A connection that one thread opens while others wait for it."""
+
+    error: RequestException | None = None
+
+
+@dataclass(eq=False)
+class _Group:
+    """The connections to one destination."""
+
+    shared: list[_Shared] = field(default_factory=list)
+    idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
+    busy: int = 0  # of HTTP/1.1
+    lent: int = 0  # of these, as in _Shared
+    openings: list[_Opening] = field(default_factory=list)
+    speaks_http1: bool = False
+    stands_alone: bool = False  # the server has refused requests on another origin's connection
+    answered_at: float = -math.inf  # the last time
+    retired: bool = False  # its connections are closed when they are free
+
+    @property
+    def size(self) -> int:
+        return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
+
+    @property
+    def own_size(self) -> int:
+        """Without those that are lent: they are the caller's, who may want many at once."""
+        return self.size - self.lent - sum(shared.is_lent for shared in self.shared)
+
+
+@dataclass(eq=False)
+class Place:
+    """A place for one request on one of a group's connections."""
+
+    group: _Group
+    connection: _Shared | HTTP1Connection
+
+    @property
+    def session(self) -> ClientSession | None:
+        """None for HTTP/1.1."""
+        return self.connection.session if isinstance(self.connection, _Shared) else None
+
+
+class Connections:
+    """The connections of a pool, which `opener` opens; `alt_svc` is a `Client`'s."""
+
+    def __init__(self, limits: PoolLimits, opener: Opener, alt_svc: bool | str) -> None:
+        self._limits = limits
+        self._opener = opener
+        self._alternatives = Alternatives(alt_svc)
+        self._changed = threading.Condition(threading.Lock())
+        self._groups: dict[Destination, _Group] = {}
+        # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
+        self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
+        self._closed = False
+        renew_in_forked_child(self)
+
+    def _renew(self) -> None:
+        """In a forked child, whose parent goes on using the connections, and may have held a lock."""
+        for group in self._groups.values():
+            group.retired = True
+        self._changed = threading.Condition(threading.Lock())
+        self._groups = {}
+        self._forgotten = collections.deque()
+
+    def close(self) -> None:
+        """Open no more, and `clear`."""
+        self._closed = True
+        self.clear()
+
+    def clear(self) -> None:
+        """Close the connections that nobody uses, the others when nobody does any more."""
+        with self._changed:
+            groups, self._groups = list(self._groups.values()), {}
+            for group in groups:
+                group.retired = True
+            self._changed.notify_all()
+        self._clear_forgotten()
+        for group in groups:
+            for connection in group.idle:
+                connection.close()
+            for shared in group.shared:
+                shared.session._close_when_unused()
+
+    def sessions(self) -> Iterator[ClientSession]:
+        """The open sessions, each once."""
+        with self._changed:
+            found = {id(shared): shared.session for group in self._groups.values() for shared in group.shared}
+        return iter(found.values())
+
+    # -- requests
+
+    def send(self, call: Call, destination: Destination, place: Place) -> Answer:
+        """Make a request on a place, which comes back when the answer needs it no more. Raises as the connections."""
+        group, connection, lent = place.group, place.connection, False
+        if isinstance(connection, _Shared):
+            shared = connection
+
+            def done() -> None:
+                self._release(shared, lent)
+
+            ending = Ending(done, done, self._forgotten)
+            try:
+                answer: Answer = send_on(shared.session, call, ending)
+            except BaseException:
+                ending.end(reusable=True)
+                if shared.alternative is not None and shared.session.closed and not shared.has_answered:
+                    self._alternatives.failed(destination, shared.alternative)
+                raise
+            shared.has_answered = True
+            group.answered_at = time.monotonic()
+            lent = self._lend(shared, call, ending)
+            return answer
+
+        def reuse() -> None:
+            self._release_http1(group, connection, lent, reusable=True)
+
+        def drop() -> None:
+            self._release_http1(group, connection, lent, reusable=False)
+
+        ending = Ending(reuse, drop, self._forgotten)
+        try:
+            answer = connection.send(call, ending)
+        except BaseException:
+            ending.end(reusable=False)
+            raise
+        lent = self._lend(group, call, ending)
+        return answer
+
+    def _lend(self, lender: _Shared | _Group, call: Call, ending: Ending) -> bool:
+        """Whether the answer's place is the caller's from now on."""
+        if not call.streams or ending.has_come:
+            return False
+        with self._changed:
+            lender.lent += 1
+            self._changed.notify_all()
+        return True
+
+    def has_answered(self, destination: Destination, since: float) -> bool:
+        """Whether requests have been answered there since that moment of `time.monotonic`."""
+        with self._changed:
+            group = self._groups.get(destination)
+            return group is not None and group.answered_at >= since
+
+    def misdirected(self, destination: Destination, session: ClientSession | None) -> bool:
+        """The server of a connection will not answer for the destination (421). Returns whether there is another way
+        to it, which is taken from now on.
+        """
+        with self._changed:
+            group = self._groups.get(destination)
+            if group is None:
+                return False
+            refusing = next((shared for shared in group.shared if shared.session is session), None)
+            if refusing is not None and refusing.alternative is not None:
+                self._alternatives.failed(destination, refusing.alternative)
+            elif group.stands_alone:
+                return False
+            else:
+                group.stands_alone = True
+            group.shared = [shared for shared in group.shared if shared is not refusing]
+            return True
+
+    def note_alternatives(self, destination: Destination, answer: Answer) -> None:
+        """Remember what an answer says with Alt-Svc; nothing with 421 (RFC 7838 section 6)."""
+        for name, value in answer.headers:
+            if name == "alt-svc" and answer.status != 421:
+                self._alternatives.told(destination, value)
+
+    # -- getting a connection
+
+    def acquire(self, call: Call, destination: Destination) -> Place:
+        """A connection with a place for one request. Blocks for `timeouts.pool`, and `timeouts.connect`."""
+        deadline: Deadline | None = None
+        while True:
+            opening: _Opening | None = None
+            beginning: _Shared | None = None
+            unwanted: list[Callable[[], None]] = []
+            self._clear_forgotten()
+            with self._changed:
+                if self._closed:
+                    raise ConnectionError("the client is closed", request=call.request, processed=False)
+                group = self._groups.get(destination)
+                if group is None:
+                    self._forget_unused()
+                    group = self._groups[destination] = _Group()
+                found = self._pick(group, unwanted)
+                if found is None:
+                    beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
+                    if beginning is None and self._may_open(group, unwanted):
+                        opening = _Opening()
+                        group.openings.append(opening)
+                    elif deadline is None:
+                        deadline = Deadline(call.patience.pool)
+                    if beginning is None and opening is None:
+                        assert deadline is not None
+                        self._wait(group, deadline, call)
+            for close in unwanted:
+                close()
+            if isinstance(found, _Shared) and not self._answers(found):
+                continue
+            if opening is not None:
+                found = self._open(call, destination, group, opening)
+            elif beginning is not None:
+                assert deadline is not None
+                self._await_settings(beginning, deadline, call)
+            if found is not None:
+                return Place(group, found)
+
+    def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
+        """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
+        if not all(shared.is_open for shared in group.shared):
+            group.shared = [shared for shared in group.shared if shared.is_open]
+        for shared in group.shared:
+            if shared.has_room:
+                shared.active += 1
+                return shared
+        while group.idle:
+            connection = group.idle.pop()
+            if not self._has_expired(connection) and connection.is_alive:
+                group.busy += 1
+                return connection
+            unwanted.append(connection.close)
+        return None
+
+    def _has_expired(self, connection: HTTP1Connection) -> bool:
+        """Whether it was idle for too long. Sessions see to that by themselves."""
+        expiry = self._limits.keepalive_expiry
+        return expiry is not None and 0 < connection.idle_since < time.monotonic() - expiry
+
+    def _may_open(self, group: _Group, unwanted: list[Callable[[], None]]) -> bool:
+        """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
+        if group.openings and not group.speaks_http1:
+            return False  # the one that is being opened will do for many
+        if group.own_size >= self._limits.max_connections_per_origin:
+            return False
+        if sum(other.own_size for other in self._groups.values()) < self._limits.max_connections:
+            return True
+        for other in self._groups.values():
+            if other.idle:
+                unwanted.append(other.idle.pop(0).close)
+                return True
+            for shared in other.shared:
+                if not shared.active:
+                    other.shared.remove(shared)
+                    unwanted.append(functools.partial(shared.session.close, wait=False))
+                    return True
+        return False
+
+    def _wait(self, group: _Group, deadline: Deadline, call: Call) -> None:
+        """Wait for a change; needs the lock. What the connection fails with that one waits for, is raised here too."""
+        awaited = list(group.openings)
+        self._changed.wait(_no_longer_than(deadline))
+        self._check_deadline(deadline, call)
+        failed = next((opening.error for opening in awaited if opening.error is not None), None)
+        if failed is not None:
+            again = type(failed)(*failed.args, request=call.request, processed=False)
+            raise again from failed
+
+    def _await_settings(self, shared: _Shared, deadline: Deadline, call: Call) -> None:
+        """Wait until a session knows how many streams its server takes: one that gets more may drop them all."""
+        try:
+            shared.session._wait_for_settings(_no_longer_than(deadline))
+        except errors.Timeout:
+            self._check_deadline(deadline, call)
+        except errors.ProtocolError as error:  # it speaks something else, or does not speak
+            raise ConnectionError(
+                f"{call.method} {call.url}: {errors.said(error)}", request=call.request, processed=False
+            ) from error
+
+    def _check_deadline(self, deadline: Deadline, call: Call) -> None:
+        call.patience.check()
+        if deadline.expired:
+            raise PoolTimeout(
+                f"{call.url}: no connection became free within {call.timeouts.pool} s",
+                request=call.request,
+                processed=False,
+            )
+
+    def _open(
+        self, call: Call, destination: Destination, group: _Group, opening: _Opening
+    ) -> _Shared | HTTP1Connection | None:
+        """Open the connection that others may be waiting for already, and put it into the group. Who has opened it gets
+        a place on it, whatever has become of it meanwhile: otherwise a server that hangs up at once would be called
+        again and again. None if there is no place, which only a session of another origin's has not.
+        """
+        connection: ClientSession | HTTP1Connection | None = None
+        alternative: Alternative | None = None
+        shared: _Shared | None = None
+        place: _Shared | HTTP1Connection | None = None
+        try:
+            shared = None if group.stands_alone else self._covering(destination)
+            if shared is None:
+                connection, alternative = self._connect(call, destination)
+        except RequestException as error:
+            if call.patience.allows(0.0):  # otherwise it is this call's time that has run out, and no one else's
+                opening.error = error
+            raise
+        finally:
+            with self._changed:
+                group.openings.remove(opening)
+                closed = self._closed or group.retired
+                if closed:
+                    pass
+                elif isinstance(connection, HTTP1Connection):
+                    group.speaks_http1 = True
+                    group.busy += 1
+                    place = connection
+                elif connection is not None:
+                    place = _Shared(connection, active=1, alternative=alternative)
+                    group.shared.append(place)
+                elif shared is not None:
+                    if shared not in group.shared:
+                        group.shared.append(shared)
+                    if shared.has_room:
+                        shared.active += 1
+                        place = shared
+                self._changed.notify_all()
+            if closed and connection is not None:
+                connection.close()
+        return place
+
+    def _connect(
+        self, call: Call, destination: Destination
+    ) -> tuple[ClientSession | HTTP1Connection, Alternative | None]:
+        """A connection, and the alternative that it leads to if it does not to the origin itself."""
+        origin = destination.origin
+        listeners = {"altsvc": self._heard_alternatives(destination)}
+        place = self._alternatives.of(destination) if destination.proxy is None else None
+        if place is not None:
+            with contextlib.suppress(RequestException):
+                there = (place.host, place.port)
+                connection = self._opener.open(destination, there, call.patience.connect, listeners, call.trace)
+                if isinstance(connection, ClientSession):
+                    return connection, place
+                connection.close()  # HTTP/2 was announced (RFC 7838 section 2.4)
+            self._alternatives.failed(destination, place)
+        here = (origin.host, origin.port)
+        return self._opener.open(destination, here, call.patience.connect, listeners, call.trace), None
+
+    def _heard_alternatives(self, destination: Destination) -> Any:
+        alternatives = self._alternatives
+
+        def altsvc(value: str, origin: str, stream_id: int) -> None:
+            # Of others only if the certificate is theirs too: left to them.
+            if origin in ("", str(destination.origin)):
+                alternatives.told(destination, value)
+
+        return altsvc
+
+    def _covering(self, destination: Destination) -> _Shared | None:
+        """A session of another origin that serves this one too."""
+        if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
+            return None
+        with self._changed:
+            others = [
+                shared
+                for other, group in self._groups.items()
+                if (other.proxy, other.verify, other.cert) == (destination.proxy, destination.verify, destination.cert)
+                and other.server_name is None
+                and destination.proxy is None
+                and not group.stands_alone
+                for shared in group.shared
+            ]
+        for shared in others:
+            if shared.is_open and shared.has_room and covers(shared.session, destination.origin):
+                return shared
+        return None
+
+    def _answers(self, shared: _Shared) -> bool:
+        """Whether a session still works: asked with PING if it was idle for long. One that does not is given back."""
+        if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
+            return True
+        try:
+            shared.session.ping(timeout=_PATIENCE_FOR_PING)
+        except errors.PingLimit:
+            return True
+        except errors.HTTP2Error:
+            shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
+            self._release(shared)
+            return False
+        except BaseException:
+            self._release(shared)
+            raise
+        return True
+
+    # -- giving it back
+
+    def _release(self, shared: _Shared, lent: bool = False) -> None:
+        with self._changed:
+            shared.active -= 1
+            shared.lent -= lent
+            if not shared.active:
+                shared.idle_since = time.monotonic()
+            self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
+
+    def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
+        with self._changed:
+            group.busy -= 1
+            group.lent -= lent
+            keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin
+            if keeps:
+                connection.idle_since = time.monotonic()
+                group.idle.append(connection)
+            self._changed.notify_all()
+        if not keeps:
+            connection.close()
+
+    def _clear_forgotten(self) -> None:
+        """Give back what forgotten answers held."""
+        while self._forgotten:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._forgotten.popleft()()
+
+    def _forget_unused(self) -> None:
+        """Groups without a connection are of no use; needs the lock."""
+        unused = [known for known, group in self._groups.items() if not group.size and not group.stands_alone]
+        for destination in unused:
+            del self._groups[destination]
+
+
+def _no_longer_than(deadline: Deadline) -> float:
+    """How long to wait at a time: nobody is told of forgotten answers."""
+    remaining = deadline.remaining()
+    return _LONGEST_WAIT if remaining is None else min(remaining, _LONGEST_WAIT)

@@ -1,0 +1,7 @@
+"""`requests.structures`' names: header fields as a dict. Nothing runs here."""
+
+from __future__ import annotations
+
+from .client.structures import CaseInsensitiveDict
+
+__all__ = ["CaseInsensitiveDict"]

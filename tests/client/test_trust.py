@@ -1,0 +1,478 @@
+"""Whom a client trusts, and to whom it gives credentials: `verify=` and `cert=` of every type, redirects, proxies."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import trustme
+
+import sync_h2
+from client.test_pool import client_of, serving
+from support.certificates import Certificate
+from support.connect_proxy import connect_proxy
+from support.peers import program
+from sync_h2 import Client, compat, exceptions
+from sync_h2.adapters import HTTPXTransport, RequestsAdapter
+from sync_h2.cli import main
+from sync_h2.client.auth import HTTPBearerAuth, HTTPDigestAuth
+from sync_h2.connection.origins import serialized_origin
+from sync_h2.protocol.headers import encode_request
+
+Get = Callable[[str, Any, Any], str]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def hello(stream: Any, headers: Any) -> None:
+    stream.end(b"hello")
+
+
+# -- verify= and cert=
+
+
+def by_connect(url: str, verify: Any, cert: Any) -> str:
+    certfile, keyfile = cert if isinstance(cert, tuple) else (cert, None)
+    with sync_h2.connect(url, verify=verify, certfile=certfile, keyfile=keyfile) as session:
+        body: bytes = session.request().read()
+        return body.decode()
+
+
+def by_client(url: str, verify: Any, cert: Any) -> str:
+    with Client(verify=verify, cert=cert) as client:
+        return client.get(url).text
+
+
+def by_call(url: str, verify: Any, cert: Any) -> str:
+    with Client() as client:
+        client.verify = verify  # as scripts for requests do
+        return client.get(url, cert=cert).text
+
+
+def by_requests_adapter(url: str, verify: Any, cert: Any) -> str:
+    with contextlib.closing(RequestsAdapter()) as adapter:
+        request = requests.Request("GET", url).prepare()
+        return adapter.send(request, verify=verify, cert=cert).text
+
+
+def by_httpx_transport(url: str, verify: Any, cert: Any) -> str:
+    with httpx.Client(transport=HTTPXTransport(verify=verify, cert=cert)) as client:
+        return client.get(url).text
+
+
+WAYS = [by_connect, by_client, by_call, by_requests_adapter, by_httpx_transport]
+FAILURES = (sync_h2.TLSError, requests.exceptions.SSLError, httpx.ConnectError)
+
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "str": str,
+    "Path": lambda path: path,
+    "bytes": lambda path: bytes(path),
+    "PEM": lambda path: path.read_text(),
+    "context": lambda path: ssl.create_default_context(cafile=path),
+    "folder": lambda path: folder_of(path),
+}
+
+
+def folder_of(authority: Path) -> Path:
+    """A folder with the certificate under its hash, as OpenSSL looks for it."""
+    folder = authority.parent / f"{authority.stem}.d"
+    folder.mkdir(exist_ok=True)
+    command = [program("openssl"), "x509", "-noout", "-hash", "-in", str(authority)]
+    hashed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    (folder / f"{hashed}.0").write_bytes(authority.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """An authority that has signed nothing here."""
+    path = tmp_path / "stranger.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture
+def public(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's authority is one that everybody trusts."""
+    monkeypatch.setattr("certifi.where", lambda: str(certificate.cafile))
+
+
+@pytest.mark.parametrize("get", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("public")
+def test_an_authority_that_is_named_is_the_only_one(
+    get: Get, kind: str, certificate: Certificate, stranger: Path
+) -> None:
+    with serving(certificate, hello) as server:
+        assert get(server.url, KINDS[kind](certificate.cafile), None) == "hello"
+        with pytest.raises(FAILURES):
+            get(server.url, KINDS[kind](stranger), None)
+
+
+@pytest.mark.parametrize("get", WAYS)
+def test_none_is_true_and_false_is_false(get: Get, certificate: Certificate) -> None:
+    with serving(certificate, hello) as server:
+        for verify in (True, None):
+            with pytest.raises(FAILURES):
+                get(server.url, verify, None)
+        assert get(server.url, False, None) == "hello"
+
+
+@pytest.mark.parametrize("get", WAYS)
+@pytest.mark.parametrize("verify", [0, 1, "", 0.0, [], {}, object(), ssl.CERT_NONE, ("ca.pem",), bytearray(b"ca.pem")])
+def test_what_means_nothing_is_refused(get: Get, verify: Any, certificate: Certificate) -> None:
+    expected: tuple[type[Exception], ...] = FAILURES if verify == "" else (TypeError,)
+    with serving(certificate, hello) as server, pytest.raises(expected):
+        get(server.url, verify, None)
+
+
+@pytest.mark.parametrize("get", WAYS)
+def test_a_path_that_is_not_there_is_refused(get: Get, certificate: Certificate, tmp_path: Path) -> None:
+    with serving(certificate, hello) as server, pytest.raises(FAILURES, match="missing"):
+        get(server.url, tmp_path / "missing", None)
+
+
+@pytest.mark.parametrize("get", WAYS[1:])
+def test_certificates_of_clients(
+    get: Get, certificate: Certificate, certificate_authority: trustme.CA, tmp_path: Path
+) -> None:
+    issued = certificate_authority.issue_cert("client.test")
+    whole, chain, key = tmp_path / "whole.pem", tmp_path / "chain.pem", tmp_path / "key.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(whole)
+    issued.cert_chain_pems[0].write_to_path(chain)
+    issued.private_key_pem.write_to_path(key)
+    with serving(certificate, hello, cafile=certificate.cafile) as server:
+        for cert in (str(whole), whole, bytes(whole), whole.read_text(), (str(chain), key), [chain, bytes(key)]):
+            assert get(server.url, certificate.cafile, cert) == "hello"
+        for bad in (5, object(), ("a", "b", "c"), (str(chain), 5), {}):
+            with pytest.raises(TypeError, match="cert is"):
+                get(server.url, certificate.cafile, bad)
+        with pytest.raises(ValueError, match="load_cert_chain"):
+            get(server.url, ssl.create_default_context(cafile=certificate.cafile), whole)
+
+
+def test_a_context_decides_alone(certificate: Certificate, stranger: Path) -> None:
+    context = ssl.create_default_context(cafile=certificate.cafile)
+    with serving(certificate, hello) as server, requests.Session() as session:
+        with Client(context=context) as client:
+            assert client.get(server.url).text == "hello"
+            with pytest.raises(exceptions.SSLError):
+                client.get(server.url, verify=stranger)
+        session.mount("https://", RequestsAdapter(context=context))
+        assert session.get(server.url).text == "hello"
+        with httpx.Client(transport=HTTPXTransport(context=context)) as httpx_client:
+            assert httpx_client.get(server.url).text == "hello"
+    for maker in (Client, HTTPXTransport, lambda **options: sync_h2.connect("https://localhost:1", **options)):
+        for verify in (False, stranger, context):
+            with pytest.raises(ValueError, match="leave out verify"):
+                maker(context=context, verify=verify)
+        with pytest.raises(TypeError):
+            maker(context="ca.pem")
+    with pytest.raises(ValueError, match="leave one out"):
+        sync_h2.connect("https://localhost:1", verify=stranger, cafile=stranger)
+    with contextlib.closing(compat.HTTP2Connection("localhost", 1)) as connection:
+        connection._context = "ca.pem"  # type: ignore[assignment]  # that is the point
+        with pytest.raises((TypeError, OSError)):
+            connection.connect()
+
+
+@pytest.mark.usefixtures("public")
+def test_the_command_line_takes_a_file_or_a_folder(certificate: Certificate, stranger: Path, tmp_path: Path) -> None:
+    with serving(certificate, hello) as server:
+        for authorities, status in (
+            (certificate.cafile, 0),
+            (folder_of(certificate.cafile), 0),
+            (stranger, 35),
+            (folder_of(stranger), 35),
+        ):
+            assert main(["get", "--output", str(tmp_path / "body"), "--cacert", str(authorities), server.url]) == status
+
+
+# -- credentials
+
+
+Told = list[tuple[str, str | None]]
+
+
+@contextlib.contextmanager
+def site(location: str | None = None) -> Iterator[tuple[str, Told]]:
+    """A server that redirects to `location` from /, and elsewhere asks for a digest; its URL, and what it was told."""
+    told: Told = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        told.append((headers[":path"], headers.get("authorization")))
+        if headers[":path"] == "/" and location is not None:
+            stream.respond({":status": 302, "location": location}, end_stream=True)
+        elif "authorization" in headers:
+            stream.end(b"secret")
+        else:
+            challenge = 'Digest realm="good", nonce="N", qop="auth"'
+            stream.respond({":status": 401, "www-authenticate": challenge}, end_stream=True)
+
+    with sync_h2.create_server(handler) as server:
+        yield server.url, told
+
+
+def test_a_digest_is_for_the_first_origin_alone() -> None:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client(h2c=True, trust_env=False))
+        evil_url, evil = stack.enter_context(site())
+        url, _ = stack.enter_context(site(f"{evil_url}/transfer"))
+        own_url, own = stack.enter_context(site("/inside"))
+        auth = HTTPDigestAuth("user", "word")
+        assert client.get(url, auth=auth).status_code == 401
+        assert evil == [("/transfer", None)]
+        assert client.get(own_url, auth=auth).text == "secret"
+        assert own[-1][0] == "/inside"
+        evil.clear()
+        # It was given for that server too, but what it has learnt from another is not for it.
+        assert client.get(f"{evil_url}/other", auth=auth).text == "secret"
+        assert [path for path, credentials in evil if credentials is None] == ["/other"]
+
+
+def test_a_challenge_of_odd_letters_is_answered_as_one_value() -> None:
+    told: list[Any] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        told.append(headers.get("authorization"))
+        challenge = r'Digest realm="a\"b\\c", nonce="n\", x=\"y"'
+        stream.respond({":status": 401, "www-authenticate": challenge}, end_stream=True)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        client.get(server.url, auth=HTTPDigestAuth("user", "word"))
+    assert r'realm="a\"b\\c", nonce="n\", x=\"y"' in told[-1]
+
+
+@contextlib.contextmanager
+def forwarding_proxy() -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """A proxy for `http://`, which redirects from /1 by itself; and what it was told."""
+    asked: list[tuple[str, list[str]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get_all("proxy-authorization", [])))
+            self.send_response(302 if self.path.endswith("/1") else 200)
+            self.send_header("location", "http://b.example/2")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+
+
+BASIC = "Basic dXNlcjpzZWNyZXQ="  # user:secret
+
+
+def test_a_proxys_password_goes_to_the_proxy_once() -> None:
+    with forwarding_proxy() as (address, asked), requests.Session() as session, Client() as client:
+        session.mount("http://", RequestsAdapter())
+        with_password = {"http": f"http://user:secret@{address}"}
+        for get in (session.get, client.get):
+            get("http://a.example/1", proxies=with_password)
+        client.get("http://a.example/2", proxies={"http": f"http://{address}"}, headers={"Proxy-Authorization": "own"})
+        client.get("http://a.example/2", proxies=with_password, headers={"Proxy-Authorization": "own"})
+        client.get("http://a.example/1", proxies={"http": f"http://{address}"}, headers={"Proxy-Authorization": "own"})
+    both = [("http://a.example/1", [BASIC]), ("http://b.example/2", [BASIC])]
+    own = [("http://a.example/2", ["own"]), ("http://a.example/2", [BASIC])]
+    assert asked == [*both, *both, *own, ("http://a.example/1", ["own"]), ("http://b.example/2", [])]
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_proxys_password_does_not_go_through_its_tunnel(encrypted: bool, certificate: Certificate) -> None:
+    told: list[Any] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        told.append(headers.get("proxy-authorization"))
+        status = 302 if headers[":path"] == "/1" else 200
+        stream.respond({":status": status, "location": "/2"}, end_stream=True)
+
+    server = serving(certificate, handler) if encrypted else sync_h2.create_server(handler)
+    with contextlib.ExitStack() as stack:
+        url = f"{stack.enter_context(server).url}/1"
+        port, asked = stack.enter_context(connect_proxy())
+        session = stack.enter_context(requests.Session())
+        adapter = RequestsAdapter(h2c=True)
+        session.mount(url[: url.index("//") + 2], adapter)
+        session.verify = str(certificate.cafile)
+        proxies = dict.fromkeys(("http", "https"), f"http://user:secret@127.0.0.1:{port}")
+        headers = {"Proxy-Authorization": "own"}
+        client = stack.enter_context(client_of(certificate, h2c=True, proxies=proxies))
+        client.get(url, headers=headers)
+        session.get(url, proxies=proxies, headers=headers)
+        adapter.close()
+        transport = HTTPXTransport(h2c=True, verify=certificate.cafile, proxy=proxies["http"])
+        stack.enter_context(httpx.Client(transport=transport)).get(url, headers=headers)
+        host, _, number = url.removesuffix("/1").rpartition("/")[2].partition(":")
+        options = {"h2c": True} if not encrypted else {"context": ssl.create_default_context(cafile=certificate.cafile)}
+        with contextlib.closing(compat.HTTP2Connection("127.0.0.1", port, **options)) as connection:
+            connection.set_tunnel(host, int(number), headers={"Proxy-Authorization": BASIC})
+            connection.request("GET", "/2", headers=headers)
+            connection.getresponse().read()
+    assert told == [None] * len(told)
+    assert len(told) == 6
+    assert all(b"Proxy-Authorization: " + BASIC.encode() in lines for lines in asked)
+
+
+def test_a_redirect_takes_a_proxys_credentials_off() -> None:
+    told: list[Any] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        told.append((headers[":path"], headers.get("proxy-authorization")))
+        stream.respond({":status": 302 if headers[":path"] == "/" else 200, "location": "/2"}, end_stream=True)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        client.get(server.url, headers={"Proxy-Authorization": "for whom it may concern"})
+    assert told == [("/", "for whom it may concern"), ("/2", None)]
+
+
+# -- what is said of them
+
+
+def errors_of(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield f"{error} {error!r}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+SECRET = "S3CRET"
+URLS = [
+    f"http://user:{SECRET}@127.0.0.1:1/path?query",
+    f"https://user:{SECRET}@127.0.0.1:1/",
+    f"http://user:{SECRET}@127.0.0.1:99999/",
+    f"http://user:{SECRET}@h h/",
+    f"http://user:{SECRET}@h\uff0f.example/",
+    f"http://user:{SECRET}@☃.net/",
+    f"http://user:{SECRET}/x@127.0.0.1:1/",
+    f"http://user:{SECRET}@[",
+    f"http:user:{SECRET}@h/",
+    f"user:{SECRET}@h/",
+    f"ftp://user:{SECRET}@h/",
+    f"http://user:ю{SECRET}@127.0.0.1:1/",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_no_message_has_a_password(
+    url: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def by_redirect(url: str) -> None:
+        def handler(stream: Any, headers: Any) -> None:
+            location = url.encode().decode("latin-1")
+            stream.respond({":status": 302, "location": location}, end_stream=True)
+
+        with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+            client.get(server.url)
+
+    def by_requests(url: str) -> None:
+        request = requests.Request("GET", "http://h").prepare()
+        request.url = url
+        with contextlib.closing(RequestsAdapter()) as adapter:
+            adapter.send(request)
+
+    def through_proxy(url: str) -> None:
+        with Client(trust_env=False, proxies={"all": url}, retries=0) as client:
+            client.get("http://example.org", timeout=10)
+
+    def by_client(url: str) -> None:
+        with Client(trust_env=False, retries=0) as client:
+            client.get(url, timeout=10)
+
+    def by_httpx(url: str) -> None:
+        try:
+            request = httpx.Request("GET", url)
+        except httpx.InvalidURL:
+            raise ValueError from None  # says it itself
+        with HTTPXTransport(retries=0) as transport:
+            transport.handle_request(request)
+
+    caplog.set_level(0)
+    for way in (by_client, by_redirect, by_requests, through_proxy, by_httpx, sync_h2.connect):
+        with pytest.raises((OSError, ValueError, httpx.TransportError)) as raised:
+            way(url)
+        for text in errors_of(raised.value):
+            assert SECRET not in text, way
+    assert main(["get", url])
+    printed = capsys.readouterr()
+    # What a server logs is the path that it was asked for.
+    logged = [record.getMessage() for record in caplog.records if record.name != "sync_h2.access"]
+    assert SECRET not in printed.err + printed.out + "".join(logged)
+
+
+@pytest.mark.parametrize("url", [f"https://user:{SECRET}@h:x", f"https://user:{SECRET}@h h", f"user:{SECRET}@h"])
+def test_no_message_about_an_origin_has_a_password(url: str) -> None:
+    with pytest.raises(ValueError, match="origin") as raised:
+        serialized_origin(url)
+    assert SECRET not in "".join(errors_of(raised.value))
+
+
+def test_no_message_of_an_answer_has_a_password() -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] == "/slow":
+            stream.wait_closed(20)
+            return
+        stream.respond({":status": 404, "content-encoding": "gzip" if headers[":path"] == "/gzip" else "identity"})
+        stream.end(b"no gzip")
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False, retries=0) as client:
+        url = server.url.replace("//", f"//user:{SECRET}@")
+        with pytest.raises(exceptions.ReadTimeout) as slow:
+            client.get(f"{url}/slow", timeout=0.05)
+        with pytest.raises(exceptions.Timeout, match="total of") as late:
+            client.get(f"{url}/slow", timeout=sync_h2.Timeouts(total=0.05))
+        with pytest.raises(exceptions.HTTPError, match="404 Client Error: Not Found for url: http://") as missing:
+            client.get(url).raise_for_status()
+        with pytest.raises(exceptions.ContentDecodingError) as broken:
+            client.get(f"{url}/gzip")
+        with pytest.raises(exceptions.UnrewindableBodyError) as gone:
+            request = client.prepare_request(sync_h2.Request("PUT", url, data=iter([b"x"])))
+            client.send(request)
+            request.check_rewindable()
+    for raised in (slow, late, missing, broken, gone):
+        assert SECRET not in "".join(errors_of(raised.value))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"Authorization": f"Bearer {SECRET}\n"}},
+        {"headers": {"Authorization": f"Bearer {SECRET}ю"}},
+        {"headers": {"Authorization": f" {SECRET}"}},
+        {"headers": {"Authorization": f"{SECRET}\0"}},
+        {"headers": {"Authorization": [SECRET]}},
+        {"auth": ("user", f"{SECRET}ю")},
+        {"auth": HTTPBearerAuth(f"{SECRET}\r\nX: y")},
+        {"cookies": {"session": f"{SECRET}\n"}},
+    ],
+)
+def test_no_message_has_what_stands_in_a_field(options: Any) -> None:
+    with sync_h2.create_server(hello, allow_http1=True) as server:
+        for h2c in (True, False):
+            with Client(h2c=h2c, trust_env=False) as client, pytest.raises(exceptions.InvalidHeader) as raised:
+                client.get(server.url, **options)
+            assert SECRET not in "".join(errors_of(raised.value))
+    with pytest.raises(ValueError, match="header") as raised:
+        encode_request({"authorization": f"{SECRET}ю"}, scheme="http", authority="h")
+    assert SECRET not in "".join(errors_of(raised.value))
