@@ -4,7 +4,8 @@ A caller posts data to its stream. The pump turns posted data into frames until 
 it is run, under the lock, by whoever changed something (a caller after posting, the reader after any frame, the
 writer after a send). Then, unless the writer is active, whoever holds the lock makes one non-blocking send; what the
 kernel did not take is the writer's. The writer alone blocks in `send`, and holds no lock then. It is "active" until a
-critical section of its own found outbox and pump empty.
+critical section of its own found outbox and pump empty. Its thread is started when the socket takes octets again, which
+one thread sees for all sessions: for a peer that reads nothing there is none.
 
 Threads that share a client's session meet at its lock, and a system call under it has all of them wait. So they make
 that send when they have released it; what others queue meanwhile is theirs to send too.
@@ -24,6 +25,7 @@ from typing import cast
 
 from ..errors import ConnectionLost
 from ..protocol.wire import Wire
+from ..transport.full_sockets import full_sockets
 from ..transport.transport import Transport
 from .outbox import HIGH_WATER_MARK, Outbox
 from .scheduler import Scheduler
@@ -47,6 +49,7 @@ class Sender:
     # Beyond 29 attributes in a dict, CPython 3.11 looks every method up anew: 4% of a small request.
     __slots__ = (
         "__weakref__",
+        "_awaits_writable",
         "_blocked",
         "_finishing",
         "_held",
@@ -114,6 +117,7 @@ class Sender:
         self._writer_running = False  # its thread is there, or is being started
         self._writer_begun = False
         self._writer_active = False
+        self._awaits_writable = False  # it is to be started when the socket takes octets
         self._sending = False  # a thread sends without the lock, or is about to
         # What it sends. Taking it out is one step in C, which it makes without the lock.
         self._in_hand: list[deque[bytes | memoryview]] = []
@@ -235,6 +239,7 @@ class Sender:
             if piece is None:
                 self._on_failed_end_locked(state)
                 return 0
+            count = len(piece)  # a file may give less
             ends = False
             if not item.remaining:
                 state.outgoing.popleft()
@@ -430,10 +435,9 @@ class Sender:
 
     def abort_locked(self) -> None:
         """Send nothing any more, not even the end of what was sent: the connection is reset when it is closed."""
-        self.finished = True
         self._outbox.clear()
         self._transport.reset_on_close()
-        self._work.wake_all_locked()
+        self._no_more_goes_out_locked()
 
     def _finish_now_locked(self) -> None:
         """Everything queued has gone out: say TLS's goodbye, and shut our side down when that has gone out too."""
@@ -449,25 +453,57 @@ class Sender:
             if not drained:
                 self._wake_writer_locked()
                 return
-        self.finished = True
         self._transport.shutdown_write()
-        self._work.wake_all_locked()
+        self._no_more_goes_out_locked()
 
     def _broken_locked(self, error: ConnectionLost) -> None:
-        self.finished = True
         self._outbox.clear()
-        self._work.wake_all_locked()
+        self._no_more_goes_out_locked()
         self._on_broken_locked(error)
+
+    def _no_more_goes_out_locked(self) -> None:
+        self.finished = True
+        if self._awaits_writable:
+            self._waits_no_more_locked()
+            self._writer_active = False
+            self.writer_changed.wake_all_locked()
+        self._work.wake_all_locked()
 
     def _wake_writer_locked(self) -> None:
         self._writer_active = True
         if self._writer_running:
             self._work.wake_all_locked()
-        else:
-            # In this order: a start that was posted and not noted does nothing, one that was noted and not posted
-            # would be waited for.
-            self._monitor.after_unlock(self._start_writer)
-            self._writer_running = True
+        elif self._linger is None:
+            self._start_writer_locked()
+        elif not self._awaits_writable:
+            if full_sockets.watch(self._transport.sock, self):
+                self._awaits_writable = True
+            else:
+                self._start_writer_locked()
+
+    def on_writable(self) -> None:
+        """The socket takes octets again, or never will: called by the thread that watches all sessions' sockets."""
+        with self._monitor, self._monitor.lock:
+            if not self._awaits_writable:
+                return
+            try:
+                self._transport.send_some_locked()
+            except ConnectionLost as error:
+                self._broken_locked(error)
+            else:
+                self._start_writer_locked()
+
+    def _start_writer_locked(self) -> None:
+        # In this order: a start that was posted and not noted does nothing, one that was noted and not posted would be
+        # waited for.
+        self._monitor.after_unlock(self._start_writer)
+        self._writer_running = True
+        self._waits_no_more_locked()
+
+    def _waits_no_more_locked(self) -> None:
+        if self._awaits_writable:
+            full_sockets.forget(self._transport.sock)
+            self._awaits_writable = False
 
     def stay_locked(self, stays: bool) -> None:
         """Whether the writer, started now, waits on when it is idle: at the interpreter's end none could be started."""
@@ -476,9 +512,14 @@ class Sender:
             self._wake_writer_locked()
 
     @property
+    def awaits_writable_locked(self) -> bool:
+        """Whether nothing goes out before the peer has read some of what the kernel holds for it."""
+        return self._awaits_writable
+
+    @property
     def may_send_locked(self) -> bool:
         """Whether a thread sends, or may, without the lock: the descriptor may not be closed before it has left."""
-        return self._writer_running or self._sending
+        return self._writer_running or self._awaits_writable or self._sending
 
     @property
     def sending_locked(self) -> bool:

@@ -59,6 +59,7 @@ from ..protocol.limits import Limits
 from ..protocol.sensitive import printable
 from ..protocol.settings import Settings
 from ..protocol.wire import Wire
+from ..transport.full_sockets import full_sockets
 from ..transport.sockets import format_address
 from ..transport.transport import Transport
 from .flow_control import LARGEST_STREAM_WINDOW, ReceiveWindow, first_stream_window
@@ -121,6 +122,7 @@ class SessionCore(Observable):
         trace: TraceFunction | None = None,
     ) -> None:
         timers.ensure_running()
+        full_sockets.ensure_running()
         self._transport = transport
         self._limits = limits
         self._peer_address = transport.peer_address

@@ -416,8 +416,18 @@ class Stream(Observable):
         if self._answers or not self._state.unwanted:
             raise
 
-    def _write(self, data: ReadableBuffer, timeout: float | None, *, ends: bool, until_answered: bool = False) -> int:
-        """Returns how many bytes went; fewer than all, and no end, only if the response began `until_answered`."""
+    def _write(
+        self,
+        data: ReadableBuffer,
+        timeout: float | None,
+        *,
+        ends: bool,
+        until_answered: bool = False,
+        until_full: bool = False,
+    ) -> int:
+        """Returns how many bytes went; fewer than all, and no end, only if the response began `until_answered`. With
+        `until_full`, a peer that does not read is a Timeout at once.
+        """
         if isinstance(data, str):
             raise TypeError("a body is bytes: encode the str first")
         if type(data) is bytes and len(data) <= _SMALL and self._write_at_once(data, timeout, ends):
@@ -445,6 +455,8 @@ class Stream(Observable):
             if until_answered and state.response_headers is not None:
                 self._withdraw_locked(posted, ends)
                 return posted.position
+            if until_full and self._session._sender.awaits_writable_locked:
+                raise Timeout("the peer does not read", stream_id=state.id)
             if posted.position > seen:
                 seen = posted.position
                 self._progress(deadline, timeout)

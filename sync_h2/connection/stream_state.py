@@ -43,7 +43,7 @@ class Posted:
         self.remaining = len(self._view)
 
     def take(self, count: int) -> bytes | memoryview | None:
-        """The next `count` bytes; None if they can't be had."""
+        """The next `count` bytes (a file may give less); None if they can't be had."""
         piece = self._view[self.position : self.position + count]
         self.position += count
         self.remaining -= count

@@ -1,20 +1,25 @@
 """The process's one timer thread: it calls sessions back when a deadline of theirs passes, and runs small jobs for
 finalizers.
 
-Arming a timer, or leaving a job, is one `SimpleQueue.put`: it takes no lock, so it is allowed under a session's lock
-and while garbage is collected. The heap belongs to the timer thread alone. Sessions are held weakly, and each keeps
-its deadlines in its own fields: a call that comes too early or twice is harmless.
+Arming a timer, or leaving a job, takes no lock of ours and waits for nothing, so it is allowed under a session's lock
+and while garbage is collected. It wakes the thread only where that would look too late by itself: a thread that wakes
+takes the interpreter from those that work, and most deadlines of a busy process are later than some other. The heap
+belongs to the timer thread alone. Sessions are held weakly, and each keeps its deadlines in its own fields: a call that
+comes too early or twice is harmless.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
@@ -38,7 +43,10 @@ class TimerThread:
     """The thread and its queue; `arm` and `run` may be called from any thread, under any lock."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[_Entry] = SimpleQueue()
+        self._entries: deque[_Entry] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        # When the thread next looks at the entries without being woken; it does before it waits, while it is awake.
+        self._looks_at = -math.inf
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -53,21 +61,25 @@ class TimerThread:
 
     def arm(self, when: float, target: weakref.ref[Timed]) -> None:
         """Have `target().on_timer(now)` called once `time.monotonic()` reaches `when`."""
-        self._queue.put((when, target))
+        self._entries.append((when, target))
+        if when < self._looks_at:
+            self._wake.put(None)
 
     def run(self, job: Callable[[], object]) -> None:
         """Have `job()` called on the timer thread soon."""
-        self._queue.put(job)
+        self._entries.append(job)
+        if self._looks_at != -math.inf:
+            self._wake.put(None)
 
     def _run(self) -> None:
         heap: list[tuple[float, int, weakref.ref[Timed]]] = []
         count = 0
         while True:
-            wait = max(heap[0][0] - time.monotonic(), 0) if heap else None
             try:
-                entry: _Entry | None = self._queue.get(timeout=wait)
-            except Empty:
+                entry: _Entry | None = self._entries.popleft()
+            except IndexError:
                 entry = None
+                self._wait_until(heap[0][0] if heap else math.inf)
             if isinstance(entry, tuple):
                 count += 1
                 heappush(heap, (entry[0], count, entry[1]))
@@ -80,6 +92,14 @@ class TimerThread:
                 if target is not None:
                     self._call(partial(target.on_timer, now))
                 del target
+
+    def _wait_until(self, moment: float) -> None:
+        self._looks_at = moment
+        if not self._entries:  # who left one before that was set has woken nobody
+            timeout = None if moment == math.inf else max(moment - time.monotonic(), 0)
+            with suppress(Empty):
+                self._wake.get(timeout=timeout)
+        self._looks_at = -math.inf
 
     def _call(self, job: Callable[[], object]) -> None:
         try:

@@ -81,17 +81,15 @@ class FileRest(Unattended):
         descriptor = self._file.fileno()
         try:
             piece = os.pread(descriptor, count, self._offset)
-            while len(piece) < count and (more := os.pread(descriptor, count - len(piece), self._offset + len(piece))):
-                piece += more
         except OSError as error:
             self._warn(f"can't be read: {error}")
             return None
-        if len(piece) < count:
-            self._warn(f"ended {self.remaining - len(piece)} bytes too early")
+        if not piece:
+            self._warn(f"ended {self.remaining} bytes too early")
             return None
-        self._offset += count
-        self.position += count
-        self.remaining -= count
+        self._offset += len(piece)
+        self.position += len(piece)
+        self.remaining -= len(piece)
         return piece
 
     def _warn(self, what: str) -> None:

@@ -28,6 +28,7 @@ Job = Callable[[], None]
 IDLE_TIMEOUT = 5.0
 
 _TICK = 0.001
+_TICK_OF_A_THREAD = 2e-6  # to ask what the process has computed takes longer with each of its threads
 _LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
 _IN_A_ROW = 7
 """How many more jobs of the same key a worker takes, as long as they are quick: answers of one session share sends."""
@@ -272,7 +273,8 @@ class HandlerPool:
             moment, computed = now, computed_now
             quiet = 0 if waiting else quiet + 1
             helped = self._staff()
-            interval = _TICK if helped or not waiting else min(interval * 1.5, _LONGEST_TICK)
+            tick = max(threading.active_count() * _TICK_OF_A_THREAD, _TICK)
+            interval = tick if helped or not waiting else max(min(interval * 1.5, _LONGEST_TICK), tick)
             if self._on_waiting is not None:
                 for key in waiting:
                     try:

@@ -622,10 +622,12 @@ def test_a_descriptor_number_that_is_reused_is_never_touched(
         gc.collect()
 
 
+@pytest.mark.parametrize("reads", [False, True], ids=["a peer that reads nothing", "a peer that has read"])
 @pytest.mark.parametrize("end", SESSION_ENDS)
 def test_a_descriptor_is_closed_only_after_the_writer_has_left(
-    connections: Connections, background: Any, reused: Reused, end: str
+    connections: Connections, background: Any, reused: Reused, end: str, reads: bool
 ) -> None:
+    """Whether the writer is in the middle of a send, or is to be started when the peer has read."""
     how = SESSION_ENDS[end]
     session, peer = connections.raw_server(
         peer_settings={SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=4_096
@@ -634,7 +636,11 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
     peer.settled()
     stream = session.request(UPLOAD)
     writing = background(stream.write, b"x" * 5_000_000)
-    eventually(lambda: session._sender._writer_active, "a writer that is blocked")
+    eventually(lambda: session._sender._writer_active, "data that the kernel does not take")
+    if reads:
+        while session._sender._awaits_writable:
+            peer.expect(DataFrame)
+        eventually(lambda: session._transport._in_hand, "a writer that is blocked")
     began = time.monotonic()
     how.act(session, peer, stream)
     assert isinstance(writing.exception(PATIENCE), how.stream_error)

@@ -49,15 +49,24 @@ for _ in streams:
     entered.get()
 """
 
-BLOCKED_SEND = """
+FULL_SOCKET = """
 near, far = socket.socketpair()
 session = sync_h2.connect("http://localhost", sock=near)
 far.send(bytes.fromhex("00000c0400000000000004 7fffffff 0005 00ffffff 000004080000000000 7fff0000".replace(" ", "")))
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 in_background(stream.write, b"x" * 50_000_000)
-eventually(lambda: any(thread.name == "sync_h2-writer" for thread in threading.enumerate()))
+eventually(lambda: session._sender._awaits_writable)
 """
+
+BLOCKED_SEND = (
+    FULL_SOCKET
+    + """
+while session._sender._awaits_writable:
+    far.recv(10_000)
+eventually(lambda: session._transport._in_hand)
+"""
+)
 
 BLOCKED_LISTENER = """
 client, server_session = pair(echo)
@@ -105,6 +114,7 @@ del session_of_nobody
         IDLE,
         BLOCKED_READERS_AND_WRITERS,
         BLOCKED_HANDLERS,
+        FULL_SOCKET,
         BLOCKED_SEND,
         BLOCKED_LISTENER,
         SERVING,
@@ -115,6 +125,7 @@ del session_of_nobody
         "idle",
         "blocked readers and writers",
         "blocked handlers",
+        "full socket",
         "blocked send",
         "blocked listener",
         "serving",
@@ -428,7 +439,12 @@ far.sendall(bytes.fromhex("00000c04000000000000047fffffff000500ffffff" "00000408
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 writing = in_background(stream.end, body)
-eventually(lambda: session._sender._writer_active and session._transport._in_hand)
+eventually(lambda: session._sender._writer_active)
+incoming = far.makefile("rb")
+begin = b""
+while session._sender._awaits_writable:
+    begin += incoming.read(10_000)
+eventually(lambda: session._transport._in_hand)
 
 def child():
     refuses(session.ping)
@@ -437,12 +453,17 @@ def child():
 
 for pid in [fork(child) for _ in range(3)]:
     ended(pid)
-incoming = far.makefile("rb")
-incoming.read(24)
+
+def read(count):
+    global begin
+    front, begin = begin[:count], begin[count:]
+    return front + incoming.read(count - len(front))
+
+read(24)
 received = b""
 while True:
-    header = incoming.read(9)
-    payload = incoming.read(int.from_bytes(header[:3], "big"))
+    header = read(9)
+    payload = read(int.from_bytes(header[:3], "big"))
     if header[3] == 0:
         received += payload
         if header[4] & 1:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import sync_h2
+from support.leaks import PROCESS_WIDE_THREADS
 from support.processes import start, succeeds
 from support.threads import PATIENCE, eventually
 from sync_h2.testing import pair
@@ -260,7 +261,7 @@ def test_the_threads_that_stayed_leave_after_unref(monkeypatch: pytest.MonkeyPat
     before = set(threading.enumerate())
 
     def names() -> set[str]:
-        return {thread.name for thread in set(threading.enumerate()) - before} - {"sync_h2-timers"}
+        return {thread.name for thread in set(threading.enumerate()) - before} - PROCESS_WIDE_THREADS
 
     client, server = pair()
     client.ref()

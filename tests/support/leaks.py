@@ -16,11 +16,13 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from sync_h2.transport.full_sockets import full_sockets
+
 # Threads end, and close their sockets, a moment after the call that ended them has returned.
 GRACE_SECONDS = 5.0
 
 # One per process, made at its first use; every session shares it.
-PROCESS_WIDE_THREADS = {"sync_h2-timers"}
+PROCESS_WIDE_THREADS = {"sync_h2-timers", "sync_h2-full-sockets"}
 
 _DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
@@ -67,7 +69,10 @@ def check_threads_end(before: set[threading.Thread], deadline: float) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays: to look through it after each would take most of the suite's time."""
+    """What is there before the first test stays: to look through it after each would take most of the suite's time. And
+    what the process has one of is not the first test's.
+    """
+    full_sockets.ensure_running()
     gc.collect()
     gc.freeze()
 

@@ -23,6 +23,7 @@ import pytest
 
 from sync_h2.connection import listeners, server_session, session, timers, trace, waiting
 from sync_h2.server import executor_pool, pool, server
+from sync_h2.transport import full_sockets
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
@@ -95,6 +96,7 @@ def lock_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockRules]:
         (executor_pool.ExecutorPool, "forget"),
         (executor_pool.ExecutorPool, "shutdown"),
         (timers.TimerThread, "ensure_running"),
+        (full_sockets.FullSockets, "ensure_running"),
         (listeners, "call_listener"),
         (trace.Trace, "_call"),
         (server, "call_listener"),

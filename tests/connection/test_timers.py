@@ -1,0 +1,101 @@
+"""The timer thread: whoever arms it is called, although it is woken only where it would look too late by itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from support.threads import eventually
+from sync_h2.connection.timers import timers
+
+
+class Target:
+    def __init__(self) -> None:
+        self.called_at: list[float] = []
+
+    def on_timer(self, now: float) -> None:
+        self.called_at.append(now)
+
+
+@pytest.fixture
+def busy_switching() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def arm(seconds: float, target: Target) -> float:
+    moment = time.monotonic() + seconds
+    timers.arm(moment, weakref.ref(target))
+    return moment
+
+
+def at_rest() -> bool:
+    """Whether the thread waits for a later moment than now."""
+    return timers._looks_at > time.monotonic()
+
+
+def test_an_earlier_moment_than_the_one_it_waits_for() -> None:
+    timers.ensure_running()
+    late, soon = Target(), Target()
+    arm(3600, late)
+    eventually(at_rest)
+    moment = arm(0.01, soon)
+    eventually(lambda: soon.called_at)
+    assert soon.called_at[0] >= moment
+    assert not late.called_at
+
+
+def test_a_later_moment_wakes_nobody() -> None:
+    timers.ensure_running()
+    first, second = Target(), Target()
+    arm(3600, first)
+    eventually(lambda: timers._looks_at > 0 and timers._wake.empty())
+    arm(3601, second)
+    assert timers._wake.empty()
+
+
+def test_moments_that_were_left_while_it_slept_are_kept_in_order() -> None:
+    timers.ensure_running()
+    first, second, third = Target(), Target(), Target()
+    arm(0.1, first)
+    last = arm(0.3, third)
+    arm(0.2, second)
+    eventually(lambda: third.called_at)
+    assert first.called_at[0] <= second.called_at[0] <= third.called_at[0]
+    assert third.called_at[0] >= last
+
+
+def test_a_job_is_run_at_once_whatever_it_waits_for() -> None:
+    timers.ensure_running()
+    done = threading.Event()
+    arm(3600, Target())
+    eventually(at_rest)
+    timers.run(done.set)
+    assert done.wait(20)
+
+
+@pytest.mark.usefixtures("busy_switching")
+def test_none_is_lost_however_many_arm_at_the_same_time() -> None:
+    """Each of its kind is the earliest for a moment, and left while the thread is on its way to sleep."""
+    timers.ensure_running()
+    targets = [Target() for _ in range(4 * 300)]
+
+    def arm_some(mine: list[Target]) -> None:
+        for number, target in enumerate(mine):
+            arm((number * 7 % 11) / 2000, target)
+            if number % 5 == 0:
+                eventually(lambda: target.called_at)  # noqa: B023 - it is called here alone
+
+    threads = [threading.Thread(target=arm_some, args=(targets[number::4],)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually(lambda: all(target.called_at for target in targets))

@@ -1,0 +1,95 @@
+"""Clients that read nothing cost no thread that is blocked in `send`, and lose nothing when they read after all.
+
+Over Unix sockets: what the kernel takes of them depends on nothing but what was read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hyperframe.frame import DataFrame
+
+from support.raw_peer import RawPeer
+from support.threads import eventually
+from sync_h2 import ThreadingServer, create_server
+from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
+
+CLIENTS = 20
+BODY = bytes(range(251)) * 12_000
+
+
+def answer(stream: Any, headers: Any) -> None:
+    stream.respond({"content-length": str(len(BODY))})
+    for start in range(0, len(BODY), 50_000):
+        stream.write(BODY[start : start + 50_000])
+    stream.end()
+
+
+def answer_with_a_file(stream: Any, headers: Any) -> None:
+    stream.respond_with_file(headers[":path"])
+
+
+def writers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "sync_h2-writer"]
+
+
+def all_wait(server: ThreadingServer, count: int) -> bool:
+    sessions = server.sessions
+    return len(sessions) == count and all(session._sender._awaits_writable for session in sessions)
+
+
+@pytest.fixture(params=["written", "a file"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A server's handler, and the path to ask for."""
+    if request.param == "written":
+        return answer, "/"
+    file = tmp_path / "body"
+    file.write_bytes(BODY)
+    return answer_with_a_file, str(file)
+
+
+def test_clients_of_http1_that_read_nothing_and_then_all(served: Any, tmp_path: Path) -> None:
+    handler, path = served
+    where = str(tmp_path / "socket")
+    with create_server(handler, host=f"unix:{where}", allow_http1=True) as server, contextlib.ExitStack() as closing:
+        clients = []
+        for _ in range(CLIENTS):
+            client = closing.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(20)
+            client.connect(where)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            clients.append(client)
+        eventually(lambda: all_wait(server, CLIENTS))
+        assert writers() == []
+        for client in clients:
+            with client.makefile("rb") as answer:
+                while answer.readline().strip():
+                    pass
+                assert answer.read(len(BODY)) == BODY
+
+
+def test_clients_of_http2_that_read_nothing_and_then_all(served: Any, tmp_path: Path) -> None:
+    handler, path = served
+    where = str(tmp_path / "socket")
+    with create_server(handler, host=f"unix:{where}") as server, contextlib.ExitStack() as closing:
+        peers = []
+        for _ in range(CLIENTS):
+            client = closing.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(where)
+            peer = RawPeer(client, client=True)
+            peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1})
+            peer.open_window(0, 2**31 - 1 - DEFAULT_WINDOW_SIZE)
+            peer.headers(1, {":method": "GET", ":scheme": "http", ":authority": "a", ":path": path}, end_stream=True)
+            peers.append(peer)
+        eventually(lambda: all_wait(server, CLIENTS))
+        assert writers() == []
+        for peer in peers:
+            received = bytearray()
+            while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
+                received += frame.data
+            assert received + frame.data == BODY
