@@ -114,7 +114,8 @@ class HTTP1Connection:
     def __init__(self, sock: socket.socket | TLSSocket, host: str, *, proxy_fields: Fields | None = None) -> None:
         self._sock = sock
         self._proxy_fields = proxy_fields
-        self._connection = http.client.HTTPConnection(host)
+        # With a port: otherwise it looks for one behind an IPv6 address's last colon.
+        self._connection = http.client.HTTPConnection(host, http.client.HTTP_PORT)
         self._connection.auto_open = 0
         self._connection.sock = sock
         self.idle_since = 0.0

@@ -13,6 +13,7 @@ import requests
 import sync_h2
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
+from sync_h2.cli import main
 from sync_h2.client.auth import HTTPBearerAuth
 
 Told = list[dict[str, str]]
@@ -117,3 +118,29 @@ def test_a_name_in_a_form_can_have_anything_but_nul(h2c: bool, server: Any) -> N
     assert (
         b'name="a%22%0D%0Ab"; filename="\xc3\xbc%22%0D%0A.txt"\r\nContent-Type: text/plain\r\nx: y\r\n\r\nx\r\n' in body
     )
+
+
+@VERSIONS
+@pytest.mark.parametrize("host", ["[::ffff:127.0.0.1]", "[::FFFF:127.0.0.1]", "[::1]", "[::1%251]", "[::1%1]"])
+def test_an_ipv6_address_is_named_without_its_zone(host: str, h2c: bool) -> None:
+    """The last group of most has letters, and what is behind the last colon is no port then."""
+    told: list[str] = []
+
+    def handler(request: Any, response: Any) -> None:
+        told.append(request.authority)
+        response.end()
+
+    with sync_h2.create_server(on_request=handler, host="::", allow_http1=True) as server:
+        port = server.address[1]
+        url = f"http://{host}:{port}"
+        with Client(h2c=h2c, trust_env=False) as client, requests.Session() as session:
+            client.get(url).raise_for_status()
+            session.mount("http://", RequestsAdapter(h2c=h2c))
+            session.get(url).raise_for_status()
+        if h2c:
+            with sync_h2.connect(url) as http2:
+                http2.request().read()
+            assert main(["get", url]) == 0
+    named = f"{host.partition('%')[0].rstrip(']').lower()}]:{port}"
+    assert told == [named] * len(told)
+    assert len(told) == (4 if h2c else 2)
