@@ -348,6 +348,29 @@ def test_a_redirect_takes_a_proxys_credentials_off() -> None:
     assert told == [("/", "for whom it may concern"), ("/2", None)]
 
 
+@pytest.mark.parametrize("http1", [True, False])
+def test_a_host_that_is_named_and_its_cookies_do_not_follow_to_another_origin(http1: bool) -> None:
+    told: list[Any] = []
+
+    def handler(request: Any, response: Any) -> None:
+        told.append((request.path, request.authority, request.headers.get("cookie")))
+        if request.path in steps:
+            response.set_header("location", steps[request.path])
+        response.write_head(302 if request.path in steps else 200)
+        response.end()
+
+    with (
+        sync_h2.create_server(on_request=handler, allow_http1=True) as server,
+        Client(h2c=not http1, trust_env=False) as client,
+    ):
+        other = server.url.replace("127.0.0.1", "localhost")
+        steps = {"/": "/own", "/own": f"{other}/other"}
+        client.cookies.set("session", SECRET, domain="bank.example", path="/")
+        client.get(server.url, headers={"Host": "bank.example"})
+    theirs = ("bank.example", f"session={SECRET}")
+    assert told == [("/", *theirs), ("/own", *theirs), ("/other", other.partition("//")[2], None)]
+
+
 # -- what is said of them
 
 
