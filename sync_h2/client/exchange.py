@@ -16,6 +16,7 @@ from ..transport.names import as_authority
 from ..transport.urls import LONGEST_REMEMBERED, URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
+from .field_values import length_of
 from .timeouts import Patience, Timeouts
 from .tracing import Trace
 from .trust import check_together, checked_cert, checked_verify
@@ -109,8 +110,8 @@ class Call:
     def announced_length(self) -> int | None:
         """The octets of the body as the request's head has them; None: it does not say."""
         for name, value in self.headers:
-            if name.lower() == "content-length" and value.isdecimal():
-                return int(value)
+            if name.lower() == "content-length" and (length := length_of(value)) is not None:
+                return length
         return None if self.body is None else self.body.length
 
     @property

@@ -203,7 +203,9 @@ class HTTP1Connection:
         """Raise `InvalidArgument` for what HTTP/2 would not send: here, it would be read as something else."""
         pseudo = [(":method", call.method), (":scheme", call.origin.scheme), (":authority", call.host)]
         fields = [*pseudo, (":path", call.target), *fields]
-        encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
+        encoded = encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
+        if call.body is None and encoded.content_length:  # the next request would be taken for the body
+            raise errors.InvalidArgument(f"content-length {encoded.content_length} on a request without a body")
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""

@@ -144,3 +144,24 @@ def test_an_ipv6_address_is_named_without_its_zone(host: str, h2c: bool) -> None
     named = f"{host.partition('%')[0].rstrip(']').lower()}]:{port}"
     assert told == [named] * len(told)
     assert len(told) == (4 if h2c else 2)
+
+
+@VERSIONS
+def test_a_length_without_a_body_is_refused(h2c: bool, server: Any) -> None:
+    """The server would wait for the body, and take the connection's next request for it."""
+    with Client(h2c=h2c, trust_env=False, timeout=20) as client, requests.Session() as session:
+        with pytest.raises(exceptions.InvalidHeader, match="content-length 5"):
+            client.get(server.url, headers={"Content-Length": "5"})
+        session.mount("http://", RequestsAdapter(h2c=h2c))
+        request = session.prepare_request(requests.Request("POST", server.url))
+        request.headers["Content-Length"] = "5"
+        with pytest.raises(requests.exceptions.InvalidHeader, match="content-length 5"):
+            session.send(request, timeout=20)
+        for length, data in (("5", b"12345"), ("0", None)):
+            request = client.prepare_request(sync_h2.Request("POST", server.url, data=data))
+            request.headers["Content-Length"] = length
+            assert client.send(request).content == (data or b"")
+        request.body, request.headers["Content-Length"] = b"12345", "9" * 5000
+        with pytest.raises(exceptions.InvalidHeader):
+            client.send(request)
+    assert len(server.told) == 2
