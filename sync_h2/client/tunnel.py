@@ -75,8 +75,9 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
             status, reason = response.status, response.reason
     except TimeoutError:
         raise
-    except (OSError, http.client.HTTPException) as error:
-        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {said(error)}", processed=False) from error
+    except (OSError, http.client.HTTPException) as error:  # of both kinds is RemoteDisconnected
+        what = "hung up" if isinstance(error, OSError) else "gives an answer to CONNECT that can't be understood"
+        raise ProxyError(f"the proxy {proxy_origin(proxy)} {what}: {said(error)}", processed=False) from error
     if status // 100 != 2:
         raise ProxyError(
             f"the proxy {proxy_origin(proxy)} makes no tunnel to {authority}: {status} {reason}", processed=False

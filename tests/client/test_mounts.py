@@ -210,6 +210,10 @@ def test_names_lead_where_resolve_says(server: sync_h2.ThreadingServer, h2c: boo
         asked.append((name, number))
         return f"{host}:{port}" if name == "a.example" else None
 
+    for international in ("bücher.example", "Bücher.example:80", "xn--bcher-kva.example"):
+        resolve = {international: f"{host}:{port}"}
+        with sync_h2.Client(h2c=h2c, trust_env=False, resolve=resolve) as client:
+            assert client.get("http://bücher.example").ok
     for resolve in ({"a.example": f"{host}:{port}"}, {"A.example:80": f"{host}:{port}"}, where):
         with sync_h2.Client(h2c=h2c, trust_env=False, resolve=resolve) as client:
             assert client.get("http://a.example/x").text == "GET http://a.example/x "
