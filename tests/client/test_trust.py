@@ -146,6 +146,13 @@ def test_a_path_that_is_not_there_is_refused(get: Get, certificate: Certificate,
         get(server.url, tmp_path / "missing", None)
 
 
+@pytest.mark.parametrize("get", WAYS)
+def test_a_servers_context_is_refused(get: Get, certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with serving(certificate, hello) as server, pytest.raises(FAILURES, match="context can't be used"):
+        get(server.url, context, None)
+
+
 @pytest.mark.parametrize("get", WAYS[1:])
 def test_certificates_of_clients(
     get: Get, certificate: Certificate, certificate_authority: trustme.CA, tmp_path: Path
