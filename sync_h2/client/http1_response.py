@@ -123,7 +123,8 @@ class HTTP1Response(http.client.HTTPResponse):
             self.chunked = _is_chunked(self.headers.get_all("transfer-encoding", []))
             self.length = None if self.chunked else _length(self.headers.get_all("content-length", []))
         ends_with_connection = not self.chunked and self.length is None
-        self.will_close = self._check_close() or ends_with_connection
+        is_no_more_http = self.status == http.client.SWITCHING_PROTOCOLS
+        self.will_close = self._check_close() or ends_with_connection or is_no_more_http
 
     def continues(self) -> bool:
         """Wait for 100, which says that the body is wanted; False when the final response came instead."""

@@ -173,6 +173,20 @@ def test_what_is_taken_all_the_same(name: str) -> None:
         assert {name: response.headers[name] for name in fields} == fields
 
 
+def test_a_connection_that_speaks_something_else_now_is_used_no_more() -> None:
+    def switch(sock: socket.socket) -> None:
+        request_head(sock)
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n")
+        assert sock.recv(1) == b""
+
+    def answer(sock: socket.socket) -> None:
+        request_head(sock)
+        sock.sendall(OK + SHORT)
+
+    with scripted_server(switch, answer) as port, Client(trust_env=False, timeout=20) as client:
+        assert [client.get(f"http://127.0.0.1:{port}/").status_code for _ in range(2)] == [101, 200]
+
+
 def test_a_proxy_that_is_none() -> None:
     with (
         saying(b"<!DOCTYPE HTML>\n") as proxy,
