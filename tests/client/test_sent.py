@@ -147,6 +147,19 @@ def test_an_ipv6_address_is_named_without_its_zone(host: str, h2c: bool) -> None
 
 
 @VERSIONS
+def test_a_name_of_other_letters_is_refused(h2c: bool, server: Any) -> None:
+    """Of these, a Kelvin sign has a small letter that is ASCII's k."""
+    with Client(h2c=h2c, trust_env=False) as client, contextlib.closing(RequestsAdapter(h2c=h2c)) as adapter:
+        for name in ("näme", "coo\u212aie"):
+            with pytest.raises(exceptions.InvalidHeader, match="ASCII"):
+                client.get(server.url, headers={name: "x"})
+            request = requests.Request("GET", server.url, headers={name: "x"}).prepare()
+            with pytest.raises(requests.exceptions.InvalidHeader, match="ASCII"):
+                adapter.send(request)
+    assert server.told == []
+
+
+@VERSIONS
 def test_a_length_without_a_body_is_refused(h2c: bool, server: Any) -> None:
     """The server would wait for the body, and take the connection's next request for it."""
     with Client(h2c=h2c, trust_env=False, timeout=20) as client, requests.Session() as session:
