@@ -418,7 +418,7 @@ def test_a_total_bounds_an_upload_and_a_connection() -> None:
     with (
         playing(silent) as (url, _),
         Client(trust_env=False) as client,
-        pytest.raises(exceptions.ConnectTimeout),
+        pytest.raises(exceptions.ConnectTimeout, match=r"within 0\.\d{1,3} s"),
     ):
         client.get(url.replace("http:", "https:"), timeout=Timeouts(total=0.1))
 
