@@ -104,6 +104,13 @@ class _Response(HTTP1Response):
         self.trailer_fields: Fields = []
         self.sending_failed: errors.ConnectionLost | None = None
 
+    def _close_conn(self) -> None:
+        """At the end of the body. What has come behind it answers nothing that was asked (RFC 9112 section 9.2)."""
+        self.incoming.is_over = True
+        if self.fp.peek(1):
+            self.will_close = True
+        super()._close_conn()  # type: ignore[misc]  # not in typeshed
+
     def _read_and_discard_trailer(self) -> None:
         self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 

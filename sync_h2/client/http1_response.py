@@ -50,6 +50,8 @@ class Incoming(io.RawIOBase):
         """Whose timeout for reading, which may change, each piece has."""
         self.has_begun = False
         """Whether anything has come."""
+        self.is_over = False
+        """Whether nothing more is to be taken."""
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)
         self._left = most
@@ -58,6 +60,8 @@ class Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
         if self.deadline is not None:
             remaining = self.deadline.remaining()
             if remaining == 0:
