@@ -133,7 +133,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
             version=body.version,
             preload_content=False,
             decode_content=False,
-            original_response=_Original(answer),  # type: ignore[arg-type]
+            original_response=_Original(answer, body),  # type: ignore[arg-type]
             request_method=request.method,
         )
         raw.version_string = body.version_string
@@ -141,14 +141,26 @@ class RequestsAdapter(PoolUser, BaseAdapter):
 
 
 class _Raw(HTTPResponse):
-    """urllib3's response, whose pieces are handed on as they come (before urllib3 2.2: when there are `amt` octets)."""
+    """urllib3's response, whose pieces are handed on as they come (before urllib3 2.2: when there are `amt` octets).
+
+    Once it has failed, `read` gives nothing, as urllib3's: so sessions go on behind a redirect whose body broke off.
+    But `stream` fails again, so that what is left of a body does not look whole.
+    """
+
+    _failed: HTTPError | None = None
 
     def stream(self, amt: int | None = 65_536, decode_content: bool | None = None) -> Iterator[bytes]:  # type: ignore[override]
-        if not hasattr(self, "read1"):
-            yield from super().stream(amt, decode_content)
-            return
-        while piece := self.read1(amt, decode_content):
-            yield piece
+        if self._failed is not None:
+            raise self._failed
+        try:
+            if not hasattr(self, "read1"):
+                yield from super().stream(amt, decode_content)
+                return
+            while piece := self.read1(amt, decode_content):
+                yield piece
+        except HTTPError as error:
+            self._failed = error
+            raise
 
     def __del__(self) -> None:
         """In place of IOBase's own, which calls `close`: a finalizer takes no lock. The dropped stream is reset."""
@@ -157,8 +169,8 @@ class _Raw(HTTPResponse):
 class _Original:
     """As much of an `http.client.HTTPResponse` as cookies are taken from."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer, body: RawResponse) -> None:
+        self._body = body
         self.msg = Message()
         for field in understood(value for name, value in answer.headers if name == "set-cookie"):
             self.msg["set-cookie"] = field
@@ -167,4 +179,4 @@ class _Original:
         return True
 
     def close(self) -> None:
-        self._answer.close()
+        self._body.close()

@@ -14,6 +14,9 @@ from urllib3.response import HTTPResponse
 from ..client.exchange import Answer, Call
 from ..exceptions import PoolTimeout, ReadTimeout, RequestException, RetryError
 
+_OF_RETRY_AFTER = (urllib3_errors.InvalidHeader, ValueError, OverflowError)
+"""What urllib3 raises for a Retry-After that says nothing: one of thousands of digits, say."""
+
 
 def send_with(retries: Retry, send: Callable[[Call], Answer], call: Call) -> Answer:
     """`send(call)`, as often as `retries` has it. Raises what that raises, and RetryError after too many statuses."""
@@ -28,6 +31,8 @@ def send_with(retries: Retry, send: Callable[[Call], Answer], call: Call) -> Ans
                 retries = retries.increment(call.method, call.url, error=failure)
             except urllib3_errors.HTTPError:
                 raise error from error.__cause__
+            if not call.patience.allows(retries.get_backoff_time()):
+                raise
             retries.sleep()
             continue
         stand_in = HTTPResponse(headers=HTTPHeaderDict(answer.headers), status=answer.status)
@@ -42,9 +47,20 @@ def send_with(retries: Retry, send: Callable[[Call], Answer], call: Call) -> Ans
             answer.close()
             message = f"{call.method} {call.url}: {error.reason}"
             raise RetryError(message, request=call.request, processed=True) from error
+        if not call.patience.allows(_pause(retries, stand_in)):
+            return answer
         answer.close()
-        with contextlib.suppress(urllib3_errors.InvalidHeader, OverflowError):  # a Retry-After that says nothing
+        with contextlib.suppress(*_OF_RETRY_AFTER):
             retries.sleep(stand_in)
+
+
+def _pause(retries: Retry, response: HTTPResponse) -> float:
+    """The seconds that `retries` will sleep."""
+    asked = None
+    if retries.respect_retry_after_header:
+        with contextlib.suppress(*_OF_RETRY_AFTER):
+            asked = retries.get_retry_after(response)
+    return asked or retries.get_backoff_time()
 
 
 def _may_repeat(call: Call) -> bool:

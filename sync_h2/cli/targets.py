@@ -17,6 +17,7 @@ from ..client.urls import joined
 from ..connection.file_size import size_of
 from ..errors import InvalidArgument
 from ..protocol.headers import Headers
+from ..transport.names import in_url
 from ..transport.urls import URL, shown_url, split_url
 from .status import CommandError, ExitStatus
 
@@ -59,7 +60,7 @@ def parse_target(url: str) -> Target:
         raise CommandError(f"{shown} is no URL that begins with https:// or http:// and a host", ExitStatus.USAGE)
     if parts.userinfo is not None:
         raise CommandError(f"{shown}: send a user's name and password with --header", ExitStatus.USAGE)
-    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    netloc = in_url(parts.host)
     if parts.port is not None:
         netloc = f"{netloc}:{parts.port}"
     return Target(f"{parts.scheme}://{netloc}", _path(parts))

@@ -146,7 +146,7 @@ class HTTPDigestAuth(AuthBase):
         if algorithm.upper().endswith("-SESS"):
             secret = digest(f"{secret}:{nonce}:{client_nonce}")
         what = digest(f"{request.method}:{uri}")
-        protected = "qop" in challenge
+        protected = bool(challenge.get("qop"))
         fields = {"username": self.username, "realm": realm, "nonce": nonce, "uri": uri}
         if protected:
             fields["response"] = digest(f"{secret}:{nonce}:{count}:{client_nonce}:auth:{what}")
@@ -179,7 +179,7 @@ def _hash_function(algorithm: str) -> str:
 
 def _can_answer(challenge: dict[str, str]) -> bool:
     """Whether a digest challenge is whole, and asks for nothing that is not there."""
-    qualities = [quality.strip().lower() for quality in challenge.get("qop", "auth").split(",")]
+    qualities = [quality.strip().lower() for quality in (challenge.get("qop") or "auth").split(",")]
     known = bool(_hash_function(challenge.get("algorithm", "MD5")))
     return known and "auth" in qualities and "realm" in challenge and "nonce" in challenge
 

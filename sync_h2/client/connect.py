@@ -16,6 +16,7 @@ from ..deadline import Deadline
 from ..errors import InvalidArgument
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
+from ..transport.names import as_authority
 from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
 from ..transport.tls import PEM, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
@@ -126,6 +127,6 @@ def _parse(authority: str) -> tuple[str, str, int, str]:
         raise InvalidArgument(f"{shown_url(authority)!r} is no https://host[:port], http://host[:port] or unix:/path")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise InvalidArgument(f"{authority!r} names more than a server: a path belongs into request()")
-    name = f"[{parts.host}]" if ":" in parts.host else parts.host
+    name = as_authority(parts.host)
     port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
     return parts.scheme, parts.host, port, name if parts.port is None else f"{name}:{port}"

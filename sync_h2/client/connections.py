@@ -361,7 +361,7 @@ class Connections:
         shared: _Shared | None = None
         place: _Shared | HTTP1Connection | None = None
         try:
-            shared = None if group.stands_alone else self._covering(destination)
+            shared = None if group.stands_alone else self._covering(destination, call)
             if shared is None:
                 connection, alternative = self._connect(call, destination)
         except RequestException as error:
@@ -420,7 +420,7 @@ class Connections:
 
         return altsvc
 
-    def _covering(self, destination: Destination) -> _Shared | None:
+    def _covering(self, destination: Destination, call: Call) -> _Shared | None:
         """A session of another origin that serves this one too."""
         if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
             return None
@@ -434,8 +434,9 @@ class Connections:
                 and not group.stands_alone
                 for shared in group.shared
             ]
+        deadline = Deadline(call.patience.connect)
         for shared in others:
-            if shared.is_open and shared.has_room and covers(shared.session, destination.origin):
+            if shared.is_open and shared.has_room and covers(shared.session, destination.origin, deadline):
                 return shared
         return None
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..connection.client_session import ClientSession
+from ..deadline import Deadline
+from ..transport.sockets import resolve
 from .exchange import Origin
 
 
-def covers(session: ClientSession, origin: Origin) -> bool:
+def covers(session: ClientSession, origin: Origin, deadline: Deadline) -> bool:
     """Whether the server has a certificate for the origin, and says that it serves it (ORIGIN) or has its address.
 
-    Looks up the host's addresses, which blocks, if the server has not said so.
+    Looks up the host's addresses, which blocks until the deadline, if the server has not said so.
     """
     certificate = session.peer_certificate if session.encrypted else None
     if origin.scheme != "https" or not certificate or not names_host(certificate, origin.host):
@@ -24,13 +25,12 @@ def covers(session: ClientSession, origin: Origin) -> bool:
         return True
     with contextlib.suppress(OSError):
         peer = session.socket.getpeername()  # that of a Unix socket is no tuple
-        return isinstance(peer, tuple) and peer[1] == origin.port and peer[0] in _addresses(origin)
+        return isinstance(peer, tuple) and peer[1] == origin.port and peer[0] in _addresses(origin, deadline)
     return False
 
 
-def _addresses(origin: Origin) -> Iterable[str]:
-    found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    return {str(address[0]) for *_, address in found}
+def _addresses(origin: Origin, deadline: Deadline) -> Iterable[str]:
+    return {str(address[0]) for *_, address in resolve(origin.host, origin.port, deadline)}
 
 
 def names_host(certificate: Mapping[str, Any], host: str) -> bool:

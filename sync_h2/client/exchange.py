@@ -12,9 +12,11 @@ from typing import Any, Protocol
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import InvalidURL, RequestException, StreamConsumedError
-from ..transport.urls import URL, shown_url
+from ..transport.names import as_authority
+from ..transport.urls import LONGEST_REMEMBERED, URL, shown_url
 from .bodies import Body
 from .connect import DEFAULT_PORTS
+from .field_values import length_of
 from .timeouts import Patience, Timeouts
 from .tracing import Trace
 from .trust import check_together, checked_cert, checked_verify
@@ -41,7 +43,7 @@ class Origin:
     @property
     def authority(self) -> str:
         """Host, and port where it is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = as_authority(self.host)
         return host if self.port == DEFAULT_PORTS.get(self.scheme, 0) else f"{host}:{self.port}"
 
     def __str__(self) -> str:
@@ -75,7 +77,8 @@ class Call:
         self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
         check_together(self.verify, self.cert)
         self.parts = parts_of(self.url)
-        self.origin, self.authority, self.target, self.url = _place(self.parts, shown_url(self.url))
+        place_of = _remembered_place if len(self.url) <= LONGEST_REMEMBERED else _place
+        self.origin, self.authority, self.target, self.url = place_of(self.parts, shown_url(self.url))
         if self.origin.scheme in DEFAULT_PORTS and not self.origin.host:
             raise InvalidURL(f"Invalid URL {self.url!r}: No host supplied", processed=False)
         total = self.total or Deadline(self.timeouts.total)
@@ -107,8 +110,8 @@ class Call:
     def announced_length(self) -> int | None:
         """The octets of the body as the request's head has them; None: it does not say."""
         for name, value in self.headers:
-            if name.lower() == "content-length" and value.isdecimal():
-                return int(value)
+            if name.lower() == "content-length" and (length := length_of(value)) is not None:
+                return length
         return None if self.body is None else self.body.length
 
     @property
@@ -126,12 +129,14 @@ class Call:
             raise BodyFailure from error
 
 
-@functools.lru_cache(256)
 def _place(parts: URL, shown: str) -> tuple[Origin, str, str, str]:
     """Origin, authority, path with query, and the URL without what does not belong into messages."""
     origin = Origin.of(parts)
     target = sendable((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     return origin, origin.authority, target, f"{origin}{target}" if parts.host else shown
+
+
+_remembered_place = functools.lru_cache(256)(_place)
 
 
 class Answer(Protocol):

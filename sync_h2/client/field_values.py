@@ -9,6 +9,7 @@ import re
 
 _marks = re.compile(r'["\\,;]').finditer
 _special = re.compile(r'["\\]').sub
+_MOST_DIGITS = 40
 _escaped = re.compile(r"\\(.)", re.DOTALL).sub
 
 
@@ -57,6 +58,11 @@ def challenges(fields: list[str]) -> list[tuple[str, dict[str, str]]]:
         elif found:
             found[-1][1].append(part)
     return [(scheme, named_values(parameters)) for scheme, parameters in found]
+
+
+def length_of(value: str) -> int | None:
+    """The octets that a content-length announces; None where it is no number, or one that is no length."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS else None
 
 
 def unquoted(value: str) -> str:

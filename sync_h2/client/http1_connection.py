@@ -104,6 +104,13 @@ class _Response(HTTP1Response):
         self.trailer_fields: Fields = []
         self.sending_failed: errors.ConnectionLost | None = None
 
+    def _close_conn(self) -> None:
+        """At the end of the body. What has come behind it answers nothing that was asked (RFC 9112 section 9.2)."""
+        self.incoming.is_over = True
+        if self.fp.peek(1):
+            self.will_close = True
+        super()._close_conn()  # type: ignore[misc]  # not in typeshed
+
     def _read_and_discard_trailer(self) -> None:
         self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
@@ -114,7 +121,8 @@ class HTTP1Connection:
     def __init__(self, sock: socket.socket | TLSSocket, host: str, *, proxy_fields: Fields | None = None) -> None:
         self._sock = sock
         self._proxy_fields = proxy_fields
-        self._connection = http.client.HTTPConnection(host)
+        # With a port: otherwise it looks for one behind an IPv6 address's last colon.
+        self._connection = http.client.HTTPConnection(host, http.client.HTTP_PORT)
         self._connection.auto_open = 0
         self._connection.sock = sock
         self.idle_since = 0.0
@@ -202,7 +210,9 @@ class HTTP1Connection:
         """Raise `InvalidArgument` for what HTTP/2 would not send: here, it would be read as something else."""
         pseudo = [(":method", call.method), (":scheme", call.origin.scheme), (":authority", call.host)]
         fields = [*pseudo, (":path", call.target), *fields]
-        encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
+        encoded = encode_request(by_name(fields), scheme=call.origin.scheme, authority=call.host)
+        if call.body is None and encoded.content_length:  # the next request would be taken for the body
+            raise errors.InvalidArgument(f"content-length {encoded.content_length} on a request without a body")
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""

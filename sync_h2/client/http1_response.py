@@ -50,6 +50,8 @@ class Incoming(io.RawIOBase):
         """Whose timeout for reading, which may change, each piece has."""
         self.has_begun = False
         """Whether anything has come."""
+        self.is_over = False
+        """Whether nothing more is to be taken."""
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)
         self._left = most
@@ -58,6 +60,8 @@ class Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
         if self.deadline is not None:
             remaining = self.deadline.remaining()
             if remaining == 0:
@@ -123,7 +127,8 @@ class HTTP1Response(http.client.HTTPResponse):
             self.chunked = _is_chunked(self.headers.get_all("transfer-encoding", []))
             self.length = None if self.chunked else _length(self.headers.get_all("content-length", []))
         ends_with_connection = not self.chunked and self.length is None
-        self.will_close = self._check_close() or ends_with_connection
+        is_no_more_http = self.status == http.client.SWITCHING_PROTOCOLS
+        self.will_close = self._check_close() or ends_with_connection or is_no_more_http
 
     def continues(self) -> bool:
         """Wait for 100, which says that the body is wanted; False when the final response came instead."""

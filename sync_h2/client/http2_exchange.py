@@ -237,8 +237,8 @@ def _headers(call: Call) -> dict[str, str] | list[tuple[str, str]]:
         (":authority", call.host),
         (":path", "*" if call.method == "OPTIONS" and call.parts.path == "*" else call.target),
     ]
-    fields += [(name.lower(), value) for name, value in call.sent_fields()]
+    fields += call.sent_fields()
     body = call.body
-    if body is not None and body.length is not None and not any(name == "content-length" for name, _ in fields):
+    if body is not None and body.length is not None and not any(name.lower() == "content-length" for name, _ in fields):
         fields.append(("content-length", str(body.length)))
     return by_name(fields)

@@ -23,6 +23,7 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import renew_in_forked_child
+from ..transport.names import encode_host
 from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix, peer_address
 from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
@@ -61,12 +62,20 @@ def resolver(resolve: Resolve | None, unix_socket: str | os.PathLike[str] | None
         return resolve
     if not isinstance(resolve, Mapping):
         raise TypeError(f"resolve is a mapping of hosts to addresses, or a function, not {type_name(resolve)}")
-    places = {name.lower(): place for name, place in resolve.items()}
+    places = {_in_ascii(name).lower(): place for name, place in resolve.items()}
 
     def look_up(host: str, port: int) -> str | None:
         return places.get(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") or places.get(host)
 
     return look_up
+
+
+def _in_ascii(name: str) -> str:
+    """A host, or `host:port`, as URLs have it in the end."""
+    if name.isascii():
+        return name
+    host, colon, port = name.partition(":")
+    return encode_host(host) + colon + port
 
 
 @dataclass(frozen=True)

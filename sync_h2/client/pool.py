@@ -87,12 +87,15 @@ class Pool:
         while True:
             since, began_at = began_at, time.monotonic()
             place: Place | None = None
+            before = call.patience.processed
             try:
                 place = self._connections.acquire(call, destination)
                 answer = self._connections.send(call, destination, place)
             except RequestException as error:
                 if error.request is None:
                     error.request = call.request
+                if error.processed is False and before is not False:  # the server has had it from an earlier attempt
+                    error.processed, error.retryable = before, False
                 raise
             except BodyFailure as failure:
                 assert failure.__cause__ is not None
@@ -102,6 +105,8 @@ class Pool:
                     f"{call.url}: {errors.said(error)}", request=call.request, processed=False
                 ) from error
             except BROKEN as error:
+                if _processed(error) is False:
+                    call.patience.processed = before
                 pause = self._pause_after(error, call, tries, destination, place, since)
                 if pause is None or not call.patience.allows(pause):
                     raise _failure(call, error) from error
@@ -180,11 +185,12 @@ def _processed(error: Exception) -> bool | None:
 
 
 def _failure(call: Call, error: Exception) -> ConnectionError:
+    """What a call fails with whose last attempt failed so; earlier ones may have been processed."""
     kind = SSLError if isinstance(error, errors.TLSError) else ConnectionError
     return kind(
         f"{call.method} {call.url}: {errors.said(error)}",
         request=call.request,
-        processed=_processed(error),
+        processed=call.patience.processed if _processed(error) is False else None,
         stream_id=getattr(error, "stream_id", None),
         code=getattr(error, "code", None),
     )

@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote, urlencode, urlunsplit
 
 from ..connection.arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
-from ..transport.urls import shown_url
+from ..transport.names import in_url
+from ..transport.urls import LONGEST_REMEMBERED, shown_url
 from .auth import HTTPBasicAuth
 from .bodies import Body, BytesBody, body_of, multipart
 from .cookies import cookie_header, copied_jar, jar_of
@@ -22,7 +23,6 @@ from .urls import BAD_ESCAPE, IN_USERINFO, RESERVED, parts_of, quoted
 
 Hooks = Mapping[str, Any]
 
-_LONGEST_REMEMBERED = 2048  # characters of a URL
 _is_name = re.compile(r"[^:\s][^:\r\n]*").fullmatch
 _is_value = re.compile(r"\S[^\r\n]*|").fullmatch
 _ESCAPED_UNRESERVED = re.compile(r"%(2[DEde]|3\d|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
@@ -171,7 +171,7 @@ class PreparedRequest:
             self.url = text  # whoever has to send it knows such URLs, or doesn't
             return
         added = encoded(params.decode() if isinstance(params, bytes) else params) if params else ""
-        short = len(text) + len(added) <= _LONGEST_REMEMBERED
+        short = len(text) + len(added) <= LONGEST_REMEMBERED
         self.url = _remembered(text, added) if short else _complete(text, added)
 
     def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
@@ -284,7 +284,7 @@ def _complete(url: str, query: str) -> str:
         raise InvalidURL(f"Invalid URL {shown_url(url)!r}: No host supplied")
     if parts.host.startswith("*"):
         raise InvalidURL(f"URL has an invalid label: {shown_url(url)!r}")
-    netloc = f"[{parts.host}]" if ":" in parts.host else parts.host
+    netloc = in_url(parts.host)
     if parts.userinfo is not None:
         netloc = f"{quoted(parts.userinfo, IN_USERINFO)}@{netloc}"
     if parts.port is not None:

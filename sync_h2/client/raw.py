@@ -13,6 +13,7 @@ from typing import Any
 from ..exceptions import ContentDecodingError
 from .decoding import Decoding, codings_of
 from .exchange import Answer
+from .field_values import length_of
 from .structures import ResponseHeaders
 
 Report = Callable[[int, "int | None"], object]
@@ -179,8 +180,7 @@ class RawResponse(io.BufferedIOBase):
         if self._most is not None and self._received > self._most:
             raise _TooMuch
         if data and self._report is not None:
-            length = self.headers.get("content-length", "")
-            self._report(self._received, int(length) if length.isdecimal() else None)
+            self._report(self._received, length_of(self.headers.get("content-length", "")))
         return data
 
     def _choose(self, decode_content: bool | None) -> None:

@@ -19,7 +19,8 @@ def location_of(response: Response) -> str | None:
 
 
 def redirected(response: Response, location: str) -> PreparedRequest:
-    """The request that follows a redirect to `location`. Cookies and proxies' credentials are taken off it.
+    """The request that follows a redirect to `location`. Cookies and proxies' credentials are taken off it, and what is
+    for the first server alone if it leads to another: credentials, and a Host field of its own.
 
     The body stays only with 307 and 308. Raises InvalidURL for a location that is none.
     """
@@ -36,6 +37,7 @@ def redirected(response: Response, location: str) -> PreparedRequest:
     request.headers.pop("proxy-authorization", None)  # another proxy may be asked, or none
     if not keeps_authorization(response.request.url, request.url):
         request.headers.pop("authorization", None)
+        request.headers.pop("host", None)  # which cookies would go by too
     elif request.digest is not None:
         request.digest.renew(request)
     return request

@@ -56,6 +56,8 @@ def open_socks_tunnel(sock: socket.socket, target: Origin, proxy: URL, deadline:
     _, refusal, _, kind = dialogue.receive_in_version(4, _VERSION)
     if refusal:
         raise dialogue.failure(f"makes no tunnel to {target}: {_REFUSALS.get(refusal, f'error {refusal}')}")
+    if kind not in (_IPV4, _NAME, _IPV6):
+        raise dialogue.failure("answers no SOCKS5")
     length = {_IPV4: 4, _IPV6: 16}.get(kind) or dialogue.receive(1)[0]
     dialogue.receive(length + 2)  # the address and port that the proxy calls from
 

@@ -52,7 +52,11 @@ def _of_urllib3(timeout: Any) -> tuple[float | None, float | None]:
     started.start_connect()
     connect, read = started.resolve_default_timeout(started.connect_timeout), started.read_timeout
     # Without the microseconds since it was started.
-    return connect, None if read is None else math.ceil(read * 1000) / 1000
+    return connect, None if read is None else _in_milliseconds(read)
+
+
+def _in_milliseconds(seconds: float) -> float:
+    return math.ceil(seconds * 1000) / 1000
 
 
 _WITHOUT_LIMIT = Timeouts()
@@ -115,4 +119,7 @@ class Patience:
             return seconds
         self.check()
         remaining = self._total.remaining()
-        return remaining if seconds is None or remaining is None else min(seconds, remaining)
+        if remaining is None:
+            return seconds
+        remaining = _in_milliseconds(remaining)  # for people, and so that the total is over then
+        return remaining if seconds is None else min(seconds, remaining)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from ..deadline import Deadline
 from ..errors import InvalidArgument, said
 from ..exceptions import InvalidProxyURL, ProxyError
+from ..transport.names import as_authority
 from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
 from .connect import DEFAULT_PORTS
@@ -63,7 +64,7 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
     if speaks_socks(proxy):
         open_socks_tunnel(sock, target, split_url(proxy), deadline)
         return
-    authority = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+    authority = f"{as_authority(target.host)}:{target.port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in proxy_fields(proxy)]
     sock.settimeout(deadline.remaining())
@@ -74,8 +75,9 @@ def open_tunnel(sock: socket.socket, target: Origin, proxy: str, deadline: Deadl
             status, reason = response.status, response.reason
     except TimeoutError:
         raise
-    except (OSError, http.client.HTTPException) as error:
-        raise ProxyError(f"the proxy {proxy_origin(proxy)} hung up: {said(error)}", processed=False) from error
+    except (OSError, http.client.HTTPException) as error:  # of both kinds is RemoteDisconnected
+        what = "hung up" if isinstance(error, OSError) else "gives an answer to CONNECT that can't be understood"
+        raise ProxyError(f"the proxy {proxy_origin(proxy)} {what}: {said(error)}", processed=False) from error
     if status // 100 != 2:
         raise ProxyError(
             f"the proxy {proxy_origin(proxy)} makes no tunnel to {authority}: {status} {reason}", processed=False

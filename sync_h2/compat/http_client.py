@@ -26,7 +26,7 @@ from ..connection.client_stream import ClientStream
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
 from ..protocol.headers import Headers, check_field
-from ..transport.names import encode_host
+from ..transport.names import encode_host, in_url
 from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
 from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
@@ -194,7 +194,7 @@ class HTTP2Connection(http.client.HTTPConnection):
         if self._context is None and not self._h2c:
             self._context = client_context()
         host, port = (self._tunnel_host, self._tunnel_port) if self._tunnel_host else (self.host, self.port)
-        authority = f"{'http' if self._h2c else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+        authority = f"{'http' if self._h2c else 'https'}://{in_url(host)}:{port}"
         try:
             with errors_of_http_client():
                 session = connect(

@@ -39,7 +39,8 @@ def field_name(name: str) -> str:
     """The name as it is looked up and sent."""
     if not isinstance(name, str):
         raise TypeError(f"a header's name must be a str, not {type(name).__name__}")
-    return name.strip().lower()
+    name = name.strip()
+    return name.lower() if name.isascii() else name  # a Kelvin sign would become the letter k
 
 
 def field(name: str, value: FieldValue) -> tuple[str, FieldValue] | None:

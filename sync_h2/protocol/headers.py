@@ -87,7 +87,9 @@ class Headers(MutableMapping[str, Any]):
     def _append(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
             raise InvalidArgument(f"a header's name must be a str, not {name!r}")
-        name = name.lower()
+        given, name = name, name.lower()
+        if not given.isascii() and name.isascii():  # a Kelvin sign becomes the letter k
+            raise InvalidArgument(f"header {given!r}: the name must be ASCII")
         for text in _texts(name, value):
             self._fields.append((name, text))
             self._index.setdefault(name, []).append(text)

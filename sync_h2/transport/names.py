@@ -37,6 +37,16 @@ def encode_host(host: str) -> str:
     return name
 
 
+def as_authority(host: str) -> str:
+    """`host` as messages name it: an IPv6 address in brackets, and without its zone, which is this machine's."""
+    return f"[{host.partition('%')[0]}]" if ":" in host else host
+
+
+def in_url(host: str) -> str:
+    """`host` as a URL has it: an IPv6 address in brackets, the % before its zone escaped (RFC 6874)."""
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
+
+
 def _checked_address(text: str) -> str:
     address, percent, zone = text.partition("%")
     try:

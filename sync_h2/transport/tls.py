@@ -130,6 +130,8 @@ class TLSEngine:
             )
         except ValueError as error:
             raise InvalidArgument(f"no TLS with server name {server_hostname!r}: {error}") from error
+        except ssl.SSLError as error:  # a server's context, say
+            raise TLSError(f"the context can't be used for TLS with {self._peer}: {_reason(error)}") from error
 
     # -- The connection's own thread, before anything is shared --
 

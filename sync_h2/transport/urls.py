@@ -18,8 +18,12 @@ _parts = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
 ).fullmatch
 _forbidden_in_authority = re.compile(r"[\x00-\x20\x7f\\\s]").search
-_host_and_port = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::0*([0-9]{0,5}))?").fullmatch
+_host_and_port = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]*))?").fullmatch
+_escaped_zone = re.compile(r"(\[[^%]*%)25(?=[^\]])").sub  # an address's, as URLs have it (RFC 6874)
 _MOST_PORT = 65_535
+_MOST_DIGITS = len(str(_MOST_PORT))
+LONGEST_REMEMBERED = 2048
+"""Characters of a URL of which caches keep something."""
 
 
 class URL(NamedTuple):
@@ -36,9 +40,12 @@ class URL(NamedTuple):
     fragment: str | None
 
 
-@functools.lru_cache(256)
 def split_url(url: str) -> URL:
     """The parts of `url`; "" where there is no scheme or host. Raises `InvalidArgument`, which does not say the URL."""
+    return _remembered(url) if len(url) <= LONGEST_REMEMBERED else _split(url)
+
+
+def _split(url: str) -> URL:
     found = _parts(url)
     assert found is not None
     scheme, authority, path, query, fragment = found.groups()
@@ -51,12 +58,16 @@ def split_url(url: str) -> URL:
         parts = _host_and_port(server)
         if parts is None:
             raise InvalidArgument("what stands before the path is no host and port")
-        host = encode_host(parts[1]).lower()
-        port = int(parts[2]) if parts[2] else None
-        # A zero is lost with those before the number.
-        if (port is None and server[len(parts[1]) :].strip(":")) or (port is not None and port > _MOST_PORT):
-            raise InvalidArgument(f"the port is none from 1 to {_MOST_PORT}")
+        host = encode_host(_escaped_zone(r"\1", parts[1], 1)).lower()
+        if parts[2]:
+            digits = parts[2].lstrip("0")
+            port = int(digits) if 0 < len(digits) <= _MOST_DIGITS else 0
+            if not 0 < port <= _MOST_PORT:
+                raise InvalidArgument(f"the port is none from 1 to {_MOST_PORT}")
     return URL((scheme or "").lower(), userinfo, host, port, path, query, fragment)
+
+
+_remembered = functools.lru_cache(256)(_split)
 
 
 def shown_url(url: str) -> str:

@@ -145,6 +145,29 @@ def test_failures_are_those_of_requests(
     assert isinstance(raised.value, requests.RequestException)
 
 
+@pytest.mark.parametrize("h2c", [True, False])
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_redirect_whose_body_breaks_off_is_one(h2c: bool, follows: bool) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({} if headers[":path"] == "/found" else {":status": 302, "location": "/found"})
+        stream.write(b"some")
+        if headers[":path"] == "/found":
+            stream.end()
+        else:
+            stream.close(ErrorCode.INTERNAL_ERROR)
+
+    with sync_h2.create_server(handler, allow_http1=True) as server, requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", RequestsAdapter(h2c=h2c))
+        response = session.get(server.url, allow_redirects=follows, stream=True)
+        if follows:
+            assert (response.content, [past.status_code for past in response.history]) == (b"some", [302])
+        else:
+            for _ in range(2):  # nor does it look whole the second time
+                with pytest.raises(requests.exceptions.ChunkedEncodingError):
+                    assert response.content
+
+
 @pytest.mark.parametrize(
     ("path", "timeout", "expected"),
     [

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 import sync_h2
+from sync_h2 import exceptions
 from sync_h2.adapters import RequestsAdapter
 from sync_h2.client.connections import PoolLimits
 
@@ -111,12 +112,45 @@ def test_where_nobody_listens(retries: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_retry_after_is_waited_for(site: Site, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
-    for value in ("3", "nonsense", "9" * 30):
+    for value in ("3", "nonsense", "9" * 30, "9" * 5000):
         site.plan, site.fields = [429], {"retry-after": value}
         with requests.Session() as session:
             session.mount("http://", RequestsAdapter(max_retries=2))
             assert session.get(url).status_code == 200
     assert waits[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"), [([503, 200], 503), (["lost"] * 3, exceptions.ConnectionError)], ids=["answered", "lost"]
+)
+def test_no_pause_goes_beyond_a_total(
+    plan: list[Any], expected: Any, site: Site, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
+    site.plan, site.fields = plan, {"retry-after": "3000"}
+    with sync_h2.Client(trust_env=False) as client:
+        client.mount("http://", sync_h2.adapters.HTTPAdapter(max_retries=Retry(3, backoff_factor=1000)))
+        outcome: Any = None
+        try:
+            outcome = client.get(url, timeout=sync_h2.Timeouts(total=60)).status_code
+        except exceptions.RequestException as error:
+            outcome = type(error)
+    assert (outcome, [pause for pause in waits if pause > 60]) == (expected, [])
+    assert len(site.asked) == (1 if expected == 503 else 2)
+
+
+def test_a_post_that_was_lost_may_have_been_processed_whatever_comes_later(site: Site, url: str) -> None:
+    places = iter([url.rpartition("/")[2], "127.0.0.1:1"])
+    site.plan = ["lost"]
+    adapter = sync_h2.adapters.HTTPAdapter(
+        max_retries=Retry(1, allowed_methods=["POST"]), resolve=lambda host, port: next(places)
+    )
+    with sync_h2.Client(trust_env=False) as client:
+        client.mount("http://", adapter)
+        with pytest.raises(exceptions.ConnectionError, match="cannot connect") as raised:
+            client.post("http://example.org", data=b"x")
+    assert (raised.value.processed, raised.value.retryable) == (None, False)
 
 
 def test_a_body_that_can_be_had_once_is_sent_once(site: Site, url: str) -> None:

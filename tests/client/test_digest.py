@@ -63,6 +63,7 @@ def asking(fields: list[str], algorithm: str, seen: list[str]) -> Callable[[Any,
 ANSWERED: list[tuple[list[str], str]] = [
     ([challenge()], "MD5"),
     ([challenge(qop="")], "MD5"),
+    ([f'{challenge(qop="")}, qop=""'], "MD5"),
     ([challenge("md5-sess")], "MD5-sess"),
     ([challenge("SHA-256")], "SHA-256"),
     ([challenge("SHA-512-256")], "SHA-512-256"),

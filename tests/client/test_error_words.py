@@ -147,6 +147,28 @@ def test_a_goaway_that_says_nothing_adds_nothing() -> None:
     assert "GOAWAY" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"", "hung up: Remote end closed connection"),
+        (b"\x05\x00", r"answer to CONNECT that can't be understood: the server does not answer in HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\na b\r\n\r\n", "answer to CONNECT that can't be understood: line 1 of"),
+    ],
+)
+def test_what_a_proxy_does_with_connect(answer: bytes, message: str) -> None:
+    def play(sock: socket.socket) -> None:
+        sock.recv(65_536)
+        sock.sendall(answer)
+
+    with scripted_server(play) as port:
+        proxies = {"https": f"http://127.0.0.1:{port}"}
+        with (
+            sync_h2.Client(proxies=proxies, retries=0, trust_env=False) as client,
+            pytest.raises(sync_h2.exceptions.ProxyError, match=message),
+        ):
+            client.get("https://localhost:1/", timeout=20)
+
+
 def hang_up(sock: socket.socket) -> None:
     sock.recv(65_536)
 

@@ -173,6 +173,39 @@ def test_what_is_taken_all_the_same(name: str) -> None:
         assert {name: response.headers[name] for name in fields} == fields
 
 
+def test_a_connection_that_speaks_something_else_now_is_used_no_more() -> None:
+    def switch(sock: socket.socket) -> None:
+        request_head(sock)
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n")
+        assert sock.recv(1) == b""
+
+    def answer(sock: socket.socket) -> None:
+        request_head(sock)
+        sock.sendall(OK + SHORT)
+
+    with scripted_server(switch, answer) as port, Client(trust_env=False, timeout=20) as client:
+        assert [client.get(f"http://127.0.0.1:{port}/").status_code for _ in range(2)] == [101, 200]
+
+
+@pytest.mark.parametrize("answer", [OK + SHORT, CHUNKED + b"2\r\nab\r\n0\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"])
+def test_a_connection_that_has_more_than_the_answer_is_used_no_more(answer: bytes) -> None:
+    """The rest of what was not asked for could come behind the next request, and be taken for its answer."""
+
+    def say_more(sock: socket.socket) -> None:
+        request_head(sock)
+        sock.sendall(answer + b"HTTP/1.1 200")
+        assert sock.recv(1) == b""
+
+    def say_it(sock: socket.socket) -> None:
+        for _ in range(2):
+            request_head(sock)
+            sock.sendall(OK + SHORT)
+
+    with scripted_server(say_more, say_it) as port, Client(trust_env=False, timeout=20) as client:
+        for _ in range(3):
+            client.get(f"http://127.0.0.1:{port}/")
+
+
 def test_a_proxy_that_is_none() -> None:
     with (
         saying(b"<!DOCTYPE HTML>\n") as proxy,

@@ -70,8 +70,15 @@ def test_a_prefix_ends_no_host_in_its_middle(client: sync_h2.Client) -> None:
     """Where requests lets https://api.example.org.evil.example have the adapter, and what it was made with."""
     adapter = HandlerTransport(echo)
     client.mount("https://api.example.org", adapter)
-    for url in ("https://api.example.org.evil.example/", "https://api.example.organ/", "https://api.example.org@evil/"):
+    for url in (
+        "https://api.example.org.evil.example/",
+        "https://api.example.organ/",
+        "https://api.example.org@evil/",
+        "https://api.example.org:443@evil/",
+        "https://api.example.org:@evil/",
+    ):
         assert client.get_adapter(url) is not adapter
+    assert client.get_adapter("https://user:word@api.example.org:443/") is adapter
 
 
 def test_an_adapter_of_ones_own(client: sync_h2.Client) -> None:
@@ -203,6 +210,10 @@ def test_names_lead_where_resolve_says(server: sync_h2.ThreadingServer, h2c: boo
         asked.append((name, number))
         return f"{host}:{port}" if name == "a.example" else None
 
+    for international in ("bücher.example", "Bücher.example:80", "xn--bcher-kva.example"):
+        resolve = {international: f"{host}:{port}"}
+        with sync_h2.Client(h2c=h2c, trust_env=False, resolve=resolve) as client:
+            assert client.get("http://bücher.example").ok
     for resolve in ({"a.example": f"{host}:{port}"}, {"A.example:80": f"{host}:{port}"}, where):
         with sync_h2.Client(h2c=h2c, trust_env=False, resolve=resolve) as client:
             assert client.get("http://a.example/x").text == "GET http://a.example/x "

@@ -90,6 +90,20 @@ def test_a_chunk_whose_size_is_none(size: bytes) -> None:
         client.get(f"http://127.0.0.1:{port}/", timeout=20)
 
 
+def test_a_length_of_thousands_of_digits_beside_chunks() -> None:
+    def play(sock: socket.socket) -> None:
+        request_head(sock)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: " + b"9" * 5000
+        sock.sendall(head + b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        sock.recv(1)
+
+    told: list[Any] = []
+    with scripted_server(play) as port, Client(trust_env=False) as client:
+        url = f"http://127.0.0.1:{port}/"
+        assert client.get(url, timeout=20, on_download=lambda *counts: told.append(counts)).content == b"abc"
+    assert told == [(3, None)]
+
+
 @pytest.mark.parametrize(
     "url", ["http://[", "http://h:99999", "http://h:0", b"http://\xff/", "http://a b/", "http://u@", "http://*.a/"]
 )

@@ -183,6 +183,23 @@ def test_what_was_lost_before_an_answer_began_is_sent_again_if_that_is_harmless(
     assert len(requests) == (1 if method == "POST" else 3)
 
 
+@pytest.mark.parametrize("h2c", [True, False])
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_last_attempt_that_was_not_sent_says_nothing_of_an_earlier_one(sent: bool, h2c: bool) -> None:
+    requests: list[str] = []
+    play = play_over_http2(lambda peer, _: peer.sock.shutdown(socket.SHUT_RDWR)) if h2c else play_over_http1(b"")
+    with playing(lambda sock: play(sock, requests)) as (url, _):
+        nobody = "127.0.0.1:1"
+        places = iter([url.strip("/").rpartition("/")[2] if sent else nobody, nobody])
+        with (
+            Client(h2c=h2c, retries=1, trust_env=False, resolve=lambda host, port: next(places)) as client,
+            pytest.raises(exceptions.ConnectionError, match="cannot connect") as raised,
+        ):
+            client.put("http://example.org/", timeout=PATIENCE)
+    assert requests == ["request"] * sent
+    assert (raised.value.processed, raised.value.retryable) == ((None, False) if sent else (False, True))
+
+
 # -- what is unprocessed
 
 
@@ -401,7 +418,7 @@ def test_a_total_bounds_an_upload_and_a_connection() -> None:
     with (
         playing(silent) as (url, _),
         Client(trust_env=False) as client,
-        pytest.raises(exceptions.ConnectTimeout),
+        pytest.raises(exceptions.ConnectTimeout, match=r"within 0\.\d{1,3} s"),
     ):
         client.get(url.replace("http:", "https:"), timeout=Timeouts(total=0.1))
 

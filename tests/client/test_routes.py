@@ -28,6 +28,7 @@ from sync_h2.client.coverage import covers, names_host
 from sync_h2.client.environment import bypasses_proxies, select_proxy
 from sync_h2.client.exchange import Origin
 from sync_h2.client.opening import Destination
+from sync_h2.deadline import Deadline
 from sync_h2.testing import pair
 
 ORIGIN = Origin("https", "example.org", 443)
@@ -411,12 +412,32 @@ def test_whom_a_certificate_is_for(names: list[tuple[str, str]], host: str, expe
     assert names_host({"subject": ((("commonName", host),),), "subjectAltName": tuple(names)}, host) is expected
 
 
+def test_the_look_up_of_an_address_has_the_calls_time(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_again = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == "localhost":
+            asked_again.wait(20)
+        return look_up(host, *arguments, **named)
+
+    with serving(certificate) as server, client_of(certificate) as client:
+        port = server.address[1]
+        assert client.get(f"https://127.0.0.1:{port}/").ok
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        with pytest.raises(exceptions.ConnectTimeout):
+            client.get(f"https://localhost:{port}/", timeout=0.05)
+        asked_again.set()
+
+
 def test_a_connection_that_has_no_port_covers_what_it_says_that_it_serves() -> None:
     session, server = pair(tls=True)
     with session:
         assert session.socket.getpeername() == ""
         origin = Origin("https", "localhost", 444)
-        assert not covers(session, origin)
+        assert not covers(session, origin, Deadline(20))
         server.origin(str(origin))
         eventually(lambda: str(origin) in (session.origin_set or ()))
-        assert covers(session, origin)
+        assert covers(session, origin, Deadline(20))

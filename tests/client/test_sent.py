@@ -13,6 +13,7 @@ import requests
 import sync_h2
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
+from sync_h2.cli import main
 from sync_h2.client.auth import HTTPBearerAuth
 
 Told = list[dict[str, str]]
@@ -117,3 +118,63 @@ def test_a_name_in_a_form_can_have_anything_but_nul(h2c: bool, server: Any) -> N
     assert (
         b'name="a%22%0D%0Ab"; filename="\xc3\xbc%22%0D%0A.txt"\r\nContent-Type: text/plain\r\nx: y\r\n\r\nx\r\n' in body
     )
+
+
+@VERSIONS
+@pytest.mark.parametrize("host", ["[::ffff:127.0.0.1]", "[::FFFF:127.0.0.1]", "[::1]", "[::1%251]", "[::1%1]"])
+def test_an_ipv6_address_is_named_without_its_zone(host: str, h2c: bool) -> None:
+    """The last group of most has letters, and what is behind the last colon is no port then."""
+    told: list[str] = []
+
+    def handler(request: Any, response: Any) -> None:
+        told.append(request.authority)
+        response.end()
+
+    with sync_h2.create_server(on_request=handler, host="::", allow_http1=True) as server:
+        port = server.address[1]
+        url = f"http://{host}:{port}"
+        with Client(h2c=h2c, trust_env=False) as client, requests.Session() as session:
+            client.get(url).raise_for_status()
+            session.mount("http://", RequestsAdapter(h2c=h2c))
+            session.get(url).raise_for_status()
+        if h2c:
+            with sync_h2.connect(url) as http2:
+                http2.request().read()
+            assert main(["get", url]) == 0
+    named = f"{host.partition('%')[0].rstrip(']').lower()}]:{port}"
+    assert told == [named] * len(told)
+    assert len(told) == (4 if h2c else 2)
+
+
+@VERSIONS
+def test_a_name_of_other_letters_is_refused(h2c: bool, server: Any) -> None:
+    """Of these, a Kelvin sign has a small letter that is ASCII's k."""
+    with Client(h2c=h2c, trust_env=False) as client, contextlib.closing(RequestsAdapter(h2c=h2c)) as adapter:
+        for name in ("näme", "coo\u212aie"):
+            with pytest.raises(exceptions.InvalidHeader, match="ASCII"):
+                client.get(server.url, headers={name: "x"})
+            request = requests.Request("GET", server.url, headers={name: "x"}).prepare()
+            with pytest.raises(requests.exceptions.InvalidHeader, match="ASCII"):
+                adapter.send(request)
+    assert server.told == []
+
+
+@VERSIONS
+def test_a_length_without_a_body_is_refused(h2c: bool, server: Any) -> None:
+    """The server would wait for the body, and take the connection's next request for it."""
+    with Client(h2c=h2c, trust_env=False, timeout=20) as client, requests.Session() as session:
+        with pytest.raises(exceptions.InvalidHeader, match="content-length 5"):
+            client.get(server.url, headers={"Content-Length": "5"})
+        session.mount("http://", RequestsAdapter(h2c=h2c))
+        request = session.prepare_request(requests.Request("POST", server.url))
+        request.headers["Content-Length"] = "5"
+        with pytest.raises(requests.exceptions.InvalidHeader, match="content-length 5"):
+            session.send(request, timeout=20)
+        for length, data in (("5", b"12345"), ("0", None)):
+            request = client.prepare_request(sync_h2.Request("POST", server.url, data=data))
+            request.headers["Content-Length"] = length
+            assert client.send(request).content == (data or b"")
+        request.body, request.headers["Content-Length"] = b"12345", "9" * 5000
+        with pytest.raises(exceptions.InvalidHeader):
+            client.send(request)
+    assert len(server.told) == 2

@@ -74,6 +74,7 @@ def test_in_the_adapters(plain_server: Any) -> None:
         (None, "", b"\x05\x05\x00\x01" + bytes(6), "makes no tunnel to https://localhost:1: connection refused"),
         (None, "", b"\x05\x63\x00\x01" + bytes(6), "makes no tunnel to https://localhost:1: error 99"),
         (None, "", b"\x05\x00\x00", "hung up"),
+        (None, "", b"\x05\x00\x00\x07" + bytes(6), "answers no SOCKS5"),
     ],
 )
 def test_a_proxy_that_refuses(credentials: Any, given: str, answer: bytes, message: str) -> None:

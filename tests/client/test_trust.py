@@ -146,6 +146,13 @@ def test_a_path_that_is_not_there_is_refused(get: Get, certificate: Certificate,
         get(server.url, tmp_path / "missing", None)
 
 
+@pytest.mark.parametrize("get", WAYS)
+def test_a_servers_context_is_refused(get: Get, certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with serving(certificate, hello) as server, pytest.raises(FAILURES, match="context can't be used"):
+        get(server.url, context, None)
+
+
 @pytest.mark.parametrize("get", WAYS[1:])
 def test_certificates_of_clients(
     get: Get, certificate: Certificate, certificate_authority: trustme.CA, tmp_path: Path
@@ -346,6 +353,29 @@ def test_a_redirect_takes_a_proxys_credentials_off() -> None:
     with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
         client.get(server.url, headers={"Proxy-Authorization": "for whom it may concern"})
     assert told == [("/", "for whom it may concern"), ("/2", None)]
+
+
+@pytest.mark.parametrize("http1", [True, False])
+def test_a_host_that_is_named_and_its_cookies_do_not_follow_to_another_origin(http1: bool) -> None:
+    told: list[Any] = []
+
+    def handler(request: Any, response: Any) -> None:
+        told.append((request.path, request.authority, request.headers.get("cookie")))
+        if request.path in steps:
+            response.set_header("location", steps[request.path])
+        response.write_head(302 if request.path in steps else 200)
+        response.end()
+
+    with (
+        sync_h2.create_server(on_request=handler, allow_http1=True) as server,
+        Client(h2c=not http1, trust_env=False) as client,
+    ):
+        other = server.url.replace("127.0.0.1", "localhost")
+        steps = {"/": "/own", "/own": f"{other}/other"}
+        client.cookies.set("session", SECRET, domain="bank.example", path="/")
+        client.get(server.url, headers={"Host": "bank.example"})
+    theirs = ("bank.example", f"session={SECRET}")
+    assert told == [("/", *theirs), ("/own", *theirs), ("/other", other.partition("//")[2], None)]
 
 
 # -- what is said of them

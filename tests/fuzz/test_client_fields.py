@@ -185,6 +185,7 @@ def call(client: Client, url: str, chance: random.Random, label: object) -> None
         "stream": chance.random() < 0.3,
         "auth": HTTPDigestAuth("user", "S3CRET") if chance.random() < 0.5 else None,
         "params": chance.choice((None, {"a": "b"})),
+        "on_download": chance.choice((None, lambda *counts: None)),
     }
     try:
         with client.get(url, timeout=10, **options) as response:
@@ -275,6 +276,38 @@ def test_fields_over_http2(numbers: Numbers) -> None:
             fields = [field for field in odd_fields(chance) if field[0] not in ("connection", "transfer-encoding")]
             told[0] = chance.choice(("200", "302", "401", "503")), fields, chance.choice(BODIES)
             call(client, server.url, chance, (number, told[0][:2]))
+
+
+@pytest.mark.parametrize("h2c", [False, True])
+def test_what_is_sent(h2c: bool, numbers: Numbers) -> None:
+    def handler(request: Any, response: Any) -> None:
+        response.end(request.read())
+
+    names = ["Cookie", "Host", "Content-Length", "Transfer-Encoding", "TE", "Connection", "Range", "Upgrade", "X-K"]
+    values = ["abc", "a=b; c=d", "5", "chunked", "close", "bytes=0-1", ""]
+    with (
+        sync_h2.create_server(on_request=handler, allow_http1=True) as server,
+        Client(h2c=h2c, retries=0, trust_env=False, timeout=10) as client,
+    ):
+        for number in numbers(COUNT):
+            chance = random.Random(f"sent {number}")
+
+            def maybe_odd(text: str, chance: random.Random = chance) -> str:
+                return odd(text, chance) if chance.random() < 0.3 else text
+
+            method = maybe_odd("POST")
+            options: Any = {
+                "headers": {maybe_odd(chance.choice(names)): maybe_odd(chance.choice(values))},
+                "cookies": {maybe_odd("a"): maybe_odd("b")} if chance.random() < 0.3 else None,
+                "params": {maybe_odd("a"): maybe_odd("b")} if chance.random() < 0.3 else None,
+                "data": chance.choice((None, b"", b"12345", {"a": maybe_odd("b")})),
+            }
+            try:
+                client.request(method, server.url, **options)
+            except RequestException as error:
+                str(error)
+            except Exception as error:
+                raise AssertionError((number, options)) from error
 
 
 def test_urls(numbers: Numbers) -> None:

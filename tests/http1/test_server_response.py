@@ -99,6 +99,7 @@ def test_append_header(exchange: Any) -> None:
         ("a b", "x", InvalidArgument),
         ("a:b", "x", InvalidArgument),
         ("käse", "x", InvalidArgument),
+        ("coo\u212aie", "x", InvalidArgument),
         (":status", "200", InvalidArgument),
         (b"x", "x", TypeError),
         (None, "x", TypeError),

@@ -189,6 +189,7 @@ def test_connect_gets_nothing_and_extended_connect_everything():
         ({"a b": "x"}, "'a b'"),
         ({"a:b": "x"}, "'a:b'"),
         ({"näme": "x"}, "näme"),
+        ({"coo\u212aie": "x"}, "ASCII"),
         ({"x": "a\r\nb: c"}, "'x' has a NUL, CR or LF"),
         ({"x": "a\0"}, "'x' has a NUL"),
         ({"x": " a"}, "'x' begins or ends"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sync_h2.errors import InvalidArgument
+from sync_h2.transport import urls
 from sync_h2.transport.urls import shown_url, split_url
 
 
@@ -16,6 +17,11 @@ from sync_h2.transport.urls import shown_url, split_url
         ("HTTP://Example.ORG", ("http", None, "example.org", None, "", None, None)),
         ("http://u:p@q@h:0080/a?b#c", ("http", "u:p@q", "h", 80, "/a", "b", "c")),
         ("http://[::1]:8/a\tb?c\nd#e#f", ("http", None, "::1", 8, "/a\tb", "c\nd", "e#f")),
+        ("http://[fe80::1%25eth0]", ("http", None, "fe80::1%eth0", None, "", None, None)),
+        ("http://[fe80::1%eth0]", ("http", None, "fe80::1%eth0", None, "", None, None)),
+        ("http://[fe80::1%25]", ("http", None, "fe80::1%25", None, "", None, None)),
+        ("http://[fe80::1%252525]", ("http", None, "fe80::1%2525", None, "", None, None)),
+        (f"http://h:{'0' * 5000}80", ("http", None, "h", 80, "", None, None)),
         ("http://h:?", ("http", None, "h", None, "", "", None)),
         ("//h/x", ("", None, "h", None, "/x", None, None)),
         ("/x//y", ("", None, "", None, "/x//y", None, None)),
@@ -42,6 +48,10 @@ def test_parts(url: str, expected: tuple[Any, ...]) -> None:
         "good:99999",
         "good:0",
         "good:000",
+        "good:065536",
+        f"good:{'9' * 5000}",
+        "good%2580",
+        "[::1%2520]%25",
         "good:+1",
         "good:1_0",
         "good:٣",
@@ -76,3 +86,14 @@ def test_authorities_that_are_none(authority: str) -> None:
 )
 def test_what_is_shown(url: str, expected: str) -> None:
     assert shown_url(url) == expected
+
+
+def test_long_urls_are_not_remembered() -> None:
+    """A server chooses where it redirects to, and 256 of these are kept."""
+
+    def grown(length: int) -> int:
+        before = urls._remembered.cache_info().misses
+        split_url(f"http://h/{'x' * length}")
+        return urls._remembered.cache_info().misses - before
+
+    assert (grown(1000), grown(100_000)) == (1, 0)
