@@ -20,7 +20,7 @@ from typing import Any
 from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import ConnectionError, PoolTimeout, RequestException
+from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -72,9 +72,16 @@ class _Shared:
 
 @dataclass(eq=False)
 class _Opening:
-    """A connection that one thread opens while others wait for it."""
+    """A connection that one thread opens, for `patience` seconds at most, while others wait for it."""
 
+    patience: float | None
     error: RequestException | None = None
+
+    def fails(self, call: Call) -> bool:
+        """Whether it has failed for a call that waits for it too: not if that would have given it more time."""
+        if self.patience is None or not isinstance(self.error, ConnectTimeout):
+            return self.error is not None
+        return call.timeouts.connect is not None and call.timeouts.connect <= self.patience
 
 
 @dataclass(eq=False)
@@ -260,7 +267,7 @@ class Connections:
                 if found is None:
                     beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
                     if beginning is None and self._may_open(group, unwanted):
-                        opening = _Opening()
+                        opening = _Opening(call.timeouts.connect)
                         group.openings.append(opening)
                     elif deadline is None:
                         deadline = Deadline(call.patience.pool)
@@ -324,7 +331,7 @@ class Connections:
         awaited = list(group.openings)
         self._changed.wait(_no_longer_than(deadline))
         self._check_deadline(deadline, call)
-        failed = next((opening.error for opening in awaited if opening.error is not None), None)
+        failed = next((opening.error for opening in awaited if opening.fails(call)), None)
         if failed is not None:
             again = type(failed)(*failed.args, request=call.request, processed=False)
             raise again from failed
@@ -365,8 +372,11 @@ class Connections:
             if shared is None:
                 connection, alternative = self._connect(call, destination)
         except RequestException as error:
-            if call.patience.allows(0.0):  # otherwise it is this call's time that has run out, and no one else's
+            failure = call.patience.failure
+            if failure is None:  # otherwise it is this call's time that has run out, and no one else's
                 opening.error = error
+            elif isinstance(error, ConnectTimeout):
+                raise ConnectTimeout(*failure.args, request=call.request, processed=False) from error
             raise
         finally:
             with self._changed:
