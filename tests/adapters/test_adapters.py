@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import subprocess
@@ -239,6 +240,24 @@ def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool
                 assert streamed.read() == b"first second"
             with pytest.raises(httpx.ConnectError, match="the client is closed"):
                 httpx.Client(transport=transport).get(server.url)
+
+
+def test_httpx_may_have_as_many_responses_open_as_over_its_own_connections() -> None:
+    """Over HTTP/1.1, where each keeps a connection."""
+    over = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(b"some ")
+        over.wait(20)
+        stream.end(b"more")
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(sync_h2.create_server(handler, allow_http1=True))
+        stack.callback(over.set)
+        client = stack.enter_context(httpx.Client(transport=HTTPXTransport(), timeout=httpx.Timeout(20, pool=1)))
+        responses = [stack.enter_context(client.stream("GET", server.url)) for _ in range(12)]
+        over.set()
+        assert [response.read() for response in responses] == [b"some more"] * 12
 
 
 def test_no_goaway_goes_out_before_the_last_response_is_read() -> None:
