@@ -182,10 +182,11 @@ class Connections:
             ending = Ending(done, done, self._forgotten)
             try:
                 answer: Answer = send_on(shared.session, call, ending)
-            except BaseException:
+            except BaseException as error:
                 ending.end(reusable=True)
-                if shared.alternative is not None and shared.session.closed and not shared.has_answered:
-                    self._alternatives.failed(destination, shared.alternative)
+                serves_nobody = not shared.has_answered and (shared.session.closed or isinstance(error, errors.Timeout))
+                if shared.alternative is not None and serves_nobody:
+                    self._leave(destination, shared.session, shared.alternative)
                 raise
             shared.has_answered = True
             group.answered_at = time.monotonic()
@@ -231,14 +232,20 @@ class Connections:
             if group is None:
                 return False
             refusing = next((shared for shared in group.shared if shared.session is session), None)
-            if refusing is not None and refusing.alternative is not None:
-                self._alternatives.failed(destination, refusing.alternative)
-            elif group.stands_alone:
-                return False
-            else:
+            alternative = None if refusing is None else refusing.alternative
+            if alternative is None:
+                if group.stands_alone:
+                    return False
                 group.stands_alone = True
             group.shared = [shared for shared in group.shared if shared is not refusing]
-            return True
+        if refusing is not None and alternative is not None:
+            self._leave(destination, refusing.session, alternative)
+        return True
+
+    def _leave(self, destination: Destination, session: ClientSession, alternative: Alternative) -> None:
+        """What an alternative leads to is of no use: from now on the origin itself is asked."""
+        self._alternatives.failed(destination, alternative)
+        session._close_when_unused()
 
     def note_alternatives(self, destination: Destination, answer: Answer) -> None:
         """Remember what an answer says with Alt-Svc; nothing with 421 (RFC 7838 section 6)."""
