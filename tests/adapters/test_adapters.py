@@ -146,6 +146,22 @@ def test_failures_are_those_of_requests(
     assert isinstance(raised.value, requests.RequestException)
 
 
+def test_a_body_that_does_not_come_is_told_of_with_its_url() -> None:
+    over = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(b"some")
+        over.wait(20)
+        stream.end()
+
+    with sync_h2.create_server(handler) as server, requests.Session() as session:
+        session.mount("http://", RequestsAdapter(h2c=True))
+        url = server.url.replace("http://", "http://somebody:secret@") + "/"
+        with pytest.raises(requests.exceptions.ConnectionError, match=f"^{server.url}/: Read timed out"):
+            session.get(url, timeout=(20, 0.1))
+        over.set()
+
+
 @pytest.mark.parametrize(
     ("path", "timeout", "expected"),
     [
