@@ -258,6 +258,7 @@ class Connections:
     def acquire(self, call: Call, destination: Destination) -> Place:
         """A connection with a place for one request. Blocks for `timeouts.pool`, and `timeouts.connect`."""
         deadline: Deadline | None = None
+        greeting: Deadline | None = None
         while True:
             opening: _Opening | None = None
             beginning: _Shared | None = None
@@ -283,13 +284,14 @@ class Connections:
                         self._wait(group, deadline, call)
             for close in unwanted:
                 close()
-            if isinstance(found, _Shared) and not self._answers(found):
+            if isinstance(found, _Shared) and not self._answers(found, call):
                 continue
             if opening is not None:
                 found = self._open(call, destination, group, opening)
             elif beginning is not None:
                 assert deadline is not None
-                self._await_settings(beginning, deadline, call)
+                greeting = greeting or Deadline(call.patience.connect)
+                self._await_settings(beginning, deadline, greeting, call)
             if found is not None:
                 return Place(group, found)
 
@@ -343,12 +345,20 @@ class Connections:
             again = type(failed)(*failed.args, request=call.request, processed=False)
             raise again from failed
 
-    def _await_settings(self, shared: _Shared, deadline: Deadline, call: Call) -> None:
-        """Wait until a session knows how many streams its server takes: one that gets more may drop them all."""
+    def _await_settings(self, shared: _Shared, deadline: Deadline, greeting: Deadline, call: Call) -> None:
+        """Wait until a session knows how many streams its server takes: one that gets more may drop them all. A server
+        that does not say it has not shaken hands.
+        """
         try:
-            shared.session._wait_for_settings(_no_longer_than(deadline))
+            shared.session._wait_for_settings(min(_no_longer_than(deadline), _no_longer_than(greeting)))
         except errors.Timeout:
             self._check_deadline(deadline, call)
+            if greeting.expired:
+                raise ConnectTimeout(
+                    f"{call.url}: no SETTINGS came within {call.timeouts.connect} s",
+                    request=call.request,
+                    processed=False,
+                ) from None
         except errors.ProtocolError as error:  # it speaks something else, or does not speak
             raise ConnectionError(
                 f"{call.method} {call.url}: {errors.said(error)}", request=call.request, processed=False
@@ -456,14 +466,20 @@ class Connections:
                 return shared
         return None
 
-    def _answers(self, shared: _Shared) -> bool:
-        """Whether a session still works: asked with PING if it was idle for long. One that does not is given back."""
+    def _answers(self, shared: _Shared, call: Call) -> bool:
+        """Whether a session still works: asked with PING if it was idle for long, for as long as connecting may take.
+        One that does not is given back.
+        """
         if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
             return True
         try:
-            shared.session.ping(timeout=_PATIENCE_FOR_PING)
+            patience = call.patience.connect
+            shared.session.ping(timeout=_PATIENCE_FOR_PING if patience is None else min(patience, _PATIENCE_FOR_PING))
         except errors.PingLimit:
             return True
+        except RequestException:  # the call's total had run out before
+            self._release(shared)
+            raise
         except errors.HTTP2Error:
             shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
             self._release(shared)

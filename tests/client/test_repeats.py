@@ -292,7 +292,11 @@ def test_what_waits_for_settings_that_do_not_come(ends: str) -> None:
     assert len(accepted) <= 16
 
 
-def test_the_pools_timeout_counts_while_settings_are_awaited() -> None:
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [(Timeouts(pool=0.1), exceptions.PoolTimeout), ((0.1, PATIENCE), exceptions.ConnectTimeout)],
+)
+def test_timeouts_count_while_settings_are_awaited(timeout: Any, expected: type[Exception]) -> None:
     begun, over = threading.Event(), threading.Event()
 
     def play(sock: socket.socket) -> None:
@@ -309,8 +313,9 @@ def test_the_pools_timeout_counts_while_settings_are_awaited() -> None:
     ):
         first = threads.submit(client.get, url, timeout=PATIENCE)
         assert begun.wait(PATIENCE)
-        with pytest.raises(exceptions.PoolTimeout):
-            client.get(url, timeout=Timeouts(pool=0.1))
+        with pytest.raises(expected) as raised:
+            client.get(url, timeout=timeout)
+        assert getattr(raised.value, "processed", None) is False
         over.set()
         assert isinstance(first.exception(PATIENCE), exceptions.ConnectionError)
 
