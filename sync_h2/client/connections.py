@@ -1,7 +1,7 @@
 """Connections by destination: which one takes a request, and what becomes of its place there.
 
-Runs on the threads that make requests; there is none of its own. `_changed`'s lock guards all of the state and is held
-for moments: connecting, PING and requests happen without it. No session's lock is taken the other way round: sessions
+Runs on the threads that make requests; there is none of its own. `_lock` guards all of the state and is held for
+moments: connecting, PING and requests happen without it. No session's lock is taken the other way round: sessions
 know nothing of this.
 """
 
@@ -128,7 +128,8 @@ class Connections:
         self._limits = limits
         self._opener = opener
         self._alternatives = Alternatives(alt_svc)
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # an interrupt in a Condition's own Python code would leave it taken
+        self._changed = threading.Condition(self._lock)
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
@@ -139,7 +140,8 @@ class Connections:
         """In a forked child, whose parent goes on using the connections, and may have held a lock."""
         for group in self._groups.values():
             group.retired = True
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._groups = {}
         self._forgotten = collections.deque()
 
@@ -150,7 +152,7 @@ class Connections:
 
     def clear(self) -> None:
         """Close the connections that nobody uses, the others when nobody does any more."""
-        with self._changed:
+        with self._lock:
             groups, self._groups = list(self._groups.values()), {}
             for group in groups:
                 group.retired = True
@@ -164,7 +166,7 @@ class Connections:
 
     def sessions(self) -> Iterator[ClientSession]:
         """The open sessions, each once."""
-        with self._changed:
+        with self._lock:
             found = {id(shared): shared.session for group in self._groups.values() for shared in group.shared}
         return iter(found.values())
 
@@ -212,14 +214,14 @@ class Connections:
         """Whether the answer's place is the caller's from now on."""
         if not call.streams or ending.has_come:
             return False
-        with self._changed:
+        with self._lock:
             lender.lent += 1
             self._changed.notify_all()
         return True
 
     def has_answered(self, destination: Destination, since: float) -> bool:
         """Whether requests have been answered there since that moment of `time.monotonic`."""
-        with self._changed:
+        with self._lock:
             group = self._groups.get(destination)
             return group is not None and group.answered_at >= since
 
@@ -227,7 +229,7 @@ class Connections:
         """The server of a connection will not answer for the destination (421). Returns whether there is another way
         to it, which is taken from now on.
         """
-        with self._changed:
+        with self._lock:
             group = self._groups.get(destination)
             if group is None:
                 return False
@@ -264,36 +266,41 @@ class Connections:
             beginning: _Shared | None = None
             unwanted: list[Callable[[], None]] = []
             self._clear_forgotten()
-            with self._changed:
-                if self._closed:
-                    raise ConnectionError("the client is closed", request=call.request, processed=False)
-                group = self._groups.get(destination)
-                if group is None:
-                    self._forget_unused()
-                    group = self._groups[destination] = _Group()
-                found = self._pick(group, unwanted)
-                if found is None:
-                    beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
-                    if beginning is None and self._may_open(group, unwanted):
-                        opening = _Opening(call.timeouts.connect)
-                        group.openings.append(opening)
-                    elif deadline is None:
-                        deadline = Deadline(call.patience.pool)
-                    if beginning is None and opening is None:
-                        assert deadline is not None
-                        self._wait(group, deadline, call)
-            for close in unwanted:
-                close()
-            if isinstance(found, _Shared) and not self._answers(found, call):
-                continue
-            if opening is not None:
-                found = self._open(call, destination, group, opening)
-            elif beginning is not None:
-                assert deadline is not None
-                greeting = greeting or Deadline(call.patience.connect)
-                self._await_settings(beginning, deadline, greeting, call)
-            if found is not None:
-                return Place(group, found)
+            try:
+                with self._lock:
+                    if self._closed:
+                        raise ConnectionError("the client is closed", request=call.request, processed=False)
+                    group = self._groups.get(destination)
+                    if group is None:
+                        self._forget_unused()
+                        group = self._groups[destination] = _Group()
+                    found = self._pick(group, unwanted)
+                    if found is None:
+                        beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
+                        if beginning is None and self._may_open(group, unwanted):
+                            opening = _Opening(call.timeouts.connect)
+                            group.openings.append(opening)
+                        elif deadline is None:
+                            deadline = Deadline(call.patience.pool)
+                        if beginning is None and opening is None:
+                            assert deadline is not None
+                            self._wait(group, deadline, call)
+                for close in unwanted:
+                    close()
+                if isinstance(found, _Shared) and not self._answers(found, call):
+                    continue
+                if opening is not None:
+                    found = self._open(call, destination, group, opening)
+                elif beginning is not None:
+                    assert deadline is not None
+                    greeting = greeting or Deadline(call.patience.connect)
+                    self._await_settings(beginning, deadline, greeting, call)
+                if found is not None:
+                    return Place(group, found)
+            except BaseException:
+                if opening is not None and group is not None:
+                    self._withdraw(group, opening)
+                raise
 
     def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
         """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
@@ -396,7 +403,7 @@ class Connections:
                 raise ConnectTimeout(*failure.args, request=call.request, processed=False) from error
             raise
         finally:
-            with self._changed:
+            with self._lock:
                 group.openings.remove(opening)
                 closed = self._closed or group.retired
                 if closed:
@@ -418,6 +425,13 @@ class Connections:
             if closed and connection is not None:
                 connection.close()
         return place
+
+    def _withdraw(self, group: _Group, opening: _Opening) -> None:
+        """Nobody opens it: an interrupt may have struck before `_open` could say so, and others wait for it."""
+        with self._lock:
+            if opening in group.openings:
+                group.openings.remove(opening)
+                self._changed.notify_all()
 
     def _connect(
         self, call: Call, destination: Destination
@@ -451,7 +465,7 @@ class Connections:
         """A session of another origin that serves this one too."""
         if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
             return None
-        with self._changed:
+        with self._lock:
             others = [
                 shared
                 for other, group in self._groups.items()
@@ -492,7 +506,7 @@ class Connections:
     # -- giving it back
 
     def _release(self, shared: _Shared, lent: bool = False) -> None:
-        with self._changed:
+        with self._lock:
             shared.active -= 1
             shared.lent -= lent
             if not shared.active:
@@ -500,7 +514,7 @@ class Connections:
             self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
     def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
-        with self._changed:
+        with self._lock:
             group.busy -= 1
             group.lent -= lent
             keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin
