@@ -299,6 +299,10 @@ def test_places_that_are_none(options: Any, kind: type[Exception]) -> None:
         client = sync_h2.Client(resolve=lambda *_, place=place: place, trust_env=False)
         with client, pytest.raises(exceptions.InvalidURL, match="resolve gives"):
             client.get("http://a/")
+    nowhere: Any = 1
+    for resolve in ({"a": nowhere}, lambda *_: nowhere):
+        with sync_h2.Client(resolve=resolve, trust_env=False) as client, pytest.raises(TypeError, match="not int"):
+            client.get("http://a/")
 
 
 # -- copies and pickles
