@@ -47,11 +47,16 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+# As many as httpx has itself: it does not say which responses are read when their reader likes, so that all count.
+_LIMITS = PoolLimits(max_connections_per_origin=PoolLimits.max_connections)
+
+
 class HTTPXTransport(PoolUser, httpx.BaseTransport):
     """`httpx.Client(transport=HTTPXTransport())`: what the client asks for goes over shared HTTP/2 connections.
 
     The same for `httpx2.Client`. All threads may use one transport. `verify`, `cert` and `proxy` are as in
-    `sync_h2.Client`, the other arguments too. Failures are the library's exceptions, with this package's as
+    `sync_h2.Client`, the other arguments too, but that `limits` are those of httpx by default: 100 connections, which
+    may all be to one origin. Failures are the library's exceptions, with this package's as
     `__cause__`. Of the extensions a request may have `timeout`, `sni_hostname` and `trace`; responses have
     `http_version`, `reason_phrase` and `network_stream`, whose `get_extra_info` tells of the connection.
     """
@@ -73,7 +78,7 @@ class HTTPXTransport(PoolUser, httpx.BaseTransport):
         self._cert = checked_cert(cert)
         check_together(self._verify, self._cert)
         self._proxy = proxy
-        self._pool = Pool(limits, http1=http1, h2c=h2c, retries=retries, **session_options)
+        self._pool = Pool(limits or _LIMITS, http1=http1, h2c=h2c, retries=retries, **session_options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Called by the client. Raises exceptions of httpx."""

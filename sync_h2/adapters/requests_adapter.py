@@ -26,6 +26,7 @@ from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts
 from ..client.trust import Verify, verify_or_context
 from ..exceptions import RequestException
+from ..transport.urls import shown_url
 from .http_adapter import limits_of
 from .urllib3_retries import send_with
 
@@ -134,6 +135,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
             preload_content=False,
             decode_content=False,
             original_response=_Original(answer, body),  # type: ignore[arg-type]
+            pool=shown_url(request.url or ""),  # type: ignore[arg-type]  # for the message of a timeout, and nothing else
             request_method=request.method,
         )
         raw.version_string = body.version_string

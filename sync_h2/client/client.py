@@ -48,23 +48,28 @@ class _Sending:
     """How a request is sent, the same for all that it leads to."""
 
     stream: bool
-    timeouts: Timeouts
+    timeout: Any
     verify: Trust
     cert: Any
     proxies: Mapping[str, str | None]
-    total: Deadline
+    total: Deadline | None
     on_upload: Progress | None = None
     on_download: Progress | None = None
 
     def for_hooks(self) -> dict[str, Any]:
-        """What requests gives to hooks."""
+        """What requests gives to hooks, and to adapters: some have a timeout of their own in place of None."""
         return {
             "stream": self.stream,
-            "timeout": self.timeouts,
+            "timeout": self.timeout,
             "verify": self.verify,
             "cert": self.cert,
             "proxies": dict(self.proxies),
         }
+
+    def for_our_adapters(self) -> dict[str, Any]:
+        """What else there is. Where there is nothing, `send` may be overridden with the arguments of requests."""
+        more = {"total": self.total, "on_upload": self.on_upload, "on_download": self.on_download}
+        return {name: value for name, value in more.items() if value is not None}
 
 
 class Client:
@@ -303,14 +308,14 @@ class Client:
         """Send a prepared request, follow redirects, and return the last response. Blocks and raises as `request`."""
         if isinstance(request, Request):
             raise ValueError("You can only send PreparedRequests.")
-        timeouts = Timeouts.of(self.timeout if timeout is _SAME else timeout)
+        timeout = self.timeout if timeout is _SAME else timeout
         sending = _Sending(
             stream,
-            timeouts,
+            timeout,
             self._trusted(verify),
             self.cert if cert is None else cert,
             {**self.proxies, **(proxies or {})},
-            Deadline(timeouts.total),
+            _total_of(timeout),
             on_upload,
             on_download,
         )
@@ -345,9 +350,7 @@ class Client:
         if resp.request is None:
             resp.request = req
         if not yield_requests:
-            timeouts = Timeouts.of(timeout)
-            total = Deadline(timeouts.total)
-            sending = _Sending(stream, timeouts, self._trusted(verify), cert, dict(proxies or {}), total)
+            sending = _Sending(stream, timeout, self._trusted(verify), cert, dict(proxies or {}), _total_of(timeout))
             return self._redirects(resp, sending)
         following = self._following(resp)
         return iter(() if following is None else (following,))
@@ -399,7 +402,7 @@ class Client:
         adapter = self.get_adapter(request.url)
         options = {**sending.for_hooks(), "proxies": self._proxies(request.url, sending.proxies)}
         if isinstance(adapter, PoolAdapter):
-            options |= {"total": sending.total, "on_upload": sending.on_upload, "on_download": sending.on_download}
+            options |= sending.for_our_adapters()
         began_at = time.perf_counter()
         response: Response = adapter.send(request, **options)
         if not isinstance(response, Response):
@@ -521,6 +524,12 @@ class _Repeater:
     def send(self, request: PreparedRequest, **_: Any) -> Response:
         """One exchange, without hooks and redirects."""
         return self._client._exchange(request, self._sending)
+
+
+def _total_of(timeout: Any) -> Deadline | None:
+    """When all of a call with this timeout has to be done. Raises for what is none."""
+    total = Timeouts.of(timeout).total
+    return None if total is None else Deadline(total)
 
 
 def default_headers() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Connections by destination: which one takes a request, and what becomes of its place there.
 
-Runs on the threads that make requests; there is none of its own. `_changed`'s lock guards all of the state and is held
-for moments: connecting, PING and requests happen without it. No session's lock is taken the other way round: sessions
+Runs on the threads that make requests; there is none of its own. `_lock` guards all of the state and is held for
+moments: connecting, PING and requests happen without it. No session's lock is taken the other way round: sessions
 know nothing of this.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import ConnectionError, PoolTimeout, RequestException
+from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -72,9 +72,16 @@ class _Shared:
 
 @dataclass(eq=False)
 class _Opening:
-    """A connection that one thread opens while others wait for it."""
+    """A connection that one thread opens, for `patience` seconds at most, while others wait for it."""
 
+    patience: float | None
     error: RequestException | None = None
+
+    def fails(self, call: Call) -> bool:
+        """Whether it has failed for a call that waits for it too: not if that would have given it more time."""
+        if self.patience is None or not isinstance(self.error, ConnectTimeout):
+            return self.error is not None
+        return call.timeouts.connect is not None and call.timeouts.connect <= self.patience
 
 
 @dataclass(eq=False)
@@ -121,7 +128,8 @@ class Connections:
         self._limits = limits
         self._opener = opener
         self._alternatives = Alternatives(alt_svc)
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # an interrupt in a Condition's own Python code would leave it taken
+        self._changed = threading.Condition(self._lock)
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
@@ -132,7 +140,8 @@ class Connections:
         """In a forked child, whose parent goes on using the connections, and may have held a lock."""
         for group in self._groups.values():
             group.retired = True
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._groups = {}
         self._forgotten = collections.deque()
 
@@ -143,7 +152,7 @@ class Connections:
 
     def clear(self) -> None:
         """Close the connections that nobody uses, the others when nobody does any more."""
-        with self._changed:
+        with self._lock:
             groups, self._groups = list(self._groups.values()), {}
             for group in groups:
                 group.retired = True
@@ -157,7 +166,7 @@ class Connections:
 
     def sessions(self) -> Iterator[ClientSession]:
         """The open sessions, each once."""
-        with self._changed:
+        with self._lock:
             found = {id(shared): shared.session for group in self._groups.values() for shared in group.shared}
         return iter(found.values())
 
@@ -175,10 +184,11 @@ class Connections:
             ending = Ending(done, done, self._forgotten)
             try:
                 answer: Answer = send_on(shared.session, call, ending)
-            except BaseException:
+            except BaseException as error:
                 ending.end(reusable=True)
-                if shared.alternative is not None and shared.session.closed and not shared.has_answered:
-                    self._alternatives.failed(destination, shared.alternative)
+                serves_nobody = not shared.has_answered and (shared.session.closed or isinstance(error, errors.Timeout))
+                if shared.alternative is not None and serves_nobody:
+                    self._leave(destination, shared.session, shared.alternative)
                 raise
             shared.has_answered = True
             group.answered_at = time.monotonic()
@@ -204,14 +214,14 @@ class Connections:
         """Whether the answer's place is the caller's from now on."""
         if not call.streams or ending.has_come:
             return False
-        with self._changed:
+        with self._lock:
             lender.lent += 1
             self._changed.notify_all()
         return True
 
     def has_answered(self, destination: Destination, since: float) -> bool:
         """Whether requests have been answered there since that moment of `time.monotonic`."""
-        with self._changed:
+        with self._lock:
             group = self._groups.get(destination)
             return group is not None and group.answered_at >= since
 
@@ -219,19 +229,25 @@ class Connections:
         """The server of a connection will not answer for the destination (421). Returns whether there is another way
         to it, which is taken from now on.
         """
-        with self._changed:
+        with self._lock:
             group = self._groups.get(destination)
             if group is None:
                 return False
             refusing = next((shared for shared in group.shared if shared.session is session), None)
-            if refusing is not None and refusing.alternative is not None:
-                self._alternatives.failed(destination, refusing.alternative)
-            elif group.stands_alone:
-                return False
-            else:
+            alternative = None if refusing is None else refusing.alternative
+            if alternative is None:
+                if group.stands_alone:
+                    return False
                 group.stands_alone = True
             group.shared = [shared for shared in group.shared if shared is not refusing]
-            return True
+        if refusing is not None and alternative is not None:
+            self._leave(destination, refusing.session, alternative)
+        return True
+
+    def _leave(self, destination: Destination, session: ClientSession, alternative: Alternative) -> None:
+        """What an alternative leads to is of no use: from now on the origin itself is asked."""
+        self._alternatives.failed(destination, alternative)
+        session._close_when_unused()
 
     def note_alternatives(self, destination: Destination, answer: Answer) -> None:
         """Remember what an answer says with Alt-Svc; nothing with 421 (RFC 7838 section 6)."""
@@ -244,40 +260,47 @@ class Connections:
     def acquire(self, call: Call, destination: Destination) -> Place:
         """A connection with a place for one request. Blocks for `timeouts.pool`, and `timeouts.connect`."""
         deadline: Deadline | None = None
+        greeting: Deadline | None = None
         while True:
             opening: _Opening | None = None
             beginning: _Shared | None = None
             unwanted: list[Callable[[], None]] = []
             self._clear_forgotten()
-            with self._changed:
-                if self._closed:
-                    raise ConnectionError("the client is closed", request=call.request, processed=False)
-                group = self._groups.get(destination)
-                if group is None:
-                    self._forget_unused()
-                    group = self._groups[destination] = _Group()
-                found = self._pick(group, unwanted)
-                if found is None:
-                    beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
-                    if beginning is None and self._may_open(group, unwanted):
-                        opening = _Opening()
-                        group.openings.append(opening)
-                    elif deadline is None:
-                        deadline = Deadline(call.patience.pool)
-                    if beginning is None and opening is None:
-                        assert deadline is not None
-                        self._wait(group, deadline, call)
-            for close in unwanted:
-                close()
-            if isinstance(found, _Shared) and not self._answers(found):
-                continue
-            if opening is not None:
-                found = self._open(call, destination, group, opening)
-            elif beginning is not None:
-                assert deadline is not None
-                self._await_settings(beginning, deadline, call)
-            if found is not None:
-                return Place(group, found)
+            try:
+                with self._lock:
+                    if self._closed:
+                        raise ConnectionError("the client is closed", request=call.request, processed=False)
+                    group = self._groups.get(destination)
+                    if group is None:
+                        self._forget_unused()
+                        group = self._groups[destination] = _Group()
+                    found = self._pick(group, unwanted)
+                    if found is None:
+                        beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
+                        if beginning is None and self._may_open(group, unwanted):
+                            opening = _Opening(call.timeouts.connect)
+                            group.openings.append(opening)
+                        elif deadline is None:
+                            deadline = Deadline(call.patience.pool)
+                        if beginning is None and opening is None:
+                            assert deadline is not None
+                            self._wait(group, deadline, call)
+                for close in unwanted:
+                    close()
+                if isinstance(found, _Shared) and not self._answers(found, call):
+                    continue
+                if opening is not None:
+                    found = self._open(call, destination, group, opening)
+                elif beginning is not None:
+                    assert deadline is not None
+                    greeting = greeting or Deadline(call.patience.connect)
+                    self._await_settings(beginning, deadline, greeting, call)
+                if found is not None:
+                    return Place(group, found)
+            except BaseException:
+                if opening is not None and group is not None:
+                    self._withdraw(group, opening)
+                raise
 
     def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
         """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
@@ -324,17 +347,25 @@ class Connections:
         awaited = list(group.openings)
         self._changed.wait(_no_longer_than(deadline))
         self._check_deadline(deadline, call)
-        failed = next((opening.error for opening in awaited if opening.error is not None), None)
+        failed = next((opening.error for opening in awaited if opening.fails(call)), None)
         if failed is not None:
             again = type(failed)(*failed.args, request=call.request, processed=False)
             raise again from failed
 
-    def _await_settings(self, shared: _Shared, deadline: Deadline, call: Call) -> None:
-        """Wait until a session knows how many streams its server takes: one that gets more may drop them all."""
+    def _await_settings(self, shared: _Shared, deadline: Deadline, greeting: Deadline, call: Call) -> None:
+        """Wait until a session knows how many streams its server takes: one that gets more may drop them all. A server
+        that does not say it has not shaken hands.
+        """
         try:
-            shared.session._wait_for_settings(_no_longer_than(deadline))
+            shared.session._wait_for_settings(min(_no_longer_than(deadline), _no_longer_than(greeting)))
         except errors.Timeout:
             self._check_deadline(deadline, call)
+            if greeting.expired:
+                raise ConnectTimeout(
+                    f"{call.url}: no SETTINGS came within {call.timeouts.connect} s",
+                    request=call.request,
+                    processed=False,
+                ) from None
         except errors.ProtocolError as error:  # it speaks something else, or does not speak
             raise ConnectionError(
                 f"{call.method} {call.url}: {errors.said(error)}", request=call.request, processed=False
@@ -365,11 +396,14 @@ class Connections:
             if shared is None:
                 connection, alternative = self._connect(call, destination)
         except RequestException as error:
-            if call.patience.allows(0.0):  # otherwise it is this call's time that has run out, and no one else's
+            failure = call.patience.failure
+            if failure is None:  # otherwise it is this call's time that has run out, and no one else's
                 opening.error = error
+            elif isinstance(error, ConnectTimeout):
+                raise ConnectTimeout(*failure.args, request=call.request, processed=False) from error
             raise
         finally:
-            with self._changed:
+            with self._lock:
                 group.openings.remove(opening)
                 closed = self._closed or group.retired
                 if closed:
@@ -391,6 +425,13 @@ class Connections:
             if closed and connection is not None:
                 connection.close()
         return place
+
+    def _withdraw(self, group: _Group, opening: _Opening) -> None:
+        """Nobody opens it: an interrupt may have struck before `_open` could say so, and others wait for it."""
+        with self._lock:
+            if opening in group.openings:
+                group.openings.remove(opening)
+                self._changed.notify_all()
 
     def _connect(
         self, call: Call, destination: Destination
@@ -424,7 +465,7 @@ class Connections:
         """A session of another origin that serves this one too."""
         if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
             return None
-        with self._changed:
+        with self._lock:
             others = [
                 shared
                 for other, group in self._groups.items()
@@ -440,14 +481,20 @@ class Connections:
                 return shared
         return None
 
-    def _answers(self, shared: _Shared) -> bool:
-        """Whether a session still works: asked with PING if it was idle for long. One that does not is given back."""
+    def _answers(self, shared: _Shared, call: Call) -> bool:
+        """Whether a session still works: asked with PING if it was idle for long, for as long as connecting may take.
+        One that does not is given back.
+        """
         if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
             return True
         try:
-            shared.session.ping(timeout=_PATIENCE_FOR_PING)
+            patience = call.patience.connect
+            shared.session.ping(timeout=_PATIENCE_FOR_PING if patience is None else min(patience, _PATIENCE_FOR_PING))
         except errors.PingLimit:
             return True
+        except RequestException:  # the call's total had run out before
+            self._release(shared)
+            raise
         except errors.HTTP2Error:
             shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
             self._release(shared)
@@ -460,7 +507,7 @@ class Connections:
     # -- giving it back
 
     def _release(self, shared: _Shared, lent: bool = False) -> None:
-        with self._changed:
+        with self._lock:
             shared.active -= 1
             shared.lent -= lent
             if not shared.active:
@@ -468,7 +515,7 @@ class Connections:
             self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
     def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
-        with self._changed:
+        with self._lock:
             group.busy -= 1
             group.lent -= lent
             keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin

@@ -391,8 +391,9 @@ class HTTP1Answer:
                     processed=True,
                 )
             else:
+                why = _missing(error) if isinstance(error, http.client.IncompleteRead) else errors.said(error)
                 self._failure = ChunkedEncodingError(
-                    f"{self._call.url}: the body broke off: {errors.said(error)}",
+                    f"{self._call.url}: the body broke off: {why}",
                     request=self._call.request,
                     processed=True,
                 )
@@ -425,6 +426,12 @@ class HTTP1Answer:
     def _finish(self) -> None:
         complete = self._upload is None or self._upload.complete
         self._ending.end(reusable=complete and not self._response.will_close)
+
+
+def _missing(error: http.client.IncompleteRead) -> str:
+    """Without how much has come, of which the error knows the last piece."""
+    left = "" if error.expected is None else f", which is {error.expected} octets later"
+    return f"the connection ended before its end{left}"
 
 
 @contextlib.contextmanager

@@ -167,6 +167,8 @@ class Opener:
         place = self._resolve(host, port)
         if place is None:
             return connect_tcp(host, port, deadline)
+        if not isinstance(place, str):
+            raise TypeError(f"resolve gives a str for {host}:{port}, or None, not {type_name(place)}")
         if place.startswith(UNIX_PREFIX):
             return connect_unix(place[len(UNIX_PREFIX) :], deadline)
         bare = place.count(":") > 1 and not place.startswith("[")  # an IPv6 address

@@ -12,9 +12,10 @@ from ..exceptions import Timeout
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds, each None for no limit: to `connect` (with TLS), between two pieces of what is `read`, of which the
-    response's head is one, between two pieces of what is written (`write`), and to wait for a connection when all of
-    the `pool` are busy. `total` is for all of a call, with its repeats and redirects, up to the end of the last body.
+    """Seconds, each None for no limit: to `connect` (with TLS, and the server's SETTINGS or answer to a PING where they
+    are waited for), between two pieces of what is `read`, of which the response's head is one, between two pieces of
+    what is written (`write`), and to wait for a connection when all of the `pool` are busy. `total` is for all of a
+    call, with its repeats and redirects, up to the end of the last body.
     """
 
     connect: float | None = None

@@ -51,7 +51,10 @@ def connect_tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
         remaining = deadline.remaining()
         share = None if remaining is None else remaining / (len(addresses) - position)
         try:
-            return _connect(socket.socket(family, kind, protocol), address, share)
+            sock = socket.socket(family, kind, protocol)
+            # HTTP/1.1 and TLS send a little after a little: else each waits for an ACK, which the peer may delay.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return _connect(sock, address, share)
         except OSError as error:
             failures.append(f"{format_address(address)}: {error.strerror or error}")
             last_error = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import subprocess
@@ -168,6 +169,22 @@ def test_a_redirect_whose_body_breaks_off_is_one(h2c: bool, follows: bool) -> No
                     assert response.content
 
 
+def test_a_body_that_does_not_come_is_told_of_with_its_url() -> None:
+    over = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(b"some")
+        over.wait(20)
+        stream.end()
+
+    with sync_h2.create_server(handler) as server, requests.Session() as session:
+        session.mount("http://", RequestsAdapter(h2c=True))
+        url = server.url.replace("http://", "http://somebody:secret@") + "/"
+        with pytest.raises(requests.exceptions.ConnectionError, match=f"^{server.url}/: Read timed out"):
+            session.get(url, timeout=(20, 0.1))
+        over.set()
+
+
 @pytest.mark.parametrize(
     ("path", "timeout", "expected"),
     [
@@ -262,6 +279,24 @@ def test_a_session_that_is_closed_leaves_a_response_that_streams_alone(h2c: bool
                 assert streamed.read() == b"first second"
             with pytest.raises(httpx.ConnectError, match="the client is closed"):
                 httpx.Client(transport=transport).get(server.url)
+
+
+def test_httpx_may_have_as_many_responses_open_as_over_its_own_connections() -> None:
+    """Over HTTP/1.1, where each keeps a connection."""
+    over = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.write(b"some ")
+        over.wait(20)
+        stream.end(b"more")
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(sync_h2.create_server(handler, allow_http1=True))
+        stack.callback(over.set)
+        client = stack.enter_context(httpx.Client(transport=HTTPXTransport(), timeout=httpx.Timeout(20, pool=1)))
+        responses = [stack.enter_context(client.stream("GET", server.url)) for _ in range(12)]
+        over.set()
+        assert [response.read() for response in responses] == [b"some more"] * 12
 
 
 def test_no_goaway_goes_out_before_the_last_response_is_read() -> None:

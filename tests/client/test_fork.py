@@ -68,7 +68,7 @@ pool = client._pool
 holding, release = threading.Event(), threading.Event()
 
 def hold():
-    with pool._connections._changed, pool._connections._alternatives._lock, pool._opener._making_context:
+    with pool._connections._lock, pool._connections._alternatives._lock, pool._opener._making_context:
         with client.cookies._cookies_lock, auth._lock:
             holding.set()
             release.wait(15)

@@ -79,7 +79,9 @@ BROKEN_CHUNKS: dict[str, tuple[bytes, str]] = {
     "a long line": (b"3;" + b"x" * 70_000 + b"\r\nabc\r\n0\r\n\r\n", "size broke off, or is too long"),
     "more than the size": (b"2\r\nabcd\r\n0\r\n\r\n", "longer than its size"),
     "other ends": (b"3\r\nabcX\r0\r\n\r\n", "longer than its size"),
-    "the end of the connection": (b"3\r\nabc\r\n", "the connection ended"),
+    "the end of the connection": (b"3\r\nabc\r\n", "the connection ended before its end$"),
+    "the end of the connection in a chunk": (b"3\r\nab", "the connection ended before its end$"),
+    "the end of the connection behind a chunk": (b"3\r\nabc", "the connection ended before its end, "),
 }
 
 TAKEN: dict[str, tuple[bytes, dict[str, str], bytes]] = {
@@ -160,6 +162,15 @@ def test_chunks_that_are_none_are_told(name: str) -> None:
         saying(CHUNKED + chunks) as url,
         Client() as client,
         pytest.raises(exceptions.ChunkedEncodingError, match=message),
+    ):
+        client.get(url)
+
+
+def test_a_body_that_breaks_off_says_what_is_missing() -> None:
+    with (
+        saying(OK + b"Content-Length: 10\r\n\r\nabc") as url,
+        Client() as client,
+        pytest.raises(exceptions.ChunkedEncodingError, match=r"its end, which is 7 octets later$"),
     ):
         client.get(url)
 

@@ -86,7 +86,7 @@ def test_an_adapter_of_ones_own(client: sync_h2.Client) -> None:
 
     class Adapter(BaseAdapter):
         def send(self, request: Any, **options: Any) -> sync_h2.Response:
-            seen.append((request.url, sorted(options), options["timeout"].read))
+            seen.append((request.url, sorted(options), options["timeout"]))
             response = sync_h2.Response()
             response.request, response.url, response.status_code = request, request.url, 200
             response.headers = {"location": "/there", "set-cookie": "a=b"} if request.url.endswith("/here") else {}
@@ -106,6 +106,42 @@ def test_an_adapter_of_ones_own(client: sync_h2.Client) -> None:
     client.close()
     expected = ["cert", "proxies", "stream", "timeout", "verify"]
     assert seen == [("http://mock.host/here", expected, 5), ("http://mock.host/there", expected, 5), "closed", "closed"]
+
+
+def test_an_adapter_with_a_timeout_of_its_own(client: sync_h2.Client) -> None:
+    """As thousands of programs have it for requests, in either form."""
+    seen: list[Any] = []
+
+    class Named(HandlerTransport):
+        def send(  # type: ignore[override]
+            self,
+            request: Any,
+            stream: bool = False,
+            timeout: Any = None,
+            verify: Any = True,
+            cert: Any = None,
+            proxies: Any = None,
+        ) -> sync_h2.Response:
+            seen.append(timeout)
+            return super().send(request, stream, 20 if timeout is None else timeout, verify, cert, proxies)
+
+    class Passing(HandlerTransport):
+        def send(self, request: Any, **options: Any) -> sync_h2.Response:  # type: ignore[override]
+            seen.append(options["timeout"])
+            if options["timeout"] is None:
+                options["timeout"] = 20
+            return super().send(request, **options)
+
+    client.hooks["response"].append(lambda response, **options: seen.append(options["timeout"]))
+    for adapter in (Named(echo), Passing(echo)):
+        client.mount("http://api.example.org", adapter)
+        client.timeout = None
+        assert client.get("http://api.example.org/", proxies={}).status_code == 200
+        assert client.get("http://api.example.org/", timeout=(3, 4)).status_code == 200
+        client.timeout = 5
+        assert client.get("http://api.example.org/").status_code == 200
+        adapter.close()
+    assert seen == [None, None, (3, 4), (3, 4), 5, 5] * 2
 
 
 def test_what_an_adapter_may_not_return(client: sync_h2.Client) -> None:
@@ -273,6 +309,10 @@ def test_places_that_are_none(options: Any, kind: type[Exception]) -> None:
     for place in ("b:c", "127.0.0.1:99999", ""):
         client = sync_h2.Client(resolve=lambda *_, place=place: place, trust_env=False)
         with client, pytest.raises(exceptions.InvalidURL, match="resolve gives"):
+            client.get("http://a/")
+    nowhere: Any = 1
+    for resolve in ({"a": nowhere}, lambda *_: nowhere):
+        with sync_h2.Client(resolve=resolve, trust_env=False) as client, pytest.raises(TypeError, match="not int"):
             client.get("http://a/")
 
 

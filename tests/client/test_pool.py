@@ -21,7 +21,8 @@ import pytest
 import sync_h2
 from support.certificates import Certificate
 from support.threads import eventually
-from sync_h2 import Client, ErrorCode, PoolLimits, exceptions
+from sync_h2 import Client, ErrorCode, PoolLimits, Timeouts, exceptions
+from sync_h2.connection.client_session import ClientSession
 from sync_h2.connection.timers import timers
 
 THREADS = 64
@@ -189,6 +190,31 @@ def test_a_dead_idle_connection_is_found_with_ping(certificate: Certificate, mon
                 assert found.get(timeout=10).text == "POST / 1"
                 asking.join()
         assert len(sessions) == 2
+
+
+@pytest.mark.parametrize("timeout", [0.2, (0.2, 20), Timeouts(total=0.2)])
+def test_a_dead_idle_connection_is_asked_for_no_longer_than_connecting_may_take(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch, timeout: Any
+) -> None:
+    asked: list[float] = []
+    ping = ClientSession.ping
+
+    def recording(session: ClientSession, *, timeout: float) -> Any:
+        asked.append(timeout)
+        return ping(session, timeout=timeout)
+
+    monkeypatch.setattr(ClientSession, "ping", recording)
+    sessions: list[Any] = []
+    with serving(certificate, listeners={"session": sessions.append}) as server:
+        with client_of(certificate, limits=PoolLimits(ping_after=0.0)) as client:
+            assert client.get(server.url).ok
+            with sessions[0]._lock:  # nothing of it is answered
+                with contextlib.suppress(exceptions.Timeout):
+                    client.get(server.url, timeout=timeout)
+                assert len(asked) == 1
+                assert asked[0] <= 0.2
+                assert client.get(server.url, timeout=20).ok
+        assert len(sessions) >= 2
 
 
 def test_a_failed_connection_is_everybodys(certificate: Certificate) -> None:

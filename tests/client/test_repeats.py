@@ -309,7 +309,11 @@ def test_what_waits_for_settings_that_do_not_come(ends: str) -> None:
     assert len(accepted) <= 16
 
 
-def test_the_pools_timeout_counts_while_settings_are_awaited() -> None:
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [(Timeouts(pool=0.1), exceptions.PoolTimeout), ((0.1, PATIENCE), exceptions.ConnectTimeout)],
+)
+def test_timeouts_count_while_settings_are_awaited(timeout: Any, expected: type[Exception]) -> None:
     begun, over = threading.Event(), threading.Event()
 
     def play(sock: socket.socket) -> None:
@@ -326,8 +330,9 @@ def test_the_pools_timeout_counts_while_settings_are_awaited() -> None:
     ):
         first = threads.submit(client.get, url, timeout=PATIENCE)
         assert begun.wait(PATIENCE)
-        with pytest.raises(exceptions.PoolTimeout):
-            client.get(url, timeout=Timeouts(pool=0.1))
+        with pytest.raises(expected) as raised:
+            client.get(url, timeout=timeout)
+        assert getattr(raised.value, "processed", None) is False
         over.set()
         assert isinstance(first.exception(PATIENCE), exceptions.ConnectionError)
 
@@ -418,9 +423,10 @@ def test_a_total_bounds_an_upload_and_a_connection() -> None:
     with (
         playing(silent) as (url, _),
         Client(trust_env=False) as client,
-        pytest.raises(exceptions.ConnectTimeout, match=r"within 0\.\d{1,3} s"),
+        pytest.raises(exceptions.ConnectTimeout, match=r"not done within the total of 0\.1 s") as raised,
     ):
         client.get(url.replace("http:", "https:"), timeout=Timeouts(total=0.1))
+    assert raised.value.processed is False
 
 
 def test_the_end_of_a_total_is_nobody_elses() -> None:
@@ -440,6 +446,34 @@ def test_the_end_of_a_total_is_nobody_elses() -> None:
         assert begun.wait(PATIENCE)
         with pytest.raises(exceptions.ConnectTimeout, match=r"0\.2 s"):
             client.get(url, timeout=Timeouts(connect=0.2))
+        assert isinstance(first.exception(PATIENCE), exceptions.ConnectTimeout)
+    assert len(accepted) == 2
+
+
+@pytest.mark.parametrize("others", [PATIENCE, None])
+def test_who_gives_up_early_does_so_for_nobody_more_patient(others: float | None, certificate: Certificate) -> None:
+    begun = threading.Event()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.certfile, certificate.keyfile)
+
+    def play(sock: socket.socket) -> None:
+        if not begun.is_set():
+            begun.set()
+            silent(sock)
+        else:
+            with context.wrap_socket(sock, server_side=True) as tls:
+                tls.recv(65_536)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with (
+        playing(play) as (url, accepted),
+        Client(handshake_timeout=None, verify=certificate.cafile, trust_env=False) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        url = url.replace("http:", "https:")
+        first = threads.submit(client.get, url, timeout=Timeouts(connect=0.3))
+        assert begun.wait(PATIENCE)
+        assert client.get(url, timeout=Timeouts(connect=others, read=PATIENCE)).status_code == 200
         assert isinstance(first.exception(PATIENCE), exceptions.ConnectTimeout)
     assert len(accepted) == 2
 

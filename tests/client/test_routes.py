@@ -21,7 +21,7 @@ from support.certificates import Certificate
 from support.connect_proxy import connect_proxy
 from support.scripted_server import playing
 from support.threads import eventually
-from sync_h2 import Client, exceptions
+from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.client.alternatives import parse_alternatives
 from sync_h2.client.coverage import covers, names_host
@@ -283,6 +283,31 @@ def test_an_alternative_that_takes_connections_and_serves_nobody(
         assert connections == ["one"]
 
 
+def test_an_alternative_that_takes_requests_and_answers_none(certificate: Certificate) -> None:
+    over = threading.Event()
+
+    def other(stream: Any, headers: Any) -> None:
+        over.wait(20)
+
+    def own(stream: Any, headers: Any) -> None:
+        stream.respond({"alt-svc": f'h2=":{alternative.address[1]}"'} if headers[":path"] == "/leads" else {})
+        stream.end(b"here")
+
+    with (
+        serving(certificate, other) as alternative,
+        serving(certificate, own) as server,
+        client_of(certificate) as client,
+    ):
+        client.get(f"{server.url}/leads")
+        next(client._pool.sessions()).close()
+        with pytest.raises(exceptions.ReadTimeout):
+            client.get(server.url, timeout=Timeouts(read=0.1))
+        assert [client.post(server.url, timeout=20).text, client.get(server.url, timeout=20).text] == ["here", "here"]
+        assert len(list(client._pool.sessions())) == 1
+        over.set()
+        eventually(lambda: not alternative.sessions, "that nobody keeps the connection")
+
+
 def test_an_alternative_that_is_not_it(certificate: Certificate) -> None:
     """421 (RFC 7838 section 6), whose own Alt-Svc counts for nothing."""
     asked: list[str] = []
@@ -303,6 +328,7 @@ def test_an_alternative_that_is_not_it(certificate: Certificate) -> None:
         client.get(f"{server.url}/leads")
         next(client._pool.sessions()).close()
         assert [client.post(server.url).text, client.get(server.url).text] == ["here", "here"]
+        eventually(lambda: not alternative.sessions, "that nobody keeps the connection")
     assert asked == ["POST"]
 
 

@@ -26,7 +26,7 @@ from support.leaks import open_descriptors
 from support.stress import ROUNDS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
-from sync_h2 import ErrorCode, HTTP2Error, connect, create_server, serve_socket
+from sync_h2 import Client, ErrorCode, HTTP2Error, connect, create_server, serve_socket
 from sync_h2.connection.session_calls import Session
 from sync_h2.connection.timers import timers
 from sync_h2.testing import pair
@@ -313,6 +313,27 @@ def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str, stress
         failures = Failures()
         for line, occurrence in strikes(counting.lines, stress_round):
             failures.add(line, occurrence, strike(Tracer(line, occurrence)))
+        failures.check()
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_at_every_line_of_a_pools_opening_of_a_connection() -> None:
+    """Nobody waits for a connection that is not opened any more."""
+
+    def strike(tracer: Tracer) -> list[str]:
+        with Client(h2c=True, trust_env=False) as client:
+            with contextlib.suppress(KeyboardInterrupt):
+                tracer.run(lambda: client.get(server.url, timeout=BOUND))
+            error = outcome(lambda: client.get(server.url, timeout=BOUND).close())
+        return [] if error is None else [repr(error)]
+
+    with create_server(lambda stream, headers: stream.end()) as server:
+        counting = Tracer()
+        assert strike(counting) == []
+        failures = Failures()
+        for line in counting.lines:
+            if line[0].endswith("client/connections.py"):
+                failures.add(line, 1, strike(Tracer(line)))
         failures.check()
 
 

@@ -91,6 +91,8 @@ def test_connects_over_ipv4_and_ipv6(bind_host: str, host: str, timeout: float |
         with right:
             assert left.getpeername() == right.getsockname()
             assert left.gettimeout() is None
+            # Whoever writes a head, and then a body, must not wait in between for an ACK that the peer delays.
+            assert left.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     close_listener(listener)
 
 
