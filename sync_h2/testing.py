@@ -118,6 +118,7 @@ class _InProcessOpener(Opener):
     def __init__(self, *, serve: Any, **options: Any) -> None:
         super().__init__(**options)
         self.resolves = self.needs_no_proxy = True  # each origin has a connection of its own
+        self.speaks_http1 = False
         self._serve = serve
 
     def _dial(self, host: str, port: int, deadline: Deadline) -> socket.socket:
@@ -136,6 +137,7 @@ class _InProcessOpener(Opener):
         deadline: Deadline,
         listeners: Mapping[str, Listener],
         trace: Trace | None,
+        only_http1: bool,
     ) -> ClientSession:
         return self._session(Transport(sock), destination.origin, listeners)
 

@@ -95,6 +95,7 @@ class _Group:
     openings: list[_Opening] = field(default_factory=list)
     speaks_http1: bool = False
     stands_alone: bool = False  # the server has refused requests on another origin's connection
+    requires_http1: bool = False  # the server has refused requests over HTTP/2
     answered_at: float = -math.inf  # the last time
     retired: bool = False  # its connections are closed when they are free
 
@@ -242,6 +243,24 @@ class Connections:
             group.shared = [shared for shared in group.shared if shared is not refusing]
         if refusing is not None and alternative is not None:
             self._leave(destination, refusing.session, alternative)
+        return True
+
+    def downgrade(self, destination: Destination) -> bool:
+        """The server answers what it was asked over HTTP/1.1 only (HTTP_1_1_REQUIRED, RFC 9113 section 7). Returns
+        whether that is spoken from now on.
+        """
+        if not self._opener.speaks_http1:
+            return False
+        with self._lock:
+            group = self._groups.get(destination)
+            if group is None:
+                return False
+            group.requires_http1 = True
+            left, group.shared = group.shared, []
+            used = {id(shared) for other in self._groups.values() for shared in other.shared}
+        for shared in left:
+            if id(shared) not in used:  # for another origin
+                shared.session._close_when_unused()
         return True
 
     def _leave(self, destination: Destination, session: ClientSession, alternative: Alternative) -> None:
@@ -392,9 +411,10 @@ class Connections:
         shared: _Shared | None = None
         place: _Shared | HTTP1Connection | None = None
         try:
-            shared = None if group.stands_alone else self._covering(destination, call)
+            if not group.stands_alone and not group.requires_http1:
+                shared = self._covering(destination, call)
             if shared is None:
-                connection, alternative = self._connect(call, destination)
+                connection, alternative = self._connect(call, destination, group.requires_http1)
         except RequestException as error:
             failure = call.patience.failure
             if failure is None:  # otherwise it is this call's time that has run out, and no one else's
@@ -434,12 +454,12 @@ class Connections:
                 self._changed.notify_all()
 
     def _connect(
-        self, call: Call, destination: Destination
+        self, call: Call, destination: Destination, only_http1: bool
     ) -> tuple[ClientSession | HTTP1Connection, Alternative | None]:
         """A connection, and the alternative that it leads to if it does not to the origin itself."""
         origin = destination.origin
         listeners = {"altsvc": self._heard_alternatives(destination)}
-        place = self._alternatives.of(destination) if destination.proxy is None else None
+        place = self._alternatives.of(destination) if destination.proxy is None and not only_http1 else None
         if place is not None:
             with contextlib.suppress(RequestException):
                 there = (place.host, place.port)
@@ -449,7 +469,8 @@ class Connections:
                 connection.close()  # HTTP/2 was announced (RFC 7838 section 2.4)
             self._alternatives.failed(destination, place)
         here = (origin.host, origin.port)
-        return self._opener.open(destination, here, call.patience.connect, listeners, call.trace), None
+        patience = call.patience.connect
+        return self._opener.open(destination, here, patience, listeners, call.trace, only_http1=only_http1), None
 
     def _heard_alternatives(self, destination: Destination) -> Any:
         alternatives = self._alternatives
@@ -534,7 +555,11 @@ class Connections:
 
     def _forget_unused(self) -> None:
         """Groups without a connection are of no use; needs the lock."""
-        unused = [known for known, group in self._groups.items() if not group.size and not group.stands_alone]
+        unused = [
+            known
+            for known, group in self._groups.items()
+            if not group.size and not group.stands_alone and not group.requires_http1
+        ]
         for destination in unused:
             del self._groups[destination]
 

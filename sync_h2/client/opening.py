@@ -108,7 +108,7 @@ class Opener:
         self._resolve = resolver(resolve, unix_socket)
         self.resolves = resolve is not None or unix_socket is not None
         self.needs_no_proxy = unix_socket is not None  # what is here is not reached through one
-        self._http1 = http1
+        self.speaks_http1 = http1
         self._h2c = h2c
         self._listeners = dict(listeners or {})
         self._trace = trace
@@ -116,7 +116,7 @@ class Opener:
         limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
         self._making_context = threading.Lock()
-        self._contexts: dict[tuple[Trust, Shown], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Trust, Shown, tuple[str, ...]], ssl.SSLContext] = {}
         renew_in_forked_child(self)
 
     def _renew(self) -> None:
@@ -129,6 +129,8 @@ class Opener:
         timeout: float | None,
         listeners: Mapping[str, Listener],
         trace: Trace | None = None,
+        *,
+        only_http1: bool = False,
     ) -> ClientSession | HTTP1Connection:
         """Connect to `place`, which serves the destination's origin. Raises exceptions of `sync_h2.exceptions`."""
         origin, proxy = destination.origin, destination.proxy
@@ -143,7 +145,7 @@ class Opener:
                 if told is not None:
                     told.value = NetworkStream(sock)
             try:
-                return self._begin(sock, destination, deadline, listeners, trace)
+                return self._begin(sock, destination, deadline, listeners, trace, only_http1)
             except BaseException:
                 sock.close()
                 raise
@@ -189,9 +191,10 @@ class Opener:
         deadline: Deadline,
         listeners: Mapping[str, Listener],
         trace: Trace | None,
+        only_http1: bool,
     ) -> ClientSession | HTTP1Connection:
         origin, proxy = destination.origin, destination.proxy
-        plain = origin.scheme == "http" and not self._h2c
+        plain = origin.scheme == "http" and (only_http1 or not self._h2c)
         if proxy is not None:
             if plain and not speaks_socks(proxy):
                 return HTTP1Connection(sock, origin.host, proxy_fields=proxy_fields(proxy))
@@ -202,8 +205,8 @@ class Opener:
             return self._session(Transport(sock), origin, listeners)
         name = destination.server_name or origin.host
         with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout) as told:
-            engine = TLSEngine(self._context_for(destination), server_side=False, server_hostname=name)
-            engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self._http1)
+            engine = TLSEngine(self._context_for(destination, only_http1), server_side=False, server_hostname=name)
+            engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self.speaks_http1)
             if told is not None:
                 told.value = NetworkStream(sock, engine.ssl_object)
         if engine.alpn_protocol == HTTP2_ALPN:
@@ -223,13 +226,13 @@ class Opener:
         session._begin()
         return session
 
-    def _context_for(self, destination: Destination) -> ssl.SSLContext:
+    def _context_for(self, destination: Destination, only_http1: bool) -> ssl.SSLContext:
         """The context for what a call trusts and shows; made once, since reading the authorities takes long."""
-        key = (destination.verify, destination.cert)
-        alpn = (HTTP2_ALPN, _HTTP1_ALPN) if self._http1 else (HTTP2_ALPN,)
+        alpn = (_HTTP1_ALPN,) if only_http1 else (HTTP2_ALPN, _HTTP1_ALPN) if self.speaks_http1 else (HTTP2_ALPN,)
+        key = (destination.verify, destination.cert, alpn)
         if isinstance(destination.verify, ssl.SSLContext):
-            return make_context(*key, alpn)  # the user's own, which nobody else keeps
+            return make_context(*key)  # the user's own, which nobody else keeps
         with self._making_context:
             if key not in self._contexts:
-                self._contexts[key] = make_context(*key, alpn)
+                self._contexts[key] = make_context(*key)
             return self._contexts[key]

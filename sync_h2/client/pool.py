@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import errors
 from ..connection.client_session import ClientSession
+from ..constants import ErrorCode
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, RequestException, SSLError
 from .connections import Connections, Place, PoolLimits
 from .exchange import Answer, BodyFailure, Call
@@ -149,6 +150,8 @@ class Pool:
         began, others may have been answered.
         """
         processed = _processed(error)
+        if getattr(error, "code", None) == ErrorCode.HTTP_1_1_REQUIRED and self._connections.downgrade(destination):
+            return tries.pause() if may_repeat(call, False) else None
         # A reset is an answer, and TLS does not fail by chance.
         if isinstance(error, errors.TLSError) or (isinstance(error, errors.StreamReset) and processed is None):
             return None
