@@ -478,6 +478,7 @@ class Sender:
         elif not self._awaits_writable:
             if full_sockets.watch(self._transport.sock, self):
                 self._awaits_writable = True
+                self._pump_locked()  # as the writer would: who has posted does not wait while there is room
             else:
                 self._start_writer_locked()
 
