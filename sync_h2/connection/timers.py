@@ -96,7 +96,8 @@ class TimerThread:
     def _wait_until(self, moment: float) -> None:
         self._looks_at = moment
         if not self._entries:  # who left one before that was set has woken nobody
-            timeout = None if moment == math.inf else max(moment - time.monotonic(), 0)
+            left = max(moment - time.monotonic(), 0)
+            timeout = None if left > threading.TIMEOUT_MAX else left  # the longest that the platform can wait
             with suppress(Empty):
                 self._wake.get(timeout=timeout)
         self._looks_at = -math.inf

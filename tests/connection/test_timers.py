@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.threads import eventually
-from sync_h2.connection.timers import timers
+from sync_h2.connection.timers import TimerThread, timers
 
 
 class Target:
@@ -79,6 +79,24 @@ def test_a_job_is_run_at_once_whatever_it_waits_for() -> None:
     eventually(at_rest)
     timers.run(done.set)
     assert done.wait(20)
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300])
+def test_a_moment_that_is_too_far_for_the_platform_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """On a thread of its own, whose only moment it is."""
+    own = TimerThread()
+    ended: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
+    own.ensure_running()
+    far, soon = Target(), Target()
+    own.arm(time.monotonic() + seconds, weakref.ref(far))
+    eventually(lambda: ended or own._looks_at > time.monotonic())
+    own.arm(time.monotonic() + 0.01, weakref.ref(soon))
+    eventually(lambda: ended or soon.called_at)
+    assert not ended
+    assert not far.called_at
 
 
 @pytest.mark.usefixtures("busy_switching")
