@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperframe.frame import DataFrame
+from hyperframe.frame import DataFrame, HeadersFrame
 
 from support.raw_peer import RawPeer
 from support.threads import eventually
@@ -93,3 +93,43 @@ def test_clients_of_http2_that_read_nothing_and_then_all(served: Any, tmp_path: 
             while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
                 received += frame.data
             assert received + frame.data == BODY
+
+
+def test_a_file_with_trailers_behind_an_answer_that_nobody_reads(tmp_path: Path) -> None:
+    """The trailers wait for all of the file, however full the connection is."""
+    file = tmp_path / "body"
+    content = BODY[:200_000]
+    file.write_bytes(content)
+    wanted: list[object] = []
+
+    def respond(stream: Any, headers: Any) -> None:
+        def send_trailers() -> None:
+            wanted.append(None)
+            stream.send_trailers({"x-end": "yes"})
+
+        if headers[":path"] == "/":
+            answer(stream, headers)
+        else:
+            stream.on("want_trailers", send_trailers)
+            stream.respond_with_file(file, wait_for_trailers=True)
+
+    where = str(tmp_path / "socket")
+    with create_server(respond, host=f"unix:{where}") as server, socket.socket(socket.AF_UNIX) as client:
+        client.connect(where)
+        peer = RawPeer(client, client=True)
+        peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        peer.open_window(0, 2**31 - 1 - DEFAULT_WINDOW_SIZE)
+        peer.headers(1, {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "/"}, end_stream=True)
+        eventually(lambda: all_wait(server, 1))
+        peer.headers(3, {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "/file"}, end_stream=True)
+        eventually(lambda: wanted)
+        received = {1: bytearray(), 3: bytearray()}
+        ended: set[int] = set()
+        while ended != {1, 3}:
+            frame = peer.receive()
+            if isinstance(frame, DataFrame):
+                received[frame.stream_id] += frame.data
+            if isinstance(frame, DataFrame | HeadersFrame) and "END_STREAM" in frame.flags:
+                ended.add(frame.stream_id)
+        assert received == {1: BODY, 3: content}
+        assert len(wanted) == 1
