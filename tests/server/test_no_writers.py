@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from support.raw_peer import RawPeer
 from support.threads import eventually
 from sync_h2 import ThreadingServer, create_server
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is watched without epoll")
 
 CLIENTS = 20
 BODY = bytes(range(251)) * 12_000
@@ -133,3 +136,26 @@ def test_a_file_with_trailers_behind_an_answer_that_nobody_reads(tmp_path: Path)
                 ended.add(frame.stream_id)
         assert received == {1: BODY, 3: content}
         assert len(wanted) == 1
+
+
+def test_clients_of_http1_that_stop_reading_in_the_middle(served: Any, tmp_path: Path) -> None:
+    handler, path = served
+    where = str(tmp_path / "socket")
+    with create_server(handler, host=f"unix:{where}", allow_http1=True) as server, contextlib.ExitStack() as closing:
+        answers = []
+        for _ in range(CLIENTS):
+            client = closing.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(20)
+            client.connect(where)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            answers.append(closing.enter_context(client.makefile("rb")))
+        eventually(lambda: all_wait(server, CLIENTS))
+        for answer in answers:
+            while answer.readline().strip():
+                pass
+        for end in (len(BODY) // 2, len(BODY)):
+            for answer in answers:
+                assert answer.read(len(BODY) // 2) == BODY[end - len(BODY) // 2 : end]
+            if end < len(BODY):
+                eventually(lambda: all_wait(server, CLIENTS))
+                eventually(lambda: not writers())
