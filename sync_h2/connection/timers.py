@@ -109,7 +109,8 @@ class TimerThread:
             # A warning that filters made an error, on a thread that nobody joins: reported as those of finalizers are.
             _report_unraisable(warning, job)
         except Exception:
-            logger.exception("a timer's callback failed")
+            with suppress(Exception):  # of a log handler: all sessions hang on this thread
+                logger.exception("a timer's callback failed")
 
 
 def _report_unraisable(error: BaseException, where: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -97,6 +98,28 @@ def test_a_moment_that_is_too_far_for_the_platform_stops_nobody(
     eventually(lambda: ended or soon.called_at)
     assert not ended
     assert not far.called_at
+
+
+def test_a_log_handler_that_raises_stops_nobody() -> None:
+    failed = threading.Event()
+
+    class Refusing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            failed.set()
+            raise RuntimeError("the log is full")
+
+    timers.ensure_running()
+    handler = Refusing()
+    logger = logging.getLogger("sync_h2.timers")
+    logger.addHandler(handler)
+    try:
+        timers.run(lambda: 1 / 0)
+        assert failed.wait(20)
+    finally:
+        logger.removeHandler(handler)
+    done = threading.Event()
+    timers.run(done.set)
+    assert done.wait(20)
 
 
 @pytest.mark.usefixtures("busy_switching")
