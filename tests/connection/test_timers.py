@@ -57,9 +57,9 @@ def test_a_later_moment_wakes_nobody() -> None:
     timers.ensure_running()
     first, second = Target(), Target()
     arm(3600, first)
-    eventually(lambda: timers._looks_at > 0 and timers._wake.empty())
+    eventually(lambda: timers._looks_at > 0 and timers._wake.locked())
     arm(3601, second)
-    assert timers._wake.empty()
+    assert timers._wake.locked()
 
 
 def test_moments_that_were_left_while_it_slept_are_kept_in_order() -> None:
@@ -120,6 +120,29 @@ def test_a_log_handler_that_raises_stops_nobody() -> None:
     done = threading.Event()
     timers.run(done.set)
     assert done.wait(20)
+
+
+def test_a_wait_for_a_moment_that_passes_meanwhile_ends() -> None:
+    """`SimpleQueue.get` may then wait for ever (CPython 3.11), and nobody would wake the thread for a later moment."""
+    own = TimerThread()
+    target = Target()
+
+    def wait_often() -> None:
+        for _ in range(20_000):
+            own._looks_at = time.monotonic() + 20
+            own.arm(0, weakref.ref(target))
+            own._entries.clear()
+            own._wait_until(time.monotonic() + 20)
+            own._wait_until(time.monotonic() + 1e-6)
+
+    thread = threading.Thread(target=wait_often, daemon=True)
+    thread.start()
+    thread.join(20)
+    hangs = thread.is_alive()
+    while thread.is_alive():
+        own.run(Target)
+        thread.join(0.01)
+    assert not hangs
 
 
 @pytest.mark.usefixtures("busy_switching")
