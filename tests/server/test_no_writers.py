@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +19,9 @@ from hyperframe.frame import DataFrame, HeadersFrame
 from support.raw_peer import RawPeer
 from support.threads import eventually
 from sync_h2 import ThreadingServer, create_server
+from sync_h2.connection.outbox import HIGH_WATER_MARK
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
+from sync_h2.transport import sockets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is watched without epoll")
 
@@ -159,3 +162,30 @@ def test_clients_of_http1_that_stop_reading_in_the_middle(served: Any, tmp_path:
             if end < len(BODY):
                 eventually(lambda: all_wait(server, CLIENTS))
                 eventually(lambda: not writers())
+
+
+def test_little_is_held_for_a_client_that_reads_in_jerks(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time that its thread leaves and another begins, what was left goes out before more is framed."""
+    monkeypatch.setattr(sockets, "_MOST_PATIENCE", struct.pack("ll", 0, 20_000))
+    handler, path = served
+    where = str(tmp_path / "socket")
+    with (
+        create_server(handler, host=f"unix:{where}", allow_http1=True) as server,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.settimeout(20)
+        client.connect(where)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        with client.makefile("rb") as answer:
+            while answer.readline().strip():
+                pass
+            received = b""
+            (session,) = server.sessions
+            transport = session._transport
+            while len(received) < len(BODY) * 2 // 3:
+                received += answer.read(200_000)
+                eventually(lambda: transport.unacknowledged_locked() > 100_000 and all_wait(server, 1))
+                assert transport.unsent_locked + session._outbox.size < 3 * HIGH_WATER_MARK
+            assert received + answer.read(len(BODY) - len(received)) == BODY
