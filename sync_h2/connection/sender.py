@@ -479,7 +479,7 @@ class Sender:
         elif not self._awaits_writable:
             if full_sockets.watch(self._transport.sock, self):
                 self._awaits_writable = True
-                self._pump_locked()  # as much as the writer would take in hand: who posted it need not wait
+                self._frame_for_writer_locked()  # as it would itself: who posted that need not wait
             else:
                 self._start_writer_locked()
 
@@ -603,10 +603,13 @@ class Sender:
         self._transport.blocking_send_done_locked()
         if self.finished or self._held is not None:
             return deque()
+        self._frame_for_writer_locked()
+        return self._transport.take_for_blocking_send_locked()
+
+    def _frame_for_writer_locked(self) -> None:
         if self._transport.unsent_locked < HIGH_WATER_MARK:  # or else a writer that stalled has left it
             self._pump_locked()
             self._wrap_locked()
-        return self._transport.take_for_blocking_send_locked()
 
     def _leaves_stalled_locked(self, rest: deque[bytes | memoryview]) -> bool:
         """The peer has stopped reading: whether the thread leaves, for another to go on with `rest` when it reads."""
