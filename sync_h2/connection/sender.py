@@ -534,7 +534,11 @@ class Sender:
 
     @property
     def writer_state_locked(self) -> str:
-        """What the writer thread does: "sending", "idle", or "none" when there is no thread."""
+        """What the writer thread does: "sending", "idle", or "none" when there is no thread; "awaited": there is one as
+        soon as the peer reads.
+        """
+        if self._awaits_writable:
+            return "awaited"
         return "sending" if self._writer_active else "idle" if self._writer_running else "none"
 
     # -- the writer thread

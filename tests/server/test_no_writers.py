@@ -19,7 +19,7 @@ from hyperframe.frame import DataFrame, HeadersFrame
 
 from support.raw_peer import RawPeer
 from support.threads import eventually
-from sync_h2 import ThreadingServer, create_server
+from sync_h2 import ThreadingServer, Timeout, create_server
 from sync_h2.connection.outbox import HIGH_WATER_MARK
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 from sync_h2.transport import sockets
@@ -190,3 +190,22 @@ def test_little_is_held_for_a_client_that_reads_in_jerks(
                 eventually(lambda: all_wait(server, 1) and not select.select([], [transport.sock], [], 0)[1])
                 assert transport.unsent_locked + session._outbox.size < 3 * HIGH_WATER_MARK
             assert received + answer.read(len(BODY) - len(received)) == BODY
+
+
+def test_an_end_that_no_thread_waits_to_send_is_given_up(tmp_path: Path) -> None:
+    """The handler takes its Timeout for the client's affair and returns: what is left is the answer's end."""
+
+    def handler(stream: Any, headers: Any) -> None:
+        with contextlib.suppress(Timeout):
+            while True:
+                stream.write(BODY[:50_000], timeout=0.05)
+
+    where = str(tmp_path / "socket")
+    with (
+        create_server(handler, host=f"unix:{where}", allow_http1=True, write_timeout=0.3) as server,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(where)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        eventually(lambda: server.sessions)
+        eventually(lambda: not server.sessions)
