@@ -172,12 +172,14 @@ def _send(
     """Send the body and end our side. What the file can't give resets the stream with INTERNAL_ERROR; with
     `may_end_early`, `span.length` is the most that it may give.
     """
-    if stream._state.no_body or stream._state.local_ended:
+    state = stream._state
+    if state.no_body or state.local_ended:
         return
     deadline = Deadline(timeout)
     sent = 0
     # The rest to the session, where the client is slow.
-    leaves = timeout is None and span.length >= 0 and not may_end_early and stream._state.remote_ended
+    leaves = timeout is None and span.length >= 0 and not may_end_early
+    leaves = leaves and state.remote_ended and not state.wait_for_trailers
     # While the session encrypts, this thread reads: twice as fast. Without TLS a second thread makes nothing faster.
     until_full = leaves and not stream.session.encrypted
     try:

@@ -5,7 +5,8 @@ it is run, under the lock, by whoever changed something (a caller after posting,
 writer after a send). Then, unless the writer is active, whoever holds the lock makes one non-blocking send; what the
 kernel did not take is the writer's. The writer alone blocks in `send`, and holds no lock then. It is "active" until a
 critical section of its own found outbox and pump empty. Its thread is started when the socket takes octets again, which
-one thread sees for all sessions: for a peer that reads nothing there is none.
+one thread sees for all sessions, and leaves when it has taken none for a second: for a peer that reads nothing there is
+none.
 
 Threads that share a client's session meet at its lock, and a system call under it has all of them wait. So they make
 that send when they have released it; what others queue meanwhile is theirs to send too.
@@ -478,6 +479,7 @@ class Sender:
         elif not self._awaits_writable:
             if full_sockets.watch(self._transport.sock, self):
                 self._awaits_writable = True
+                self._frame_for_writer_locked()  # as it would itself: who posted that need not wait
             else:
                 self._start_writer_locked()
 
@@ -532,7 +534,11 @@ class Sender:
 
     @property
     def writer_state_locked(self) -> str:
-        """What the writer thread does: "sending", "idle", or "none" when there is no thread."""
+        """What the writer thread does: "sending", "idle", or "none" when there is no thread; "awaited": there is one as
+        soon as the peer reads.
+        """
+        if self._awaits_writable:
+            return "awaited"
         return "sending" if self._writer_active else "idle" if self._writer_running else "none"
 
     # -- the writer thread
@@ -582,13 +588,18 @@ class Sender:
                             self._leave_locked()
                             return
                 continue
-            try:
-                self._transport.send_blocking(buffers)
-            except ConnectionLost as error:
-                with self._monitor, self._monitor.lock:
-                    self._broken_locked(error)
-                    self._leave_locked()
-                return
+            while buffers:
+                try:
+                    self._transport.send_blocking(buffers)
+                except ConnectionLost as error:
+                    with self._monitor, self._monitor.lock:
+                        self._broken_locked(error)
+                        self._leave_locked()
+                    return
+                if buffers:
+                    with self._monitor, self._monitor.lock:
+                        if self._leaves_stalled_locked(buffers):
+                            return
 
     def _next_batch_locked(self) -> deque[bytes | memoryview]:
         if self._sending:
@@ -596,9 +607,23 @@ class Sender:
         self._transport.blocking_send_done_locked()
         if self.finished or self._held is not None:
             return deque()
-        self._pump_locked()
-        self._wrap_locked()
+        self._frame_for_writer_locked()
         return self._transport.take_for_blocking_send_locked()
+
+    def _frame_for_writer_locked(self) -> None:
+        if self._transport.unsent_locked < HIGH_WATER_MARK:  # or else a writer that stalled has left it
+            self._pump_locked()
+            self._wrap_locked()
+
+    def _leaves_stalled_locked(self, rest: deque[bytes | memoryview]) -> bool:
+        """The peer has stopped reading: whether the thread leaves, for another to go on with `rest` when it reads."""
+        if self._linger is None and not self.finished:
+            return False
+        self._transport.take_back_locked(rest)
+        self._leave_locked()
+        if not self.finished:
+            self._wake_writer_locked()
+        return True
 
     def _leave_locked(self) -> None:
         # In the critical section that decided it: from here on another thread may be started.

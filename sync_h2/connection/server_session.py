@@ -455,6 +455,8 @@ class ServerSession(Session):
         if state.declined and not state.closed:
             self._decline_rest_locked(state)
         self._sender.send_soon_locked()
+        if state.outgoing:  # and no thread waits for the client to take it
+            self._unattended.watch(state)
 
     def _fail_stream_locked(self, state: StreamState) -> None:
         """The stream ends with INTERNAL_ERROR, behind what its handler had not to wait for; unless that was a whole

@@ -546,6 +546,10 @@ class Stream(Observable):
             state.unsent_length += posted.remaining
         if ends:
             state.end_posted = False
+        if posted.remaining and state.trailers_posted:  # they would make a part of the body look whole
+            state.outgoing.pop()
+            state.sent_trailers = None
+            state.trailers_posted = state.end_posted = False
         self._session._sender.withdraw_locked(state, posted, *([End.END_STREAM] if ends else ()))
 
     def send_trailers(self, headers: HeadersSource) -> None:

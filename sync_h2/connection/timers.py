@@ -17,12 +17,12 @@ import sys
 import threading
 import time
 import weakref
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -44,7 +44,9 @@ class TimerThread:
 
     def __init__(self) -> None:
         self._entries: deque[_Entry] = deque()
-        self._wake: SimpleQueue[None] = SimpleQueue()
+        # Held, and released to wake the thread. (`SimpleQueue.get` may wait for ever if its time is up at once.)
+        self._wake = allocate_lock()
+        self._wake.acquire()
         # When the thread next looks at the entries without being woken; it does before it waits, while it is awake.
         self._looks_at = -math.inf
         self._starting = threading.Lock()
@@ -63,13 +65,17 @@ class TimerThread:
         """Have `target().on_timer(now)` called once `time.monotonic()` reaches `when`."""
         self._entries.append((when, target))
         if when < self._looks_at:
-            self._wake.put(None)
+            self._wake_up()
 
     def run(self, job: Callable[[], object]) -> None:
         """Have `job()` called on the timer thread soon."""
         self._entries.append(job)
         if self._looks_at != -math.inf:
-            self._wake.put(None)
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        with suppress(RuntimeError):  # somebody else has: "release unlocked lock"
+            self._wake.release()
 
     def _run(self) -> None:
         heap: list[tuple[float, int, weakref.ref[Timed]]] = []
@@ -96,9 +102,8 @@ class TimerThread:
     def _wait_until(self, moment: float) -> None:
         self._looks_at = moment
         if not self._entries:  # who left one before that was set has woken nobody
-            timeout = None if moment == math.inf else max(moment - time.monotonic(), 0)
-            with suppress(Empty):
-                self._wake.get(timeout=timeout)
+            left = max(moment - time.monotonic(), 0)
+            self._wake.acquire(timeout=min(left, threading.TIMEOUT_MAX))
         self._looks_at = -math.inf
 
     def _call(self, job: Callable[[], object]) -> None:
@@ -108,7 +113,8 @@ class TimerThread:
             # A warning that filters made an error, on a thread that nobody joins: reported as those of finalizers are.
             _report_unraisable(warning, job)
         except Exception:
-            logger.exception("a timer's callback failed")
+            with suppress(Exception):  # of a log handler: all sessions hang on this thread
+                logger.exception("a timer's callback failed")
 
 
 def _report_unraisable(error: BaseException, where: object) -> None:

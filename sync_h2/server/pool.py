@@ -100,8 +100,9 @@ class HandlerPool:
                 raise InvalidState("the handler pool has been shut down")
             jobs = self._turns.get(key)
             if jobs is None:
-                jobs = self._turns[key] = deque()
-            jobs.append(job)
+                jobs = self._turns[key] = deque((job,))  # in one step: none may be there without a job
+            else:
+                jobs.append(job)
             woken, starting = self._staff_locked(1)
             # The job is as good as taken if a worker was found for it alone.
             watch = (len(jobs) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()

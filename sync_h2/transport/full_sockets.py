@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import Protocol
 
 logger = logging.getLogger("sync_h2.connection")
@@ -40,8 +41,10 @@ class FullSockets:
         """Start the thread if it is not there; to be called, with no lock held, before the first `watch`."""
         if sys.platform == "linux" and not self._running:
             with self._starting:
-                if not self._running:
-                    self._epoll = self._epoll or select.epoll()
+                if self._epoll is None:
+                    with suppress(OSError):  # no descriptor is left: the next session may find one
+                        self._epoll = select.epoll()
+                if self._epoll is not None and not self._running:
                     threading.Thread(target=self._run, name="sync_h2-full-sockets", daemon=True).start()
                     self._running = True
 
@@ -49,7 +52,7 @@ class FullSockets:
         """Have `target.on_writable()` called once, as soon as `sock` takes octets; False where that can't be. `sock` is
         not closed before that, or before `forget`.
         """
-        if sys.platform == "linux" and self._epoll is not None:
+        if sys.platform == "linux" and self._running and self._epoll is not None:
             number = sock.fileno()
             self._watched[number] = target
             try:
@@ -78,7 +81,8 @@ class FullSockets:
             if target is not None:
                 target.on_writable()
         except Exception:
-            logger.exception("going on with a socket that was full failed")
+            with suppress(Exception):  # of a log handler: all sessions hang on this thread
+                logger.exception("going on with a socket that was full failed")
 
     def forget_in_child(self) -> None:
         """The thread did not survive the fork, and the parent's sockets are not the child's to watch."""

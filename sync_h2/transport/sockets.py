@@ -6,6 +6,7 @@ while that is so, and `prepare` ends that time.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -13,6 +14,8 @@ import queue
 import socket
 import ssl
 import stat
+import struct
+import sys
 import threading
 import time
 from typing import Any
@@ -111,12 +114,18 @@ def close_listener(listener: socket.socket) -> None:
     listener.close()
 
 
+_MOST_PATIENCE = struct.pack("ll", 1, 0)  # a timeval: how long a send blocks for a peer that takes nothing
+
+
 def prepare(sock: socket.socket) -> None:
     """Set up a connection's socket for the session, which never changes these again."""
     if isinstance(sock, ssl.SSLSocket):
         raise InvalidArgument("an ssl.SSLSocket cannot be used by two threads; pass the plain socket and a context")
     close_in_forked_child(sock)
     sock.setblocking(True)
+    if sys.platform == "linux":  # where `full_sockets` can wait instead of the thread that sends
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _MOST_PATIENCE)
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     try:

@@ -199,6 +199,11 @@ class Transport:
         self._unsent_size = 0
         return taken
 
+    def take_back_locked(self, rest: deque[bytes | memoryview]) -> None:
+        """What `send_blocking` has left is not the writer's any more."""
+        self.sent_locked(rest, self._writer_sent)
+        self._writer_sent = 0
+
     def blocking_send_done_locked(self) -> None:
         """Whatever became of it, the writer has nothing in hand any more."""
         self._in_hand = self._writer_sent = 0
@@ -243,14 +248,16 @@ class Transport:
     # -- The writer thread, without the lock --
 
     def send_blocking(self, taken: deque[bytes | memoryview]) -> None:
-        """Send all of `taken`, which is emptied, however long that takes. Raises ConnectionLost; `shutdown_write` ends
-        it early so.
+        """Send all of `taken`, which is emptied unless the peer has taken nothing for some time. Raises ConnectionLost;
+        `shutdown_write` ends it early so.
         """
         try:
             while taken:
                 sent = self.sock.sendmsg(islice(taken, _MAX_BUFFERS), (), _NO_SIGNAL)
                 _drop(taken, sent)
                 self._writer_sent += sent
+        except BlockingIOError:
+            pass
         except OSError as error:
             raise _lost(error) from error
 

@@ -23,12 +23,14 @@ from typing import Any
 import pytest
 
 from support.leaks import open_descriptors
+from support.raw_peer import RawPeer
 from support.stress import ROUNDS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import Client, ErrorCode, HTTP2Error, connect, create_server, serve_socket
 from sync_h2.connection.session_calls import Session
 from sync_h2.connection.timers import timers
+from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 from sync_h2.testing import pair
 
 SAMPLE = 80
@@ -367,6 +369,65 @@ def test_an_interrupt_at_every_line_of_a_servers_calls(call: str, stress_round: 
             wrong.append("the listening socket is open")
             server._socket.close()
         return wrong + threads_left(threads_before)
+
+    counting = Tracer()
+    assert strike(counting) == []
+    failures = Failures()
+    for line, occurrence in strikes(counting.lines, stress_round):
+        failures.add(line, occurrence, strike(Tracer(line, occurrence)))
+    failures.check()
+
+
+# -- a session whose socket is full
+
+
+def write_too_much(stream: Any, headers: Any) -> None:
+    outcome(partial(stream.write, b"x" * 5_000_000))
+
+
+class FullSession:
+    """A session that waits for its peer, which reads nothing: a client's, or a server's whose answer only the end of
+    the connection delimits.
+    """
+
+    def __init__(self, version: str) -> None:
+        near, self._far = socket.socketpair()
+        if version == "HTTP/1.0":
+            self._far.send(b"GET / HTTP/1.0\r\n\r\n")
+            self.session = serve_socket(near, write_too_much, allow_http1=True)
+        else:
+            self.session = connect("http://localhost", sock=near)
+            self._write()
+        eventually(lambda: self.session._sender._awaits_writable)
+
+    def _write(self) -> None:
+        peer = RawPeer(self._far, client=False)
+        peer.handshake({SettingId.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        peer.open_window(0, 2**31 - 1 - DEFAULT_WINDOW_SIZE)
+        peer.settled()
+        threading.Thread(target=write_too_much, args=(post(self.session), {})).start()
+
+    def end(self) -> list[str]:
+        """Have it end; what is wrong then."""
+        self._far.close()
+        wrong = []
+        if (ended := outcome(self.session.destroy)) is not None:
+            wrong.append(f"destroy: {ended!r}")
+        if (ended := outcome(partial(self.session._wait_gone, BOUND))) is not True and ended is not None:
+            wrong.append(f"the end: {ended!r}")
+        return wrong
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/2"])
+@pytest.mark.parametrize("call", ["ref", "destroy"])
+def test_an_interrupt_while_the_socket_is_full(call: str, version: str, stress_round: int | None) -> None:
+    def strike(tracer: Tracer) -> list[str]:
+        threads_before = set(threading.enumerate())
+        full = FullSession(version)
+        with contextlib.suppress(KeyboardInterrupt):
+            tracer.run(getattr(full.session, call))
+        return full.end() + threads_left(threads_before)
 
     counting = Tracer()
     assert strike(counting) == []

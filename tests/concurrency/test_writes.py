@@ -114,6 +114,26 @@ def test_a_buffer_changed_after_its_timeout_while_the_writer_is_blocked(
     session.destroy()
 
 
+@pytest.mark.parametrize("kernel", [4_000, 50_000, 150_000])
+def test_what_there_is_room_for_is_taken_although_the_peer_reads_nothing(kernel: int) -> None:
+    """However much of it the kernel has taken when it is full: that there is no writer yet is nobody's business."""
+    near, far = socket.socketpair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel)
+    session = connect("http://localhost", sock=near)
+    peer = RawPeer(far, client=False)
+    peer.handshake({SettingId.INITIAL_WINDOW_SIZE: HUGE})
+    open_all_windows(peer)
+    stream = session.request(UPLOAD)
+    stream.end(BODY[:400_000], timeout=20)
+    assert session._sender._awaits_writable
+    received = bytearray()
+    while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
+        received += frame.data
+    assert received + frame.data == BODY[:400_000]
+    session.destroy()
+    peer.close()
+
+
 def test_a_buffer_changed_right_after_write_while_the_writer_is_blocked(
     connections: Connections, background: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.threads import eventually
-from sync_h2.connection.timers import timers
+from sync_h2.connection.timers import TimerThread, timers
 
 
 class Target:
@@ -56,9 +57,9 @@ def test_a_later_moment_wakes_nobody() -> None:
     timers.ensure_running()
     first, second = Target(), Target()
     arm(3600, first)
-    eventually(lambda: timers._looks_at > 0 and timers._wake.empty())
+    eventually(lambda: timers._looks_at > 0 and timers._wake.locked())
     arm(3601, second)
-    assert timers._wake.empty()
+    assert timers._wake.locked()
 
 
 def test_moments_that_were_left_while_it_slept_are_kept_in_order() -> None:
@@ -79,6 +80,69 @@ def test_a_job_is_run_at_once_whatever_it_waits_for() -> None:
     eventually(at_rest)
     timers.run(done.set)
     assert done.wait(20)
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300])
+def test_a_moment_that_is_too_far_for_the_platform_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """On a thread of its own, whose only moment it is."""
+    own = TimerThread()
+    ended: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
+    own.ensure_running()
+    far, soon = Target(), Target()
+    own.arm(time.monotonic() + seconds, weakref.ref(far))
+    eventually(lambda: ended or own._looks_at > time.monotonic())
+    own.arm(time.monotonic() + 0.01, weakref.ref(soon))
+    eventually(lambda: ended or soon.called_at)
+    assert not ended
+    assert not far.called_at
+
+
+def test_a_log_handler_that_raises_stops_nobody() -> None:
+    failed = threading.Event()
+
+    class Refusing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            failed.set()
+            raise RuntimeError("the log is full")
+
+    timers.ensure_running()
+    handler = Refusing()
+    logger = logging.getLogger("sync_h2.timers")
+    logger.addHandler(handler)
+    try:
+        timers.run(lambda: 1 / 0)
+        assert failed.wait(20)
+    finally:
+        logger.removeHandler(handler)
+    done = threading.Event()
+    timers.run(done.set)
+    assert done.wait(20)
+
+
+def test_a_wait_for_a_moment_that_passes_meanwhile_ends() -> None:
+    """`SimpleQueue.get` may then wait for ever (CPython 3.11), and nobody would wake the thread for a later moment."""
+    own = TimerThread()
+    target = Target()
+
+    def wait_often() -> None:
+        for _ in range(20_000):
+            own._looks_at = time.monotonic() + 20
+            own.arm(0, weakref.ref(target))
+            own._entries.clear()
+            own._wait_until(time.monotonic() + 20)
+            own._wait_until(time.monotonic() + 1e-6)
+
+    thread = threading.Thread(target=wait_often, daemon=True)
+    thread.start()
+    thread.join(20)
+    hangs = thread.is_alive()
+    while thread.is_alive():
+        own.run(Target)
+        thread.join(0.01)
+    assert not hangs
 
 
 @pytest.mark.usefixtures("busy_switching")

@@ -9,8 +9,8 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
 from support.raw_peer import RESPONSE, client_and_raw_server
-from support.threads import eventually
-from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, StreamReset
+from support.threads import PATIENCE, eventually
+from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout
 from sync_h2.testing import pair
 
 
@@ -168,3 +168,24 @@ def test_the_listeners(ends: Any, background: Any) -> None:
     stream.end(b"body")
     assert heard.get(timeout=5)["x"] == "wanted"
     assert served.read() == b"body"
+
+
+def test_trailers_are_taken_back_with_the_data_before_them(ends: Any, background: Any) -> None:
+    """Without the data that timed out they would have a part of the body look whole."""
+    stream, served = ends.exchange({})
+    wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
+    served.on("want_trailers", lambda: wanted.put("again"))
+    served.respond(wait_for_trailers=True)
+    body = bytes(range(250)) * 8_000
+    ending = background(served.end, body, timeout=0.2)
+    wanted.get(timeout=PATIENCE)
+    served.send_trailers({"x": "too early"})
+    error = ending.exception(PATIENCE)
+    assert isinstance(error, Timeout)
+    assert served.sent_trailers is None
+    ending = background(served.end, body[error.bytes_written :])
+    wanted.get(timeout=PATIENCE)
+    served.send_trailers({"x": "last"})
+    assert stream.read() == body
+    assert stream.wait_trailers()["x"] == "last"
+    ending.result(PATIENCE)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.threads import eventually
+from support.tracing import Tracer
 from sync_h2.connection.waiting import Waiter
 from sync_h2.errors import InvalidState
 from sync_h2.server import pool as pool_module
@@ -597,3 +599,20 @@ def test_a_pool_that_shuts_down_lets_its_last_worker_go() -> None:
     pool = HandlerPool(4, name="staying", idle_timeout=0.02)
     pool.keep_worker("key", True)
     assert pool.shutdown(timeout=TIMEOUT)
+
+
+def test_an_interrupt_at_every_line_of_submit(make_pool: MakePool) -> None:
+    """No worker finds a key without a job, and dies of it: whoever submits next is served."""
+
+    def strike(tracer: Tracer) -> None:
+        pool = make_pool(4)
+        call(pool)
+        wait_until_idle(pool, 1)
+        with contextlib.suppress(KeyboardInterrupt):
+            tracer.run(lambda: pool.submit("struck", lambda: None))
+        call(pool)
+
+    counting = Tracer()
+    strike(counting)
+    for line in counting.lines:
+        strike(Tracer(line))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
 import select
 import socket
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
 from support.threads import eventually
-from sync_h2.transport.full_sockets import full_sockets
+from sync_h2.transport.full_sockets import FullSockets, full_sockets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is watched without epoll")
 
@@ -167,3 +170,53 @@ def test_a_number_that_another_socket_has_now(ends: Sockets) -> None:
 def test_a_closed_one_is_not_watched(ends: Sockets) -> None:
     ends[0].close()
     assert not watch(ends[0], Sender())
+
+
+class Refusing(logging.Handler):
+    """A handler of log records that fails itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        raise RuntimeError("the log is full")
+
+
+def test_a_log_handler_that_raises_stops_nobody(ends: Sockets) -> None:
+    handler = Refusing()
+    logger = logging.getLogger("sync_h2.connection")
+    logger.addHandler(handler)
+    try:
+        assert watch(ends[0], Sender(RuntimeError("it fails")))
+        eventually(lambda: handler.records)
+    finally:
+        logger.removeHandler(handler)
+    sender = Sender()
+    assert watch(ends[1], sender)
+    eventually(lambda: sender.calls)
+
+
+def test_without_a_descriptor_for_it_nothing_is_watched_yet(ends: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends has to wait by a thread of its own then, and a session can begin all the same."""
+    watching, sender = FullSockets(), Sender()
+
+    def none_left() -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(select, "epoll", none_left)
+    watching.ensure_running()
+    assert not watching.watch(ends[0], sender)
+
+
+def test_without_a_thread_nothing_is_watched_yet(ends: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching, sender = FullSockets(), Sender()
+
+    def none_left(self: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    with pytest.raises(RuntimeError):
+        watching.ensure_running()
+    assert not watching.watch(ends[0], sender)
