@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from support.growth import assert_linear
 
 # The run under test imports tests/support/ and obeys the same settings as this one.
 REPOSITORY = Path(__file__).parent.parent
@@ -141,3 +144,22 @@ def test_a_skipped_module_fails_under_ci(pytester, monkeypatch):
     result = run(pytester, monkeypatch, "import pytest; pytest.importorskip('no_such_module')", ci="true")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*skipped under CI=true: *no_such_module*"])
+
+
+def quadratic(size: int) -> Callable[[], object]:
+    return lambda: [sum(range(size)) for _ in range(size)]
+
+
+def linear_with_a_step(size: int) -> Callable[[], object]:
+    return lambda: sum(range(size * 4 if size > 300 else size))
+
+
+@pytest.mark.parametrize("size", [60, 200])
+def test_what_grows_with_its_square_is_found(size: int) -> None:
+    with pytest.raises(AssertionError, match="4 times the input takes"):
+        assert_linear(quadratic, size)
+
+
+@pytest.mark.parametrize("size", [100, 1000])
+def test_a_step_is_no_growth(size: int) -> None:
+    assert_linear(linear_with_a_step, size)
