@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -64,7 +65,9 @@ def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int
     with tempfile.TemporaryFile("w+") as log:
         for _attempt in range(5):
             port = free_port()
-            process = subprocess.Popen(command_for_port(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command_for_port(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
             try:
                 while process.poll() is None:
                     if accepts(port):
@@ -73,7 +76,8 @@ def running_server(command_for_port: Callable[[int], list[str]]) -> Iterator[int
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(0.02)
             finally:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its workers too
                 process.wait()
         log.seek(0)
         pytest.fail(f"{command_for_port(0)[0]} did not start:\n{log.read()}")
