@@ -195,10 +195,13 @@ def test_little_is_held_for_a_client_that_reads_in_jerks(
 def test_an_end_that_no_thread_waits_to_send_is_given_up(tmp_path: Path) -> None:
     """The handler takes its Timeout for the client's affair and returns: what is left is the answer's end."""
 
+    returned = threading.Event()
+
     def handler(stream: Any, headers: Any) -> None:
         with contextlib.suppress(Timeout):
             while True:
                 stream.write(BODY[:50_000], timeout=0.05)
+        returned.set()
 
     where = str(tmp_path / "socket")
     with (
@@ -207,5 +210,5 @@ def test_an_end_that_no_thread_waits_to_send_is_given_up(tmp_path: Path) -> None
     ):
         client.connect(where)
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        eventually(lambda: server.sessions)
+        assert returned.wait(20)  # a look at the sessions could come after their end
         eventually(lambda: not server.sessions)
