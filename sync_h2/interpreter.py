@@ -11,6 +11,7 @@ import gc
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 FREE_THREADED_BUILD = "t" in sys.abiflags
 """Whether objects may be finalized late, as above: with `PYTHON_GIL=1` too."""
@@ -21,6 +22,24 @@ DROPPED_FOR_LONG = 1.0
 _COLLECTING_SHARE = 0.2  # of a thread's time, at most
 _collecting = threading.Lock()
 _next_collection = 0.0
+
+
+if TYPE_CHECKING or not FREE_THREADED_BUILD or sys.version_info >= (3, 14):
+    SharedDict = dict
+else:
+
+    class SharedDict(dict):  # type: ignore[type-arg]
+        """A dict that threads read whose values others have made. 3.13's own `get` takes such a dict's lock twice, and
+        so gives up its core some forty times: 25 microseconds, three hundred times what `[]` takes.
+        """
+
+        __slots__ = ()
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            try:
+                return self[key]
+            except KeyError:
+                return default
 
 
 def runs_in_parallel() -> bool:

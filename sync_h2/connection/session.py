@@ -54,6 +54,7 @@ from ..errors import (
     StreamReset,
     StreamUnprocessed,
 )
+from ..interpreter import SharedDict
 from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.limits import Limits
@@ -150,7 +151,7 @@ class SessionCore(Observable):
         self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
         self._watchdog = Watchdog(self)
 
-        self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
+        self._streams: dict[int, StreamState] = SharedDict()  # the open ones, reserved ones included
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
         self._body_received_at = 0.0
