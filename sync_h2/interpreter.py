@@ -8,6 +8,7 @@ a finalizer gives back comes late, then, or never: while the maker sleeps in a s
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -42,9 +43,13 @@ else:
                 return default
 
 
-def runs_in_parallel() -> bool:
-    """Whether threads run Python code at the same time. An extension module may end that at any time."""
-    return sys.version_info >= (3, 13) and not sys._is_gil_enabled()
+def threads_at_once() -> int:
+    """How many threads can run Python code at the same time: one where they share the interpreter's lock, which an
+    extension module may bring back at any time; otherwise as many as there are cores for this process.
+    """
+    if sys.version_info < (3, 13) or sys._is_gil_enabled():
+        return 1
+    return os.process_cpu_count() or 1
 
 
 def finalize_dropped() -> None:

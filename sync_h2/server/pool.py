@@ -21,7 +21,7 @@ from typing import Any
 from ..connection.waiting import Waiter
 from ..deadline import Deadline
 from ..errors import InvalidState
-from ..interpreter import SharedDict
+from ..interpreter import SharedDict, threads_at_once
 from .pace import Pace
 
 Job = Callable[[], None]
@@ -269,7 +269,8 @@ class HandlerPool:
                 waiting = list(self._turns)
                 if waiting:
                     passed = max(now - moment, _TICK)
-                    self._pace.tick(self._active_locked(), passed / interval, (computed_now - computed) / passed)
+                    cores_used = (computed_now - computed) / passed
+                    self._pace.tick(self._active_locked(), passed, passed / interval, cores_used, threads_at_once())
                 if self._shut_down and not waiting:
                     return
             moment, computed = now, computed_now
