@@ -320,6 +320,7 @@ class TLSTransport(Transport):
     def __init__(self, sock: socket.socket, engine: TLSEngine, address: Any = None) -> None:
         super().__init__(sock, address)
         self.engine = engine
+        self._alpn_protocol = engine.alpn_protocol  # any thread asks, without the lock
         # The reader thread:
         self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
         self._filled = False  # the small buffer, by the last read
@@ -327,7 +328,7 @@ class TLSTransport(Transport):
 
     @property
     def alpn_protocol(self) -> str | None:
-        return self.engine.alpn_protocol
+        return self._alpn_protocol
 
     def receive(self, view: memoryview) -> int:
         # The peer's first frames may have come with the end of the handshake, and no other octets need follow them.
