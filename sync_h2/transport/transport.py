@@ -277,7 +277,7 @@ class Transport:
         _drop(taken, sent)
         return sent
 
-    # -- Any thread --
+    # -- Any thread; holding the session's lock, if the reader may be closing the descriptor --
 
     def shutdown_write(self) -> None:
         """Nothing more is sent: the peer sees the end after what the kernel has, unless that is withheld. Never
@@ -291,8 +291,9 @@ class Transport:
         self._shutdown(socket.SHUT_RDWR)
 
     def _shutdown(self, how: int) -> None:
-        with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
-            self.sock.shutdown(how)
+        if not self._closed:
+            with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
+                self.sock.shutdown(how)
 
     def reset_on_close(self) -> None:
         """Have `close` end the connection with a reset, so that the peer can't take what it got for the whole; and end
