@@ -291,12 +291,7 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             self._settings = self._settings.merged(changes)
         for session in self.sessions:
-            if session._http_version != "2.0":
-                continue  # it has none
-            try:
-                session.settings(changes)
-            except HTTP2Error:
-                logger.info("%r ended before its settings could be updated", session)
+            _update_settings(session, changes)
 
     # -- the acceptor
 
@@ -455,7 +450,8 @@ class ThreadingServer(Observable):
             return
         if beginning is None:
             return
-        session = self._new_session(beginning)
+        settings, idle_timeout = self._settings, self._idle_timeout
+        session = self._new_session(beginning, settings, idle_timeout)
         reader = session._reader_target()
         session._start()  # first: a GOAWAY of `close` comes after the preface
         with self._monitor, self._lock:
@@ -464,6 +460,12 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
+            new_settings, new_idle_timeout = self._settings, self._idle_timeout
+        # Those that were set before it was among the sessions.
+        if new_settings is not settings:
+            _update_settings(session, new_settings)
+        if new_idle_timeout != idle_timeout:
+            session.set_timeout(new_idle_timeout)
         with session._as_callback():
             for function in functions:
                 call_listener(function, "session", (session,))
@@ -475,16 +477,16 @@ class ThreadingServer(Observable):
         del session
         reader()
 
-    def _new_session(self, beginning: Beginning) -> ServerSession:
+    def _new_session(self, beginning: Beginning, settings: Settings, idle_timeout: float | None) -> ServerSession:
         session = beginning.session_class(
             beginning.transport,
             self,
-            settings=self._settings,
+            settings=settings,
             limits=self._limits,
             origins=self._origins,
             trace=self._trace,
         )
-        session._watchdog.inactivity = self._idle_timeout
+        session._watchdog.inactivity = idle_timeout
         return session
 
     def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
@@ -552,6 +554,15 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             if error is not None:
                 self._listeners.emit_locked("session_error", error, session)
+
+
+def _update_settings(session: ServerSession, changes: Settings) -> None:
+    if session._http_version != "2.0":
+        return  # it has none
+    try:
+        session.settings(changes)
+    except HTTP2Error:
+        logger.info("%r ended before its settings could be updated", session)
 
 
 def _say_and_close(sock: socket.socket, farewell: bytes) -> None:

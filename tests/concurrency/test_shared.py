@@ -17,7 +17,7 @@ import pytest
 
 import sync_h2
 from support.processes import start
-from support.threads import PATIENCE, Background
+from support.threads import PATIENCE, Background, eventually
 from sync_h2.client.exchange import Ending
 from sync_h2.client.structures import CaseInsensitiveDict
 from sync_h2.connection import stream as stream_module
@@ -196,6 +196,22 @@ def test_settings_that_two_threads_update_are_both_kept(background: Background) 
             lambda: server.update_settings({"initial_window_size": 30_000}),
         )
         assert (server._settings.max_frame_size, server._settings.initial_window_size) == (20_000, 30_000)
+
+
+def test_what_is_set_while_a_session_is_being_made_is_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sync_h2.create_server(print) as server:
+        make = server._new_session
+
+        def set_then(*arguments: Any) -> Any:
+            session = make(*arguments)
+            server.update_settings({"max_header_list_size": 20_000})
+            server.set_timeout(1000)
+            return session
+
+        monkeypatch.setattr(server, "_new_session", set_then)
+        with sync_h2.connect(server.url) as session:
+            eventually(lambda: session.remote_settings.max_header_list_size == 20_000)
+            eventually(lambda: [session.socket.gettimeout() for session in server.sessions] == [1000])
 
 
 # -- iterated over while others change them
