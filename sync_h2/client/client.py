@@ -460,9 +460,9 @@ class Client:
         """Let `adapter` make the requests of URLs that begin with `prefix`, unless a longer one has another. It is an
         object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`.
         """
-        self.adapters[prefix] = adapter
-        for shorter in [known for known in self.adapters if len(known) < len(prefix)]:
-            self.adapters[shorter] = self.adapters.pop(shorter)
+        adapters = {**self.adapters, prefix: adapter}
+        # In place of the old one, which others may be looking at.
+        self.adapters = collections.OrderedDict(sorted(adapters.items(), key=lambda item: -len(item[0])))
 
     def get_adapter(self, url: str) -> Any:
         """The adapter for a URL. Raises InvalidSchema if there is none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import logging
 import math
 import threading
 import time
@@ -29,6 +30,8 @@ from .exchange import Answer, Call, Ending
 from .http1_connection import HTTP1Connection
 from .http2_exchange import send_on
 from .opening import Destination, Opener
+
+logger = logging.getLogger("sync_h2.client")
 
 _PATIENCE_FOR_PING = 5.0
 _LONGEST_WAIT = 0.5
@@ -557,8 +560,14 @@ class Connections:
     def _clear_forgotten(self) -> None:
         """Give back what forgotten answers held."""
         while self._forgotten:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                self._forgotten.popleft()()
+            try:
+                drop = self._forgotten.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                drop()
+            except Exception:  # the request that is made now has no part in it
+                logger.exception("the connection of a response that was dropped can't be closed")
 
     def _forget_unused(self) -> None:
         """Groups without a connection are of no use; needs the lock."""

@@ -328,7 +328,7 @@ def jar_of(cookies: Any) -> http.cookiejar.CookieJar:
 
 def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
     """Names and values."""
-    return {cookie.name: cookie.value for cookie in jar}
+    return {cookie.name: cookie.value for cookie in _cookies_of(jar)}
 
 
 def merge_cookies(cookiejar: Any, cookies: Any) -> Any:

@@ -194,14 +194,18 @@ class Stream(Observable):
     def rfile(self) -> StreamReader:
         """The incoming body as a raw file object (`io.RawIOBase`)."""
         if self._rfile is None:
-            self._rfile = StreamReader(self)
+            with self._monitor, self._lock:
+                if self._rfile is None:
+                    self._rfile = StreamReader(self)
         return self._rfile
 
     @property
     def wfile(self) -> StreamWriter:
         """The outgoing body as a raw file object (`io.RawIOBase`); closing it ends our side."""
         if self._wfile is None:
-            self._wfile = StreamWriter(self)
+            with self._monitor, self._lock:
+                if self._wfile is None:
+                    self._wfile = StreamWriter(self)
         return self._wfile
 
     # -- reading

@@ -116,7 +116,7 @@ class BlockingTLSConnection:
 
     def shutdown(self) -> None:
         """Let nothing come or go any more: a thread that waits in `recv` or `sendall` is woken. Never raises."""
-        with contextlib.suppress(OSError):  # the peer may have gone
+        with self._engine_lock, contextlib.suppress(OSError):  # the peer may have gone
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -135,7 +135,8 @@ class BlockingTLSConnection:
                 for _ in range(_MOST_UNREAD // _PIECE):
                     if not self._sock.recv(_PIECE):
                         break
-            self._sock.close()
+            with self._engine_lock:  # whoever shuts it down has left, and finds it closed from here on
+                self._sock.close()
 
     def __enter__(self) -> BlockingTLSConnection:
         return self

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import trustme
+
+from .authority import CA
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class Certificate:
 
 
 @pytest.fixture(scope="session")
-def certificate_authority() -> trustme.CA:
+def certificate_authority() -> CA:
     """The authority behind `certificate`; a test can have it sign more."""
-    return trustme.CA()
+    return CA()
 
 
 @pytest.fixture(scope="session")
-def certificate(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
+def certificate(certificate_authority: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
     """A server certificate for localhost, 127.0.0.1 and ::1."""
     issued = certificate_authority.issue_cert("localhost", "127.0.0.1", "::1")
     certificate_pem = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
