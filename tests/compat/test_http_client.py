@@ -572,6 +572,22 @@ def test_a_timeout_while_sending(serve: Serve):
     go_on.set()
 
 
+@pytest.mark.parametrize("length", ["1000000", None])
+def test_a_buffer_is_its_callers_although_its_error_is_kept(serve: Serve, length: str | None):
+    go_on = threading.Event()
+    connection = serve(lambda stream, headers: go_on.wait(10))
+    connection.putrequest("POST", "/")
+    connection.putheader(*(("Content-Length", length) if length else ("Transfer-Encoding", "chunked")))
+    connection.endheaders()
+    connection.sock.settimeout(0.05)
+    buffer = bytearray(b"\n" * 1_000_000)
+    with pytest.raises((TimeoutError, sync_h2.InvalidArgument)) as raised:  # what has no length is no chunk either
+        connection.send(buffer)
+    go_on.set()
+    buffer.clear()
+    assert raised.value.__traceback__ is not None
+
+
 def test_getresponse_again_after_a_timeout(serve: Serve):
     go_on = threading.Event()
 

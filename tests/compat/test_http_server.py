@@ -489,6 +489,25 @@ def test_a_handlers_timeout(caplog: pytest.LogCaptureFixture):
     assert said[0].startswith("Request timed out: Timeout(")
 
 
+def test_a_buffer_is_the_handlers_although_its_error_is_kept():
+    lengths: list[int] = []
+
+    def do_get(self: Any) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        buffer = bytearray(b"no chunk\n")
+        with pytest.raises(sync_h2.InvalidArgument) as raised:
+            self.wfile.write(buffer)
+        buffer.clear()
+        assert raised.value.__traceback__ is not None
+        lengths.append(len(buffer))
+
+    with serving(handler_class(do_GET=do_get)) as client, pytest.raises(sync_h2.StreamReset):
+        ask(client)
+    assert lengths == [0]
+
+
 def test_a_client_that_goes_is_a_connection_reset(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     caught: list[Exception] = []
