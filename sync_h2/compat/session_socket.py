@@ -87,6 +87,7 @@ class Exchange:
     ) -> None:
         self.stream = stream
         self.response: weakref.ref[http.client.HTTPResponse] | None = None
+        self.max_response_headers: int | None = None
         self._sock = sock
         self._left = length
         self._chunks = chunks

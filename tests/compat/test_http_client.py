@@ -499,6 +499,23 @@ def test_a_broken_response_is_no_disconnection(comes_first: bool, fields: Any) -
     assert not isinstance(caught.value, OSError)
 
 
+@pytest.mark.parametrize("most", [None, 3, 2, 0])
+def test_a_limit_for_the_number_of_fields(serve: Serve, most: int | None) -> None:
+    def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
+        stream.respond({"x-a": ["1", "2"]})  # and a date
+        stream.end(b"body")
+
+    connection = serve(handler, max_response_headers=most)
+    for _ in range(2):
+        connection.request("GET", "/")
+        if most is None or most == 3:
+            assert connection.getresponse().read() == b"body"
+        else:
+            with pytest.raises(http.client.HTTPException, match=f"got more than {most} headers"):
+                connection.getresponse()
+            connection.close()
+
+
 def cut(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.respond({"content-length": 100} if headers[":path"] == "/length" else {})
     stream.write(b"some of it\n")
