@@ -241,15 +241,14 @@ class HTTP1Connection:
         return upload
 
     def _write(self, call: Call, chunked: bool, data: bytes | memoryview, ends: bool, until_answered: bool) -> int:
-        view = memoryview(data).cast("B")
         sent = 0
-        with self._sending(call):
+        with memoryview(data).cast("B") as view, self._sending(call):
             while sent < len(view):
                 if not self._may_send(call.patience.write, until_answered):
                     return sent
-                piece = view[sent : sent + _PIECE]
-                self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
-                sent += len(piece)
+                with view[sent : sent + _PIECE] as piece:
+                    self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
+                    sent += len(piece)
             if ends and chunked:
                 self._sock.sendall(b"0\r\n\r\n")
         return sent

@@ -100,15 +100,14 @@ class BlockingTLSConnection:
         Raises `Timeout`, `ConnectionLost`, `TLSError`, and `InvalidState` when it is closed.
         """
         deadline = Deadline(timeout)
-        view = memoryview(data).cast("B")
-        with self._sending:
+        with memoryview(data).cast("B") as view, self._sending:
             self._check_open()
             if self._broken:
                 raise InvalidState("an earlier sendall failed half-way: the connection can only be closed")
             self._broken = True
             for start in range(0, len(view), _PIECE):
                 with self._engine_lock:
-                    self._engine.encrypt([view[start : start + _PIECE]])
+                    self._engine.encrypt([bytes(view[start : start + _PIECE])])
                     records = self._engine.outgoing()
                 for record in records:
                     self._send(record, deadline)
