@@ -10,7 +10,6 @@ import contextlib
 import copy
 import datetime
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from ..connection.arguments import type_name
 from ..deadline import Deadline
 from ..exceptions import InvalidSchema, RequestException, TooManyRedirects
+from ..interpreter import RLock
 from ..transport.fork import renew_in_forked_child
 from ..transport.urls import shown_url
 from .adapters import PoolAdapter, matches
@@ -150,7 +150,7 @@ class Client:
 
     def _renew(self) -> None:
         """In a forked child: another thread may have held the lock."""
-        self.cookies._cookies_lock = threading.RLock()
+        self.cookies._cookies_lock = RLock()
 
     @property
     def cookies(self) -> Any:

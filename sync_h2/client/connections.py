@@ -22,7 +22,7 @@ from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
-from ..interpreter import finalize_dropped
+from ..interpreter import Lock, finalize_dropped
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -133,7 +133,7 @@ class Connections:
         self._limits = limits
         self._opener = opener
         self._alternatives = Alternatives(alt_svc)
-        self._lock = threading.Lock()  # an interrupt in a Condition's own Python code would leave it taken
+        self._lock = Lock()  # an interrupt in a Condition's own Python code would leave it taken
         self._changed = threading.Condition(self._lock)
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
@@ -145,7 +145,7 @@ class Connections:
         """In a forked child, whose parent goes on using the connections, and may have held a lock."""
         for group in self._groups.values():
             group.retired = True
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._changed = threading.Condition(self._lock)
         self._groups = {}
         self._forgotten = collections.deque()

@@ -26,6 +26,8 @@ from heapq import heappop, heappush
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from ..interpreter import Lock
+
 logger = logging.getLogger("sync_h2.timers")
 
 
@@ -49,7 +51,7 @@ class TimerThread:
         self._wake.acquire()
         # When the thread next looks at the entries without being woken; it does before it waits, while it is awake.
         self._looks_at = -math.inf
-        self._starting = threading.Lock()
+        self._starting = Lock()
         self._thread: threading.Thread | None = None
 
     def ensure_running(self) -> None:

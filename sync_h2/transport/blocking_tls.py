@@ -18,6 +18,7 @@ from typing import Any
 
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, InvalidState, Timeout
+from ..interpreter import Lock
 from .tls import END, TLSEngine
 
 _PIECE = 64 * 1024
@@ -32,8 +33,8 @@ class BlockingTLSConnection:
         self._sock = sock
         self._peer_address = peer_address
         self._engine = engine
-        self._engine_lock = threading.Lock()
-        self._receiving = threading.Lock()
+        self._engine_lock = Lock()
+        self._receiving = Lock()
         self._sending = threading.Lock()
         self._closed = False
         self._broken = False  # a record was cut in two: nothing can follow it
