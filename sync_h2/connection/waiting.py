@@ -229,15 +229,13 @@ class Waiter:
 
     def block(self, timeout: float | None) -> bool:
         """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
-        if get_ident() == MAIN_THREAD:
-            return self._block_and_listen(Deadline(timeout))
-        if timeout is None:
-            return self._wake.acquire()
-        # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49 days
-        # elsewhere).
-        return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
-
-    def _block_and_listen(self, deadline: Deadline) -> bool:
+        if get_ident() != MAIN_THREAD:
+            if timeout is None:
+                return self._wake.acquire()
+            # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49
+            # days elsewhere).
+            return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
+        deadline = Deadline(timeout)
         while True:
             remaining = deadline.remaining()
             if self._wake.acquire(True, _LONGEST_DEAF if remaining is None else min(remaining, _LONGEST_DEAF)):
