@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import trustme
+
+if TYPE_CHECKING:
+    import trustme
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,21 @@ class Certificate:
     cafile: Path
 
 
+def make(folder: Path) -> Certificate:
+    """A certificate for localhost and 127.0.0.1 that is its own authority, by the program openssl."""
+    certfile, keyfile = folder / "server.pem", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"]
+    subprocess.run([*command, "-out", certfile, "-keyout", keyfile], check=True, capture_output=True, timeout=60)
+    pem = certfile.read_bytes()
+    return Certificate(pem, keyfile.read_bytes(), pem, certfile, keyfile, certfile)
+
+
 @pytest.fixture(scope="session")
 def certificate_authority() -> trustme.CA:
     """The authority behind `certificate`; a test can have it sign more."""
+    import trustme
+
     return trustme.CA()
 
 
