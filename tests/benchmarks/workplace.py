@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h2
-import trustme
 
 import sync_h2
+from support.authority import CA
 
 PROGRAMS = Path(__file__).parent / "programs"
 BODY = b"hello world\n"
@@ -57,7 +57,7 @@ def workplace(file_size: int, free_threaded: str | None) -> Iterator[Workplace]:
         with (folder / "file").open("wb") as file:
             for offset in range(0, file_size, len(piece)):
                 file.write(piece[: file_size - offset])
-        authority = trustme.CA()
+        authority = CA()
         issued = authority.issue_cert("localhost", "127.0.0.1")
         certfile, keyfile, cafile = folder / "server.pem", folder / "server.key", folder / "authority.pem"
         for blob in issued.cert_chain_pems:

@@ -14,10 +14,10 @@ from typing import Any
 
 import brotlicffi
 import pytest
-import trustme
 
 import sync_h2
 from client.test_pool import client_of, serving
+from support.authority import CA
 from support.certificates import Certificate
 from support.threads import eventually
 from sync_h2 import Client, PoolLimits, exceptions
@@ -190,7 +190,7 @@ def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> None:
         thread.join()
 
 
-def test_a_clients_certificate(certificate: Certificate, certificate_authority: trustme.CA, tmp_path: Any) -> None:
+def test_a_clients_certificate(certificate: Certificate, certificate_authority: CA, tmp_path: Any) -> None:
     issued = certificate_authority.issue_cert("client@example.org")
     certfile, keyfile = tmp_path / "client.pem", tmp_path / "client.key"
     issued.cert_chain_pems[0].write_to_path(str(certfile))

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import requests
-import trustme
 
 import sync_h2
 from client.test_pool import client_of, serving
+from support.authority import CA
 from support.certificates import Certificate
 from support.connect_proxy import connect_proxy
 from support.peers import program
@@ -101,7 +101,7 @@ def folder_of(authority: Path) -> Path:
 def stranger(tmp_path: Path) -> Path:
     """An authority that has signed nothing here."""
     path = tmp_path / "stranger.pem"
-    trustme.CA().cert_pem.write_to_path(path)
+    CA().cert_pem.write_to_path(path)
     return path
 
 
@@ -154,9 +154,7 @@ def test_a_servers_context_is_refused(get: Get, certificate: Certificate) -> Non
 
 
 @pytest.mark.parametrize("get", WAYS[1:])
-def test_certificates_of_clients(
-    get: Get, certificate: Certificate, certificate_authority: trustme.CA, tmp_path: Path
-) -> None:
+def test_certificates_of_clients(get: Get, certificate: Certificate, certificate_authority: CA, tmp_path: Path) -> None:
     issued = certificate_authority.issue_cert("client.test")
     whole, chain, key = tmp_path / "whole.pem", tmp_path / "chain.pem", tmp_path / "key.pem"
     issued.private_key_and_cert_chain_pem.write_to_path(whole)

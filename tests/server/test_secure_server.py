@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import trustme
 
+from support.authority import CA
 from support.threads import Background, eventually
 from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
 from sync_h2.testing import pair
@@ -220,7 +220,7 @@ def test_bad_certificates_and_options(options: Any) -> None:
 
 
 def test_another_certificate_for_new_sessions(certificate: Any, certificate_authority: Any) -> None:
-    other = trustme.CA()
+    other = CA()
     issued = other.issue_cert("localhost")
     with (
         create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server,

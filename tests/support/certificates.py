@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    import trustme
+from .authority import CA
 
 
 @dataclass(frozen=True)
@@ -26,26 +23,14 @@ class Certificate:
     cafile: Path
 
 
-def make(folder: Path) -> Certificate:
-    """A certificate for localhost and 127.0.0.1 that is its own authority, by the program openssl."""
-    certfile, keyfile = folder / "server.pem", folder / "server.key"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"]
-    subprocess.run([*command, "-out", certfile, "-keyout", keyfile], check=True, capture_output=True, timeout=60)
-    pem = certfile.read_bytes()
-    return Certificate(pem, keyfile.read_bytes(), pem, certfile, keyfile, certfile)
-
-
 @pytest.fixture(scope="session")
-def certificate_authority() -> trustme.CA:
+def certificate_authority() -> CA:
     """The authority behind `certificate`; a test can have it sign more."""
-    import trustme
-
-    return trustme.CA()
+    return CA()
 
 
 @pytest.fixture(scope="session")
-def certificate(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
+def certificate(certificate_authority: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
     """A server certificate for localhost, 127.0.0.1 and ::1."""
     issued = certificate_authority.issue_cert("localhost", "127.0.0.1", "::1")
     certificate_pem = b"".join(blob.bytes() for blob in issued.cert_chain_pems)

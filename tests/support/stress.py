@@ -1,5 +1,5 @@
-"""The soak of races: with SYNC_H2_STRESS=1 the tests that use this run 20 times over, in rounds, while threads switch
-as often as the interpreter can make them.
+"""The soak of races: with SYNC_H2_STRESS=1 the tests that use this run 20 times over (SYNC_H2_STRESS_ROUNDS, if that is
+set), in rounds, while threads switch as often as the interpreter can make them.
 
 A test with more cases than a round has time for asks for the fixture `stress_round` and takes a part in each round.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
-ROUNDS = 20
+ROUNDS = int(os.environ.get("SYNC_H2_STRESS_ROUNDS", "20"))
 _SWITCH_INTERVAL = 1e-6
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
-from cryptography.hazmat.primitives import serialization
 
+from support.authority import CA
 from support.certificates import Certificate
 from support.peers import program
 from sync_h2.deadline import Deadline
@@ -145,7 +144,7 @@ def test_a_key_given_as_text_is_never_readable_by_others_and_soon_gone(certifica
 
 
 def test_a_context_takes_a_new_certificate_for_new_handshakes(
-    certificate_authority: trustme.CA, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
+    certificate_authority: CA, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
 ) -> None:
     renewed = certificate_authority.issue_cert("renewed.test")
     load_certificate(tls_contexts[1], renewed.cert_chain_pems[0].bytes(), renewed.private_key_pem.bytes())
@@ -154,12 +153,11 @@ def test_a_context_takes_a_new_certificate_for_new_handshakes(
 
 
 def test_unusable_certificates_say_which_and_why(certificate: Certificate, tmp_path: Path) -> None:
-    other_key = trustme.CA().issue_cert("other.test").private_key_pem.bytes()
+    other_key = CA().issue_cert("other.test").private_key_pem.bytes()
     not_pem = tmp_path / "not.pem"
     not_pem.write_bytes(b"certificate")
-    encrypted_key = serialization.load_pem_private_key(certificate.key_pem, None).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret")
-    )
+    encrypting = ["openssl", "pkcs8", "-topk8", "-in", certificate.keyfile, "-passout", "pass:secret"]
+    encrypted_key = subprocess.run(encrypting, check=True, capture_output=True).stdout
     for certfile, keyfile, message in (
         (tmp_path / "missing.pem", None, "missing.pem': No such file"),
         (certificate.certfile, tmp_path / "missing.key", "server.pem' and key .*missing.key': No such file"),
@@ -230,7 +228,7 @@ def test_certificates_match_addresses_and_names_with_a_final_dot(
 
 
 def test_international_names_are_verified_and_sent_in_idna(
-    certificate_authority: trustme.CA, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
+    certificate_authority: CA, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
 ) -> None:
     issued = certificate_authority.issue_cert("xn--bcher-kva.test")
     load_certificate(tls_contexts[1], issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes())
@@ -268,7 +266,7 @@ def test_an_unknown_authority_is_refused_unless_verification_is_off(
     socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
 ) -> None:
     with pytest.raises(TLSError, match="the certificate is not accepted: unable to get local issuer certificate"):
-        shake_hands(socket_pair, (client_context(cafile=trustme.CA().cert_pem.bytes()), tls_contexts[1]))
+        shake_hands(socket_pair, (client_context(cafile=CA().cert_pem.bytes()), tls_contexts[1]))
     left, right = socket.socketpair()
     with left, right:
         client, _ = shake_hands((left, right), (client_context(verify=False), tls_contexts[1]), "whoever.test")
@@ -276,7 +274,7 @@ def test_an_unknown_authority_is_refused_unless_verification_is_off(
 
 
 def test_a_clients_certificate_is_asked_for_and_checked(
-    certificate: Certificate, certificate_authority: trustme.CA, socket_pair: Sockets, shake_hands: ShakeHands
+    certificate: Certificate, certificate_authority: CA, socket_pair: Sockets, shake_hands: ShakeHands
 ) -> None:
     issued = certificate_authority.issue_cert("client@example.test")
     contexts = (
