@@ -21,6 +21,7 @@ from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
+from ..interpreter import finalize_dropped
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -284,6 +285,7 @@ class Connections:
             opening: _Opening | None = None
             beginning: _Shared | None = None
             unwanted: list[Callable[[], None]] = []
+            told = True
             self._clear_forgotten()
             try:
                 with self._lock:
@@ -303,9 +305,11 @@ class Connections:
                             deadline = Deadline(call.patience.pool)
                         if beginning is None and opening is None:
                             assert deadline is not None
-                            self._wait(group, deadline, call)
+                            told = self._wait(group, deadline, call)
                 for close in unwanted:
                     close()
+                if opening is not None or not told:
+                    finalize_dropped()  # responses that hold connections
                 if isinstance(found, _Shared) and not self._answers(found, call):
                     continue
                 if opening is not None:
@@ -361,15 +365,18 @@ class Connections:
                     return True
         return False
 
-    def _wait(self, group: _Group, deadline: Deadline, call: Call) -> None:
-        """Wait for a change; needs the lock. What the connection fails with that one waits for, is raised here too."""
+    def _wait(self, group: _Group, deadline: Deadline, call: Call) -> bool:
+        """Wait for a change; needs the lock. False if none came in a while. What the connection fails with that one
+        waits for, is raised here too.
+        """
         awaited = list(group.openings)
-        self._changed.wait(_no_longer_than(deadline))
+        told = self._changed.wait(_no_longer_than(deadline))
         self._check_deadline(deadline, call)
         failed = next((opening.error for opening in awaited if opening.fails(call)), None)
         if failed is not None:
             again = type(failed)(*failed.args, request=call.request, processed=False)
             raise again from failed
+        return told
 
     def _await_settings(self, shared: _Shared, deadline: Deadline, greeting: Deadline, call: Call) -> None:
         """Wait until a session knows how many streams its server takes: one that gets more may drop them all. A server

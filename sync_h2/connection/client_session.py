@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 
 from ..constants import ErrorCode, FrameType
 from ..deadline import Deadline, check_timeout
-from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted
+from ..errors import HTTP2Error, InvalidArgument, InvalidState, SessionClosed, StreamIDsExhausted, Timeout
+from ..interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD, finalize_dropped
 from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.headers import Headers, HeadersSource, RequestFields, encode_request
@@ -193,8 +195,14 @@ class ClientSession(Session):
                 raise state.error.again()
             return state.progressed
 
+        deadline = Deadline(timeout)
         try:
-            self._monitor.wait(attempt, Deadline(timeout), what)
+            if FREE_THREADED_BUILD:
+                with contextlib.suppress(Timeout):
+                    self._monitor.wait(attempt, deadline.at_most(DROPPED_FOR_LONG), what)
+                    return
+                finalize_dropped()  # streams that hold slots
+            self._monitor.wait(attempt, deadline, what)
         except BaseException:
             stream._cancel()
             raise

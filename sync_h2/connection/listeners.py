@@ -71,7 +71,7 @@ class Listeners:
 
     def emit_locked(self, name: str, *arguments: object) -> bool:
         """Queue the event; False when nobody listens for it (it may be kept)."""
-        if self._functions.get(name):
+        if self._functions and self._functions.get(name):
             self._dispatcher.post_locked(self, name, arguments)
             return True
         if name in self._keeping:
@@ -83,11 +83,11 @@ class Listeners:
 
     def any_locked(self, name: str) -> bool:
         """Whether anybody listens for the event."""
-        return bool(self._functions.get(name))
+        return bool(self._functions and self._functions.get(name))
 
     def take_locked(self, name: str) -> list[Listener]:
         """The functions to call for one event, `once` ones removed."""
-        entries = self._functions.get(name)
+        entries = self._functions.get(name) if self._functions else None
         if not entries:
             return []
         functions = [entry[0] for entry in entries]

@@ -17,6 +17,8 @@ from itertools import count
 from operator import attrgetter
 from typing import Protocol
 
+from ..interpreter import SharedDict
+
 DEFAULT_URGENCY = 3
 DEFAULT_WEIGHT = 16
 _LOWER_SHARE = 16
@@ -124,7 +126,7 @@ class Scheduler:
     __slots__ = ("_in_order", "_levels", "_served", "count")
 
     def __init__(self) -> None:
-        self._levels: dict[int, _Level] = {}  # by urgency: a connection uses one, as a rule
+        self._levels: dict[int, _Level] = SharedDict()  # by urgency: a connection uses one, as a rule
         self._in_order: list[_Level] = []
         self._served = 0
         self.count = 0  # of the streams that take turns

@@ -34,6 +34,7 @@ and nobody else, closes the descriptor, after the writer has left.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import warnings
@@ -53,6 +54,7 @@ from ..errors import (
     StreamReset,
     StreamUnprocessed,
 )
+from ..interpreter import SharedDict
 from ..protocol import events
 from ..protocol.connection import Connection
 from ..protocol.limits import Limits
@@ -149,7 +151,7 @@ class SessionCore(Observable):
         self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
         self._watchdog = Watchdog(self)
 
-        self._streams: dict[int, StreamState] = {}  # the open ones, reserved ones included
+        self._streams: dict[int, StreamState] = SharedDict()  # the open ones, reserved ones included
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
         self._body_received_at = 0.0
@@ -236,11 +238,17 @@ class SessionCore(Observable):
             raise
 
     def _reader_target(self) -> Callable[[], None]:
-        """What the reader thread runs. It holds the session weakly while it waits for bytes."""
+        """What the reader thread runs. It holds the session weakly while it waits for bytes: when that is collected
+        unclosed, its connection is shut down, and so the reader woken, by the timer thread, because a finalizer may run
+        anywhere, under any lock.
+        """
         transport = self._transport
-        # When the session is collected unclosed, its connection is shut down, and so the reader woken, by the timer
-        # thread: a finalizer may run anywhere, under any lock.
-        session = weakref.ref(self, lambda _: timers.run(transport.shutdown_both))
+
+        def dropped(_: object, is_exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+            if not is_exiting():  # otherwise the timer thread is gone, and so may be what the modules hold
+                timers.run(transport.shutdown_both)
+
+        session = weakref.ref(self, dropped)
         return partial(read_forever, session, transport, self._protocol.frames, self._fate)
 
     @property

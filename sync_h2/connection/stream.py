@@ -8,6 +8,7 @@ the order of their calls.
 from __future__ import annotations
 
 import operator
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -77,8 +78,10 @@ class Handle(weakref.ref["Stream"]):
     state: StreamState
 
 
-def _forgotten(handle: weakref.ref[Stream]) -> None:
+def _forgotten(handle: weakref.ref[Stream], is_exiting: Callable[[], bool] = sys.is_finalizing) -> None:
     # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
+    if is_exiting():
+        return  # the timer thread is gone, and so may be what the modules hold
     assert isinstance(handle, Handle)
     try:
         session, state = handle.session, handle.state

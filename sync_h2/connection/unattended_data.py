@@ -27,6 +27,7 @@ except ImportError:  # Windows
 
 from ..constants import ErrorCode
 from ..errors import StreamReset
+from ..interpreter import SharedDict
 from .limit_log import log_limit
 from .stream_state import Posted, StreamState
 from .waiting import Monitor
@@ -149,7 +150,7 @@ class UnattendedData:
         self._session = session
         self._most = session._limits.max_session_memory // 2
         self._patience = session._limits.write_timeout
-        self._streams: dict[StreamState, _Stream] = {}
+        self._streams: dict[StreamState, _Stream] = SharedDict()
         self.held = 0  # octets
 
     def take_over(self, state: StreamState, posted: Posted) -> bool:

@@ -20,6 +20,7 @@ from hpack import Decoder, HeaderTuple, HPACKDecodingError
 from hpack.hpack import decode_integer
 
 from ..constants import DEFAULT_WINDOW_SIZE
+from ..interpreter import SharedDict
 from .hpack_memo import RememberingEncoder
 
 # hpack logs every field that it codes at DEBUG, which is slow, and runs the user's logging handlers under the session's
@@ -176,6 +177,7 @@ class StreamTable(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
+        self.streams = SharedDict()
         self.decoder = HeaderDecoder()
         self._remembering_encoder = RememberingEncoder(self.encoder)
         # h2 derives these from SETTINGS; the connection's window starts at 65,535 whatever they say (RFC 9113 section

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, Union
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ..errors import InvalidArgument
+from ..interpreter import SharedDict
 from .field_list import FieldList, texts_of
 from .header_rules import (
     CREDENTIALS,
@@ -219,7 +220,7 @@ class _Remembered(Generic[_Encoded]):
     _MOST_FIELDS = 32
 
     def __init__(self) -> None:
-        self._by_items: dict[tuple[object, ...], _Encoded] = {}
+        self._by_items: dict[tuple[object, ...], _Encoded] = SharedDict()
 
     def get(self, headers: object, *rest: object) -> tuple[tuple[object, ...] | None, _Encoded | None]:
         """The key of what is asked for, None if it can't be remembered; and what is remembered."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
 
+from ..interpreter import SharedDict
 from .field_list import FieldList
 
 _MOST_REMEMBERED = 256
@@ -50,7 +51,7 @@ class RememberingDecoder:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._watch = _TableWatch(decoder.header_table)
-        self._memo: dict[bytes, FieldList] = {}
+        self._memo: dict[bytes, FieldList] = SharedDict()
         self.memory = 0
         """Octets that what is remembered takes, about."""
 
@@ -80,7 +81,7 @@ class RememberingEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._watch = _TableWatch(encoder.header_table)
-        self._memo: dict[tuple[object, ...], bytes] = {}
+        self._memo: dict[tuple[object, ...], bytes] = SharedDict()
         self.memory = 0
         """Octets that what is remembered takes, about."""
 

@@ -8,7 +8,8 @@ each.
 
 from __future__ import annotations
 
-_BUSY = 0.75  # of one core: with so much in use, another thread would only wait for the interpreter
+_BUSY = 0.75  # of the cores that handlers can use: with so much in use, another thread would only wait for one
+_TINY_JOB = 0.00025  # seconds: to spread jobs as short as this over several cores costs more than it gives
 _LATE = 3.0  # ticks: who wakes this late waits for a core or for the interpreter, and so would another worker
 _SHORT_JOBS = 4  # begun in a tick by each worker that moves: then fewer workers do as well
 _PATIENCE = (
@@ -39,17 +40,18 @@ class Pace:
         """Whether `tick` is the tick that runs now."""
         return tick == self._tick
 
-    def tick(self, active: int, ticks_passed: float, cores_used: float) -> None:
+    def tick(self, active: int, seconds: float, ticks_passed: float, cores_used: float, cores: int) -> None:
         """Jobs wait. `active` workers have a job, or are about to get one.
 
-        `ticks_passed` is the time since the last call in ticks, `cores_used` what the process computed meanwhile,
-        divided by it.
+        `seconds` is the time since the last call, `ticks_passed` the same in ticks, `cores_used` what the process
+        computed meanwhile, divided by it, and `cores` how many threads can run Python code at once.
         """
         moving, begun = self._moving, self._begun
         self._tick += 1
         self._moving = self._begun = 0
         waiting = max(active - moving, 0)  # they got no new job since the last tick: they wait, or compute for long
-        if cores_used < _BUSY and ticks_passed < _LATE:
+        usable = 1 if begun * _TINY_JOB > seconds * moving else cores
+        if cores_used < _BUSY * usable and ticks_passed < _LATE:
             moving = moving + 1 + moving // 4 if moving else max(active, 1)
             self._slow_ticks = 0
         elif moving and begun >= _SHORT_JOBS * moving:

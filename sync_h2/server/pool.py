@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from ..connection.waiting import Waiter
 from ..deadline import Deadline
 from ..errors import InvalidState
+from ..interpreter import SharedDict, threads_at_once
 from .pace import Pace
 
 Job = Callable[[], None]
@@ -63,8 +64,8 @@ class HandlerPool:
         self._lock = threading.Lock()
         # All below is guarded by the lock.
         # Keys that have jobs without a worker, with these; the next one first.
-        self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
-        self._assigned: dict[int, Hashable] = {}  # the key of the job that a thread runs
+        self._turns: dict[Hashable, deque[Job]] = SharedDict()
+        self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
         # By key, the threads whose jobs wait for their peers, with what ends that; who has waited for longest first.
         # Who has been told to give up is not among them, and still left out of the count.
         self._at_peers: dict[Hashable, dict[int, Callable[[], None]]] = {}
@@ -268,7 +269,8 @@ class HandlerPool:
                 waiting = list(self._turns)
                 if waiting:
                     passed = max(now - moment, _TICK)
-                    self._pace.tick(self._active_locked(), passed / interval, (computed_now - computed) / passed)
+                    cores_used = (computed_now - computed) / passed
+                    self._pace.tick(self._active_locked(), passed, passed / interval, cores_used, threads_at_once())
                 if self._shut_down and not waiting:
                     return
             moment, computed = now, computed_now
@@ -313,7 +315,8 @@ class HandlerPool:
         key = preferred
         jobs = None if key is None else self._turns.pop(key, None)
         if jobs is None:
-            key, jobs = self._turns.popitem(last=False)
+            key = next(iter(self._turns))
+            jobs = self._turns.pop(key)
         job = jobs.popleft()
         if jobs:
             self._turns[key] = jobs

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, Timeout
+from ..interpreter import FREE_THREADED_BUILD
 from .fork import close_in_forked_child
 from .names import encode_host
 
@@ -115,6 +116,7 @@ def close_listener(listener: socket.socket) -> None:
 
 
 _MOST_PATIENCE = struct.pack("ll", 1, 0)  # a timeval: how long a send blocks for a peer that takes nothing
+_LONGEST_SLEEP = struct.pack("ll", 1, 0)  # a timeval: how long a receive blocks for a peer that sends nothing
 
 
 def prepare(sock: socket.socket) -> None:
@@ -126,6 +128,9 @@ def prepare(sock: socket.socket) -> None:
     if sys.platform == "linux":  # where `full_sockets` can wait instead of the thread that sends
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _MOST_PATIENCE)
+    if FREE_THREADED_BUILD:  # where the reader finalizes the streams that it has made and others have dropped
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LONGEST_SLEEP)
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     try:

@@ -76,11 +76,14 @@ class Transport:
         """Wait for octets and return how many came from the kernel, 0 at the end. `plaintext_locked` puts them into
         `view`.
         """
-        try:
-            self._received = self.sock.recv_into(view)
-        except OSError as error:
-            raise _lost(error) from error
-        return self._received
+        while True:
+            try:
+                self._received = received = self.sock.recv_into(view)
+                return received
+            except BlockingIOError:  # see `sockets.prepare`
+                continue
+            except OSError as error:
+                raise _lost(error) from error
 
     def already_received(self, count: int) -> None:
         """`count` octets, which somebody read before the session began, stand in the next call's view. Not with TLS."""

@@ -4,14 +4,20 @@ from sync_h2.server.pace import Pace
 
 
 def tick(
-    pace: Pace, jobs_of_each: list[int], *, active: int | None = None, cores: float = 1.0, late: float = 1.0
+    pace: Pace,
+    jobs_of_each: list[int],
+    *,
+    active: int | None = None,
+    cores: float = 1.0,
+    late: float = 1.0,
+    usable: int = 1,
 ) -> int:
-    """One tick in which a worker for each entry has begun so many jobs; how many may run then."""
+    """One tick of a millisecond in which a worker for each entry has begun so many jobs; how many may run then."""
     for jobs in jobs_of_each:
         last_tick = -1
         for _ in range(jobs):
             last_tick = pace.began(last_tick)
-    pace.tick(len(jobs_of_each) if active is None else active, late, cores)
+    pace.tick(len(jobs_of_each) if active is None else active, 0.001, late, cores, usable)
     return pace.allowed
 
 
@@ -71,5 +77,18 @@ def test_a_job_that_began_before_the_last_tick_was_not_quick() -> None:
     pace = Pace()
     tick = pace.began(-1)
     assert pace.is_now(tick)
-    pace.tick(1, 1.0, 0.1)
+    pace.tick(1, 0.001, 1.0, 0.1, 1)
     assert not pace.is_now(tick)
+
+
+def test_several_cores_are_for_jobs_that_compute() -> None:
+    pace = Pace()
+    assert tick(pace, [1], cores=1.0, usable=4) == 2
+    assert tick(pace, [1, 1], cores=2.0, usable=4) == 3
+    assert tick(pace, [1, 1, 1], cores=3.1, usable=4) == 3
+
+
+def test_several_cores_are_not_for_tiny_jobs() -> None:
+    pace = Pace()
+    assert tick(pace, [8], cores=1.0, usable=4) == 1
+    assert tick(pace, [8], cores=0.7, usable=4) == 2

@@ -1,0 +1,116 @@
+"""What one thread makes and another drops, while the maker sleeps.
+
+Free-threaded CPython finalizes such an object when its maker next runs Python code, so that what the finalizer gives
+back would come late or never. Elsewhere it does at once, and these tests hold too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+import sync_h2
+from support.threads import PATIENCE, eventually
+from sync_h2 import StreamReset, connect, create_server
+
+
+@contextmanager
+def made_by_a_thread_that_sleeps(make: Callable[[], object]) -> Iterator[list[Any]]:
+    """What `make` gives on a thread that does nothing more; the list has the only reference to it."""
+    made: list[Any] = []
+    has_made, may_end = threading.Event(), threading.Event()
+
+    def run() -> None:
+        made.append(make())
+        has_made.set()
+        may_end.wait()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert has_made.wait(PATIENCE)
+        yield made
+    finally:
+        may_end.set()
+        thread.join()
+
+
+@contextmanager
+def a_stream_is_dropped() -> Iterator[None]:
+    """The timer thread warns of it."""
+    with pytest.warns(ResourceWarning, match="dropped unfinished") as caught:
+        yield
+        eventually(lambda: caught.list)
+
+
+@pytest.fixture
+def running() -> set[Any]:
+    """The handlers of `server` that run."""
+    return set()
+
+
+@pytest.fixture
+def server(running: set[Any]) -> Iterator[sync_h2.ThreadingServer]:
+    """Its answers have no end."""
+
+    def endless(stream: Any, headers: Any) -> None:
+        running.add(stream)
+        stream.respond({":status": 200})
+        with pytest.raises(sync_h2.HTTP2Error):
+            while True:
+                stream.write(bytes(100_000))
+        running.remove(stream)
+
+    with create_server(endless, port=0, max_concurrent_streams=1, allow_http1=True) as server:
+        yield server
+
+
+def test_a_servers_stream_is_reset() -> None:
+    """Its handler has given it away, and the reader, which saw the request, sleeps."""
+    streams: SimpleQueue[Any] = SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({":status": 200})
+        stream.detach()
+        streams.put(stream)
+
+    with create_server(handler, port=0) as server, connect(server.url) as session, a_stream_is_dropped():
+        request = session.request()
+        request.wait_response()
+        streams.get(timeout=PATIENCE)  # and nobody holds it any more
+        with pytest.raises(StreamReset):
+            request.read(timeout=PATIENCE)
+
+
+def test_a_clients_stream_gives_its_slot_back(server: Any) -> None:
+    with (
+        connect(server.url) as session,
+        made_by_a_thread_that_sleeps(session.request) as made,
+        a_stream_is_dropped(),
+    ):
+        made[0].wait_response()
+        made.clear()
+        session.request(timeout=PATIENCE).close()
+
+
+@pytest.mark.parametrize("h2c", [False, True])
+def test_a_response_gives_its_place_back_while_the_client_goes_on(server: Any, running: set[Any], h2c: bool) -> None:
+    """What the caller was given is no part of the pool's limit: the next calls open other connections."""
+    with sync_h2.Client(h2c=h2c, trust_env=False, timeout=PATIENCE) as client:
+
+        def get() -> sync_h2.Response:
+            return client.get(server.url, stream=True)
+
+        def goes_on() -> bool:
+            get().close()
+            return not running
+
+        with made_by_a_thread_that_sleeps(get) as made, a_stream_is_dropped() if h2c else nullcontext():
+            assert len(running) == 1
+            made.clear()
+            eventually(goes_on)
