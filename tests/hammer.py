@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import functools
-import gc
 import json
 import os
 import random
@@ -25,10 +24,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from support import certificates
+from support.authority import CA
 from support.crowd import Crowd
 from support.hammered import NO_LIMITS, PATIENCE, UNHEARD_OF, Faults, Rubbish, Serving, body, pieces
 from support.leaks import stack_of
@@ -60,10 +58,10 @@ def check(received: bytes, seed: int, size: int) -> None:
 class Apart:
     """A server in a process of its own."""
 
-    def __init__(self, job: dict[str, Any], faults: Faults) -> None:
+    def __init__(self, certfile: str | None, faults: Faults) -> None:
         self._faults = faults
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.hammered", json.dumps(job)],
+            [sys.executable, "-m", "support.hammered", certfile or ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -118,24 +116,22 @@ class Line:
 class Hammer(Crowd):
     """One part: what goes on at the same time."""
 
-    def __init__(self, serving: Serving | Apart, tls: dict[str, str], rubbish: Rubbish) -> None:
+    def __init__(self, serving: Serving | Apart, cafile: str | None, rubbish: Rubbish) -> None:
         super().__init__()
         self.restarts = 0  # odd while one goes on
         self._serving = serving
-        self._tls = tls
+        self._cafile = cafile
         self._rubbish = rubbish
         self._shared_lock = threading.Lock()
         self._shared: Line | None = None
         self._clients: list[Client] = []
-        self.start("collection", lambda chance: (gc.collect(), self.pause(0.02)))
 
     @property
     def url(self) -> str:
-        return f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._serving.port}"
+        return f"{'https://localhost' if self._cafile else 'http://127.0.0.1'}:{self._serving.port}"
 
     def connect(self) -> ClientSession:
-        cafile = self._tls.get("certfile")
-        return connect(self.url, timeout=PATIENCE, cafile=cafile, **NO_LIMITS)
+        return connect(self.url, timeout=PATIENCE, cafile=self._cafile, **NO_LIMITS)
 
     # -- one session
 
@@ -331,7 +327,7 @@ class Hammer(Crowd):
         options: dict[str, Any] = {
             "base_url": self.url,
             "timeout": PATIENCE,
-            "verify": self._tls.get("certfile", True),
+            "verify": self._cafile or True,
             "limits": PoolLimits(max_connections_per_origin=THREADS // 8),
             "trust_env": False,
             **NO_LIMITS,
@@ -412,7 +408,6 @@ class Hammer(Crowd):
         for client in self._clients:
             client.close()
         self._rubbish.close()
-        gc.collect()
 
 
 def read(stream: Any, chance: random.Random) -> bytes:
@@ -463,12 +458,19 @@ def watchdog(seconds: float) -> Iterator[None]:
     thread.join()
 
 
-def hammer(part: Callable[[Hammer], None], tls: dict[str, str], apart: bool, seconds: float, faults: Faults) -> None:
+def hammer(
+    part: Callable[[Hammer], None],
+    certfile: str | None,
+    cafile: str | None,
+    apart: bool,
+    seconds: float,
+    faults: Faults,
+) -> None:
     began = time.monotonic()
-    name = f"{part.__name__}, {'TLS' if tls else 'cleartext'}, {'two processes' if apart else 'one process'}"
+    name = f"{part.__name__}, {'TLS' if certfile else 'cleartext'}, {'two processes' if apart else 'one process'}"
     with watchdog(seconds + 2 * PATIENCE), faults.nothing_left_over(name):
-        serving = (Apart if apart else Serving)({"port": 0, "tls": tls}, faults)
-        crowd = Hammer(serving, tls, Rubbish())
+        serving = (Apart if apart else Serving)(certfile, faults)
+        crowd = Hammer(serving, cafile, Rubbish())
         part(crowd)
         crowd.pause(seconds)
         crowd.finish()
@@ -485,12 +487,18 @@ def main() -> int:
     faults.watch()
     print(f"Python {sys.version}, the GIL is {'on' if getattr(sys, '_is_gil_enabled', lambda: True)() else 'off'}")
     with tempfile.TemporaryDirectory() as folder:
-        certificate = certificates.make(Path(folder))
-        tls = {"certfile": str(certificate.certfile), "keyfile": str(certificate.keyfile)}
+        authority, certfile, cafile = CA(), f"{folder}/server.pem", f"{folder}/authority.pem"
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certfile)
+        authority.cert_pem.write_to_path(cafile)
         wanted = [part for part in PARTS if part.__name__ in sys.argv[1:] or not sys.argv[1:]]
-        parts = [(part, way, apart) for apart in (False, True) for way in ({}, tls) for part in wanted]
+        parts = [
+            (part, way, apart)
+            for apart in (False, True)
+            for way in ((None, None), (certfile, cafile))
+            for part in wanted
+        ]
         for part, way, apart in parts:
-            hammer(part, way, apart, SECONDS / len(parts), faults)
+            hammer(part, *way, apart, SECONDS / len(parts), faults)
     kinds: dict[str, list[str]] = {}
     for fault in faults.found:
         kinds.setdefault(re.sub(r"\d+", "N", fault), []).append(fault)

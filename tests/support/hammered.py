@@ -1,5 +1,5 @@
-"""The server under the hammer (tests/hammer.py): in its process, or in one of its own, which is started with the port
-and the files of a certificate as JSON.
+"""The server under the hammer (tests/hammer.py): in its process, or in one of its own, which is started with the
+file of a certificate, or an empty argument.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 import traceback
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import sync_h2
@@ -101,13 +101,17 @@ class Faults:
 
 
 class Rubbish:
-    """Takes objects that other threads have made, and drops them on a thread of its own."""
+    """Takes objects that other threads have made, and drops them on a thread of its own; has the garbage collector run
+    again and again on another.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._turn = itertools.count()
-        self._thread = threading.Thread(target=self._drop, name="rubbish")
-        self._thread.start()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=act, name=act.__name__) for act in (self._drop, self._collect)]
+        for thread in self._threads:
+            thread.start()
 
     def put(self, thing: Any) -> None:
         """Every other one lies in a cycle, and waits for the garbage collector."""
@@ -121,9 +125,16 @@ class Rubbish:
         while self._queue.get() is not None:
             pass
 
+    def _collect(self) -> None:
+        while not self._over.wait(0.02):
+            gc.collect()
+
     def close(self) -> None:
         self._queue.put(None)
-        self._thread.join()
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        gc.collect()
 
 
 # -- handlers
@@ -183,7 +194,7 @@ class Handlers:
         self._rubbish.put(stream)
 
     def push(self, stream: sync_h2.ServerStream, seed: int, size: int) -> None:
-        with contextlib.suppress(sync_h2.InvalidState):  # where the session is closing
+        with contextlib.suppress(sync_h2.InvalidState, sync_h2.StreamReset):  # a session that closes takes none
             pushed = stream.push_stream({":path": f"/body/{seed}/{size}"})
             pushed.respond({"x-pushed": "yes"})
             pushed.end(body(seed, size))
@@ -201,18 +212,19 @@ class Handlers:
 class Serving:
     """A server, and its successor on the same port."""
 
-    def __init__(self, job: dict[str, Any], faults: Faults) -> None:
-        """`job` has the `port` (0: any) and the files of a certificate, `tls`."""
-        self._job = job
+    def __init__(self, certfile: str | None, faults: Faults) -> None:
+        self._certfile = certfile
         self._rubbish = Rubbish()
         self._handlers = Handlers(faults, self._rubbish)
-        self._server = self._start(job["port"])
+        self._server = self._start(0)
         self.port: int = self._server.address[1]
 
     def _start(self, port: int) -> Any:
-        make: Callable[..., Any] = sync_h2.create_secure_server if self._job["tls"] else sync_h2.create_server
-        options = {"reuse_port": True, "allow_http1": True, "close_timeout": PATIENCE, **NO_LIMITS}
-        server = make(self._handlers, port=port, **options, **self._job["tls"])
+        options: Any = {"port": port, "reuse_port": True, "allow_http1": True, "close_timeout": PATIENCE, **NO_LIMITS}
+        if self._certfile:
+            server = sync_h2.create_secure_server(self._handlers, certfile=self._certfile, **options)
+        else:
+            server = sync_h2.create_server(self._handlers, **options)
         server.start()
         return server
 
@@ -231,7 +243,7 @@ def main() -> None:
     faults = Faults()
     faults.watch()
     with faults.nothing_left_over("the server's process"):
-        serving = Serving(json.loads(sys.argv[1]), faults)
+        serving = Serving(sys.argv[1] or None, faults)
         print(serving.port, flush=True)
         for _ in sys.stdin:
             serving.restart()
