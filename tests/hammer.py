@@ -30,7 +30,18 @@ from support.authority import CA
 from support.crowd import Crowd
 from support.hammered import NO_LIMITS, PATIENCE, UNHEARD_OF, Faults, Rubbish, Serving, body, pieces
 from support.leaks import stack_of
-from sync_h2 import Client, ClientSession, ErrorCode, HTTP2Error, PingLimit, PoolLimits, StreamReset, Timeout, connect
+from sync_h2 import (
+    Client,
+    ClientSession,
+    ConnectionLost,
+    ErrorCode,
+    HTTP2Error,
+    PingLimit,
+    PoolLimits,
+    StreamReset,
+    Timeout,
+    connect,
+)
 from sync_h2 import exceptions as calls
 
 SECONDS = float(os.environ.get("SYNC_H2_HAMMER_SECONDS", "300"))
@@ -96,10 +107,19 @@ class Line:
 
     def __init__(self, hammer: Hammer) -> None:
         self._hammer = hammer
-        self._restarts = hammer.restarts
         self.slammed = False
         self.ended = False
-        self.session: ClientSession = hammer.connect()
+        self.session = self._connected()
+
+    def _connected(self) -> ClientSession:
+        while True:
+            self._restarts = self._hammer.restarts
+            try:
+                return self._hammer.connect()
+            except ConnectionLost as error:
+                if not (error.retryable and self.is_of_old):
+                    raise
+            self._hammer.count("failures forgiven")
 
     @property
     def is_of_old(self) -> bool:
@@ -110,7 +130,9 @@ class Line:
         """Whether a request that nothing is wrong with may end so. What ends gracefully finishes what it has begun."""
         if isinstance(error, Timeout):
             return False
-        return self.slammed or ((self.ended or self.is_of_old) and error.retryable)
+        # What the listener's end left in its queue was never a session.
+        in_queue = self.is_of_old and "before it said anything" in str(error)
+        return self.slammed or in_queue or ((self.ended or self.is_of_old) and error.retryable)
 
 
 class Hammer(Crowd):
