@@ -201,7 +201,7 @@ class Hammer(Crowd):
         kind = chance.randrange(6)
         line.ended = True
         line.slammed = kind in (0, 1, 2)
-        with contextlib.suppress(HTTP2Error) if line.slammed or line.is_of_old else contextlib.nullcontext():
+        try:
             if kind == 0:
                 session.destroy()
             elif kind == 1:
@@ -218,6 +218,9 @@ class Hammer(Crowd):
                 )
             else:
                 self._rubbish.put(session)
+        except HTTP2Error as error:
+            if not line.forgives(error):
+                raise
         self.count(f"{('destroyed', 'slammed', 'left', 'closed', 'sent away', 'dropped')[kind]} sessions")
 
     # -- what is done on a session
@@ -226,6 +229,8 @@ class Hammer(Crowd):
         act = chance.choice(ACTS)
         try:
             act(self, line.session, chance)
+        except Timeout as error:
+            raise AssertionError(f"{act.__name__} hung: {json.dumps(line.session.dump())}") from error
         except HTTP2Error as error:
             if not line.forgives(error):
                 raise
@@ -261,8 +266,8 @@ class Hammer(Crowd):
     def push(self, session: ClientSession, chance: random.Random) -> None:
         seed, size = fresh(chance), chance.choice(SMALL_SIZES)
         stream = session.request({":path": f"/push/{seed}/{size}"}, timeout=PATIENCE)
-        pushed = stream.wait_push(PATIENCE)
         check(stream.read(timeout=PATIENCE), seed + 1, size)
+        pushed = stream.wait_push(PATIENCE)
         if pushed is not None:
             check(read(pushed, chance), seed, size)
         else:
@@ -490,7 +495,7 @@ def hammer(
 ) -> None:
     began = time.monotonic()
     name = f"{part.__name__}, {'TLS' if certfile else 'cleartext'}, {'two processes' if apart else 'one process'}"
-    with watchdog(seconds + 2 * PATIENCE), faults.nothing_left_over(name):
+    with watchdog(seconds + 3 * PATIENCE), faults.nothing_left_over(name):
         serving = (Apart if apart else Serving)(certfile, faults)
         crowd = Hammer(serving, cafile, Rubbish())
         part(crowd)

@@ -27,13 +27,14 @@ from .leaks import open_descriptors, threads_left
 
 PATIENCE = 60.0
 """Seconds for what should take a few of them at most, on a machine that does much else."""
-UNHEARD_OF = 20.0
+UNHEARD_OF = 40.0
 """Seconds in which a dropped object must have ended what it stood for."""
 NO_LIMITS = {
     "stream_reset_burst": 10**9,
     "max_session_rejected_streams": 10**9,
     "max_session_invalid_frames": 10**9,
     "max_outstanding_pings": 10**6,
+    "handshake_timeout": PATIENCE,
 }
 """What is counted against attackers, which these are not."""
 
