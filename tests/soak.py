@@ -16,17 +16,15 @@ import random
 import socket
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from hyperframe.frame import PingFrame, PriorityFrame, SettingsFrame
 
 from fuzz.mutations import mutated, pieces, recordings
 from fuzz.record import REQUESTS
+from support.crowd import Crowd
 from support.raw_peer import REQUEST, UPLOAD
 from support.victim import SCRIPT, Attacker, Costs
 from sync_h2 import HTTP2Error, connect
@@ -39,38 +37,12 @@ CLIENTS, SERVERS = recordings("client"), recordings("server")
 Address = tuple[str, int]
 
 
-class Soak:
-    """What is going on, counted."""
+class Soak(Crowd):
+    """Who takes part."""
 
     def __init__(self, address: Address) -> None:
+        super().__init__()
         self.address = address
-        self.done: Counter[str] = Counter()
-        self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def start(self, name: str, act: Callable[[random.Random], None]) -> None:
-        """Have `act` called again and again on a thread of its own."""
-        chance = random.Random(name)
-
-        def run() -> None:
-            while not self._stop.is_set():
-                try:
-                    act(chance)
-                    self.done[name.split()[0]] += 1
-                except Exception as error:
-                    self.failures.append(f"{name}: {error!r}")
-
-        thread = threading.Thread(target=run, name=name)
-        self._threads.append(thread)
-        thread.start()
-
-    def finish(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    # -- who takes part
 
     def good_client(self, chance: random.Random) -> None:
         """One connection with a few requests of all kinds, several at once."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import report, sitting
 from .rows import ROWS, Setting
-from .workplace import versions, workplace
+from .workplace import FREE_THREADED_PYTHONS, free_threaded_python, versions, workplace
 
 FILE_SIZE, QUICK_FILE_SIZE = 100_000_000, 1_000_000
 
@@ -25,6 +25,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the rows, and measure nothing")
     parser.add_argument("--only", metavar="PATTERN", default="", help="rows whose name matches this regular expression")
     parser.add_argument("--peers", metavar="A,B", help="only these peers, as in --peers sync_h2,node")
+    parser.add_argument(
+        "--free-threaded",
+        metavar="PYTHON",
+        default=free_threaded_python(),
+        help=f"the interpreter of the rows free-threaded ({' or '.join(FREE_THREADED_PYTHONS)})",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement takes, about (2)")
     parser.add_argument(
@@ -63,14 +69,14 @@ def main() -> None:
     results: list[sitting.Result] = []
     lines: list[str] = []
     started = time.time()
-    found = versions()
+    found = versions(options.free_threaded)
     show(lines, ", ".join(f"{name} {version}" for name, version in found.items()) + "\n")
     if options.quick:
         show(
             lines, "Quick: too short, and with too few connections, to tell how fast anything is. No goal is judged.\n"
         )
     try:
-        with workplace(QUICK_FILE_SIZE if options.quick else FILE_SIZE) as places:
+        with workplace(QUICK_FILE_SIZE if options.quick else FILE_SIZE, options.free_threaded) as places:
             setting = Setting(places, options.seconds, 0.3 if options.quick else options.hold, options.quick)
             for row in rows:
                 result = sitting.measure(row, setting, rounds, peers, progress)

@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from .servers import Server
@@ -43,6 +44,15 @@ def h2load(
     if not (succeeded and good and took and int(succeeded[1]) == int(good[1]) == requests):
         raise RuntimeError(f"requests failed:\n{output}")
     return float(took[1]) * _SECONDS[took[2]]
+
+
+def timed(server: Server, act: Callable[[], float]) -> tuple[float, float]:
+    """The seconds that `act` says it took, and the server's CPU seconds until it has come to rest again."""
+    server.wait_until_quiet()
+    before = server.cpu_seconds()
+    seconds = act()
+    server.wait_until_quiet()
+    return seconds, server.cpu_seconds() - before
 
 
 def latencies(server: Server, requests: int, clients: int, streams: int, rate: int) -> list[float]:

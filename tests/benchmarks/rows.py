@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from . import busy, clients, hostages, load, raw_client, servers, waiting
+from . import busy, clients, free_threading, hostages, load, raw_client, servers, waiting
 from .servers import Server
 from .workplace import Workplace
 
@@ -90,6 +90,8 @@ class Row:
     variants: Sequence[str] = ("",)
     goals: Sequence[Goal] = ()
     needs: str = "h2load"
+    free_threaded: bool = False
+    """Whether it takes an interpreter that can do without the GIL."""
     most_rounds: int | None = None
     """Where a sample is the worst of many cases already."""
 
@@ -110,15 +112,6 @@ def _against(metric: str, **bounds: float) -> list[Goal]:
 # -- servers
 
 
-def _timed(server: Server, act: Callable[[], float]) -> tuple[float, float]:
-    """The seconds that `act` says it took, and the server's CPU seconds until it has come to rest again."""
-    server.wait_until_quiet()
-    before = server.cpu_seconds()
-    seconds = act()
-    server.wait_until_quiet()
-    return seconds, server.cpu_seconds() - before
-
-
 def _small_gets(setting: Setting, server: Server, connections: int, streams: int) -> Callable[[], Sample]:
     """The CPU that connecting and closing take, found with one request on each connection, is not counted."""
 
@@ -128,8 +121,8 @@ def _small_gets(setting: Setting, server: Server, connections: int, streams: int
     requests = setting.fitting(act, connections if setting.quick else 20 * connections)
 
     def measure() -> Sample:
-        _, of_connecting = _timed(server, lambda: act(connections))
-        seconds, cpu = _timed(server, lambda: act(connections + requests))
+        _, of_connecting = load.timed(server, lambda: act(connections))
+        seconds, cpu = load.timed(server, lambda: act(connections + requests))
         return {
             REQUESTS_PER_SECOND: (connections + requests) / seconds,
             CPU_PER_REQUEST: max(cpu - of_connecting, 0.0) / requests * 1e6,
@@ -221,7 +214,7 @@ def _prepare_varied(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sam
         requests = min(setting.fitting(act, 50 * connections), len(blocks) * connections)
 
         def measure() -> Sample:
-            seconds, cpu = _timed(server, lambda: act(requests))
+            seconds, cpu = load.timed(server, lambda: act(requests))
             return {REQUESTS_PER_SECOND: requests / seconds, CPU_PER_REQUEST: cpu / requests * 1e6}
 
         yield measure
@@ -237,7 +230,7 @@ def _prepare_transfer(act: Callable[[Server, int], float], *, tls: bool) -> Prep
             megabytes = count * setting.places.file_size / 1e6
 
             def measure() -> Sample:
-                seconds, cpu = _timed(server, lambda: act(server, count))
+                seconds, cpu = load.timed(server, lambda: act(server, count))
                 return {MEGABYTES_PER_SECOND: megabytes / seconds, CPU_PER_MEGABYTE: cpu / megabytes * 1e6}
 
             yield measure
@@ -300,6 +293,26 @@ def _prepare_open_streams(setting: Setting, entry: Entry) -> Iterator[Callable[[
             return {KILOBYTES: (server.memory() - before) / (connections * streams) / 1e3}
 
     yield measure
+
+
+def _of_free_threading() -> Iterator[Row]:
+    for name, title, path, metric, bound in (
+        ("free-threaded", "GET of 12 bytes", "/", free_threading.CPU_PER_REQUEST, 1),
+        ("free-threaded-computing", "a handler that computes for 1 ms", "/compute", free_threading.ALONE, 1.7),
+    ):
+        yield Row(
+            name,
+            f"Server: {title}, without the GIL and with it, h2c",
+            metric,
+            functools.partial(free_threading.prepare, path=path),
+            (OURS, servers.WITH_GIL),
+            tuple(free_threading.VARIANTS),
+            [
+                Goal(free_threading.ALONE, Entry(OURS, variant), Entry(servers.WITH_GIL, variant), bound)
+                for variant in free_threading.VARIANTS
+            ],
+            free_threaded=True,
+        )
 
 
 # -- clients
@@ -541,6 +554,7 @@ ROWS = (
         goals=_against(REQUESTS_PER_SECOND, gunicorn=2.5),
         needs="gunicorn",
     ),
+    *_of_free_threading(),
     *_of_hostages(),
     *_of_busy_connections(),
     *_of_clients(),

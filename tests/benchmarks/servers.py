@@ -21,6 +21,8 @@ START_SECONDS = 20.0
 
 UNDER_GUNICORN = "sync_h2 under gunicorn"
 FOLDER, APPLICATION = "sync_h2 serve FOLDER", "sync_h2 serve MODULE:APP"
+WITHOUT_GIL, WITH_GIL = "sync_h2 without the GIL", "sync_h2 with the GIL"
+"""Both on the same interpreter, a free-threaded one."""
 BOTH_VERSIONS = {"sync_h2": "sync_h2 with HTTP/1.1", "node": "node with HTTP/1.1"}
 """Peer -> its server when that has clients of HTTP/1.1, too."""
 
@@ -74,6 +76,16 @@ Command = Callable[[int, Workplace, bool, int], list[str]]
 
 def _ours(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
     return [sys.executable, str(PROGRAMS / "sync_h2_server.py"), _options(port, places, tls, processes)]
+
+
+def _without_gil(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+    _, *program = _ours(port, places, tls, processes)
+    return [places.free_threaded or "python3t", "-X", "gil=0", *program]
+
+
+def _with_gil(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
+    _, *program = _ours(port, places, tls, processes)
+    return [places.free_threaded or "python3t", "-X", "gil=1", *program]
 
 
 def _node(port: int, places: Workplace, tls: bool, processes: int) -> list[str]:
@@ -158,6 +170,8 @@ COMMANDS: dict[str, Command] = {
     UNDER_GUNICORN: _our_worker,
     FOLDER: _folder,
     APPLICATION: _application,
+    WITHOUT_GIL: _without_gil,
+    WITH_GIL: _with_gil,
     BOTH_VERSIONS["sync_h2"]: _with_http1(_ours),
     BOTH_VERSIONS["node"]: _with_http1(_node),
     "nghttpd": _nghttpd,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from .rows import OURS, Entry, Goal, Row, Sample, Setting
-from .workplace import installed
+from .workplace import FREE_THREADED_PYTHONS, installed
 
 MOST_REPEATED = 10
 Outcome = TypeVar("Outcome")
@@ -74,6 +74,9 @@ def measure(row: Row, setting: Setting, rounds: int, peers: set[str] | None, say
     result = Result(row)
     if row.needs and not installed(row.needs):
         result.left_out["all"] = f"{row.needs} is not installed"
+        return result
+    if row.free_threaded and not setting.places.free_threaded:
+        result.left_out["all"] = f"no free-threaded Python ({', '.join(FREE_THREADED_PYTHONS)}) is installed"
         return result
     wanted = [entry for entry in row.entries(quick=setting.quick) if peers is None or entry.peer in peers]
     for entry in wanted:

@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import report
+from benchmarks import free_threading, report, servers, workplace
 from benchmarks.rows import CPU_PER_REQUEST, OURS, REQUESTS_PER_SECOND, ROWS, Entry, Goal, Row
 from benchmarks.sitting import Result
 from support.peers import program
@@ -21,17 +22,13 @@ PARTS = 6
 """All rows at once would take longer than a test may on a slow machine."""
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_row_runs(tmp_path: Path, part: int) -> None:
-    names = [row.name for row in ROWS][part::PARTS]
-    for name in ("node", "nghttpd", "h2load", "curl"):
-        program(name)
+def quick(folder: Path, only: str, *options: str) -> list[Any]:
+    """The rows of the results."""
     # Not measured by coverage: it makes every process slow to start, and there are many.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     searched = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path), "--only", f"^({'|'.join(names)})$"],
+        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(folder), "--only", f"^({only})$", *options],
         env={**unmeasured, "PYTHONPATH": searched},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -44,7 +41,18 @@ def test_every_row_runs(tmp_path: Path, part: int) -> None:
         finally:
             process.terminate()  # it ends its servers then
     assert process.returncode == 0, output
-    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert (folder / "results.txt").read_text() in output
+    rows: list[Any] = json.loads((folder / "results.json").read_text())["rows"]
+    return rows
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_row_runs(tmp_path: Path, part: int) -> None:
+    names = [row.name for row in ROWS if not row.free_threaded][part::PARTS]
+    for name in ("node", "nghttpd", "h2load", "curl"):
+        program(name)
+    rows = quick(tmp_path, "|".join(names))
     assert [row["name"] for row in rows] == names
     for row in rows:
         measured = {entry["peer"] for entry in row["entries"]}
@@ -52,7 +60,41 @@ def test_every_row_runs(tmp_path: Path, part: int) -> None:
         assert "node" in measured or row["name"] in ("server-processes", "server-wsgi", "client-calls"), row
         assert all(entry["median"][row["metric"]] > 0 for entry in row["entries"]), row
         assert set(row["left_out"].values()) <= {"not installed"}
-    assert (tmp_path / "results.txt").read_text() in output
+
+
+@pytest.mark.timeout(120)
+def test_rows_of_free_threading_run(tmp_path: Path) -> None:
+    """What an interpreter with the GIL can: only half of each row."""
+    program("h2load")
+    rows = quick(tmp_path, "free-threaded.*", "--peers", servers.WITH_GIL, "--free-threaded", sys.executable)
+    assert [row["name"] for row in rows] == [row.name for row in ROWS if row.free_threaded]
+    for row in rows:
+        assert [entry["peer"] for entry in row["entries"]] == [servers.WITH_GIL]
+        assert all(entry["median"][free_threading.ALONE] > 0 for entry in row["entries"]), row
+
+
+def test_rows_of_free_threading_say_what_they_need(tmp_path: Path) -> None:
+    program("h2load")
+    (row,) = quick(tmp_path, "free-threaded", "--free-threaded", "")
+    assert row["left_out"] == {"all": "no free-threaded Python (python3.15t, python3.14t, python3.13t) is installed"}
+
+
+def test_a_free_threaded_python_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workplace.sysconfig, "get_config_var", lambda name: 0)
+    monkeypatch.setattr(workplace, "_SEARCH_PATH", str(tmp_path))
+    assert workplace.free_threaded_python() is None
+    for name in ("python3.13", "python3.13t", "python3.14t"):
+        (tmp_path / name).touch(0o755)
+    assert workplace.free_threaded_python() == str(tmp_path / "python3.14t")
+    monkeypatch.setattr(workplace.sysconfig, "get_config_var", lambda name: 1)
+    assert workplace.free_threaded_python() == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("gil", "cores_of_load", "expected"), [(False, 0.5, 400), (True, 0.5, 300), (True, 1.25, 400), (False, 0, 300)]
+)
+def test_the_share_of_who_asks_is_taken_into_account(gil: bool, cores_of_load: float, expected: float) -> None:
+    assert free_threading.alone(300, cores_of_load, cores=2, gil=gil) == expected
 
 
 def a_result(ours: list[float], theirs: list[float]) -> Result:

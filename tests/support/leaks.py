@@ -55,17 +55,21 @@ def _wait_for_threads_to_end(before: set[threading.Thread], deadline: float) -> 
     return started
 
 
-def _describe(thread: threading.Thread) -> str:
+def stack_of(thread: threading.Thread) -> str:
     frame = sys._current_frames().get(thread.ident or 0)
     stack = "".join(traceback.format_stack(frame)) if frame else "  (it has just ended)\n"
     return f"{thread.name}{' (daemon)' if thread.daemon else ''}:\n{stack}"
 
 
+def threads_left(before: set[threading.Thread], deadline: float) -> str:
+    """The stacks of the threads that are not in `before` and outlive `deadline`."""
+    return "\n".join(map(stack_of, _wait_for_threads_to_end(before, deadline)))
+
+
 def check_threads_end(before: set[threading.Thread], deadline: float) -> None:
     """Wait for the threads that are not in `before`; fails with the stacks of those that outlive `deadline`."""
-    threads = _wait_for_threads_to_end(before, deadline)
-    if threads:
-        pytest.fail("threads are left behind\n" + "\n".join(map(_describe, threads)), pytrace=False)
+    if left := threads_left(before, deadline):
+        pytest.fail(f"threads are left behind\n{left}", pytrace=False)
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,7 @@
 the files of a certificate it speaks h2c. Several processes share the port. The other servers here answer the same:
 GET / with 12 bytes, /file with the file, PUT /upload with the number of bytes received; /open responds at once, and
 ends when the request's body has. For attacks there are /big/N, which is so many bytes, and /events, which begins to
-answer and then waits for ever.
+answer and then waits for ever. Of this one alone there is /compute, which has a core busy for a millisecond first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ import sync_h2
 
 OPTIONS = json.loads(sys.argv[1])
 PIECE = bytes(64 * 1024)
+STEPS = 30_000
+"""Of a loop, for a millisecond: the same work with and without the GIL, however long it takes."""
+
+
+def compute() -> int:
+    total = 0
+    for number in range(STEPS):
+        total ^= number
+    return total
 
 
 def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
@@ -26,6 +35,9 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
         size = sum(len(chunk) for chunk in stream)
         stream.respond({"content-type": "text/plain"})
         stream.end(b"%d" % size)
+    elif path == "/compute":
+        compute()
+        stream.end(b"hello world\n")
     elif path == "/open":
         stream.respond({"content-type": "text/plain"})
         stream.read()
