@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from sync_h2.connection.timers import timers
 from sync_h2.transport.full_sockets import full_sockets
 
 # Threads end, and close their sockets, a moment after the call that ended them has returned.
@@ -72,11 +73,19 @@ def check_threads_end(before: set[threading.Thread], deadline: float) -> None:
         pytest.fail(f"threads are left behind\n{left}", pytrace=False)
 
 
+def let_timers_catch_up() -> None:
+    """Wait until the timer thread has done what it was left, such as closing descriptors."""
+    caught_up = threading.Event()
+    timers.run(caught_up.set)
+    assert caught_up.wait(GRACE_SECONDS), "the timer thread does nothing"
+
+
 def pytest_collection_finish() -> None:
     """What is there before the first test stays: to look through it after each would take most of the suite's time. And
     what the process has one of is not the first test's.
     """
     full_sockets.ensure_running()
+    timers.ensure_running()
     gc.collect()
     gc.freeze()
 
@@ -102,6 +111,7 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     check_threads_end(threads_before, time.monotonic() + GRACE_SECONDS)
     # Unreachable objects warn here (ResourceWarning is an error), not in a later test.
     gc.collect()
+    let_timers_catch_up()
     opened = {item for item in open_descriptors().items() if item not in descriptors_before.items()}
     if opened:
         listing = "\n".join(f"{number}: {target}" for number, target in sorted(opened))
