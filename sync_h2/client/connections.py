@@ -94,7 +94,8 @@ class _Group:
 
     shared: list[_Shared] = field(default_factory=list)
     idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
-    busy: int = 0  # of HTTP/1.1
+    # Those of HTTP/1.1 that have a request: the collector would finalize a socket that only a dropped answer has.
+    busy: set[HTTP1Connection] = field(default_factory=set)
     lent: int = 0  # of these, as in _Shared
     openings: list[_Opening] = field(default_factory=list)
     speaks_http1: bool = False
@@ -105,7 +106,7 @@ class _Group:
 
     @property
     def size(self) -> int:
-        return len(self.shared) + len(self.idle) + self.busy + len(self.openings)
+        return len(self.shared) + len(self.idle) + len(self.busy) + len(self.openings)
 
     @property
     def own_size(self) -> int:
@@ -339,7 +340,7 @@ class Connections:
         while group.idle:
             connection = group.idle.pop()
             if not self._has_expired(connection) and connection.is_alive:
-                group.busy += 1
+                group.busy.add(connection)
                 return connection
             unwanted.append(connection.close)
         return None
@@ -440,7 +441,7 @@ class Connections:
                     pass
                 elif isinstance(connection, HTTP1Connection):
                     group.speaks_http1 = True
-                    group.busy += 1
+                    group.busy.add(connection)
                     place = connection
                 elif connection is not None:
                     place = _Shared(connection, active=1, alternative=alternative)
@@ -547,7 +548,7 @@ class Connections:
 
     def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
         with self._lock:
-            group.busy -= 1
+            group.busy.remove(connection)
             group.lent -= lent
             keeps = reusable and not group.retired and group.size < self._limits.max_connections_per_origin
             if keeps:

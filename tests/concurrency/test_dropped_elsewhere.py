@@ -6,7 +6,9 @@ back would come late or never. Elsewhere it does at once, and these tests hold t
 
 from __future__ import annotations
 
+import gc
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
@@ -114,3 +116,16 @@ def test_a_response_gives_its_place_back_while_the_client_goes_on(server: Any, r
             assert len(running) == 1
             made.clear()
             eventually(goes_on)
+
+
+def test_the_collector_leaves_the_connection_of_a_response_to_the_pool(server: Any, running: set[Any]) -> None:
+    """It finalizes all that a cycle alone has, in any order, and a socket with a warning."""
+    with sync_h2.Client(trust_env=False, timeout=PATIENCE) as client, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        response: Any = client.get(server.url, stream=True)
+        response.itself = response
+        del response
+        gc.collect()
+        client.get(server.url, stream=True).close()
+        eventually(lambda: not running)
+        assert [str(warning.message) for warning in caught] == []
