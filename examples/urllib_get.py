@@ -13,4 +13,5 @@ try:
         print(f"{response.status} from {response.url}", file=sys.stderr)
         sys.stdout.buffer.write(response.read())
 except urllib.error.HTTPError as error:
-    sys.exit(f"{error.code} {error.reason}")
+    with error:  # a response, too
+        sys.exit(f"{error.code} {error.reason}")

@@ -26,6 +26,7 @@ from .compat.wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .compat.wsgi_response import Response
 from .connection.server_session import ServerSession
 from .connection.server_stream import ServerStream
+from .interpreter import Lock
 from .protocol.headers import Headers
 from .protocol.sensitive import printable
 from .server.beginning import http1_is_installed
@@ -119,7 +120,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._bodies = BodyBuffers(self.max_buffered_body, self.cfg.tmp_upload_dir)
-        self._counting = threading.Lock()
+        self._counting = Lock()
         self._used_up = False  # max_requests is reached
         self._base: Environ = {}
         # Asked for each request.

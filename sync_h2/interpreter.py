@@ -1,4 +1,5 @@
-"""Which CPython runs this: one whose threads share an interpreter lock, or a free-threaded one (PEP 703). Any thread.
+"""What is particular to the CPython that runs this; above all, whether its threads share an interpreter lock or it is
+a free-threaded one (PEP 703). Any thread.
 
 On a free-threaded build an object belongs to the thread that made it. When another drops the last reference, the object
 is finalized by its maker as soon as that runs Python code again, and until then by a collection of garbage only. What
@@ -41,6 +42,29 @@ else:
                 return self[key]
             except KeyError:
                 return default
+
+
+if TYPE_CHECKING or sys.version_info[:2] != (3, 14):
+    Lock, RLock = threading.Lock, threading.RLock
+else:
+
+    class RLock(type(threading.RLock())):
+        """In 3.14 an interrupt that strikes at the beginning of a `with` leaves the lock taken for ever (CPython issue
+        148874). What the main thread takes has to be one of these. A `Lock` is one too, which asks for its owner, and
+        nobody may lean on its letting a thread in twice.
+        """
+
+        __slots__ = ()
+
+        def __enter__(self) -> bool:
+            try:
+                return self.acquire()
+            except BaseException:
+                if self._is_owned():
+                    self.release()
+                raise
+
+    Lock = RLock
 
 
 def threads_at_once() -> int:

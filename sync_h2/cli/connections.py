@@ -13,6 +13,7 @@ from typing import Any
 from ..client.connect import connect
 from ..connection.client_session import ClientSession
 from ..errors import HTTP2Error
+from ..interpreter import Lock
 
 _GOODBYE = 2.0  # seconds that a server may take to close its end, when frames are shown
 
@@ -45,7 +46,7 @@ class Connections:
         self._verbose = verbose
         self._timeout = timeout
         self._options = options
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._places: dict[str, _Place] = {}
         self._sessions: list[ClientSession] = []
         self._ended = False

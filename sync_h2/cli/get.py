@@ -20,6 +20,7 @@ from .waterfall import waterfall, waterfall_picture
 
 _MOST_THREADS = 100
 _PATIENCE_WITH_THREADS = 2.0  # seconds, after an interrupt
+_LONGEST_DEAF = 0.5  # seconds for which an interrupt may not be noticed that comes as the main thread is about to wait
 
 
 def get(options: argparse.Namespace) -> int:
@@ -104,7 +105,7 @@ def _next(ended: queue.SimpleQueue[Fetch], bar: ProgressBar | None) -> Fetch:
         if bar is not None:
             bar.draw()
         try:
-            return ended.get(timeout=None if bar is None else INTERVAL)
+            return ended.get(timeout=_LONGEST_DEAF if bar is None else INTERVAL)
         except queue.Empty:
             pass
 

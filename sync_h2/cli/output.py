@@ -10,10 +10,10 @@ import os
 import secrets
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from typing import IO, BinaryIO, Literal, Protocol
 
+from ..interpreter import Lock
 from .status import CommandError, ExitStatus, reason_of
 
 _HELD_IN_MEMORY = 1 << 20  # bytes of a body whose turn has not come
@@ -118,7 +118,7 @@ class OrderedOutputs:
     """Outputs that share stdout, in order: what comes before its turn is kept, beyond a size in a temporary file."""
 
     def __init__(self, count: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._turn = 0
         self._kept: list[IO[bytes] | None] = [None] * count
         self._finished = [False] * count

@@ -8,11 +8,11 @@ Any thread may ask and tell; nothing blocks.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ..interpreter import Lock
 from ..transport.fork import renew_in_forked_child
 from .exchange import Origin
 from .field_values import named_values, split_outside_quotes, unquoted
@@ -43,12 +43,12 @@ class Alternatives:
         if not isinstance(follow, bool) and follow != OTHER_HOSTS:
             raise TypeError(f"alt_svc is True, False or {OTHER_HOSTS!r}, not {follow!r}")
         self._follow = follow
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known: dict[Destination, list[Alternative]] = {}
         renew_in_forked_child(self)
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def told(self, destination: Destination, value: str) -> None:
         """An origin has sent this field, or frame. It replaces what it said before."""

@@ -6,14 +6,14 @@ They share connections, which are closed when nobody has used them for a while, 
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
+from ..interpreter import Lock
 from .client import Client
 from .pool import Pool
 from .response import Response
 
-_making = threading.Lock()
+_making = Lock()
 _pool: Pool | None = None
 
 
@@ -83,7 +83,7 @@ def _shared_pool() -> Pool:
 def _forget_pool() -> None:
     """In a forked child, whose parent goes on using the connections."""
     global _pool, _making
-    _making = threading.Lock()
+    _making = Lock()
     _pool = None
 
 

@@ -12,10 +12,10 @@ import hashlib
 import netrc
 import os
 import secrets
-import threading
 from typing import Any
 
 from ..exceptions import InvalidHeader, InvalidURL
+from ..interpreter import Lock
 from ..transport.fork import renew_in_forked_child
 from .connect import DEFAULT_PORTS
 from .cookies import take_cookies
@@ -77,14 +77,14 @@ class HTTPDigestAuth(AuthBase):
     def __init__(self, username: str, password: str) -> None:
         self.username = username
         self.password = password
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._challenge: dict[str, str] = {}
         self._challenged_at = ""
         self._count = 0  # of the requests with the challenge's nonce
         renew_in_forked_child(self)
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __call__(self, request: Any) -> Any:
         self.renew(request)

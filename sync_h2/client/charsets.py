@@ -28,7 +28,7 @@ def charset_of(content_type: str) -> str | None:
 def codec_of(charset: str | None) -> codecs.CodecInfo:
     """The codec of that name; UTF-8's if there is none that is one of text."""
     utf_8 = codecs.lookup("utf-8")
-    if charset is None or len(charset) > _LONGEST_NAME:
+    if charset is None or len(charset) > _LONGEST_NAME or not charset.isascii():
         return utf_8
     try:
         found = codecs.lookup(charset)

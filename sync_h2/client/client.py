@@ -10,7 +10,6 @@ import contextlib
 import copy
 import datetime
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from ..connection.arguments import type_name
 from ..deadline import Deadline
 from ..exceptions import InvalidSchema, RequestException, TooManyRedirects
+from ..interpreter import RLock
 from ..transport.fork import renew_in_forked_child
 from ..transport.urls import shown_url
 from .adapters import PoolAdapter, matches
@@ -150,7 +150,7 @@ class Client:
 
     def _renew(self) -> None:
         """In a forked child: another thread may have held the lock."""
-        self.cookies._cookies_lock = threading.RLock()
+        self.cookies._cookies_lock = RLock()
 
     @property
     def cookies(self) -> Any:
@@ -460,9 +460,9 @@ class Client:
         """Let `adapter` make the requests of URLs that begin with `prefix`, unless a longer one has another. It is an
         object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`.
         """
-        self.adapters[prefix] = adapter
-        for shorter in [known for known in self.adapters if len(known) < len(prefix)]:
-            self.adapters[shorter] = self.adapters.pop(shorter)
+        adapters = {**self.adapters, prefix: adapter}
+        # In place of the old one, which others may be looking at.
+        self.adapters = collections.OrderedDict(sorted(adapters.items(), key=lambda item: -len(item[0])))
 
     def get_adapter(self, url: str) -> Any:
         """The adapter for a URL. Raises InvalidSchema if there is none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import logging
 import math
 import threading
 import time
@@ -21,7 +22,7 @@ from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
-from ..interpreter import finalize_dropped
+from ..interpreter import Lock, finalize_dropped
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -29,6 +30,8 @@ from .exchange import Answer, Call, Ending
 from .http1_connection import HTTP1Connection
 from .http2_exchange import send_on
 from .opening import Destination, Opener
+
+logger = logging.getLogger("sync_h2.client")
 
 _PATIENCE_FOR_PING = 5.0
 _LONGEST_WAIT = 0.5
@@ -130,7 +133,7 @@ class Connections:
         self._limits = limits
         self._opener = opener
         self._alternatives = Alternatives(alt_svc)
-        self._lock = threading.Lock()  # an interrupt in a Condition's own Python code would leave it taken
+        self._lock = Lock()  # an interrupt in a Condition's own Python code would leave it taken
         self._changed = threading.Condition(self._lock)
         self._groups: dict[Destination, _Group] = {}
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
@@ -142,7 +145,7 @@ class Connections:
         """In a forked child, whose parent goes on using the connections, and may have held a lock."""
         for group in self._groups.values():
             group.retired = True
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._changed = threading.Condition(self._lock)
         self._groups = {}
         self._forgotten = collections.deque()
@@ -557,8 +560,14 @@ class Connections:
     def _clear_forgotten(self) -> None:
         """Give back what forgotten answers held."""
         while self._forgotten:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                self._forgotten.popleft()()
+            try:
+                drop = self._forgotten.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                drop()
+            except Exception:  # the request that is made now has no part in it
+                logger.exception("the connection of a response that was dropped can't be closed")
 
     def _forget_unused(self) -> None:
         """Groups without a connection are of no use; needs the lock."""

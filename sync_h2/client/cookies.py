@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import InvalidArgument
 from ..exceptions import InvalidHeader
+from ..interpreter import RLock
 from ..transport.urls import split_url
 
 # What servers may set; more than RFC 6265 asks for, and about what browsers have.
@@ -30,6 +31,10 @@ class CookieConflictError(RuntimeError):
 
 class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     """`http.cookiejar.CookieJar` that can be used as a dict of names and values; any number of threads may share it."""
+
+    def __init__(self, policy: http.cookiejar.CookiePolicy | None = None) -> None:
+        super().__init__(policy)
+        self._cookies_lock = RLock()
 
     def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:
         """The value of the cookie of that name, or `default`. Raises CookieConflictError if there are several."""
@@ -48,12 +53,12 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         self.set_cookie(cookie)
         return cookie
 
-    # typeshed leaves out what the base keeps and this class has to look at: `_cookies`, `_cookies_lock`, `_policy`.
+    # typeshed leaves out what the base keeps and this class has to look at: `_cookies`, `_policy`.
 
     def set_cookie(self, cookie: Cookie, *arguments: Any, **options: Any) -> None:
         if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
             cookie.value = cookie.value.replace('\\"', "")
-        with self._cookies_lock:  # type: ignore[attr-defined]
+        with self._cookies_lock:
             paths = self._cookies.get(cookie.domain, {})  # type: ignore[attr-defined]
             paths.get(cookie.path, {}).pop(cookie.name, None)  # so that it counts as new, not as old as its name
             super().set_cookie(cookie, *arguments, **options)
@@ -89,7 +94,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
 
     def __iter__(self) -> Iterator[Cookie]:  # type: ignore[override]
         # A copy: others may add cookies meanwhile.
-        with self._cookies_lock:  # type: ignore[attr-defined]
+        with self._cookies_lock:
             return iter(list(super().__iter__()))
 
     __eq__ = MutableMapping.__eq__  # names and values
@@ -328,7 +333,7 @@ def jar_of(cookies: Any) -> http.cookiejar.CookieJar:
 
 def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
     """Names and values."""
-    return {cookie.name: cookie.value for cookie in jar}
+    return {cookie.name: cookie.value for cookie in _cookies_of(jar)}
 
 
 def merge_cookies(cookiejar: Any, cookies: Any) -> Any:

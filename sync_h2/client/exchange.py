@@ -204,21 +204,23 @@ class Ending:
         drop: Callable[[], None],
         forgotten: collections.deque[Callable[[], None]],
     ) -> None:
-        self._actions: tuple[Callable[[], None], Callable[[], None]] | None = (reuse, drop)
+        self._actions = [(reuse, drop)]  # who takes them out calls one of them
         self._forgotten = forgotten
 
     @property
     def has_come(self) -> bool:
-        return self._actions is None
+        return not self._actions
 
     def end(self, *, reusable: bool) -> None:
-        actions, self._actions = self._actions, None
-        if actions is not None:
-            actions[0 if reusable else 1]()
+        try:
+            reuse, drop = self._actions.pop()  # in one step: two threads may end an answer at once
+        except IndexError:
+            return
+        (reuse if reusable else drop)()
 
     def __del__(self) -> None:
-        if self._actions is not None:
-            self._forgotten.append(self._actions[1])
+        if self._actions:
+            self._forgotten.append(self._actions[0][1])
 
 
 @functools.lru_cache(64)

@@ -143,10 +143,17 @@ class HTTP1Connection:
             self._hang_up()
             self._writing.acquire()
         try:
-            with contextlib.suppress(OSError):
+            # ValueError: another thread may be finalizing the response's file at this moment, which closes it too.
+            with contextlib.suppress(OSError, ValueError):
                 self._connection.close()
         finally:
             self._writing.release()
+
+    def _cancel(self) -> None:
+        """End the exchange: who waits for the response is woken."""
+        with self._writing:
+            if not self._closed:
+                self._hang_up()
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):
@@ -216,7 +223,7 @@ class HTTP1Connection:
 
     def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""
-        upload = Upload(call, partial(self._write, call, chunked), self._hang_up)
+        upload = Upload(call, partial(self._write, call, chunked), self._cancel)
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
             with self._receiving(call, response):
                 continues = response.continues()
@@ -234,15 +241,14 @@ class HTTP1Connection:
         return upload
 
     def _write(self, call: Call, chunked: bool, data: bytes | memoryview, ends: bool, until_answered: bool) -> int:
-        view = memoryview(data).cast("B")
         sent = 0
-        with self._sending(call):
+        with memoryview(data).cast("B") as view, self._sending(call):
             while sent < len(view):
                 if not self._may_send(call.patience.write, until_answered):
                     return sent
-                piece = view[sent : sent + _PIECE]
-                self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
-                sent += len(piece)
+                with view[sent : sent + _PIECE] as piece:
+                    self._sock.sendall(b"".join([b"%x\r\n" % len(piece), piece, b"\r\n"]) if chunked else piece)
+                    sent += len(piece)
             if ends and chunked:
                 self._sock.sendall(b"0\r\n\r\n")
         return sent

@@ -130,6 +130,11 @@ class HTTP1Response(http.client.HTTPResponse):
         is_no_more_http = self.status == http.client.SWITCHING_PROTOCOLS
         self.will_close = self._check_close() or ends_with_connection or is_no_more_http
 
+    def close(self) -> None:
+        if self.fp is not None and self.fp.closed:
+            self.fp = None  # type: ignore[assignment]  # collected with this, and finalized first
+        super().close()
+
     def continues(self) -> bool:
         """Wait for 100, which says that the body is wanted; False when the final response came instead."""
         while self._status_line is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from ..connection.trace import TraceFunction
 from ..deadline import Deadline
 from ..errors import InvalidArgument
 from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError, SSLError
+from ..interpreter import Lock
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
@@ -115,12 +115,12 @@ class Opener:
         limits.setdefault("idle_timeout", keepalive_expiry)
         limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
         self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
-        self._making_context = threading.Lock()
+        self._making_context = Lock()
         self._contexts: dict[tuple[Trust, Shown, tuple[str, ...]], ssl.SSLContext] = {}
         renew_in_forked_child(self)
 
     def _renew(self) -> None:
-        self._making_context = threading.Lock()
+        self._making_context = Lock()
 
     def open(
         self,

@@ -37,8 +37,7 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
 
     def update(self, *data: Any, **values: Any) -> None:
         if data and isinstance(data[0], CaseInsensitiveDict) and len(data) == 1 and not values:
-            for key, field in data[0]._fields.items():
-                self._fields[key] = field
+            self._fields.update(data[0]._fields)  # in one step: others may change a client's meanwhile
         else:
             super().update(*data, **values)
 

@@ -11,10 +11,14 @@ import http.client
 import io
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument
 from ..protocol.header_rules import CONNECTION_SPECIFIC, SINGLE_VALUE
 from ..protocol.headers import Headers
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _CONNECTION_SPECIFIC = frozenset(name.decode() for name in CONNECTION_SPECIFIC)
 _SINGLE_VALUE = frozenset(name.decode() for name in SINGLE_VALUE)
@@ -93,7 +97,7 @@ class ChunkedBody:
         """Whether what has been fed breaks off within a chunk, or within its size."""
         return not self.ended and bool(self._buffer or self._left or self._after_chunk)
 
-    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+    def feed(self, data: ReadableBuffer) -> bytes:
         """The content that is complete with `data`. Raises `InvalidArgument` for what is no chunk."""
         self._buffer += data
         content = bytearray()

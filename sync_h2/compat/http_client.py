@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from ..client.connect import connect
 from ..client.tunnel import ProxyResponse
 from ..connection.client_stream import ClientStream
+from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
 from ..protocol.headers import Headers, check_field
@@ -51,7 +52,7 @@ class HTTP2Response(http.client.HTTPResponse):
         self._body: Body = body
         self._exchange = self._body.exchange
 
-    def begin(self) -> None:
+    def begin(self, **_: Any) -> None:  # CPython 3.15's limit, which the exchange knows on every version
         if self.headers is not None:
             return
         try:
@@ -62,6 +63,10 @@ class HTTP2Response(http.client.HTTPResponse):
             raise http.client.HTTPException(f"the response can't be understood: {error}") from error
         except HTTP2Error as error:
             raise http.client.RemoteDisconnected(f"the connection ended without a response: {error}") from error
+        most = self._exchange.max_response_headers
+        if most is not None and len(fields.pairs()) - 1 > most:  # one is :status
+            self._exchange.stream.close(ErrorCode.CANCEL)
+            raise http.client.HTTPException(f"got more than {most} headers")
         self._exchange.response = weakref.ref(self)
         self.code = self.status = int(fields[":status"])
         self.reason = http.client.responses.get(self.status, "")
@@ -132,7 +137,8 @@ class HTTP2Connection(http.client.HTTPConnection):
     """An `http.client.HTTPSConnection` whose requests go over one HTTP/2 session.
 
     `context` is an `ssl.SSLContext`, which gets ALPN set; by default certifi's authorities are trusted. `h2c` means
-    cleartext with prior knowledge. `timeout` is in seconds, for connecting and for each time without progress. What
+    cleartext with prior knowledge. `timeout` is in seconds, for connecting and for each time without progress. A
+    response with more fields than `max_response_headers` is refused; None is the session's own limit of octets. What
     is different from HTTP/1.1: `response.version` is 20, `reason` is the status code's usual one, and
     `Transfer-Encoding: chunked` only says that a body follows (chunks that the caller frames are unframed). When the
     session has ended, or the server takes no more requests, the next request opens another unless `auto_open` is
@@ -164,6 +170,7 @@ class HTTP2Connection(http.client.HTTPConnection):
         context: ssl.SSLContext | None = None,
         h2c: bool = False,
         blocksize: int = 8192,
+        max_response_headers: int | None = None,
     ) -> None:
         if h2c and context is not None:
             raise InvalidArgument("h2c is cleartext, and has no use for a context")
@@ -171,6 +178,7 @@ class HTTP2Connection(http.client.HTTPConnection):
         self._context = context
         self.default_port = http.client.HTTP_PORT if h2c else http.client.HTTPS_PORT
         super().__init__(host, port, timeout, source_address, blocksize)
+        self.max_response_headers = max_response_headers
 
     def _get_hostport(self, host: str, port: int | None) -> tuple[str, int]:
         """With the name in IDNA 2008: `http.client` would make another name of it."""
@@ -263,9 +271,11 @@ class HTTP2Connection(http.client.HTTPConnection):
 
     def getresponse(self) -> Any:
         """Wait for the response's head. Raises InvalidArgument if the body's chunks break off."""
-        exchange = None if self.sock is None else self.sock.exchange
-        if exchange is not None and exchange.stream.response_headers is None:
-            exchange.check_chunks()
+        exchange: Exchange | None = None if self.sock is None else self.sock.exchange
+        if exchange is not None:
+            exchange.max_response_headers = self.max_response_headers
+            if exchange.stream.response_headers is None:
+                exchange.check_chunks()
         return super().getresponse()
 
     def _open_stream(self, headers: Headers, *, end_stream: bool) -> ClientStream:

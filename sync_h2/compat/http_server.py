@@ -282,7 +282,7 @@ class _Response:
             return
         size = memoryview(data).nbytes
         if self._chunks is not None:
-            data = self._chunks.feed(memoryview(data).cast("B"))
+            data = self._chunks.feed(data)
             size = len(data)
         elif self._left is not None:
             if size > self._left:
@@ -295,7 +295,7 @@ class _Response:
                         self._stream.id,
                         size - self._left,
                     )
-                data, size = memoryview(data).cast("B")[: self._left], self._left
+                data, size = bytes(memoryview(data).cast("B")[: self._left]), self._left
             self._left -= size
         if size:
             self._connection.send(data, ends=self._left == 0)

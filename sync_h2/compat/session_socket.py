@@ -87,6 +87,7 @@ class Exchange:
     ) -> None:
         self.stream = stream
         self.response: weakref.ref[http.client.HTTPResponse] | None = None
+        self.max_response_headers: int | None = None
         self._sock = sock
         self._left = length
         self._chunks = chunks
@@ -102,16 +103,15 @@ class Exchange:
         return response is not None and not response.isclosed()
 
     def send(self, data: ReadableBuffer) -> None:
-        view = memoryview(data).cast("B")
         if self._chunks is not None:
-            content = self._chunks.feed(view)
+            content = self._chunks.feed(data)
             if self._chunks.ended and self._chunks.trailers():
                 raise InvalidArgument("trailers behind the last chunk can't be sent", stream_id=self.stream.id)
             self._write(content, ends=self._chunks.ended)
             return
         if self._left is not None:
-            self._left -= len(view)
-        self._write(view, ends=self._left == 0)
+            self._left -= memoryview(data).nbytes
+        self._write(data, ends=self._left == 0)
 
     def end(self) -> None:
         self._write(b"", ends=True)

@@ -13,12 +13,12 @@ import contextlib
 import io
 import logging
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from ..connection.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidArgument, Timeout
+from ..interpreter import Lock
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -85,7 +85,7 @@ class BodyBuffers:
             raise InvalidArgument(f"max_buffered_body must be a number of octets, not {max_body!r}")
         self._max_body = max_body
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._in_files = 0
 
     @contextlib.contextmanager

@@ -9,7 +9,6 @@ import functools
 import gc
 import io
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .timers import timers
@@ -21,28 +20,25 @@ if TYPE_CHECKING:
 
 
 # Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else. The
-# collector calls these with its phase and a dict that is not empty; all are C's, for an interrupt that strikes a
-# callback in Python would be lost.
-_phases = OrderedDict.fromkeys(("start", "stop"))  # the last one is the latest
-_latest: dict[str, dict[str, int]] = {}
+# collector calls these with its phase and a dict of what it did; all are C's, for an interrupt that strikes a callback
+# in Python would be lost.
+_latest: dict[str, dict[str, int]] = {}  # by phase, of which the last one is the latest
 _own = threading.local()
-gc.callbacks += [
-    _phases.move_to_end,  # type: ignore[list-item]  # the dict, being true, says "last"
-    _latest.__setitem__,
-    functools.partial(setattr, _own),
-]
+gc.callbacks += [_latest.pop, _latest.__setitem__, functools.partial(setattr, _own)]
 
 
 def _collecting() -> bool:
-    return _latest_phase() == "start" and getattr(_own, "start", None) is _latest["start"]
+    return _latest_phase() == "start" and getattr(_own, "start", _own) is _latest.get("start")
 
 
 def _latest_phase() -> str:
-    while True:
+    while _latest:
         try:
-            return next(reversed(_phases))
-        except RuntimeError:  # another thread has begun or ended a collection between the two calls
+            for phase in reversed(_latest):
+                return phase
+        except RuntimeError:  # as when there is none: another thread has begun or ended a collection meanwhile
             continue
+    return ""
 
 
 class StreamReader(io.RawIOBase):

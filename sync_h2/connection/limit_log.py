@@ -5,16 +5,16 @@ does not become a flood of lines. Called with no session's lock held, on any thr
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 from ..errors import HTTP2Error
+from ..interpreter import Lock
 
 logger = logging.getLogger("sync_h2.connection")
 
 _SECONDS_BETWEEN = 10.0
 
-_lock = threading.Lock()
+_lock = Lock()
 _last_logged: dict[str, float] = {}
 
 

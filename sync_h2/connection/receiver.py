@@ -30,6 +30,7 @@ from ..protocol.wire import Input
 from ..transport.transport import END, Transport
 from .priorities import set_priority_locked
 from .scheduler import parse_priority
+from .timers import timers
 from .turns import Budget, let_others_go, turns
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _leave(session_reference: ref[SessionCore], transport: Transport) -> None:
     if session is not None:
         session._receiver.close_down()
     else:
-        transport.close()
+        timers.run(transport.close)  # there, because the session's finalizer has had the connection shut down there
 
 
 def _read_until_end(session_reference: ref[SessionCore], transport: Transport, frames: Input) -> None:

@@ -12,6 +12,7 @@ lowest turn is next. Only what was sent moves turns on: streams that wait for a 
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
@@ -24,7 +25,6 @@ DEFAULT_WEIGHT = 16
 _LOWER_SHARE = 16
 _LEAST_CLEARING = 256
 _by_id = attrgetter("id")
-_tickets = count(1)  # one for each entry of any heap
 
 
 def parse_priority(value: str) -> tuple[int, bool]:
@@ -59,9 +59,10 @@ class Sendable(Protocol):
 class _Level:
     """The ready streams of one urgency."""
 
-    __slots__ = ("_clear_at", "_heap", "now", "ready", "sequence")
+    __slots__ = ("_clear_at", "_heap", "_tickets", "now", "ready", "sequence")
 
-    def __init__(self) -> None:
+    def __init__(self, tickets: Iterator[int]) -> None:
+        self._tickets = tickets  # one for each entry of any level
         self._heap: list[tuple[float, int]] = []  # turns and tickets; one that is not in `ready` any more is void
         self.ready: dict[int, Sendable] = {}  # by ticket
         self.sequence: list[Sendable] = []  # by id; of these only the first is ready
@@ -81,7 +82,7 @@ class _Level:
     def enter(self, stream: Sendable) -> None:
         # A stream that comes anew, or back after a pause, starts now: it has no claim to the time it did not use.
         stream.turn = max(stream.turn, self.now)
-        stream.ticket = next(_tickets)
+        stream.ticket = next(self._tickets)
         self.ready[stream.ticket] = stream
         heappush(self._heap, (stream.turn, stream.ticket))
         if len(self._heap) >= self._clear_at:
@@ -123,9 +124,10 @@ class _Level:
 class Scheduler:
     """The streams that have something to send and a window to send it in."""
 
-    __slots__ = ("_in_order", "_levels", "_served", "count")
+    __slots__ = ("_in_order", "_levels", "_served", "_tickets", "count")
 
     def __init__(self) -> None:
+        self._tickets = count(1)
         self._levels: dict[int, _Level] = SharedDict()  # by urgency: a connection uses one, as a rule
         self._in_order: list[_Level] = []
         self._served = 0
@@ -140,7 +142,7 @@ class Scheduler:
             level.push(stream)
 
     def _new_level(self, urgency: int) -> _Level:
-        level = self._levels[urgency] = _Level()
+        level = self._levels[urgency] = _Level(self._tickets)
         self._in_order = [self._levels[urgency] for urgency in sorted(self._levels)]
         return level
 

@@ -28,10 +28,11 @@ from ..errors import ConnectionLost
 from ..protocol.wire import Wire
 from ..transport.full_sockets import full_sockets
 from ..transport.transport import Transport
+from . import waiting
 from .outbox import HIGH_WATER_MARK, Outbox
 from .scheduler import Scheduler
 from .stream_state import End, Posted, StreamState
-from .waiting import MAIN_THREAD, Monitor, WaitQueue
+from .waiting import Monitor, WaitQueue
 
 logger = logging.getLogger("sync_h2.connection")
 
@@ -400,7 +401,7 @@ class Sender:
                 self.deferred_locked += 1
                 return
         # The main thread is the one that a KeyboardInterrupt strikes: what others queue should not hang on it.
-        if self._shared_by_requests and get_ident() != MAIN_THREAD:
+        if self._shared_by_requests and get_ident() != waiting.MAIN_THREAD:
             self._send_after_unlock_locked()
         else:
             self.send_locked()

@@ -135,7 +135,8 @@ class ServerSession(Session):
         self._noted_waiting = False  # set without the lock: a second line would do no harm
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()
-        # Whether `_handlers_wait` is called while there are some; set without the lock, by whoever submits.
+        # Whether `_handlers_wait` is called while there are some, as the pool last said. If that has changed since, a
+        # send is made too soon, or waits for a handler that is about to begin.
         self._pool_watched = False
         super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._early_answers = EarlyAnswers(self)
@@ -320,7 +321,7 @@ class ServerSession(Session):
 
     def _submit(self, stream: ServerStream, headers: Headers) -> None:
         try:
-            self._pool_watched = self._host._submit(self, partial(self._handle, stream, headers))
+            watched = self._host._submit(self, partial(self._handle, stream, headers))
         except Exception:
             with self._monitor, self._lock:
                 self._handler_begins_locked()
@@ -331,6 +332,10 @@ class ServerSession(Session):
                 self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
             if wanted:
                 logger.exception("no handler can be run for stream %s", stream.id)
+        else:
+            if watched is not self._pool_watched:
+                with self._monitor, self._lock:
+                    self._pool_watched = watched
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         state = self._new_stream_locked(event.stream_id, None)

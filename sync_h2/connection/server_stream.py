@@ -177,11 +177,16 @@ class ServerStream(Stream):
         state = self._state
         if isinstance(data, str):
             return False
-        view = memoryview(data).cast("B")
-        length = len(view)
+        length = memoryview(data).nbytes
         if not ends and state.held is None and (not length or length != state.unsent_length):
             return False
         self._before_writing(length, ends=ends)
+        with memoryview(data).cast("B") as view:
+            return self._hold_view_back(view, timeout, ends=ends)
+
+    def _hold_view_back(self, view: memoryview, timeout: float | None, *, ends: bool) -> bool:
+        state = self._state
+        length = len(view)
         answers = self._session._early_answers
         if state.held is not None and self._hold_with_head(view, ends=ends):
             return True
@@ -194,7 +199,8 @@ class ServerStream(Stream):
             at_once = length if state.unsent_length is None else max(length - 1, 0)
         check_timeout(timeout)
         if at_once:
-            self._write(view[:at_once], timeout, ends=False)
+            with view[:at_once] as piece:
+                self._write(piece, timeout, ends=False)
         with self._monitor, self._lock:
             self._raise_if_closed_locked()
             if self._may_post_locked(length - at_once, ends):

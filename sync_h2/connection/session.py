@@ -232,7 +232,8 @@ class SessionCore(Observable):
             reader.start()
         except BaseException as error:
             self._interrupted(error)
-            self._transport.shutdown_both()
+            with self._monitor, self._lock:
+                self._transport.shutdown_both()
             if reader is None or reader.ident is None:
                 self._receiver.close_down()  # there is no reader that would
             raise
@@ -574,7 +575,8 @@ class SessionCore(Observable):
                 except Exception:
                     self._monitor.after_unlock(partial(logger.exception, "%r: a step of its end failed", self))
         # Without the GOAWAY, if the outbox is among what is broken; the watchdog has the connection shut down soon.
-        self._transport.shutdown_write()
+        with self._monitor, self._lock:
+            self._transport.shutdown_write()
 
     def _wake_everybody_locked(self, reason: HTTP2Error) -> None:
         self._destroyed = self._closing = True

@@ -194,14 +194,18 @@ class Stream(Observable):
     def rfile(self) -> StreamReader:
         """The incoming body as a raw file object (`io.RawIOBase`)."""
         if self._rfile is None:
-            self._rfile = StreamReader(self)
+            with self._monitor, self._lock:
+                if self._rfile is None:
+                    self._rfile = StreamReader(self)
         return self._rfile
 
     @property
     def wfile(self) -> StreamWriter:
         """The outgoing body as a raw file object (`io.RawIOBase`); closing it ends our side."""
         if self._wfile is None:
-            self._wfile = StreamWriter(self)
+            with self._monitor, self._lock:
+                if self._wfile is None:
+                    self._wfile = StreamWriter(self)
         return self._wfile
 
     # -- reading
@@ -233,19 +237,20 @@ class Stream(Observable):
         `read`.
         """
         state = self._state
-        target = memoryview(buffer).cast("B")
-        if target.readonly:
-            raise TypeError(f"readinto needs a writable buffer, not {type_name(buffer)}")
-        self._before_reading()
+        # Released although an error's traceback keeps it: nobody could resize the buffer meanwhile.
+        with memoryview(buffer).cast("B") as target:
+            if target.readonly:
+                raise TypeError(f"readinto needs a writable buffer, not {type_name(buffer)}")
+            self._before_reading()
 
-        def attempt() -> int | WaitQueue:
-            count = state.buffer.readinto(target)
-            if count or not len(target):
-                self._session._inbound.was_read(state, count)
-                return count
-            return self._end_or_queue_locked(0)
+            def attempt() -> int | WaitQueue:
+                count = state.buffer.readinto(target)
+                if count or not len(target):
+                    self._session._inbound.was_read(state, count)
+                    return count
+                return self._end_or_queue_locked(0)
 
-        return self._wait(attempt, self._read_deadline(timeout), "data")
+            return self._wait(attempt, self._read_deadline(timeout), "data")
 
     def readline(self, limit: int | None = -1, timeout: float | None = None) -> bytes:
         """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as
@@ -436,12 +441,11 @@ class Stream(Observable):
         if type(data) is bytes and len(data) <= _SMALL and self._write_at_once(data, timeout, ends):
             return len(data)
         state = self._state
+        deadline = self._write_deadline(timeout)
         posted = Posted(data)
         length = posted.remaining
-        deadline = self._write_deadline(timeout)
         started = False
         seen = 0
-        self._before_writing(length, ends=ends)
 
         def attempt() -> int | WaitQueue:
             nonlocal started, seen
@@ -466,6 +470,7 @@ class Stream(Observable):
             return state.progressed
 
         try:
+            self._before_writing(length, ends=ends)
             return self._wait(attempt, deadline, "flow control to let data through")
         except BaseException as error:
             with self._monitor, self._lock:

@@ -26,6 +26,8 @@ from heapq import heappop, heappush
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from ..interpreter import Lock
+
 logger = logging.getLogger("sync_h2.timers")
 
 
@@ -49,7 +51,7 @@ class TimerThread:
         self._wake.acquire()
         # When the thread next looks at the entries without being woken; it does before it waits, while it is awake.
         self._looks_at = -math.inf
-        self._starting = threading.Lock()
+        self._starting = Lock()
         self._thread: threading.Thread | None = None
 
     def ensure_running(self) -> None:
@@ -81,11 +83,9 @@ class TimerThread:
         heap: list[tuple[float, int, weakref.ref[Timed]]] = []
         count = 0
         while True:
-            try:
-                entry: _Entry | None = self._entries.popleft()
-            except IndexError:
-                entry = None
-                self._wait_until(heap[0][0] if heap else math.inf)
+            entry = self._next_entry()
+            if entry is None:
+                entry = self._wait_until(heap[0][0] if heap else math.inf)
             if isinstance(entry, tuple):
                 count += 1
                 heappush(heap, (entry[0], count, entry[1]))
@@ -99,12 +99,22 @@ class TimerThread:
                     self._call(partial(target.on_timer, now))
                 del target
 
-    def _wait_until(self, moment: float) -> None:
+    def _next_entry(self) -> _Entry | None:
+        try:
+            return self._entries.popleft()
+        except IndexError:
+            return None
+
+    def _wait_until(self, moment: float) -> _Entry | None:
         self._looks_at = moment
-        if not self._entries:  # who left one before that was set has woken nobody
+        # Who left one before that was set has woken nobody. It is the deque's own lock that orders the two: who appends
+        # after this has found nothing sees the moment.
+        entry = self._next_entry()
+        if entry is None:
             left = max(moment - time.monotonic(), 0)
             self._wake.acquire(timeout=min(left, threading.TIMEOUT_MAX))
         self._looks_at = -math.inf
+        return entry
 
     def _call(self, job: Callable[[], object]) -> None:
         try:

@@ -41,6 +41,11 @@ logger = logging.getLogger("sync_h2.connection")
 _entered = threading.local()
 MAIN_THREAD = threading.main_thread().ident
 
+_LONGEST_DEAF = 0.5
+"""Seconds for which the main thread is blocked at a time. A signal that comes as it is about to block, or that another
+thread gets, does not wake it; the handler runs when it next runs Python.
+"""
+
 
 class Monitor:
     """A session's lock with what waits for its release. `on_broken(error)` is called, unlocked, after a change was
@@ -203,6 +208,8 @@ _monitors: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
 
 def _refuse_in_child() -> None:
+    global MAIN_THREAD
+    MAIN_THREAD = get_ident()
     for monitor in list(_monitors):
         monitor.refusal = SessionClosed("it belongs to the parent process: a forked child has no part in it")
 
@@ -222,11 +229,21 @@ class Waiter:
 
     def block(self, timeout: float | None) -> bool:
         """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
+        if get_ident() == MAIN_THREAD:
+            return self._block_and_listen(Deadline(timeout))
         if timeout is None:
             return self._wake.acquire()
         # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49 days
         # elsewhere).
         return self._wake.acquire(True, min(timeout, threading.TIMEOUT_MAX))
+
+    def _block_and_listen(self, deadline: Deadline) -> bool:
+        while True:
+            remaining = deadline.remaining()
+            if self._wake.acquire(True, _LONGEST_DEAF if remaining is None else min(remaining, _LONGEST_DEAF)):
+                return True
+            if deadline.expired:
+                return False
 
     def wake(self) -> None:
         """Wake the thread; a second time does nothing."""

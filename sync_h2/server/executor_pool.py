@@ -15,6 +15,7 @@ from functools import partial
 
 from ..deadline import Deadline
 from ..errors import InvalidState
+from ..interpreter import Lock
 from .pool import Job, run_logged
 
 
@@ -23,7 +24,7 @@ class ExecutorPool:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._futures: dict[Hashable, set[Future[None]]] = {}
         self._keys: dict[int, Hashable] = {}  # by thread, the key of the job that it runs
         self._at_peers: Counter[Hashable] = Counter()  # jobs that wait for their peers

@@ -6,10 +6,10 @@ here guards the table; nothing is called while it is held.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from ..connection.server_session import ServerSession
+from ..interpreter import Lock
 
 
 class ServerMemory:
@@ -20,7 +20,7 @@ class ServerMemory:
     def __init__(self, most: int, end: Callable[[ServerSession, int, int], object]) -> None:
         self._most = most
         self._end = end
-        self._lock = threading.Lock()
+        self._lock = Lock()
         # Guarded by the lock: what counts is what each session took when it was last looked at.
         self._taken: dict[ServerSession, int] = {}
         self._together = 0

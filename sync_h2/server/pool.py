@@ -21,7 +21,7 @@ from typing import Any
 from ..connection.waiting import Waiter
 from ..deadline import Deadline
 from ..errors import InvalidState
-from ..interpreter import SharedDict, threads_at_once
+from ..interpreter import Lock, SharedDict, threads_at_once
 from .pace import Pace
 
 Job = Callable[[], None]
@@ -61,7 +61,7 @@ class HandlerPool:
         self._name = name
         self._idle_timeout = idle_timeout
         self._on_waiting = on_waiting
-        self._lock = threading.Lock()
+        self._lock = Lock()
         # All below is guarded by the lock.
         # Keys that have jobs without a worker, with these; the next one first.
         self._turns: dict[Hashable, deque[Job]] = SharedDict()

@@ -123,9 +123,11 @@ class ThreadingServer(Observable):
         self._sessions: set[ServerSession] = set()
         # Connections whose thread is not a session yet, in the order in which they came.
         self._connecting: dict[socket.socket, _Newcomer] = {}
-        # Those that an `unknown_protocol` listener got, while somebody holds them, with their address.
-        self._given_away: weakref.WeakKeyDictionary[BlockingTLSConnection, Any] = weakref.WeakKeyDictionary()
+        # Those that an `unknown_protocol` listener got, while somebody holds them, with their address. (No weak
+        # dictionary: whoever drops a connection would change it, at any time.)
+        self._given_away: list[tuple[weakref.ref[BlockingTLSConnection], Any]] = []
         self._changed = WaitQueue(self._monitor)
+        self._stops = WaitQueue(self._monitor)  # woken once: who is woken often is often between two waits
         self._acceptor: threading.Thread | None = None
         self._undecided: Undecided  # the acceptor's
         self._accepting = False  # the acceptor has begun, and will close the socket
@@ -182,7 +184,7 @@ class ThreadingServer(Observable):
     def serve_forever(self) -> None:
         """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
         self.start()
-        self._monitor.wait(lambda: True if self._stopped else self._changed, Deadline(None), "the server to shut down")
+        self._monitor.wait(lambda: True if self._stopped else self._stops, Deadline(None), "the server to shut down")
 
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
@@ -195,7 +197,7 @@ class ThreadingServer(Observable):
         if never_accepted:
             self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
-            self._monitor.wait(lambda: True if self._stopped else self._changed, Deadline(None), "the acceptor to stop")
+            self._monitor.wait(lambda: True if self._stopped else self._stops, Deadline(None), "the acceptor to stop")
 
     def close(self, timeout: float | None = None) -> None:
         """Stop accepting, let the sessions finish for `timeout` seconds (None: `close_timeout`), then destroy what is
@@ -228,8 +230,8 @@ class ThreadingServer(Observable):
                     session.destroy()
             self._wait_for_no_sessions(Deadline(None))
         with self._monitor, self._lock:
-            given_away = list(self._given_away)
-        for connection in given_away:
+            given_away = self._given_away_locked()
+        for connection, _ in given_away:
             connection.close()
         if not self._pool.shutdown(wait=True, timeout=max(deadline.remaining() or 0.0, 1.0)):
             logger.warning("a handler still runs after its server was closed")
@@ -286,14 +288,10 @@ class ThreadingServer(Observable):
     def update_settings(self, values: Settings | Mapping[str, Any]) -> None:
         """Send these SETTINGS on every session, and on those to come (Node's `updateSettings`)."""
         changes = values if isinstance(values, Settings) else Settings(values)
-        self._settings = self._settings.merged(changes)
+        with self._monitor, self._lock:
+            self._settings = self._settings.merged(changes)
         for session in self.sessions:
-            if session._http_version != "2.0":
-                continue  # it has none
-            try:
-                session.settings(changes)
-            except HTTP2Error:
-                logger.info("%r ended before its settings could be updated", session)
+            _update_settings(session, changes)
 
     # -- the acceptor
 
@@ -328,7 +326,7 @@ class ThreadingServer(Observable):
         self._wake_receiver.close()
         with self._monitor, self._lock:
             self._stopped = True
-            self._changed.wake_all_locked()
+            self._stops.wake_all_locked()
 
     def _accept_some(self) -> None:
         """One that may come to something, and those before it that can't."""
@@ -421,9 +419,7 @@ class ThreadingServer(Observable):
 
     def _full_limit_locked(self, address: Any) -> str | None:
         """The limit that one more connection from `address` would break."""
-        given_away: list[Any] = []
-        if self._given_away:
-            given_away = [where for connection, where in self._given_away.items() if not connection.closed]
+        given_away = [where for _, where in self._given_away_locked()] if self._given_away else []
         if len(self._sessions) + len(self._connecting) + len(given_away) >= self._limits.max_sessions:
             return "max_sessions"
         most = self._limits.max_sessions_per_address
@@ -433,6 +429,13 @@ class ThreadingServer(Observable):
             if sum(1 for other in addresses if other[:1] == address[:1]) >= most:
                 return "max_sessions_per_address"
         return None
+
+    def _given_away_locked(self) -> list[tuple[BlockingTLSConnection, Any]]:
+        """Those that are open, with their address; of the others nothing is kept."""
+        held = [(reference(), where) for reference, where in self._given_away]
+        found = [(connection, where) for connection, where in held if connection is not None and not connection.closed]
+        self._given_away = [(weakref.ref(connection), where) for connection, where in found]
+        return found
 
     # -- a connection's own thread
 
@@ -447,7 +450,8 @@ class ThreadingServer(Observable):
             return
         if beginning is None:
             return
-        session = self._new_session(beginning)
+        settings, idle_timeout = self._settings, self._idle_timeout
+        session = self._new_session(beginning, settings, idle_timeout)
         reader = session._reader_target()
         session._start()  # first: a GOAWAY of `close` comes after the preface
         with self._monitor, self._lock:
@@ -456,6 +460,12 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
+            new_settings, new_idle_timeout = self._settings, self._idle_timeout
+        # Those that were set before it was among the sessions.
+        if new_settings is not settings:
+            _update_settings(session, new_settings)
+        if new_idle_timeout != idle_timeout:
+            session.set_timeout(new_idle_timeout)
         with session._as_callback():
             for function in functions:
                 call_listener(function, "session", (session,))
@@ -467,16 +477,16 @@ class ThreadingServer(Observable):
         del session
         reader()
 
-    def _new_session(self, beginning: Beginning) -> ServerSession:
+    def _new_session(self, beginning: Beginning, settings: Settings, idle_timeout: float | None) -> ServerSession:
         session = beginning.session_class(
             beginning.transport,
             self,
-            settings=self._settings,
+            settings=settings,
             limits=self._limits,
             origins=self._origins,
             trace=self._trace,
         )
-        session._watchdog.inactivity = self._idle_timeout
+        session._watchdog.inactivity = idle_timeout
         return session
 
     def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
@@ -546,6 +556,15 @@ class ThreadingServer(Observable):
                 self._listeners.emit_locked("session_error", error, session)
 
 
+def _update_settings(session: ServerSession, changes: Settings) -> None:
+    if session._http_version != "2.0":
+        return  # it has none
+    try:
+        session.settings(changes)
+    except HTTP2Error:
+        logger.info("%r ended before its settings could be updated", session)
+
+
 def _say_and_close(sock: socket.socket, farewell: bytes) -> None:
     """As far as that can be done without waiting."""
     with contextlib.suppress(OSError):  # it may have gone already
@@ -596,7 +615,7 @@ class SecureThreadingServer(ThreadingServer):
             given_away = self._listeners.emit_locked("unknown_protocol", connection)
             if given_away:
                 self._connecting.pop(sock, None)
-                self._given_away[connection] = address
+                self._given_away.append((weakref.ref(connection), address))
                 self._changed.wake_all_locked()
         if not given_away:  # the listener was taken off meanwhile
             connection.close()

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, InvalidState, Timeout
+from ..interpreter import Lock
 from .tls import END, TLSEngine
 
 _PIECE = 64 * 1024
@@ -32,8 +33,8 @@ class BlockingTLSConnection:
         self._sock = sock
         self._peer_address = peer_address
         self._engine = engine
-        self._engine_lock = threading.Lock()
-        self._receiving = threading.Lock()
+        self._engine_lock = Lock()
+        self._receiving = Lock()
         self._sending = threading.Lock()
         self._closed = False
         self._broken = False  # a record was cut in two: nothing can follow it
@@ -100,15 +101,14 @@ class BlockingTLSConnection:
         Raises `Timeout`, `ConnectionLost`, `TLSError`, and `InvalidState` when it is closed.
         """
         deadline = Deadline(timeout)
-        view = memoryview(data).cast("B")
-        with self._sending:
+        with memoryview(data).cast("B") as view, self._sending:
             self._check_open()
             if self._broken:
                 raise InvalidState("an earlier sendall failed half-way: the connection can only be closed")
             self._broken = True
             for start in range(0, len(view), _PIECE):
                 with self._engine_lock:
-                    self._engine.encrypt([view[start : start + _PIECE]])
+                    self._engine.encrypt([bytes(view[start : start + _PIECE])])
                     records = self._engine.outgoing()
                 for record in records:
                     self._send(record, deadline)
@@ -116,7 +116,7 @@ class BlockingTLSConnection:
 
     def shutdown(self) -> None:
         """Let nothing come or go any more: a thread that waits in `recv` or `sendall` is woken. Never raises."""
-        with contextlib.suppress(OSError):  # the peer may have gone
+        with self._engine_lock, contextlib.suppress(OSError):  # the peer may have gone
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -135,7 +135,8 @@ class BlockingTLSConnection:
                 for _ in range(_MOST_UNREAD // _PIECE):
                     if not self._sock.recv(_PIECE):
                         break
-            self._sock.close()
+            with self._engine_lock:  # whoever shuts it down has left, and finds it closed from here on
+                self._sock.close()
 
     def __enter__(self) -> BlockingTLSConnection:
         return self

@@ -17,6 +17,8 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
+from ..interpreter import Lock
+
 logger = logging.getLogger("sync_h2.connection")
 
 
@@ -32,7 +34,7 @@ class FullSockets:
 
     def __init__(self) -> None:
         self._watched: dict[int, Sending] = {}
-        self._starting = threading.Lock()
+        self._starting = Lock()
         self._running = False
         if sys.platform == "linux":
             self._epoll: select.epoll | None = None

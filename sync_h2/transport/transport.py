@@ -280,7 +280,7 @@ class Transport:
         _drop(taken, sent)
         return sent
 
-    # -- Any thread --
+    # -- Any thread; holding the session's lock, if the reader may be closing the descriptor --
 
     def shutdown_write(self) -> None:
         """Nothing more is sent: the peer sees the end after what the kernel has, unless that is withheld. Never
@@ -294,8 +294,9 @@ class Transport:
         self._shutdown(socket.SHUT_RDWR)
 
     def _shutdown(self, how: int) -> None:
-        with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
-            self.sock.shutdown(how)
+        if not self._closed:
+            with contextlib.suppress(OSError):  # the peer may have gone, or this side may have closed
+                self.sock.shutdown(how)
 
     def reset_on_close(self) -> None:
         """Have `close` end the connection with a reset, so that the peer can't take what it got for the whole; and end
@@ -323,6 +324,7 @@ class TLSTransport(Transport):
     def __init__(self, sock: socket.socket, engine: TLSEngine, address: Any = None) -> None:
         super().__init__(sock, address)
         self.engine = engine
+        self._alpn_protocol = engine.alpn_protocol  # any thread asks, without the lock
         # The reader thread:
         self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
         self._filled = False  # the small buffer, by the last read
@@ -330,7 +332,7 @@ class TLSTransport(Transport):
 
     @property
     def alpn_protocol(self) -> str | None:
-        return self.engine.alpn_protocol
+        return self._alpn_protocol
 
     def receive(self, view: memoryview) -> int:
         # The peer's first frames may have come with the end of the handshake, and no other octets need follow them.

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpbin
 import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.connections import tls_contexts
 from sync_h2.client.api import close_connections
 from sync_h2.compat import wsgi
+
+__all__ = ["tls_contexts"]
 
 
 @pytest.fixture
 def httpbin_url(certificate: Certificate) -> Iterator[str]:
     """Where httpbin is served."""
+    import httpbin  # which needs a package for br: not every interpreter has one
+
     handler = wsgi(httpbin.app)
     with sync_h2.create_secure_server(
         handler, certfile=certificate.certificate_pem, keyfile=certificate.key_pem, allow_http1=True

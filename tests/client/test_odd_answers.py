@@ -57,6 +57,12 @@ def test_what_is_no_json(body: bytes, client: Client) -> None:
             client.put("/", data=body, headers=headers).json()
 
 
+def test_a_charset_whose_name_is_not_ascii(client: Client) -> None:
+    """Python looks some up without what is no letter, and warns of it."""
+    response = client.put("/", data="é".encode(), headers={"x-content-type": "text/x; charset=latin-1\xb2"})
+    assert response.text == "é"
+
+
 def test_a_charset_that_takes_a_mark_which_is_not_there(client: Client) -> None:
     for charset in ("utf-16", "utf-32"):
         response = client.put("/", data=b"abcdefgh", headers={"x-content-type": f"text/x; charset={charset}"})

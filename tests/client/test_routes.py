@@ -458,8 +458,10 @@ def test_the_look_up_of_an_address_has_the_calls_time(
         asked_again.set()
 
 
-def test_a_connection_that_has_no_port_covers_what_it_says_that_it_serves() -> None:
-    session, server = pair(tls=True)
+def test_a_connection_that_has_no_port_covers_what_it_says_that_it_serves(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    session, server = pair(tls=True, client_context=tls_contexts[0], server_context=tls_contexts[1])
     with session:
         assert session.socket.getpeername() == ""
         origin = Origin("https", "localhost", 444)

@@ -168,7 +168,7 @@ def test_fields_that_a_handler_writes(kind: str) -> None:
 @pytest.mark.parametrize("kind", FIELDS)
 def test_fields_for_the_standard_library(kind: str) -> None:
     def prepare(size: int) -> Callable[[], object]:
-        pairs = headers_of(kind, size).pairs()
+        pairs = [field for field in headers_of(kind, size).pairs() if not field[0].startswith(":")]
         return lambda: http1_message(pairs).items()
 
     assert_linear(prepare, 8192)

@@ -499,6 +499,23 @@ def test_a_broken_response_is_no_disconnection(comes_first: bool, fields: Any) -
     assert not isinstance(caught.value, OSError)
 
 
+@pytest.mark.parametrize("most", [None, 3, 2, 0])
+def test_a_limit_for_the_number_of_fields(serve: Serve, most: int | None) -> None:
+    def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
+        stream.respond({"x-a": ["1", "2"]})  # and a date
+        stream.end(b"body")
+
+    connection = serve(handler, max_response_headers=most)
+    for _ in range(2):
+        connection.request("GET", "/")
+        if most is None or most == 3:
+            assert connection.getresponse().read() == b"body"
+        else:
+            with pytest.raises(http.client.HTTPException, match=f"got more than {most} headers"):
+                connection.getresponse()
+            connection.close()
+
+
 def cut(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.respond({"content-length": 100} if headers[":path"] == "/length" else {})
     stream.write(b"some of it\n")
@@ -570,6 +587,22 @@ def test_a_timeout_while_sending(serve: Serve):
     with pytest.raises(TimeoutError):
         connection.request("POST", "/", (b"x" * 100_000 for _ in range(1000)))
     go_on.set()
+
+
+@pytest.mark.parametrize("length", ["1000000", None])
+def test_a_buffer_is_its_callers_although_its_error_is_kept(serve: Serve, length: str | None):
+    go_on = threading.Event()
+    connection = serve(lambda stream, headers: go_on.wait(10))
+    connection.putrequest("POST", "/")
+    connection.putheader(*(("Content-Length", length) if length else ("Transfer-Encoding", "chunked")))
+    connection.endheaders()
+    connection.sock.settimeout(0.05)
+    buffer = bytearray(b"\n" * 1_000_000)
+    with pytest.raises((TimeoutError, sync_h2.InvalidArgument)) as raised:  # what has no length is no chunk either
+        connection.send(buffer)
+    go_on.set()
+    buffer.clear()
+    assert raised.value.__traceback__ is not None
 
 
 def test_getresponse_again_after_a_timeout(serve: Serve):

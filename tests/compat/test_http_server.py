@@ -262,7 +262,7 @@ def test_fields_of_the_answer():
 
     with serving(handler_class(do_GET=do_get)) as client:
         headers, _ = ask(client)
-    assert headers.pop("server").startswith("BaseHTTP/")
+    assert headers.pop("server").startswith(http.server.BaseHTTPRequestHandler.server_version)
     assert headers.pop("date").endswith(" GMT")
     assert headers.pairs() == [
         (":status", "200"),
@@ -489,6 +489,25 @@ def test_a_handlers_timeout(caplog: pytest.LogCaptureFixture):
     assert said[0].startswith("Request timed out: Timeout(")
 
 
+def test_a_buffer_is_the_handlers_although_its_error_is_kept():
+    lengths: list[int] = []
+
+    def do_get(self: Any) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        buffer = bytearray(b"no chunk\n")
+        with pytest.raises(sync_h2.InvalidArgument) as raised:
+            self.wfile.write(buffer)
+        buffer.clear()
+        assert raised.value.__traceback__ is not None
+        lengths.append(len(buffer))
+
+    with serving(handler_class(do_GET=do_get)) as client, pytest.raises(sync_h2.StreamReset):
+        ask(client)
+    assert lengths == [0]
+
+
 def test_a_client_that_goes_is_a_connection_reset(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     caught: list[Exception] = []
@@ -534,15 +553,17 @@ def test_a_buffer_that_outlives_the_handler_writes_nothing():
         wfile.close()
 
 
-def test_a_class_that_cannot_be_run():
+def test_a_class_that_cannot_be_run(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TypeError, match=r"not a subclass of http\.server\.BaseHTTPRequestHandler"):
         compat.handler_for(socketserver.StreamRequestHandler)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         compat.handler_for(lambda *arguments: None)  # type: ignore[arg-type, return-value]
     with pytest.raises(sync_h2.InvalidArgument, match="keyword arguments only"):
         compat.handler_for(functools.partial(Quiet, 1))
+    for_programs = type("CGIHTTPRequestHandler", (http.server.SimpleHTTPRequestHandler,), {})
+    monkeypatch.setattr(http.server, "CGIHTTPRequestHandler", for_programs, raising=False)  # not every version has it
     with pytest.raises(sync_h2.InvalidArgument, match="CGIHTTPRequestHandler"):
-        compat.handler_for(http.server.CGIHTTPRequestHandler)
+        compat.handler_for(type("Programs", (for_programs,), {}))
     with pytest.raises(sync_h2.InvalidArgument, match="mode 'r\\+'"):
 
         def do_get(self: Any) -> None:

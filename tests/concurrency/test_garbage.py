@@ -11,6 +11,7 @@ import logging
 import queue
 import socket
 import sys
+import sysconfig
 import threading
 import time
 import warnings
@@ -253,7 +254,8 @@ def test_a_collection_at_every_allocation(dropped: Dropped, background: Backgrou
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(seen)
-    assert under_the_lock > 100
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # otherwise each thread counts its allocations by the hundred
+        assert under_the_lock > 100
     del working, future
     client.destroy()
     server.destroy()

@@ -311,9 +311,16 @@ def test_secrets_are_hidden_in_both_directions() -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_what_one_end_sends_the_other_receives_in_the_same_order(tls: bool, background: Any) -> None:
+def test_what_one_end_sends_the_other_receives_in_the_same_order(
+    tls: bool, background: Any, tls_contexts: dict[str, Any]
+) -> None:
     recorders = Recorder(), Recorder()
-    client, server = pair(answer, tls=tls, client={"trace": recorders[0]}, server={"trace": recorders[1]})
+    client, server = pair(
+        answer,
+        **(tls_contexts if tls else {}),
+        client={"trace": recorders[0]},
+        server={"trace": recorders[1]},
+    )
     with client, server:
 
         def exchange(number: int) -> None:

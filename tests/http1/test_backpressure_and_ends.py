@@ -13,6 +13,7 @@ from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get
 from support.threads import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection import watchdog
+from sync_h2.connection.outbox import HIGH_WATER_MARK
 from sync_h2.http1.protocol import MOST_HELD
 
 LARGE = 32 * 1024 * 1024
@@ -164,10 +165,21 @@ SMALL_BUFFER = 32 * 1024
 
 
 def read_until_ended(session: ServerSession, client: RawHTTP1Client) -> int:
-    """Read until the last of the answer is queued, and the session has ended but for that; how much was read."""
+    """Read until the last of the answer is queued, and the session has ended but for that; how much was read. Nothing
+    is read ahead of a handler that is slow to end: the kernel would have room for all that is left.
+    """
+
+    def much_is_left() -> bool:
+        with session._monitor, session._lock:
+            sender = session._sender
+            return sender._outbox.size + sender._transport.unsent_locked > HIGH_WATER_MARK // 2
+
     received = 0
     while not session.destroyed:
-        received += len(client.read(10_000))
+        if much_is_left():
+            received += len(client.read(10_000))
+        else:
+            eventually(lambda: session.destroyed or much_is_left())
     assert received < SIZE
     return received
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -19,19 +20,18 @@ Line = tuple[str, int]
 
 _FINALIZERS = ("_forgotten", "__del__", "_dealloc_warn")
 _NOTHING = ("NOP", "POP_BLOCK", "POP_EXCEPT", "SETUP_FINALLY", "SETUP_WITH")
-_EXIT_CALLS = (
-    ["LOAD_CONST", "LOAD_CONST", "LOAD_CONST", "CALL"],
-    ["LOAD_CONST", "LOAD_CONST", "LOAD_CONST", "PRECALL"],  # Python 3.11
-    ["LOAD_CONST", "DUP_TOP", "DUP_TOP", "CALL_FUNCTION"],  # Python 3.10
-)
+# How the versions of CPython spell the call `__exit__(None, None, None)` below a result.
+_SWAPS = ("SWAP", "ROT_TWO")
+_NONES = ("LOAD_CONST", "LOAD_COMMON_CONSTANT", "DUP_TOP")
+_CALLS = ("CALL", "PRECALL", "CALL_FUNCTION")
 
 
 @functools.cache
 def _operations(code: CodeType) -> dict[int, list[str]]:
-    """By offset: the names of the instruction there and of the four that follow."""
+    """By offset: the names of the instruction there and of those that follow."""
     instructions = list(dis.get_instructions(code))
     return {
-        instruction.offset: [following.opname for following in instructions[index : index + 5]]
+        instruction.offset: [following.opname for following in instructions[index : index + 6]]
         for index, instruction in enumerate(instructions)
     }
 
@@ -44,8 +44,8 @@ def _can_be_struck(frame: FrameType) -> bool:
     operations = _operations(frame.f_code).get(frame.f_lasti, [])
     if not operations or operations[0] in _NOTHING:
         return False
-    keeps_a_result = operations[0] in ("SWAP", "ROT_TWO")
-    if operations[keeps_a_result : keeps_a_result + 4] in _EXIT_CALLS:
+    *nones, call = list(itertools.dropwhile(_SWAPS.__contains__, operations))[:4]
+    if call in _CALLS and all(name in _NONES for name in nones):
         return False
     caller: FrameType | None = frame
     while caller is not None and caller.f_code.co_filename.startswith(PACKAGE):

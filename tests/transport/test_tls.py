@@ -534,7 +534,7 @@ def test_a_forged_record_is_an_error_and_answered_with_an_alert(engines: Engines
     ciphertext[-1] ^= 1
     server.feed(ciphertext)
     view = memoryview(bytearray(10))
-    with pytest.raises(TLSError, match="TLS with the client failed: decryption failed or bad record mac"):
+    with pytest.raises(TLSError, match=r"TLS with the client failed: .*(record mac|record layer)"):
         server.read_into(view)
     assert server.read_into(view) == END
     assert carry(server, client)

@@ -276,6 +276,14 @@ def test_shutting_down_our_side_ends_a_blocked_send(transports: Pair, background
         sending.result(TIMEOUT)
 
 
+def test_nothing_is_shut_down_after_closing(transports: Pair) -> None:
+    """The descriptor's number may be somebody else's by then."""
+    transports[0].mark_closed_locked()
+    transports[0].shutdown_both()
+    transports[0].shutdown_write()
+    assert transports[0].sock.send(b"x") == 1  # it is open in both directions
+
+
 def test_nothing_is_sent_after_closing(transports: Pair) -> None:
     right, left = transports  # the client has tickets to read, and closing before that would be a reset
     left.wrap_locked([b"never sent"])

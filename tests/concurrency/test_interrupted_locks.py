@@ -1,0 +1,62 @@
+"""Ctrl-C as the main thread takes a lock that is no session's: nobody may find that lock taken for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import sync_h2
+from sync_h2.interpreter import Lock, RLock
+
+STRIKES = 50
+SECONDS = 0.001  # of computing until a strike, at least
+
+
+class Struck(Exception):
+    pass
+
+
+@pytest.fixture
+def strikes() -> Iterator[None]:
+    def strike(number: int, frame: FrameType | None) -> None:
+        raise Struck
+
+    # pytest-timeout has the other clock.
+    before = signal.signal(signal.SIGVTALRM, strike)
+    yield
+    signal.signal(signal.SIGVTALRM, before)
+
+
+def is_free(lock: AbstractContextManager[Any]) -> bool:
+    taken: list[bool] = []
+    thread = threading.Thread(target=lambda: taken.append(lock.acquire(False)))  # type: ignore[attr-defined]
+    thread.start()
+    thread.join()
+    return taken == [True]
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+@pytest.mark.usefixtures("strikes")
+def test_a_lock_that_is_struck_is_free(make: Callable[[], AbstractContextManager[Any]]) -> None:
+    for _ in range(STRIKES):
+        lock = make()
+        with pytest.raises(Struck):
+            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+            while True:
+                with lock:
+                    pass
+        assert is_free(lock)
+
+
+def test_a_client_has_such_locks() -> None:
+    with sync_h2.Client() as client:
+        connections: Any = client._pool._connections
+        locks = (connections._lock, connections._opener._making_context, connections._alternatives._lock)
+        assert {type(lock) for lock in locks} == {type(Lock())}
+        assert type(client.cookies._cookies_lock) is type(RLock())  # type: ignore[attr-defined]
