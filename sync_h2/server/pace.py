@@ -8,9 +8,10 @@ each.
 
 from __future__ import annotations
 
-_BUSY = 0.75  # of the cores that handlers can use: with so much in use, another thread would only wait for one
+_IDLE = 0.25  # of a core: with less of those idle that handlers can use, another thread would only wait for one
 _TINY_JOB = 0.00025  # seconds: to spread jobs as short as this over several cores costs more than it gives
 _LATE = 3.0  # ticks: who wakes this late waits for a core or for the interpreter, and so would another worker
+_CROWD = 2  # workers that move, for each of several cores: more only keep cores from readers
 _SHORT_JOBS = 4  # begun in a tick by each worker that moves: then fewer workers do as well
 _PATIENCE = (
     10  # ticks for which jobs wait for workers that are slow although the interpreter is busy, perhaps with others
@@ -51,11 +52,14 @@ class Pace:
         self._moving = self._begun = 0
         waiting = max(active - moving, 0)  # they got no new job since the last tick: they wait, or compute for long
         usable = 1 if begun * _TINY_JOB > seconds * moving else cores
-        if cores_used < _BUSY * usable and ticks_passed < _LATE:
-            moving = moving + 1 + moving // 4 if moving else max(active, 1)
+        if cores_used < usable - _IDLE and ticks_passed < _LATE:
+            if not moving and cores_used < max(usable / 2, 1 - _IDLE):
+                moving = max(active, 1)
+            else:
+                moving += 1 + moving // 4
             self._slow_ticks = 0
-        elif moving and begun >= _SHORT_JOBS * moving:
-            moving -= moving // 4 or moving > 1
+        elif moving and (begun >= _SHORT_JOBS * moving or moving > _CROWD * usable > _CROWD):
+            moving -= min(moving // 4 or 1, max(moving - usable, 0))
             self._slow_ticks = 0
         else:
             self._slow_ticks += 1

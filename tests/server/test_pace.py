@@ -11,13 +11,14 @@ def tick(
     cores: float = 1.0,
     late: float = 1.0,
     usable: int = 1,
+    seconds: float = 0.001,
 ) -> int:
-    """One tick of a millisecond in which a worker for each entry has begun so many jobs; how many may run then."""
+    """One tick in which a worker for each entry has begun so many jobs; how many may run then."""
     for jobs in jobs_of_each:
         last_tick = -1
         for _ in range(jobs):
             last_tick = pace.began(last_tick)
-    pace.tick(len(jobs_of_each) if active is None else active, 0.001, late, cores, usable)
+    pace.tick(len(jobs_of_each) if active is None else active, seconds, late, cores, usable)
     return pace.allowed
 
 
@@ -85,10 +86,31 @@ def test_several_cores_are_for_jobs_that_compute() -> None:
     pace = Pace()
     assert tick(pace, [1], cores=1.0, usable=4) == 2
     assert tick(pace, [1, 1], cores=2.0, usable=4) == 3
-    assert tick(pace, [1, 1, 1], cores=3.1, usable=4) == 3
+    assert tick(pace, [1, 1, 1], cores=3.0, usable=4) == 4
+    assert tick(pace, [1, 1, 1, 1], cores=4.0, usable=4) == 4
 
 
 def test_several_cores_are_not_for_tiny_jobs() -> None:
     pace = Pace()
     assert tick(pace, [8], cores=1.0, usable=4) == 1
     assert tick(pace, [8], cores=0.7, usable=4) == 2
+
+
+def test_busy_cores_keep_a_worker_each_that_has_short_jobs() -> None:
+    pace = Pace()
+    moving = 10
+    seen = []
+    while moving > 4:
+        moving = tick(pace, [5] * moving, cores=4.0, usable=4, seconds=0.01)
+        seen.append(moving)
+    assert seen == [8, 6, 5, 4]
+    assert tick(pace, [5] * 4, cores=4.0, usable=4, seconds=0.01) == 4
+
+
+def test_busy_cores_get_rid_of_a_crowd() -> None:
+    assert tick(Pace(), [1] * 12, cores=4.0, usable=4) == 9
+
+
+def test_while_several_cores_idle_workers_that_all_stand_still_are_doubled() -> None:
+    assert tick(Pace(), [], active=8, cores=0.9, usable=4) == 16
+    assert tick(Pace(), [], active=8, cores=2.5, usable=4) == 9
