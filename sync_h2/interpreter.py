@@ -13,6 +13,8 @@ import os
 import sys
 import threading
 import time
+from _thread import LockType, allocate_lock
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 FREE_THREADED_BUILD = "t" in sys.abiflags
@@ -65,6 +67,39 @@ else:
                 raise
 
     Lock = RLock
+
+
+class _Latch:
+    """Like a lock that is taken, as far as `taken_lock` says."""
+
+    __slots__ = ("_released",)
+
+    def __init__(self) -> None:
+        self._released: SimpleQueue[None] = SimpleQueue()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        try:
+            self._released.get(blocking, None if timeout < 0 else timeout)
+        except Empty:
+            return False
+        return True
+
+    def release(self) -> None:
+        if not self._released.empty():
+            raise RuntimeError("release unlocked lock")
+        self._released.put(None)
+
+
+def taken_lock() -> _Latch | LockType:
+    """A lock that is taken, for a thread to block on in `acquire` until another calls `release`, which raises
+    RuntimeError if somebody has. On free-threaded builds it is no lock: one there gives up its core some forty times
+    before it sleeps, and to wait and to be woken takes twice as much computing.
+    """
+    if FREE_THREADED_BUILD:
+        return _Latch()
+    lock = allocate_lock()
+    lock.acquire()
+    return lock
 
 
 def threads_at_once() -> int:

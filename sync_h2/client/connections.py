@@ -22,7 +22,7 @@ from .. import errors
 from ..connection.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
-from ..interpreter import Lock, finalize_dropped
+from ..interpreter import Lock, SharedDict, finalize_dropped
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
 from .coverage import covers
@@ -136,7 +136,7 @@ class Connections:
         self._alternatives = Alternatives(alt_svc)
         self._lock = Lock()  # an interrupt in a Condition's own Python code would leave it taken
         self._changed = threading.Condition(self._lock)
-        self._groups: dict[Destination, _Group] = {}
+        self._groups: dict[Destination, _Group] = SharedDict()
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
         self._closed = False
@@ -148,7 +148,7 @@ class Connections:
             group.retired = True
         self._lock = Lock()
         self._changed = threading.Condition(self._lock)
-        self._groups = {}
+        self._groups = SharedDict()
         self._forgotten = collections.deque()
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Connections:
     def clear(self) -> None:
         """Close the connections that nobody uses, the others when nobody does any more."""
         with self._lock:
-            groups, self._groups = list(self._groups.values()), {}
+            groups, self._groups = list(self._groups.values()), SharedDict()
             for group in groups:
                 group.retired = True
             self._changed.notify_all()

@@ -21,7 +21,7 @@ import logging
 import os
 import threading
 import weakref
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
+from ..interpreter import taken_lock
 from .timers import timers
 
 T = TypeVar("T")
@@ -224,8 +225,7 @@ class Waiter:
 
     def __init__(self) -> None:
         self.thread_id = get_ident()
-        self._wake = allocate_lock()
-        self._wake.acquire()
+        self._wake = taken_lock()
 
     def block(self, timeout: float | None) -> bool:
         """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
