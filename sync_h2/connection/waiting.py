@@ -29,7 +29,7 @@ from typing import TypeVar
 
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidState, SessionClosed, Timeout
-from ..interpreter import taken_lock
+from ..interpreter import FREE_THREADED_BUILD, taken_lock
 from .timers import timers
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ MAIN_THREAD = threading.main_thread().ident
 
 _LONGEST_DEAF = 0.5
 """Seconds for which the main thread is blocked at a time. A signal that comes as it is about to block, or that another
-thread gets, does not wake it; the handler runs when it next runs Python.
+thread gets, does not wake it; the handler runs when it next runs Python. On a free-threaded build it is so with all
+threads: what one has made and others have dropped is finalized then.
 """
 
 
@@ -219,7 +220,7 @@ os.register_at_fork(after_in_child=_refuse_in_child)
 
 
 class Waiter:
-    """One blocked thread: a lock that is held until somebody wakes it."""
+    """One blocked thread, until somebody wakes it."""
 
     __slots__ = ("_wake", "thread_id")
 
@@ -229,7 +230,7 @@ class Waiter:
 
     def block(self, timeout: float | None) -> bool:
         """Block the calling thread until woken (True) or for `timeout` seconds (False)."""
-        if get_ident() != MAIN_THREAD:
+        if not FREE_THREADED_BUILD and get_ident() != MAIN_THREAD:
             if timeout is None:
                 return self._wake.acquire()
             # The longest wait that the platform's lock takes (threading.TIMEOUT_MAX is about 292 years on Linux, 49

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
@@ -63,8 +63,10 @@ class HandlerPool:
         self._on_waiting = on_waiting
         self._lock = Lock()
         # All below is guarded by the lock.
-        # Keys that have jobs without a worker, with these; the next one first.
-        self._turns: dict[Hashable, deque[Job]] = SharedDict()
+        # Keys that have jobs without a worker, with these; the next one first. (A dict finds its first key the later
+        # the more were taken out before. Of an OrderedDict's calls those that look and take in one are slow where
+        # `SharedDict` says so.)
+        self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
         # By key, the threads whose jobs wait for their peers, with what ends that; who has waited for longest first.
         # Who has been told to give up is not among them, and still left out of the count.
@@ -99,11 +101,11 @@ class HandlerPool:
         with self._lock:
             if self._shut_down:
                 raise InvalidState("the handler pool has been shut down")
-            jobs = self._turns.get(key)
-            if jobs is None:
-                jobs = self._turns[key] = deque((job,))  # in one step: none may be there without a job
-            else:
+            if key in self._turns:
+                jobs = self._turns[key]
                 jobs.append(job)
+            else:
+                jobs = self._turns[key] = deque((job,))  # in one step: none may be there without a job
             woken, starting = self._staff_locked(1)
             # The job is as good as taken if a worker was found for it alone.
             watch = (len(jobs) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()
@@ -312,14 +314,13 @@ class HandlerPool:
         return woken, starting
 
     def _next_locked(self, preferred: Hashable | None) -> tuple[Hashable, Job]:
-        key = preferred
-        jobs = None if key is None else self._turns.pop(key, None)
-        if jobs is None:
-            key = next(iter(self._turns))
-            jobs = self._turns.pop(key)
+        key = preferred if preferred in self._turns else next(iter(self._turns))
+        jobs = self._turns[key]
         job = jobs.popleft()
         if jobs:
-            self._turns[key] = jobs
+            self._turns.move_to_end(key)
+        else:
+            del self._turns[key]
         return key, job
 
     def _take_back_locked(self, key: Hashable, job: Job) -> bool:

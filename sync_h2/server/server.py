@@ -460,12 +460,13 @@ class ThreadingServer(Observable):
             self._changed.wake_all_locked()
             functions = self._listeners.take_locked("session")
             stopping = self._stopping
-            new_settings, new_idle_timeout = self._settings, self._idle_timeout
-        # Those that were set before it was among the sessions.
-        if new_settings is not settings:
-            _update_settings(session, new_settings)
-        if new_idle_timeout != idle_timeout:
-            session.set_timeout(new_idle_timeout)
+        # Those that were set before it was among the sessions, and, after them again, those that are set meanwhile.
+        while settings is not self._settings:
+            settings = self._settings
+            _update_settings(session, settings)
+        while idle_timeout != self._idle_timeout:
+            idle_timeout = self._idle_timeout
+            session.set_timeout(idle_timeout)
         with session._as_callback():
             for function in functions:
                 call_listener(function, "session", (session,))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import socket
 import struct
 import sys
@@ -80,10 +81,11 @@ class Transport:
             try:
                 self._received = received = self.sock.recv_into(view)
                 return received
-            except BlockingIOError:  # see `sockets.prepare`
-                continue
             except OSError as error:
-                raise _lost(error) from error
+                # A receive that was short of octets for long is begun anew, see `sockets.prepare`. One that does not
+                # block because somebody else has the socket so is not: there would be no end of it.
+                if not (isinstance(error, BlockingIOError) and os.get_blocking(self.sock.fileno())):
+                    raise _lost(error) from error
 
     def already_received(self, count: int) -> None:
         """`count` octets, which somebody read before the session began, stand in the next call's view. Not with TLS."""

@@ -7,18 +7,20 @@ back would come late or never. Elsewhere it does at once, and these tests hold t
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 import sync_h2
-from support.threads import PATIENCE, eventually
-from sync_h2 import StreamReset, connect, create_server
+from support.threads import PATIENCE, eventually, waits
+from sync_h2 import ErrorCode, StreamReset, connect, create_server
+from sync_h2.testing import pair
 
 
 @contextmanager
@@ -87,6 +89,55 @@ def test_a_servers_stream_is_reset() -> None:
         streams.get(timeout=PATIENCE)  # and nobody holds it any more
         with pytest.raises(StreamReset):
             request.read(timeout=PATIENCE)
+
+
+def test_a_servers_stream_is_reset_while_its_connection_waits_for_its_body_to_be_read() -> None:
+    """The reader of HTTP/1.1 sleeps elsewhere then."""
+    streams: SimpleQueue[Any] = SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        stream.respond({":status": 200})
+        stream.detach()
+        streams.put(stream)
+
+    with (
+        create_server(handler, port=0, allow_http1=True) as server,
+        socket.create_connection(server.address, PATIENCE) as client,
+        a_stream_is_dropped(),
+    ):
+        client.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n")
+
+        def send() -> None:
+            with suppress(ConnectionError):  # or it is read and discarded
+                client.sendall(bytes(100_000_000))
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        held = [streams.get(timeout=PATIENCE)]
+        session = held[0].session
+        eventually(lambda: session._pause.waiting)
+        held.clear()
+        sending.join(PATIENCE)
+        assert not sending.is_alive()
+
+
+def test_a_stream_is_reset_while_its_maker_waits_for_another() -> None:
+    def make() -> None:
+        made.append(client.request({":method": "POST"}))
+        with pytest.raises(StreamReset):
+            asked.read()
+
+    made: list[Any] = []
+    client, _ = pair(lambda stream, headers: stream.read())
+    with client:
+        asked = client.request({":method": "POST"})
+        thread = threading.Thread(target=make)
+        with a_stream_is_dropped():
+            thread.start()
+            eventually(lambda: waits(asked))
+            made.clear()
+        asked.close(ErrorCode.CANCEL)
+        thread.join(PATIENCE)
 
 
 def test_a_clients_stream_gives_its_slot_back(server: Any) -> None:

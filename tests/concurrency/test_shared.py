@@ -21,6 +21,8 @@ from support.threads import PATIENCE, Background, eventually
 from sync_h2.client.exchange import Ending
 from sync_h2.client.structures import CaseInsensitiveDict
 from sync_h2.connection import stream as stream_module
+from sync_h2.connection.server_session import ServerSession
+from sync_h2.server import server as server_module
 from sync_h2.testing import pair
 
 __all__ = ["start"]
@@ -212,6 +214,38 @@ def test_what_is_set_while_a_session_is_being_made_is_for_it_too(monkeypatch: py
         with sync_h2.connect(server.url) as session:
             eventually(lambda: session.remote_settings.max_header_list_size == 20_000)
             eventually(lambda: [session.socket.gettimeout() for session in server.sessions] == [1000])
+
+
+def test_what_is_set_while_a_new_session_is_told_of_the_last_is_not_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sync_h2.create_server(print) as server:
+        make, tell, tell_time = server._new_session, server_module._update_settings, ServerSession.set_timeout
+
+        def set_then(*arguments: Any) -> Any:
+            session = make(*arguments)
+            server.update_settings({"max_header_list_size": 20_000})
+            server.set_timeout(1000)
+            return session
+
+        def set_before(session: Any, changes: Any) -> None:
+            if changes.max_header_list_size == 20_000:
+                server.update_settings({"max_header_list_size": 30_000})
+            tell(session, changes)
+
+        def set_time_before(session: Any, seconds: float | None) -> None:
+            if seconds == 1000:
+                server.set_timeout(2000)
+            tell_time(session, seconds)
+
+        monkeypatch.setattr(server, "_new_session", set_then)
+        monkeypatch.setattr(server_module, "_update_settings", set_before)
+        monkeypatch.setattr(ServerSession, "set_timeout", set_time_before)
+        told = threading.Event()
+        server.on("session", lambda session: told.set())
+        with sync_h2.connect(server.url) as session:
+            assert told.wait(PATIENCE)
+            assert [session.socket.gettimeout() for session in server.sessions] == [2000]
+            session.ping(timeout=PATIENCE)  # its answer comes after all that was sent before
+            assert session.remote_settings.max_header_list_size == 30_000
 
 
 # -- iterated over while others change them

@@ -247,6 +247,15 @@ def test_tls_that_is_cut_off_is_told_from_tls_that_is_closed(transports: Pair) -
     assert right.truncated is right.encrypted
 
 
+def test_a_socket_that_somebody_else_sets_not_to_block_is_lost(transports: Pair) -> None:
+    """To try again would be to try for ever, as fast as can be."""
+    with transports[0].sock.dup() as duplicate:
+        duplicate.setblocking(False)
+    with pytest.raises(ConnectionLost, match="the connection broke: Resource temporarily unavailable"):
+        while True:  # TLS's tickets may come before that
+            transports[0].receive(memoryview(bytearray(100)))
+
+
 def test_a_reset_is_a_lost_connection(tcp_pair: Sockets) -> None:
     transport = Transport(tcp_pair[0])
     reset(tcp_pair[1])
