@@ -24,7 +24,6 @@ DROPPED_FOR_LONG = 1.0
 """After so many seconds what somebody waits for may be held by objects that are not finalized yet."""
 
 _COLLECTING_SHARE = 0.2  # of a thread's time, at most
-_collecting = threading.Lock()
 _next_collection = 0.0
 
 
@@ -111,18 +110,17 @@ def threads_at_once() -> int:
     return os.process_cpu_count() or 1
 
 
-def finalize_dropped() -> None:
+def finalize_dropped() -> bool:
     """Have objects finalized that other threads than their makers have dropped, on a free-threaded build; for who has
-    waited for what they may hold. Blocks for a collection of garbage, unless there was one just now. No lock is held.
+    waited for what they may hold. Blocks for a collection of garbage. False: there was one just now, and nothing is
+    done; ask again. No lock is held.
     """
     global _next_collection
-    if not FREE_THREADED_BUILD or not _collecting.acquire(blocking=False):
-        return
-    try:
-        begun = time.monotonic()
-        if begun >= _next_collection:
-            gc.collect()
-            ended = time.monotonic()
-            _next_collection = ended + max((ended - begun) / _COLLECTING_SHARE, DROPPED_FOR_LONG)
-    finally:
-        _collecting.release()
+    begun = time.monotonic()
+    if not FREE_THREADED_BUILD or begun < _next_collection:
+        return not FREE_THREADED_BUILD
+    _next_collection = begun + DROPPED_FOR_LONG
+    gc.collect()  # of two threads that come here at once CPython lets one collect
+    ended = time.monotonic()
+    _next_collection = ended + max((ended - begun) / _COLLECTING_SHARE, DROPPED_FOR_LONG)
+    return True

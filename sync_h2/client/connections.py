@@ -139,6 +139,7 @@ class Connections:
         self._groups: dict[Destination, _Group] = SharedDict()
         # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
         self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
+        self._may_be_held = False  # connections, by responses that were dropped and are not finalized yet
         self._closed = False
         renew_in_forked_child(self)
 
@@ -313,7 +314,11 @@ class Connections:
                 for close in unwanted:
                     close()
                 if opening is not None or not told:
-                    finalize_dropped()  # responses that hold connections
+                    self._may_be_held = True
+                if self._may_be_held:
+                    self._may_be_held = False
+                    if not finalize_dropped():
+                        self._may_be_held = True
                 if isinstance(found, _Shared) and not self._answers(found, call):
                     continue
                 if opening is not None:

@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from .. import errors
 from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
+from ..interpreter import Lock
 from ..protocol.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import Call, Ending, Fields, by_name, closed_too_early
@@ -127,7 +127,7 @@ class HTTP1Connection:
         self._connection.sock = sock
         self.idle_since = 0.0
         self._closed = False
-        self._writing = threading.Lock()  # who writes has left before the descriptor's number is somebody else's
+        self._writing = Lock()  # who writes has left before the descriptor's number is somebody else's
 
     @property
     def is_alive(self) -> bool:

@@ -197,11 +197,13 @@ class ClientSession(Session):
 
         deadline = Deadline(timeout)
         try:
-            if FREE_THREADED_BUILD:
+            patience = DROPPED_FOR_LONG
+            while FREE_THREADED_BUILD and not deadline.expired:
                 with contextlib.suppress(Timeout):
-                    self._monitor.wait(attempt, deadline.at_most(DROPPED_FOR_LONG), what)
+                    self._monitor.wait(attempt, deadline.at_most(patience), what)
                     return
-                finalize_dropped()  # streams that hold slots
+                if finalize_dropped():  # streams that hold slots; others may be dropped later
+                    patience *= 2
             self._monitor.wait(attempt, deadline, what)
         except BaseException:
             stream._cancel()

@@ -152,6 +152,8 @@ class SessionCore(Observable):
         self._watchdog = Watchdog(self)
 
         self._streams: dict[int, StreamState] = SharedDict()  # the open ones, reserved ones included
+        # Closed ones with something that nobody has read: a handle that is collected with its stream is not called.
+        self._unread: dict[int, StreamState] = {}
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
         self._body_received_at = 0.0
@@ -428,6 +430,9 @@ class SessionCore(Observable):
         self._sender.unschedule_locked(state)
         if state.id is not None:
             self._streams.pop(state.id, None)
+            stream = state.handle and state.handle()
+            if stream is not None and (len(state.buffer) or state.header_memory):
+                self._unread[state.id] = state
         if state.opened_at is not None:
             self._watchdog.last_activity = state.closed_at = time.monotonic()
             self._stream_counters.stream_closed(state.closed_at - state.opened_at)

@@ -88,6 +88,8 @@ def _forgotten(handle: weakref.ref[Stream], is_exiting: Callable[[], bool] = sys
     except AttributeError:
         return  # the stream's making was interrupted: nobody has heard of it yet
     del handle.session, handle.state  # the state refers to the handle: a cycle, and garbage
+    if state.id is not None:
+        session._unread.pop(state.id, None)
     if not state.closed or len(state.buffer) or state.header_memory:
         timers.run(partial(session._forget, state))
 

@@ -29,6 +29,7 @@ from ..connection.trace import TraceFunction
 from ..connection.waiting import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
 from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
+from ..interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
@@ -307,7 +308,10 @@ class ThreadingServer(Observable):
                 selector.register(listening, selectors.EVENT_READ)
                 selector.register(self._wake_receiver, selectors.EVENT_READ)
                 while not self._stopping:
-                    ready = {key.fileobj for key, _ in selector.select(self._undecided.patience)}
+                    patience = self._undecided.patience
+                    if FREE_THREADED_BUILD:  # where it finalizes the sockets that it has made and others have dropped
+                        patience = min(DROPPED_FOR_LONG, DROPPED_FOR_LONG if patience is None else patience)
+                    ready = {key.fileobj for key, _ in selector.select(patience)}
                     if listening in ready and not self._stopping:
                         self._accept_some()
                     self._undecided.look(ready)

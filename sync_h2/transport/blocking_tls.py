@@ -12,7 +12,6 @@ import contextlib
 import select
 import socket
 import ssl
-import threading
 from types import TracebackType
 from typing import Any
 
@@ -35,7 +34,7 @@ class BlockingTLSConnection:
         self._engine = engine
         self._engine_lock = Lock()
         self._receiving = Lock()
-        self._sending = threading.Lock()
+        self._sending = Lock()
         self._closed = False
         self._broken = False  # a record was cut in two: nothing can follow it
 

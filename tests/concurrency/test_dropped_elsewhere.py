@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -18,8 +19,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.threads import PATIENCE, eventually, waits
-from sync_h2 import ErrorCode, StreamReset, connect, create_server
+from support.threads import PATIENCE, Background, eventually, waits
+from sync_h2 import ErrorCode, StreamReset, connect, create_server, interpreter
 from sync_h2.testing import pair
 
 
@@ -151,9 +152,27 @@ def test_a_clients_stream_gives_its_slot_back(server: Any) -> None:
         session.request(timeout=PATIENCE).close()
 
 
+def test_a_slot_is_given_back_to_who_has_waited_for_long(server: Any, background: Background) -> None:
+    with (
+        connect(server.url) as session,
+        made_by_a_thread_that_sleeps(session.request) as made,
+        a_stream_is_dropped(),
+    ):
+        made[0].wait_response()
+        looked = interpreter._next_collection
+        waiting = background(session.request, timeout=2 * PATIENCE)
+        eventually(lambda: not interpreter.FREE_THREADED_BUILD or interpreter._next_collection > looked)
+        made.clear()
+        waiting.result(2 * PATIENCE).close()
+
+
 @pytest.mark.parametrize("h2c", [False, True])
-def test_a_response_gives_its_place_back_while_the_client_goes_on(server: Any, running: set[Any], h2c: bool) -> None:
-    """What the caller was given is no part of the pool's limit: the next calls open other connections."""
+def test_a_response_gives_its_place_back_while_the_client_goes_on(
+    server: Any, running: set[Any], h2c: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the caller was given is no part of the pool's limit: the next calls open other connections. That there was
+    a collection just now is no reason to do without.
+    """
     with sync_h2.Client(h2c=h2c, trust_env=False, timeout=PATIENCE) as client:
 
         def get() -> sync_h2.Response:
@@ -165,6 +184,7 @@ def test_a_response_gives_its_place_back_while_the_client_goes_on(server: Any, r
 
         with made_by_a_thread_that_sleeps(get) as made, a_stream_is_dropped() if h2c else nullcontext():
             assert len(running) == 1
+            monkeypatch.setattr(interpreter, "_next_collection", time.monotonic() + 1.0)
             made.clear()
             eventually(goes_on)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +14,10 @@ from typing import Any
 import pytest
 
 import sync_h2
+from sync_h2.client.http1_connection import HTTP1Connection
 from sync_h2.interpreter import Lock, RLock
+from sync_h2.transport.blocking_tls import BlockingTLSConnection
+from sync_h2.transport.tls import TLSEngine
 
 STRIKES = 50
 SECONDS = 0.001  # of computing until a strike, at least
@@ -60,3 +65,11 @@ def test_a_client_has_such_locks() -> None:
         locks = (connections._lock, connections._opener._making_context, connections._alternatives._lock)
         assert {type(lock) for lock in locks} == {type(Lock())}
         assert type(client.cookies._cookies_lock) is type(RLock())  # type: ignore[attr-defined]
+
+
+def test_what_sends_over_http1_has_such_locks() -> None:
+    ours, theirs = socket.socketpair()
+    engine = TLSEngine(ssl.create_default_context(), server_side=False, server_hostname="host")
+    with ours, theirs:
+        connections: Any = HTTP1Connection(ours, "host"), BlockingTLSConnection(ours, engine, None)
+        assert {type(connections[0]._writing), type(connections[1]._sending)} == {type(Lock())}

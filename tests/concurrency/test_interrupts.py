@@ -24,7 +24,7 @@ import pytest
 
 from support.leaks import open_descriptors
 from support.raw_peer import RawPeer
-from support.stress import ROUNDS
+from support.stress import PARTS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import Client, ErrorCode, HTTP2Error, connect, create_server, serve_socket
@@ -45,7 +45,7 @@ def strikes(lines: Counter[Line], stress_round: int | None) -> Iterator[tuple[Li
     ordered = sorted(lines)
     if stress_round is not None:
         every = [(line, occurrence) for line in ordered for occurrence in sorted({1, lines[line]})]
-        yield from every[stress_round::ROUNDS]
+        yield from every[stress_round::PARTS]
         return
     step = -(-len(ordered) // SAMPLE)
     for index in range(len(ordered) % step, len(ordered), step):

@@ -128,7 +128,8 @@ def test_a_client_resets_what_is_beyond_the_share(kind: str) -> None:
         assert session._header_memory.held == 0
 
 
-def test_promises_with_long_headers_beyond_the_share_are_refused() -> None:
+@pytest.mark.parametrize("in_cycles", [False, True])
+def test_promises_with_long_headers_beyond_the_share_are_refused(in_cycles: bool) -> None:
     """They count until they are dropped: how many there are is the server's choice."""
     with client_and_raw_server(max_session_memory=MEMORY) as (session, peer):
         stream = session.request()
@@ -144,7 +145,11 @@ def test_promises_with_long_headers_beyond_the_share_are_refused() -> None:
         assert resets(peer) == [(10, ErrorCode.REFUSED_STREAM)]
         assert session._header_memory.held > 160_000
         for _ in range(4):
-            assert stream.wait_push(timeout=5) is not None
+            pushed = stream.wait_push(timeout=5)
+            assert pushed is not None
+            if in_cycles:
+                assert not pushed.rfile.closed
+            del pushed
         gc.collect()
         eventually(lambda: session._header_memory.held == 0)
 

@@ -1,7 +1,8 @@
 """The soak of races: with SYNC_H2_STRESS=1 the tests that use this run 20 times over (SYNC_H2_STRESS_ROUNDS, if that is
 set), in rounds, while threads switch as often as the interpreter can make them.
 
-A test with more cases than a round has time for asks for the fixture `stress_round` and takes a part in each round.
+A test with more cases than a round has time for asks for the fixture `stress_round` and takes one of `PARTS` in each
+round: all of them in 20.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 STRESS = os.environ.get("SYNC_H2_STRESS") == "1"
-ROUNDS = int(os.environ.get("SYNC_H2_STRESS_ROUNDS", "20"))
+PARTS = 20
+ROUNDS = int(os.environ.get("SYNC_H2_STRESS_ROUNDS", PARTS))
 _SWITCH_INTERVAL = 1e-6
 
 
