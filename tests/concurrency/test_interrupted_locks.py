@@ -28,13 +28,24 @@ class Struck(Exception):
 
 
 @pytest.fixture
-def strikes() -> Iterator[None]:
+def arm() -> Iterator[Callable[[], None]]:
+    """Have `Struck` raised soon, once."""
+    armed = False
+
+    def arm() -> None:
+        nonlocal armed
+        armed = True
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+
     def strike(number: int, frame: FrameType | None) -> None:
-        raise Struck
+        nonlocal armed
+        if armed:
+            armed = False
+            raise Struck
 
     # pytest-timeout has the other clock.
     before = signal.signal(signal.SIGVTALRM, strike)
-    yield
+    yield arm
     signal.signal(signal.SIGVTALRM, before)
 
 
@@ -47,12 +58,13 @@ def is_free(lock: AbstractContextManager[Any]) -> bool:
 
 
 @pytest.mark.parametrize("make", [Lock, RLock])
-@pytest.mark.usefixtures("strikes")
-def test_a_lock_that_is_struck_is_free(make: Callable[[], AbstractContextManager[Any]]) -> None:
+def test_a_lock_that_is_struck_is_free(
+    arm: Callable[[], None], make: Callable[[], AbstractContextManager[Any]]
+) -> None:
     for _ in range(STRIKES):
         lock = make()
         with pytest.raises(Struck):
-            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+            arm()
             while True:
                 with lock:
                     pass
