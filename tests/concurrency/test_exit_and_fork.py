@@ -157,7 +157,7 @@ def test_an_exit_status_and_atexit_functions_are_kept(start: Any) -> None:
 INTERRUPT = """
 def interrupt():
     main = threading.main_thread().ident
-    blocks = lambda: sys._current_frames()[main].f_code.co_name == "block"
+    blocks = lambda: sys._current_frames()[main].f_code.co_name in ("block", "acquire")
     eventually(blocks)
     # Again while nothing comes of it: a signal between Python's last look at its signals and the wait wakes nobody.
     while blocks():

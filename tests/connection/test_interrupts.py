@@ -29,7 +29,9 @@ def interrupt(background: Any) -> Callable[[], None]:
     assert main is not None
 
     def blocks() -> bool:
-        return sys._current_frames()[main].f_code is _BLOCK
+        frame = sys._current_frames()[main]
+        # Without the interpreter's lock what it blocks on is of Python too.
+        return _BLOCK in (frame.f_code, frame.f_back and frame.f_back.f_code)
 
     def wait_and_interrupt() -> None:
         eventually(blocks, "a blocking call")
