@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ..constants import MAX_STREAM_ID, ErrorCode, error_code_name
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError, Timeout
+from ..interpreter import FREE_THREADED_BUILD
 from ..protocol import events
 from ..protocol.headers import Headers, encode_response
 from ..protocol.limits import Limits
@@ -48,7 +49,7 @@ _NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follo
 _SESSION_MEMORY = 64 * 1024
 """What a session takes that has no stream, with its thread."""
 _TLS_MEMORY = 96 * 1024
-_STREAM_MEMORY = 1024
+_STREAM_MEMORY = 1280 if FREE_THREADED_BUILD else 1024  # an object has a larger head there
 """What a stream takes as long as it is open, and ..."""
 _JOB_MEMORY = 2048
 """... as long as its handler waits or runs, header lists and bodies apart."""
