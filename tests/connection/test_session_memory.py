@@ -44,10 +44,10 @@ def test_requests(kind: str, looks: bool) -> None:
                 assert state.request_headers is not None
                 state.request_headers.pairs()
             counted = session._memory_taken() - counted_before
-            actual = taken() - before
-            assert actual <= counted
+            # What others than its maker have dropped goes late without the interpreter's lock.
+            eventually(lambda: taken() - before <= counted)
             if looks:
-                assert counted <= 4 * actual
+                assert counted <= 4 * (taken() - before)
         finally:
             tracemalloc.stop()
             released.set()
