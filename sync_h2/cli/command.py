@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from .get import get
 from .serve import serve
-from .status import MEANINGS, CommandError, ExitStatus, complain, give_up_unread_stderr
+from .status import MEANINGS, CommandError, ExitStatus, complain, give_up_unwritten, reason_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not status:  # otherwise that has been said
+                raise CommandError(f"cannot write stdout: {reason_of(error)}", ExitStatus.CANNOT_WRITE) from error
         return status
     except CommandError as error:
         complain(str(error))
@@ -27,11 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        # Python flushes it once more at its exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OUTPUT_CLOSED
     finally:
-        give_up_unread_stderr()
+        give_up_unwritten(sys.stdout)
+        give_up_unwritten(sys.stderr)
 
 
 def _open_standard_streams() -> None:

@@ -7,6 +7,7 @@ import enum
 import os
 import socket
 import sys
+from typing import TextIO
 
 from ..errors import ALPNError, ConnectionLost, HTTP2Error, InvalidArgument, Timeout, TLSError
 from ..exceptions import ContentDecodingError
@@ -92,9 +93,11 @@ def complain(message: str) -> None:
         sys.stderr.flush()
 
 
-def give_up_unread_stderr() -> None:
-    """To be called before the process ends. Python flushes stderr then, and what nobody reads would be a failure."""
+def give_up_unwritten(stream: TextIO) -> None:
+    """To be called, of stdout and stderr, before the process ends: Python flushes them then, and what can't be written
+    would be a failure of its own.
+    """
     try:
-        sys.stderr.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

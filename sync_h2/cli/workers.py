@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .signals import STOP_SIGNALS, STOPPING, StopSignals
-from .status import CommandError, ExitStatus, complain, give_up_unread_stderr
+from .status import CommandError, ExitStatus, complain, give_up_unwritten
 
 Run = Callable[..., int]
 """`run(listening, *others)`: serve until SIGTERM, or until one of `others` can be read; in between `listening(url)` is
@@ -141,4 +141,4 @@ def _work(run: Run, sender: Any) -> None:
         complain(str(error))
         sys.exit(error.status)
     finally:
-        give_up_unread_stderr()
+        give_up_unwritten(sys.stderr)

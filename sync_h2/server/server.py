@@ -131,7 +131,8 @@ class ThreadingServer(Observable):
         self._stops = WaitQueue(self._monitor)  # woken once: who is woken often is often between two waits
         self._acceptor: threading.Thread | None = None
         self._undecided: Undecided  # the acceptor's
-        self._accepting = False  # the acceptor has begun, and will close the socket
+        self._acceptor_failed = False  # to start; otherwise it begins soon, be it after `shutdown`
+        self._never_accepts = False  # there is no acceptor: who shuts down closes the socket
         self._stopping = False
         self._stopped = False  # the listening socket is closed
         self._closed = False
@@ -180,7 +181,11 @@ class ThreadingServer(Observable):
     def _start_acceptor(self) -> None:
         assert self._acceptor is not None
         if self._acceptor.ident is None:  # an interrupt may have this called twice
-            self._acceptor.start()
+            try:
+                self._acceptor.start()
+            except RuntimeError:  # the system has no thread for it
+                self._acceptor_failed = True
+                raise
 
     def serve_forever(self) -> None:
         """Accept connections; blocks until `shutdown` or `close` is called from elsewhere, or an interrupt strikes."""
@@ -192,10 +197,11 @@ class ThreadingServer(Observable):
         with self._monitor, self._lock:
             self._stopping = True
             acceptor = self._acceptor
-            never_accepted = not self._accepting  # and never will: it looks at `_stopping` first
+            if acceptor is None or self._acceptor_failed:
+                self._never_accepts = True
         # Each step again in every call: an earlier one may have been interrupted.
         self._waker.close()
-        if never_accepted:
+        if self._never_accepts:
             self._stopped_accepting()
         if acceptor is not None and threading.current_thread() is not acceptor:
             self._monitor.wait(lambda: True if self._stopped else self._stops, Deadline(None), "the acceptor to stop")
@@ -298,9 +304,8 @@ class ThreadingServer(Observable):
 
     def _accept(self) -> None:
         with self._monitor, self._lock:
-            if self._stopping:  # before this thread had begun: who stopped it closes the socket
+            if self._never_accepts:
                 return
-            self._accepting = True
         try:
             listening = self._socket
             with selectors.DefaultSelector() as selector, Undecided(selector, self._tell_refused) as self._undecided:
