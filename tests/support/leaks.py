@@ -52,7 +52,10 @@ def _wait_for_threads_to_end(before: set[threading.Thread], deadline: float) -> 
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             break
-        started[0].join(remaining)
+        if started[0].ident is None:
+            time.sleep(0.001)  # it is being started: it can't be joined yet
+        else:
+            started[0].join(remaining)
     return started
 
 
