@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -362,6 +363,17 @@ def test_what_cannot_be_written(url: str, ca_file: str, tmp_path: Path) -> None:
             command("get", "--cacert", ca_file, f"{url}/large"), env=environment(), stdout=full, stderr=subprocess.PIPE
         )
     assert (finished.returncode, finished.stderr) == (23, b"sync-h2: cannot write stdout: No space left on device\n")
+
+
+def test_what_is_left_for_the_end_cannot_be_written() -> None:
+    """Python's own last flush would fail with a status of its own, and a traceback."""
+    script = "import sys; sys.stdout.write('x'); from sync_h2.cli import main; sys.exit(main(['get', 'nothing://']))"
+    with open("/dev/full", "wb") as full:
+        finished = subprocess.run(
+            [sys.executable, "-c", script], env=environment(), stdout=full, stderr=subprocess.PIPE
+        )
+    assert finished.returncode == 3
+    assert b"Traceback" not in finished.stderr and b"ignored" not in finished.stderr
 
 
 # -- what goes wrong
