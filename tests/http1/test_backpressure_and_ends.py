@@ -172,7 +172,7 @@ def read_until_ended(session: ServerSession, client: RawHTTP1Client) -> int:
     def much_is_left() -> bool:
         with session._monitor, session._lock:
             sender = session._sender
-            return sender._outbox.size + sender._transport.unsent_locked > HIGH_WATER_MARK // 2
+            return sender._outbox.size + sender._transport.unsent_locked > HIGH_WATER_MARK * 7 // 8
 
     received = 0
     while not session.destroyed:
