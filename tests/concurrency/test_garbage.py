@@ -75,15 +75,13 @@ def dropped() -> Iterator[Dropped]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield Dropped(caught)
-        gc.collect()
-        readers_end(threads_before)
+        eventually(partial(readers_have_ended, threads_before), "the end of all readers")
 
 
-def readers_end(threads_before: set[threading.Thread]) -> None:
-    """Wait for the readers that were started since: they warn of a session that was dropped as the last thing."""
-    for thread in set(threading.enumerate()) - threads_before:
-        if thread.name == "sync_h2-reader":
-            thread.join(PATIENCE)
+def readers_have_ended(threads_before: set[threading.Thread]) -> bool:
+    """Of those that were started since: they warn of a session that was dropped as the last thing."""
+    gc.collect()  # again and again: while another thread collects, this does nothing
+    return all(thread.name != "sync_h2-reader" for thread in set(threading.enumerate()) - threads_before)
 
 
 def in_a_cycle(thing: object) -> None:
