@@ -27,8 +27,9 @@ class ServerMemory:
 
     @property
     def together(self) -> int:
-        """Octets that are counted now."""
-        return self._together
+        """Octets that are counted now, never in between: while it is found out who has to end they are too many."""
+        with self._lock:
+            return self._together
 
     def changed(self, session: ServerSession) -> None:
         """A session takes more or less than before, or is new."""
