@@ -174,13 +174,13 @@ class ThreadingServer(Observable):
                 raise InvalidState("the server was shut down and can't be started again: make another")
             if self._acceptor is not None:
                 return
-            self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
+            # In this order: an interrupt in between must not leave one that nobody starts and `shutdown` waits for.
             self._monitor.after_unlock(self._start_acceptor)
+            self._acceptor = threading.Thread(target=self._accept, name="sync_h2-acceptor", daemon=True)
             self._listeners.emit_locked("listening")
 
     def _start_acceptor(self) -> None:
-        assert self._acceptor is not None
-        if self._acceptor.ident is None:  # an interrupt may have this called twice
+        if self._acceptor is not None and self._acceptor.ident is None:  # an interrupt may have this called twice
             try:
                 self._acceptor.start()
             except RuntimeError:  # the system has no thread for it

@@ -160,8 +160,8 @@ def answer_of(size: int) -> Any:
 
 
 SIZE = 2_000_000
-BEYOND_THE_KERNEL = 350_000  # and yet so little that a write does not wait for the client
-SMALL_BUFFER = 32 * 1024
+BEYOND_THE_KERNEL = 250_000  # and yet less than a write waits for
+SMALL_BUFFER = 8 * 1024
 
 
 def read_until_ended(session: ServerSession, client: RawHTTP1Client) -> int:
