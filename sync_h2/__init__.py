@@ -14,15 +14,15 @@ from .client.prepared_request import PreparedRequest, Request
 from .client.response import Response
 from .client.status_codes import codes
 from .client.timeouts import Timeouts
-from .connection.client_session import ClientSession
-from .connection.client_stream import ClientStream
-from .connection.file_responses import FileRange
-from .connection.round_trips import Pong
-from .connection.server_session import ServerSession
-from .connection.server_stream import ServerStream
-from .connection.snapshots import SessionState, StreamState
-from .connection.stats import SessionStats, StreamStats
-from .connection.stream import Stream
+from .connection.client_side.client_session import ClientSession
+from .connection.client_side.client_stream import ClientStream
+from .connection.inspection.snapshots import SessionState, StreamState
+from .connection.inspection.stats import SessionStats, StreamStats
+from .connection.server_side.file_responses import FileRange
+from .connection.server_side.server_session import ServerSession
+from .connection.server_side.server_stream import ServerStream
+from .connection.session.round_trips import Pong
+from .connection.stream.stream import Stream
 from .constants import ErrorCode
 from .errors import (  # `Timeout` is the base of the one in `exceptions`
     ALPNError,
@@ -53,7 +53,7 @@ from .exceptions import (
 )
 from .http1.request import ServerRequest
 from .http1.response import ServerResponse
-from .protocol.headers import Headers
+from .protocol.fields.headers import Headers
 from .protocol.settings import Settings, default_settings, pack_settings, unpack_settings
 from .server.create import create_secure_server, create_server, serve_socket
 from .server.server import SecureThreadingServer, ThreadingServer

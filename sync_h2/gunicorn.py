@@ -24,11 +24,11 @@ from .compat.wsgi import may_run
 from .compat.wsgi_environ import Environ, make_environ
 from .compat.wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .compat.wsgi_response import Response
-from .connection.server_session import ServerSession
-from .connection.server_stream import ServerStream
+from .connection.server_side.server_session import ServerSession
+from .connection.server_side.server_stream import ServerStream
 from .interpreter import Lock
-from .protocol.headers import Headers
-from .protocol.sensitive import printable
+from .protocol.fields.headers import Headers
+from .protocol.fields.sensitive import printable
 from .server.beginning import http1_is_installed
 from .server.create import create_secure_server, create_server
 from .server.server import ThreadingServer

@@ -15,9 +15,9 @@ from .client.opening import Destination, Opener
 from .client.pool import Pool
 from .client.tracing import Trace
 from .compat.wsgi import wsgi
-from .connection.client_session import ClientSession
-from .connection.listeners import Listener
-from .connection.server_session import Handler, ServerSession
+from .connection.client_side.client_session import ClientSession
+from .connection.server_side.server_session import Handler, ServerSession
+from .connection.shared.listeners import Listener
 from .deadline import Deadline
 from .server.create import serve_socket
 from .server.requests import RequestHandler

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from ..client.decoding import decoded
 from ..client.retries import Tries
-from ..connection.client_session import ClientSession
-from ..connection.client_stream import ClientStream
-from ..connection.stats import StreamStats
+from ..connection.client_side.client_session import ClientSession
+from ..connection.client_side.client_stream import ClientStream
+from ..connection.inspection.stats import StreamStats
 from ..constants import ErrorCode, error_code_name
 from ..deadline import Deadline
 from ..errors import HTTP2Error
-from ..protocol.headers import Headers
+from ..protocol.fields.headers import Headers
 from .connections import Connections
 from .output import Output, ResumedOutput
 from .status import CommandError, ExitStatus, cannot_read, status_of

@@ -14,9 +14,9 @@ from ..client.auth import keeps_authorization
 from ..client.decoding import accept_encoding
 from ..client.redirects import method_after
 from ..client.urls import joined
-from ..connection.file_size import size_of
 from ..errors import InvalidArgument
-from ..protocol.headers import Headers
+from ..file_size import size_of
+from ..protocol.fields.headers import Headers
 from ..transport.names import in_url
 from ..transport.urls import URL, shown_url, split_url
 from .status import CommandError, ExitStatus

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
-from ..connection.arguments import type_name
-from ..connection.file_size import size_of
+from ..arguments import type_name
 from ..exceptions import InvalidHeader, UnrewindableBodyError
+from ..file_size import size_of
 
 PIECE = 64 * 1024
 _is_field_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token (RFC 9110 section 5.6.2)

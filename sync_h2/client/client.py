@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from ..connection.arguments import type_name
+from ..arguments import type_name
 from ..deadline import Deadline
 from ..exceptions import InvalidSchema, RequestException, TooManyRedirects
 from ..interpreter import RLock

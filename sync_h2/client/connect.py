@@ -8,10 +8,10 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from ..connection.client_session import ClientSession
-from ..connection.configuration import configuration
-from ..connection.listeners import Listener
-from ..connection.trace import TraceFunction, check_trace
+from ..connection.client_side.client_session import ClientSession
+from ..connection.inspection.trace import TraceFunction, check_trace
+from ..connection.session.configuration import configuration
+from ..connection.shared.listeners import Listener
 from ..deadline import Deadline
 from ..errors import InvalidArgument
 from ..protocol.limits import Limits

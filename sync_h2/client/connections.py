@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import errors
-from ..connection.client_session import ClientSession
+from ..connection.client_side.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestException
 from ..interpreter import Lock, SharedDict, finalize_dropped

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..connection.client_session import ClientSession
+from ..connection.client_side.client_session import ClientSession
 from ..deadline import Deadline
 from ..transport.sockets import resolve
 from .exchange import Origin

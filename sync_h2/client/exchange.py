@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from ..connection.client_session import ClientSession
+from ..connection.client_side.client_session import ClientSession
 from ..deadline import Deadline
 from ..exceptions import InvalidURL, RequestException, StreamConsumedError
 from ..transport.names import as_authority

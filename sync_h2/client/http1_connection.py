@@ -17,7 +17,7 @@ from .. import errors
 from ..deadline import Deadline
 from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
 from ..interpreter import Lock
-from ..protocol.headers import encode_request
+from ..protocol.fields.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
 from .exchange import Call, Ending, Fields, by_name, closed_too_early
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from .. import errors
-from ..connection.client_session import ClientSession
-from ..connection.client_stream import ClientStream
+from ..connection.client_side.client_session import ClientSession
+from ..connection.client_side.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..exceptions import (
     ChunkedEncodingError,
@@ -18,7 +18,7 @@ from ..exceptions import (
     RequestException,
     WriteTimeout,
 )
-from ..protocol.headers import Headers
+from ..protocol.fields.headers import Headers
 from .exchange import Call, Ending, Fields, by_name, closed_too_early, phrase_of
 from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload

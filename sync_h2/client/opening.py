@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import errors
-from ..connection.arguments import type_name
-from ..connection.client_session import ClientSession
-from ..connection.configuration import configuration
-from ..connection.listeners import Listener
-from ..connection.trace import TraceFunction
+from ..arguments import type_name
+from ..connection.client_side.client_session import ClientSession
+from ..connection.inspection.trace import TraceFunction
+from ..connection.session.configuration import configuration
+from ..connection.shared.listeners import Listener
 from ..deadline import Deadline
 from ..errors import InvalidArgument
 from ..exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError, SSLError

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import errors
-from ..connection.client_session import ClientSession
+from ..connection.client_side.client_session import ClientSession
 from ..constants import ErrorCode
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, RequestException, SSLError
 from .connections import Connections, Place, PoolLimits

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlunsplit
 
-from ..connection.arguments import type_name
+from ..arguments import type_name
 from ..exceptions import InvalidHeader, InvalidJSONError, InvalidURL, MissingSchema, UnrewindableBodyError
 from ..transport.names import in_url
 from ..transport.urls import LONGEST_REMEMBERED, shown_url

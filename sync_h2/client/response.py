@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..connection.arguments import type_name
+from ..arguments import type_name
 from ..exceptions import (
     ChunkedEncodingError,
     ConnectionError,

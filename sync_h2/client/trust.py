@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
-from ..connection.arguments import type_name
+from ..arguments import type_name
 from ..errors import InvalidArgument
 from ..transport.tls import client_context, set_alpn
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument
-from ..protocol.header_rules import CONNECTION_SPECIFIC, SINGLE_VALUE
-from ..protocol.headers import Headers
+from ..protocol.fields.header_rules import CONNECTION_SPECIFIC, SINGLE_VALUE
+from ..protocol.fields.headers import Headers
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

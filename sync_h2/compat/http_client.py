@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 
 from ..client.connect import connect
 from ..client.tunnel import ProxyResponse
-from ..connection.client_stream import ClientStream
+from ..connection.client_side.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
-from ..protocol.headers import Headers, check_field
+from ..protocol.fields.headers import Headers, check_field
 from ..transport.names import encode_host, in_url
 from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked

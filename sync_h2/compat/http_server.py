@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..connection.server_stream import ServerStream
+from ..connection.server_side.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
-from ..protocol.headers import Headers
+from ..protocol.fields.headers import Headers
 from .http1_text import ChunkedBody, http2_headers, is_chunked, parse_fields
 
 if TYPE_CHECKING:

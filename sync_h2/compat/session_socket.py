@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..connection.client_session import ClientSession
-from ..connection.client_stream import ClientStream
+from ..connection.client_side.client_session import ClientSession
+from ..connection.client_side.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..errors import ALPNError, HTTP2Error, InvalidArgument, InvalidState, ProtocolError, StreamReset, Timeout, TLSError
 from .http1_text import ChunkedBody

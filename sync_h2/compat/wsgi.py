@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..connection.server_session import Handler
-from ..connection.server_stream import ServerStream
-from ..protocol.headers import Headers
+from ..connection.server_side.server_session import Handler
+from ..connection.server_side.server_stream import ServerStream
+from ..protocol.fields.headers import Headers
 from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server
 from ..server.ending import telling_what_is_waited_for

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
 
-from ..connection.server_stream import ServerStream
-from ..protocol.headers import Headers
+from ..connection.server_side.server_stream import ServerStream
+from ..protocol.fields.headers import Headers
 from .wsgi_input import request_input
 
 if TYPE_CHECKING:
-    from ..connection.session_calls import Session
+    from ..connection.session.session import Session
 
 Environ = dict[str, Any]
 

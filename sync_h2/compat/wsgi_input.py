@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from ..connection.server_stream import ServerStream
+from ..connection.server_side.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidArgument, Timeout
 from ..interpreter import Lock
 

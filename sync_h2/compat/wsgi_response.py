@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
-from ..connection.file_size import size_of
-from ..connection.server_stream import ServerStream
+from ..connection.server_side.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidState
-from ..protocol.header_rules import SINGLE_VALUE
-from ..protocol.headers import Headers, RepeatedHeaders
+from ..file_size import size_of
+from ..protocol.fields.header_rules import SINGLE_VALUE
+from ..protocol.fields.headers import Headers, RepeatedHeaders
 from .wsgi_environ import Environ
 from .wsgi_input import BodyBuffers, Unacceptable
 

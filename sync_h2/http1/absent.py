@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import InvalidState
-from ..protocol.headers import EncodableFields
-from ..protocol.padding import Padding
+from ..protocol.fields.headers import EncodableFields
+from ..protocol.frames.padding import Padding
 from ..protocol.settings import Settings
 
 

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 import h11
 
-from ..protocol.header_rules import MalformedHeaders, check_trailers
+from ..protocol.fields.header_rules import MalformedHeaders, check_trailers
 from ..protocol.limits import Limits
 from .request_heads import UnreadableRequest, check_lines, next_event
 

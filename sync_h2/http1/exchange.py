@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..connection.listeners import Listener
-from ..connection.server_stream import ServerStream
-from ..connection.socket_proxy import SocketProxy
+from ..connection.inspection.socket_proxy import SocketProxy
+from ..connection.server_side.server_stream import ServerStream
+from ..connection.shared.listeners import Listener
 
 
 class ExchangeHalf:

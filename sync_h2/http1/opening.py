@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from ..connection.server_stream import current_date
+from ..connection.server_side.server_stream import current_date
 from ..deadline import Deadline
 from ..errors import ConnectionLost, Timeout
-from ..protocol.first_octets import LONGEST_OPENING, Opening, recognise
+from ..protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise
 from ..transport.fork import close_in_forked_child
 from .response_heads import error_answer
 

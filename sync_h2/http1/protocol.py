@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..connection.server_stream import current_date
+from ..connection.server_side.server_stream import current_date
 from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ..errors import InvalidState
 from ..protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
-from ..protocol.field_list import FieldList
-from ..protocol.headers import EncodableFields, Headers, ResponseFields
+from ..protocol.fields.field_list import FieldList
+from ..protocol.fields.headers import EncodableFields, Headers, ResponseFields
+from ..protocol.fields.sensitive import shown_fields
 from ..protocol.limits import Limits
 from ..protocol.sending import HeaderBlockTooLong
-from ..protocol.sensitive import shown_fields
 from ..protocol.state import Emit
 from .absent import WithoutFrames
 from .bodies import ChunkedBody, LengthBody, RequestBody, TunnelBody

@@ -10,11 +10,11 @@ import io
 import operator
 from typing import TYPE_CHECKING
 
-from ..connection.server_stream import ServerStream
-from ..connection.stream import CHUNK
+from ..connection.server_side.server_stream import ServerStream
+from ..connection.stream.stream import CHUNK
 from ..errors import InvalidArgument
-from ..protocol.headers import Headers
-from ..protocol.sensitive import printable
+from ..protocol.fields.headers import Headers
+from ..protocol.fields.sensitive import printable
 from .exchange import ExchangeHalf
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import h11
 
 from ..constants import ErrorCode
 from ..errors import ProtocolError
-from ..protocol.field_list import FieldList
-from ..protocol.header_rules import CONNECTION_SPECIFIC, MalformedHeaders, same_authority
+from ..protocol.fields.field_list import FieldList
+from ..protocol.fields.header_rules import CONNECTION_SPECIFIC, MalformedHeaders, same_authority
 from ..protocol.limits import Limits
 
 # Whatever is not one of RFC 9112's lines: a CR or LF alone, and a line that goes on (obs-fold, section 5.2). And the

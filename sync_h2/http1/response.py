@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..connection.files import StreamWriter
-from ..connection.server_stream import STATUSES_WITHOUT_BODY, ServerStream
+from ..connection.server_side.server_stream import STATUSES_WITHOUT_BODY, ServerStream
+from ..connection.stream.files import StreamWriter
 from ..deadline import check_timeout
 from ..errors import InvalidArgument, InvalidState
-from ..protocol.headers import HeadersSource
+from ..protocol.fields.headers import HeadersSource
 from .exchange import ExchangeHalf
 from .fields import FieldsSource, FieldValue, field, field_name, pairs_of, tell_once
 from .request import ServerRequest

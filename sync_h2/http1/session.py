@@ -1,5 +1,5 @@
 """A server's session with a client of HTTP/1: the machinery of HTTP/2's sessions above, one request at a time beneath.
-Threads and locks as in connection/session.py.
+Threads and locks as in connection/session/core.py.
 
 Where that differs:
 
@@ -20,15 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from ..connection.flow_control import first_stream_window
-from ..connection.limit_log import log_limit
-from ..connection.outbox import Outbox
-from ..connection.receiver import Receiver
-from ..connection.round_trips import Pong
-from ..connection.server_session import Host, ServerSession
-from ..connection.stream_state import StreamState
-from ..connection.turns import MOST_AT_ONCE, small_pieces
-from ..connection.waiting import WaitQueue
+from ..connection.receiving.receiver import Receiver
+from ..connection.receiving.turns import MOST_AT_ONCE, small_pieces
+from ..connection.sending.outbox import Outbox
+from ..connection.server_side.server_session import Host, ServerSession
+from ..connection.session.round_trips import Pong
+from ..connection.shared.limit_log import log_limit
+from ..connection.shared.monitor import WaitQueue
+from ..connection.shared.receive_window import first_stream_window
+from ..connection.shared.stream_state import StreamState
 from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from ..protocol.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
+from ..protocol.frames.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
 from .bodies import RequestBody, TunnelBody
 
 MOST_DISCARDED = 256 * 1024

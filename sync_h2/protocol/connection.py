@@ -27,12 +27,12 @@ from .events import (
     StreamReset,
     WindowUpdated,
 )
-from .extension_frames import parse_altsvc, parse_origin, parse_priority_update
-from .framing import frame_header
+from .fields.header_blocks import parse_priority, without_padding
+from .frames.extension_frames import parse_altsvc, parse_origin, parse_priority_update
+from .frames.framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState
-from .header_blocks import parse_priority, without_padding
 from .limits import LimitReached
-from .message_receiving import MessageReceiving, protocol_error
+from .receiving import MessageReceiving, protocol_error
 from .settings import Settings, settings_from_items
 
 _ACK = int(FrameFlag.ACK)

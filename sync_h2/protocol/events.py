@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .headers import Headers
+from .fields.headers import Headers
 from .settings import Settings
 
 

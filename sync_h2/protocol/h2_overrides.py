@@ -21,7 +21,7 @@ from hpack.hpack import decode_integer
 
 from ..constants import DEFAULT_WINDOW_SIZE
 from ..interpreter import SharedDict
-from .hpack_memo import RememberingEncoder
+from .fields.hpack_memo import RememberingEncoder
 
 # hpack logs every field that it codes at DEBUG, which is slow, and runs the user's logging handlers under the session's
 # lock. Who wants to see that sets the level of the logger "hpack".

@@ -14,11 +14,11 @@ from hpack import HeaderTuple
 
 from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, PREFACE, ErrorCode, FrameFlag, FrameType
 from ..errors import InvalidArgument, InvalidState
-from .extension_frames import build_altsvc, build_origin, build_priority_update
-from .framing import frame_header
+from .fields.header_blocks import pack_priority
+from .fields.headers import RequestFields, ResponseFields
+from .frames.extension_frames import build_altsvc, build_origin, build_priority_update
+from .frames.framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState, StreamTable
-from .header_blocks import pack_priority
-from .headers import RequestFields, ResponseFields
 from .settings import Settings, pack_settings
 from .state import ConnectionState
 

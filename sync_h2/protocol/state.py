@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from ..constants import DEFAULT_MAX_FRAME_SIZE, MAX_STREAM_ID
 from ..errors import StreamIDsExhausted
-from .framing import FrameReader
+from .fields.header_blocks import HeaderBlockReader
+from .frames.framing import FrameReader
+from .frames.padding import padding_for
 from .h2_overrides import StreamTable
-from .header_blocks import HeaderBlockReader
 from .limits import FloodGuard, Limits
 from .local_settings import LocalSettings
-from .padding import padding_for
 from .settings import Settings
 
 Emit = Callable[[bool, tuple["bytes | memoryview", ...]], None]

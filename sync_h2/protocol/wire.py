@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from .headers import EncodableFields, ResponseFields
-from .padding import Padding
+from .fields.headers import EncodableFields, ResponseFields
+from .frames.padding import Padding
 from .settings import Settings
 
 

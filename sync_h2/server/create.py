@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from ..connection.configuration import configuration
-from ..connection.listeners import Listener
-from ..connection.origins import HasOrigin, serialized_origin
-from ..connection.server_session import Handler, ServerSession
-from ..connection.trace import TraceFunction, check_trace
+from ..connection.inspection.trace import TraceFunction, check_trace
+from ..connection.server_side.server_session import Handler, ServerSession
+from ..connection.session.configuration import configuration
+from ..connection.session.origins import HasOrigin, serialized_origin
+from ..connection.shared.listeners import Listener
 from ..errors import HTTP2Error, InvalidArgument
 from ..protocol.limits import Limits
 from ..protocol.settings import Settings

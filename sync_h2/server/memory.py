@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..connection.server_session import ServerSession
+from ..connection.server_side.server_session import ServerSession
 from ..interpreter import Lock
 
 

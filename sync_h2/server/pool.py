@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
-from ..connection.waiting import Waiter
+from ..connection.shared.monitor import Waiter
 from ..deadline import Deadline
 from ..errors import InvalidState
 from ..interpreter import Lock, SharedDict, threads_at_once

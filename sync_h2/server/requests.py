@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..connection.listeners import Listener
-from ..connection.server_session import Handler
-from ..connection.server_stream import ServerStream
+from ..connection.server_side.server_session import Handler
+from ..connection.server_side.server_stream import ServerStream
+from ..connection.shared.listeners import Listener
 from ..http1.request import ServerRequest
 from ..http1.response import ServerResponse
-from ..protocol.headers import Headers
+from ..protocol.fields.headers import Headers
 
 RequestHandler = Callable[[ServerRequest, ServerResponse], object]
 

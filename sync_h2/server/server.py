@@ -21,12 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ..connection.limit_log import log_limit, log_out_of_resources
-from ..connection.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
-from ..connection.server_session import Handler, ServerSession
-from ..connection.session import peer_name
-from ..connection.trace import TraceFunction
-from ..connection.waiting import Monitor, WaitQueue
+from ..connection.inspection.trace import TraceFunction
+from ..connection.server_side.server_session import Handler, ServerSession
+from ..connection.session.core import peer_name
+from ..connection.shared.limit_log import log_limit, log_out_of_resources
+from ..connection.shared.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
+from ..connection.shared.monitor import Monitor, WaitQueue
 from ..deadline import Deadline, check_timeout
 from ..errors import ALPNError, HTTP2Error, InvalidState, SessionClosed, Timeout
 from ..interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD

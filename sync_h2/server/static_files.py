@@ -19,10 +19,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from ..connection.file_responses import FileRange
-from ..connection.server_session import Handler
-from ..connection.server_stream import ServerStream
-from ..protocol.headers import Headers
+from ..connection.server_side.file_responses import FileRange
+from ..connection.server_side.server_session import Handler
+from ..connection.server_side.server_stream import ServerStream
+from ..protocol.fields.headers import Headers
 from .selection import best_coding, precondition_failure, wanted_range
 
 if TYPE_CHECKING:

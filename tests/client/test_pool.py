@@ -22,8 +22,8 @@ import sync_h2
 from support.certificates import Certificate
 from support.threads import eventually
 from sync_h2 import Client, ErrorCode, PoolLimits, Timeouts, exceptions
-from sync_h2.connection.client_session import ClientSession
-from sync_h2.connection.timers import timers
+from sync_h2.connection.client_side.client_session import ClientSession
+from sync_h2.connection.shared.timers import timers
 
 THREADS = 64
 REQUESTS = 10_000 if os.environ.get("SYNC_H2_STRESS") == "1" else 3_000

@@ -30,15 +30,16 @@ from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_an
 from support.threads import PATIENCE, Background, eventually
 from support.tracing import PACKAGE
 from sync_h2 import ErrorCode, connect, create_server
-from sync_h2.connection import files, sender
-from sync_h2.connection.session_calls import Session
-from sync_h2.connection.timers import timers
+from sync_h2.connection.sending import sender
+from sync_h2.connection.session.session import Session
+from sync_h2.connection.shared.timers import timers
+from sync_h2.connection.stream import files
 from sync_h2.testing import pair
 
 VICTIMS = 12
 """How many things of each kind are collected under a lock in one test."""
 
-_OTHER_LOCKS = (f"{PACKAGE}/server/pool.py", f"{PACKAGE}/connection/timers.py")
+_OTHER_LOCKS = (f"{PACKAGE}/server/pool.py", f"{PACKAGE}/connection/shared/timers.py")
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,8 @@ from support.stress import PARTS
 from support.threads import PATIENCE, eventually
 from support.tracing import Line, Tracer, name_of
 from sync_h2 import Client, ErrorCode, HTTP2Error, connect, create_server, serve_socket
-from sync_h2.connection.session_calls import Session
-from sync_h2.connection.timers import timers
+from sync_h2.connection.session.session import Session
+from sync_h2.connection.shared.timers import timers
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 from sync_h2.testing import pair
 

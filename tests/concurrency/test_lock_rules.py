@@ -22,8 +22,8 @@ import pytest
 from support.lock_rules import LockRules
 from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, connect, create_secure_server, create_server
-from sync_h2.connection import listeners
-from sync_h2.connection.waiting import Monitor, Waiter, WaitQueue
+from sync_h2.connection.shared import listeners
+from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue
 from sync_h2.server.pool import HandlerPool
 from sync_h2.testing import pair
 

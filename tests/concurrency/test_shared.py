@@ -20,8 +20,8 @@ from support.processes import start
 from support.threads import PATIENCE, Background, eventually
 from sync_h2.client.exchange import Ending
 from sync_h2.client.structures import CaseInsensitiveDict
-from sync_h2.connection import stream as stream_module
-from sync_h2.connection.server_session import ServerSession
+from sync_h2.connection.server_side.server_session import ServerSession
+from sync_h2.connection.stream import stream as stream_module
 from sync_h2.server import server as server_module
 from sync_h2.testing import pair
 

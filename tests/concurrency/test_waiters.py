@@ -1,4 +1,4 @@
-"""The waiters' protocol (sync_h2/connection/waiting.py): each of its arrows, forced inside `Waiter.block`.
+"""The waiters' protocol (sync_h2/connection/shared/monitor.py): each of its arrows, forced inside `Waiter.block`.
 
 A thread that waits calls `Waiter.block` between its two critical sections. `at_block` puts a step of the test there, so
 that what could happen at that moment by chance happens each time.
@@ -23,9 +23,9 @@ from support.raw_peer import RESPONSE, client_and_raw_server
 from support.threads import PATIENCE, Background, eventually
 from support.tracing import Tracer
 from sync_h2 import ErrorCode, StreamReset, StreamUnprocessed, Timeout
-from sync_h2.connection import waiting
-from sync_h2.connection.timers import timers
-from sync_h2.connection.waiting import Monitor, Waiter, WaitQueue
+from sync_h2.connection.shared import monitor as waiting
+from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue
+from sync_h2.connection.shared.timers import timers
 from sync_h2.deadline import Deadline
 from sync_h2.testing import pair
 

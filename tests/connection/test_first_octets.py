@@ -16,7 +16,7 @@ from support.raw_peer import PATIENCE, REQUEST, RawPeer, server_and_raw_client
 from support.threads import Background, eventually
 from sync_h2 import ErrorCode, ServerSession, create_secure_server, create_server
 from sync_h2.constants import PREFACE
-from sync_h2.protocol.first_octets import LONGEST_OPENING, Opening, recognise
+from sync_h2.protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

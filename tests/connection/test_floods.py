@@ -45,7 +45,7 @@ def test_streams_opened_and_reset_end_the_session_also_when_no_handler_is_free(h
 def test_a_limit_is_named_in_one_line_of_the_log(caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """And in no more than one for all the sessions that it ends within ten seconds."""
     last_logged: dict[str, float] = {}
-    monkeypatch.setattr("sync_h2.connection.limit_log._last_logged", last_logged)
+    monkeypatch.setattr("sync_h2.connection.shared.limit_log._last_logged", last_logged)
 
     def warnings_after_another_session() -> list[str]:
         with server_and_raw_client(max_continuation_frames=1) as (session, peer):
@@ -64,7 +64,7 @@ def test_the_handlers_of_a_session_that_a_limit_ends_add_no_lines(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What each of them was told is what the session's one line says; the access log has a line a stream as always."""
-    monkeypatch.setattr("sync_h2.connection.limit_log._last_logged", {})
+    monkeypatch.setattr("sync_h2.connection.shared.limit_log._last_logged", {})
     caplog.set_level(logging.INFO, "sync_h2")
     ended: list[Exception] = []
 

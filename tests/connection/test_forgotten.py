@@ -14,8 +14,8 @@ from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 from support.raw_peer import RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode
-from sync_h2.connection.stream import Handle, Stream, _forgotten
-from sync_h2.connection.timers import timers
+from sync_h2.connection.shared.timers import timers
+from sync_h2.connection.stream.stream import Handle, Stream, _forgotten
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
 FRAME = 16_384

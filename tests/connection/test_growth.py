@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from support.growth import assert_linear
-from sync_h2.connection.origins import OriginSet
-from sync_h2.connection.receive_buffer import ReceiveBuffer
-from sync_h2.connection.scheduler import parse_priority
+from sync_h2.connection.sending.scheduler import parse_priority
+from sync_h2.connection.session.origins import OriginSet
+from sync_h2.connection.shared.receive_buffer import ReceiveBuffer
 
 PIECES = [b"x", b"x" * 100, b"x" * 1024]
 

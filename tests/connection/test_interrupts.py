@@ -16,7 +16,7 @@ from hyperframe.frame import PingFrame
 
 from support.raw_peer import client_and_raw_server
 from support.threads import eventually
-from sync_h2.connection.waiting import Waiter
+from sync_h2.connection.shared.monitor import Waiter
 from sync_h2.constants import SettingId
 
 _BLOCK = Waiter.block.__code__  # taken here: the tests watch the lock's rules through a wrapper

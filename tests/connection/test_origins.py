@@ -15,8 +15,8 @@ import sync_h2
 from support.connections import Connections, connections, plain_connections, tls_connections, tls_contexts
 from support.raw_peer import RESPONSE, UPLOAD, RawPeer
 from support.threads import PATIENCE
-from sync_h2.connection.origins import OriginSet, serialized_origin
-from sync_h2.protocol.extension_frames import build_origin, parse_origin
+from sync_h2.connection.session.origins import OriginSet, serialized_origin
+from sync_h2.protocol.frames.extension_frames import build_origin, parse_origin
 
 __all__ = ["connections", "plain_connections", "tls_connections", "tls_contexts"]
 

@@ -12,7 +12,7 @@ from support.raw_peer import REQUEST, client_and_raw_server, server_and_raw_clie
 from support.threads import eventually
 from sync_h2 import constants
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
-from sync_h2.protocol.padding import padding_for
+from sync_h2.protocol.frames.padding import padding_for
 
 STRATEGIES = ["none", "max", "aligned"]
 

@@ -17,7 +17,7 @@ import sync_h2
 from support.raw_peer import REQUEST, RawPeer, client_and_raw_server, server_and_raw_client
 from support.threads import eventually
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, FrameType, SettingId
-from sync_h2.protocol.extension_frames import build_priority_update
+from sync_h2.protocol.frames.extension_frames import build_priority_update
 
 STEP = 1000
 BODY = 1_000_000

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from sync_h2.connection.scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT, Scheduler
+from sync_h2.connection.sending.scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT, Scheduler
 
 
 class Ready:

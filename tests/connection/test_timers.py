@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.threads import eventually
-from sync_h2.connection.timers import TimerThread, timers
+from sync_h2.connection.shared.timers import TimerThread, timers
 
 
 class Target:

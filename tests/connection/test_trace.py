@@ -28,7 +28,7 @@ from support.lock_rules import inside_a_critical_section
 from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
 from support.threads import eventually, waits
 from sync_h2 import ErrorCode, Headers, connect, create_secure_server, create_server, serve_socket
-from sync_h2.connection.outbox import Outbox
+from sync_h2.connection.sending.outbox import Outbox
 from sync_h2.testing import pair
 
 
@@ -464,7 +464,7 @@ def test_an_interrupt_while_it_runs_is_the_programs() -> None:
 
 
 def test_lines_for_a_function_that_is_too_slow_are_left_out(monkeypatch: pytest.MonkeyPatch, background: Any) -> None:
-    monkeypatch.setattr("sync_h2.connection.trace.MOST_WAITING", 5)
+    monkeypatch.setattr("sync_h2.connection.inspection.trace.MOST_WAITING", 5)
     entered, let_go = threading.Event(), threading.Event()
     lines: list[str] = []
 

@@ -11,8 +11,8 @@ from support import frames
 from support.raw_peer import UPLOAD, server_and_raw_client
 from support.threads import eventually
 from support.turns import CountedTurns, counted
-from sync_h2.connection import turns
-from sync_h2.connection.turns import MOST_AT_ONCE, Budget
+from sync_h2.connection.receiving import turns
+from sync_h2.connection.receiving.turns import MOST_AT_ONCE, Budget
 
 __all__ = ["counted"]
 

@@ -16,7 +16,7 @@ from protocol.wire import Endpoint
 from support.threads import eventually
 from sync_h2 import HTTP2Error, ProtocolError, Settings, connect, serve_socket
 from sync_h2.protocol import events
-from sync_h2.protocol.headers import encode_request, encode_response
+from sync_h2.protocol.fields.headers import encode_request, encode_response
 
 from .holding import holds_little
 from .mutations import mutated, pieces, recordings

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from protocol.wire import POST, REQUEST, RESPONSE, Endpoint, frame
 from sync_h2 import HTTP2Error, ProtocolError, Settings
 from sync_h2.constants import PREFACE
-from sync_h2.protocol.headers import encode_push, encode_request, encode_response, encode_trailers
+from sync_h2.protocol.fields.headers import encode_push, encode_request, encode_response, encode_trailers
 
 from .holding import holds_little
 

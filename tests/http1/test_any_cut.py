@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from http1.test_protocol import Endpoint
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.protocol.events import DataReceived, RequestReceived, TrailersReceived
-from sync_h2.protocol.headers import encode_response
+from sync_h2.protocol.fields.headers import encode_response
 
 HEADS = [
     b"GET /a HTTP/1.1\r\nHost: x\r\n",

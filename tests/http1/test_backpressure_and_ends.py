@@ -12,8 +12,8 @@ import pytest
 from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
 from support.threads import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
-from sync_h2.connection import watchdog
-from sync_h2.connection.outbox import HIGH_WATER_MARK
+from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
+from sync_h2.connection.session import watchdog
 from sync_h2.http1.protocol import MOST_HELD
 
 LARGE = 32 * 1024 * 1024

@@ -15,7 +15,7 @@ from support.http1_client import get
 from support.threads import eventually
 from support.turns import CountedTurns, counted
 from sync_h2 import ThreadingServer, create_server
-from sync_h2.connection.turns import MOST_AT_ONCE
+from sync_h2.connection.receiving.turns import MOST_AT_ONCE
 
 __all__ = ["counted"]
 

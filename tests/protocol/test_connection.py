@@ -46,9 +46,9 @@ from sync_h2.protocol.events import (
     StreamReset,
     WindowUpdated,
 )
-from sync_h2.protocol.extension_frames import build_altsvc, build_origin, build_priority_update
-from sync_h2.protocol.header_blocks import pack_priority
-from sync_h2.protocol.headers import encode_request, encode_response
+from sync_h2.protocol.fields.header_blocks import pack_priority
+from sync_h2.protocol.fields.headers import encode_request, encode_response
+from sync_h2.protocol.frames.extension_frames import build_altsvc, build_origin, build_priority_update
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 

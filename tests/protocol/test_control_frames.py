@@ -6,7 +6,7 @@ import pytest
 from hpack import HeaderTuple
 
 from sync_h2.constants import FrameType
-from sync_h2.protocol.headers import encode_request
+from sync_h2.protocol.fields.headers import encode_request
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 

@@ -19,7 +19,7 @@ from protocol.wire import SETTINGS_ACK, Endpoint, Frame, settings, split_frames
 from sync_h2.constants import PREFACE
 from sync_h2.errors import InvalidArgument, InvalidState
 from sync_h2.protocol import events as ours
-from sync_h2.protocol.headers import (
+from sync_h2.protocol.fields.headers import (
     encode_informational,
     encode_push,
     encode_request,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import InvalidArgument, ProtocolError
-from sync_h2.protocol.extension_frames import (
+from sync_h2.protocol.frames.extension_frames import (
     build_altsvc,
     build_origin,
     build_priority_update,

@@ -11,10 +11,10 @@ import pytest
 from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 
 from sync_h2.http1.protocol import HTTP1Protocol
-from sync_h2.protocol.field_list import FieldList
+from sync_h2.protocol.fields.field_list import FieldList
+from sync_h2.protocol.fields.headers import Headers
+from sync_h2.protocol.fields.hpack_memo import RememberingDecoder
 from sync_h2.protocol.h2_overrides import HeaderDecoder, StreamTable
-from sync_h2.protocol.headers import Headers
-from sync_h2.protocol.hpack_memo import RememberingDecoder
 from sync_h2.protocol.limits import Limits
 
 Fields = list[tuple[bytes, bytes]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocol.wire import frame, settings
 from sync_h2.constants import PREFACE, ErrorCode
 from sync_h2.errors import ProtocolError
-from sync_h2.protocol.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE, FrameReader, PrefaceError
+from sync_h2.protocol.frames.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE, FrameReader, PrefaceError
 
 
 def feed(reader: FrameReader, octets: bytes) -> list[tuple[int, int, int, bytes]]:

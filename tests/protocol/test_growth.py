@@ -14,8 +14,8 @@ from support.growth import assert_linear
 from support.raw_peer import REQUEST, RESPONSE
 from sync_h2 import ProtocolError
 from sync_h2.protocol.events import RequestReceived, ResponseReceived, TrailersReceived
-from sync_h2.protocol.frame_lines import FrameLines
-from sync_h2.protocol.headers import encode_request
+from sync_h2.protocol.fields.headers import encode_request
+from sync_h2.protocol.frames.frame_lines import FrameLines
 
 GET = encode_request(None, scheme="https", authority="example.org")
 LIMITS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.wire import POST, REQUEST, RESPONSE
-from sync_h2.protocol.header_rules import MalformedHeaders, check_request, check_response, check_trailers
+from sync_h2.protocol.fields.header_rules import MalformedHeaders, check_request, check_response, check_trailers
 
 
 def without(name: bytes) -> list[tuple[bytes, bytes]]:

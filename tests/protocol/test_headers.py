@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_h2.errors import InvalidArgument
-from sync_h2.protocol.headers import (
+from sync_h2.protocol.fields.headers import (
     Headers,
     _responses,
     encode_informational,

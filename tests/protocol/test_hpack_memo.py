@@ -6,8 +6,8 @@ from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sync_h2.protocol.fields.hpack_memo import RememberingDecoder, RememberingEncoder
 from sync_h2.protocol.h2_overrides import StreamTable
-from sync_h2.protocol.hpack_memo import RememberingDecoder, RememberingEncoder
 
 fields = st.builds(
     lambda sensitive, name, value: (NeverIndexedHeaderTuple if sensitive else HeaderTuple)(name, value),

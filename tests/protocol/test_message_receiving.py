@@ -33,8 +33,8 @@ from sync_h2.protocol.events import (
     StreamReset,
     TrailersReceived,
 )
-from sync_h2.protocol.header_blocks import pack_priority
-from sync_h2.protocol.headers import encode_request, encode_response
+from sync_h2.protocol.fields.header_blocks import pack_priority
+from sync_h2.protocol.fields.headers import encode_request, encode_response
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 

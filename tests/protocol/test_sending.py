@@ -27,7 +27,7 @@ from protocol.wire import (
 )
 from sync_h2.constants import PREFACE, FrameType, SettingId
 from sync_h2.errors import InvalidArgument, InvalidState, StreamIDsExhausted
-from sync_h2.protocol.headers import (
+from sync_h2.protocol.fields.headers import (
     Headers,
     encode_informational,
     encode_push,

@@ -11,7 +11,7 @@ from hpack import Encoder, HeaderTuple
 from sync_h2.constants import PREFACE, FrameFlag, FrameType
 from sync_h2.protocol.connection import Connection
 from sync_h2.protocol.events import Event
-from sync_h2.protocol.framing import FrameReader, frame_header
+from sync_h2.protocol.frames.framing import FrameReader, frame_header
 from sync_h2.protocol.limits import Limits
 from sync_h2.protocol.settings import Settings
 

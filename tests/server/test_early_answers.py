@@ -20,7 +20,7 @@ from support.peers import program
 from support.raw_peer import UPLOAD, RawPeer, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_secure_server, create_server
-from sync_h2.connection import early_answers
+from sync_h2.connection.server_side import early_answers
 from sync_h2.constants import SettingId
 from sync_h2.server.static_files import static_files
 from sync_h2.testing import pair

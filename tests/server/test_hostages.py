@@ -40,7 +40,7 @@ Visit = Callable[..., ClientSession]
 @pytest.fixture(autouse=True)
 def each_limit_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short ago the last test's was."""
-    monkeypatch.setattr("sync_h2.connection.limit_log._last_logged", {})
+    monkeypatch.setattr("sync_h2.connection.shared.limit_log._last_logged", {})
 
 
 def warnings(caplog: pytest.LogCaptureFixture, name: str) -> list[str]:
@@ -801,7 +801,7 @@ def test_many_failed_streams_end_at_once(serve: Serve, shut: Shut) -> None:
 def test_files_without_a_thread_are_not_all_descriptors(
     serve: Serve, shut: Shut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync_h2.connection.unattended_data._most_files", lambda: 2)
+    monkeypatch.setattr("sync_h2.connection.server_side.unattended_data._most_files", lambda: 2)
     answering = Answering(tmp_path, 200_000)
     client = shut(serve(answering, write_timeout=None))
     streams = [client.ask("/file") for _ in range(4)]

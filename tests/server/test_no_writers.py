@@ -20,7 +20,7 @@ from hyperframe.frame import DataFrame, HeadersFrame
 from support.raw_peer import RawPeer
 from support.threads import eventually
 from sync_h2 import ThreadingServer, Timeout, create_server
-from sync_h2.connection.outbox import HIGH_WATER_MARK
+from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 from sync_h2.transport import sockets
 

@@ -16,7 +16,7 @@ import pytest
 
 from support.threads import eventually
 from support.tracing import Tracer
-from sync_h2.connection.waiting import Waiter
+from sync_h2.connection.shared.monitor import Waiter
 from sync_h2.errors import InvalidState
 from sync_h2.server import pool as pool_module
 from sync_h2.server.executor_pool import ExecutorPool

@@ -19,7 +19,7 @@ from hyperframe.frame import GoAwayFrame, HeadersFrame
 from support.raw_peer import REQUEST, RawPeer
 from support.threads import eventually
 from sync_h2 import ClientSession, Headers, ServerStream, ThreadingServer
-from sync_h2.connection import limit_log
+from sync_h2.connection.shared import limit_log
 from sync_h2.constants import PREFACE, SettingId
 
 Serve = Callable[..., ThreadingServer]

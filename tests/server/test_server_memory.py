@@ -17,7 +17,7 @@ from support.raw_peer import REQUEST, UPLOAD, RawPeer
 from support.threads import eventually
 from support.victim import Attacker
 from sync_h2 import ErrorCode, ThreadingServer
-from sync_h2.connection import limit_log
+from sync_h2.connection.shared import limit_log
 from sync_h2.server.memory import ServerMemory
 
 MEMORY = 3_000_000

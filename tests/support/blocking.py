@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sync_h2.connection import waiting
+from sync_h2.connection.shared import monitor as waiting
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from sync_h2.connection.timers import timers
+from sync_h2.connection.shared.timers import timers
 from sync_h2.transport.full_sockets import full_sockets
 
 # Threads end, and close their sockets, a moment after the call that ended them has returned.

@@ -21,7 +21,11 @@ from typing import Any
 
 import pytest
 
-from sync_h2.connection import listeners, server_session, session, timers, trace, waiting
+from sync_h2.connection.inspection import trace
+from sync_h2.connection.server_side import server_session
+from sync_h2.connection.session import core as session
+from sync_h2.connection.shared import listeners, timers
+from sync_h2.connection.shared import monitor as waiting
 from sync_h2.server import executor_pool, pool, server
 from sync_h2.transport import full_sockets
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sync_h2.connection.turns import Turns
+from sync_h2.connection.receiving.turns import Turns
 
 
 class CountedTurns(Turns):
@@ -30,5 +30,5 @@ class CountedTurns(Turns):
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedTurns]:
     these = CountedTurns()
-    monkeypatch.setattr("sync_h2.connection.receiver.turns", these)
+    monkeypatch.setattr("sync_h2.connection.receiving.receiver.turns", these)
     return these

@@ -1,0 +1,116 @@
+"""What the reader does with HTTP/2's octets: frames, one after the other, and what each of them means.
+
+On the reader thread, under the session's lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...constants import FRAME_HEADER_LENGTH, ErrorCode, FrameType
+from ...errors import ProtocolError
+from ...protocol.connection import Connection
+from ...protocol.frames.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
+from ..inspection.trace import ReceiveFrame
+from .receiver import Receiver
+from .turns import MOST_AT_ONCE, small_pieces
+
+if TYPE_CHECKING:
+    from ..session.core import SessionCore
+
+
+# Looked up once: members of an enumeration are slow to find.
+_HEADERS, _RST_STREAM, _SETTINGS = int(FrameType.HEADERS), int(FrameType.RST_STREAM), int(FrameType.SETTINGS)
+_TLS_ALERT = b"\x15\x03"  # how a record begins that refuses what is no TLS (RFC 8446 section 5.1)
+_WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
+_WORTH_OF_SETTINGS = 2
+
+
+class FrameReceiver(Receiver):
+    """The receiver of an HTTP/2 session."""
+
+    def __init__(self, session: SessionCore, protocol: Connection) -> None:
+        super().__init__(session)
+        receive_frame: ReceiveFrame = protocol.receive_frame
+        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
+        self._frame_reader = protocol.frames
+        self._protocol = protocol
+        self._outbox = session._outbox
+
+    def _hint_locked(self) -> str:
+        session = self._session
+        if session.type != "client" or self._protocol.settings_received:
+            return super()._hint_locked()
+        octets = self._frame_reader.peek(FRAME_HEADER_LENGTH)
+        if octets.startswith(_TLS_ALERT):
+            return ": it speaks TLS on this port, which is what https:// is for"
+        if octets or self._transport.encrypted:
+            return super()._hint_locked()
+        return ", before it said anything: does it speak TLS (https://) or HTTP/1 on this port?"
+
+    def _preface_came_locked(self) -> bool:
+        """Whether the client's preface is there, for which a server without TLS waits before it says anything."""
+        opening = recognise(self._frame_reader.peek(LONGEST_OPENING))
+        if opening is Opening.UNDECIDED:
+            return False
+        session = self._session
+        if opening in (Opening.HTTP_2, Opening.UNKNOWN):  # the frame reader refuses what is neither, with GOAWAY
+            self._sender.release_locked()
+            session._watchdog.settings_released_locked()
+            return True
+        # A server that also serves HTTP/1.1 takes the connection over here.
+        self._sender.release_locked(HTTP_1_REFUSAL if opening is Opening.HTTP_1 else b"")
+        session._end_locked(wrong_protocol(opening), None)
+        return False
+
+    def _handle_input_locked(self) -> bool:
+        if self._sender.held_locked and not self._preface_came_locked():
+            return False
+        session = self._session
+        outbox = self._outbox
+        handlers = self._handlers
+        outbox.count_replies = True
+        frames = octets = pieces = earned = 0
+        pauses_at = MOST_AT_ONCE
+        try:
+            while not session._destroyed:
+                if pieces >= pauses_at:
+                    small = small_pieces(pieces, octets)
+                    if small >= MOST_AT_ONCE:
+                        return True
+                    pauses_at += MOST_AT_ONCE - small
+                frame = self._frame_reader.next_frame()
+                if frame is None:
+                    break
+                frames += 1
+                octets += len(frame[3])
+                kind = frame[0]
+                if kind == _HEADERS:
+                    pieces += _WORTH_OF_HEADERS
+                    earned += _WORTH_OF_HEADERS - 1  # requests are what a server is for
+                elif kind == _RST_STREAM:
+                    pieces += 1
+                    earned -= _WORTH_OF_HEADERS  # and those that are given up are not
+                elif kind == _SETTINGS:
+                    pieces += _WORTH_OF_SETTINGS + len(session._streams)  # the window of each may change
+                else:
+                    pieces += 1
+                for event in self._receive_frame(*frame):
+                    handlers[type(event)](event)
+                if outbox.replies > session._limits.max_queued_control_frames:
+                    self._sender.send_locked()  # all of this may have come at once, from a peer that does read
+                if outbox.replies > session._limits.max_queued_control_frames and not self._sender.sending_locked:
+                    raise ProtocolError(
+                        "the peer makes us answer, and does not read the answers", code=ErrorCode.ENHANCE_YOUR_CALM
+                    )
+        except ProtocolError as error:
+            limit = getattr(error, "limit", None)
+            if limit is None and outbox.replies > session._limits.max_queued_control_frames:
+                limit = "max_queued_control_frames"
+            session._fail_locked(error, limit)
+        finally:
+            outbox.count_replies = False
+            self._budget.spend(pieces - earned, octets)
+            self.frames_received += frames
+            self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
+        return False
