@@ -21,8 +21,8 @@ from .connection.inspection.stats import SessionStats, StreamStats
 from .connection.server_side.file_responses import FileRange
 from .connection.server_side.server_session import ServerSession
 from .connection.server_side.server_stream import ServerStream
-from .connection.session.round_trips import Pong
 from .connection.stream.stream import Stream
+from .connection.timing.round_trips import Pong
 from .constants import ErrorCode
 from .errors import (  # `Timeout` is the base of the one in `exceptions`
     ALPNError,

@@ -11,7 +11,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from ..connection.server_side.server_stream import ServerStream
-from ..connection.stream.stream import CHUNK
+from ..connection.stream.reading import CHUNK
 from ..errors import InvalidArgument
 from ..protocol.fields.headers import Headers
 from ..protocol.fields.sensitive import printable

@@ -24,11 +24,12 @@ from ..connection.receiving.receiver import Receiver
 from ..connection.receiving.turns import MOST_AT_ONCE, small_pieces
 from ..connection.sending.outbox import Outbox
 from ..connection.server_side.server_session import Host, ServerSession
-from ..connection.session.round_trips import Pong
+from ..connection.session.events import EventHandlers
 from ..connection.shared.limit_log import log_limit
 from ..connection.shared.monitor import WaitQueue
 from ..connection.shared.receive_window import first_stream_window
 from ..connection.shared.stream_state import StreamState
+from ..connection.timing.round_trips import Pong
 from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError
@@ -84,8 +85,8 @@ class HTTP1Session(ServerSession):
             note=None if self._trace is None else self._trace.note_locked,
         )
 
-    def _new_receiver(self) -> HTTP1Receiver:
-        return HTTP1Receiver(self)
+    def _new_receiver(self, handlers: EventHandlers) -> HTTP1Receiver:
+        return HTTP1Receiver(self, self._protocol, handlers)
 
     def _start(self) -> None:
         with self._monitor, self._lock:

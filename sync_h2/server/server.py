@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.server_session import Handler, ServerSession
-from ..connection.session.core import peer_name
+from ..connection.session.state import peer_name
 from ..connection.shared.limit_log import log_limit, log_out_of_resources
 from ..connection.shared.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.shared.monitor import Monitor, WaitQueue

@@ -276,7 +276,7 @@ def test_after_the_end(ends: Any) -> None:
 
 
 def test_a_session_that_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync_h2.connection.session.watchdog.LINGER", 100.0)
+    monkeypatch.setattr("sync_h2.connection.timing.watchdog.LINGER", 100.0)
     with client_and_raw_server() as (session, peer):
         session.destroy()
         dump = dumped(session)  # the peer has not closed its side

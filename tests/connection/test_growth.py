@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from support.growth import assert_linear
-from sync_h2.connection.sending.scheduler import parse_priority
 from sync_h2.connection.session.origins import OriginSet
+from sync_h2.connection.shared.priorities import parse_priority
 from sync_h2.connection.shared.receive_buffer import ReceiveBuffer
 
 PIECES = [b"x", b"x" * 100, b"x" * 1024]

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from sync_h2.connection.sending.scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT, Scheduler
+from sync_h2.connection.sending.scheduler import Scheduler
+from sync_h2.connection.shared.priorities import DEFAULT_URGENCY, DEFAULT_WEIGHT
 
 
 class Ready:

@@ -13,7 +13,7 @@ from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get
 from support.threads import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
-from sync_h2.connection.session import watchdog
+from sync_h2.connection.timing import watchdog
 from sync_h2.http1.protocol import MOST_HELD
 
 LARGE = 32 * 1024 * 1024

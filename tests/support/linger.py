@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_h2.connection.session import watchdog
+from sync_h2.connection.timing import watchdog
 
 
 @pytest.fixture

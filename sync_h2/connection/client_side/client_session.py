@@ -72,7 +72,7 @@ class ClientSession(Session):
             if transport.encrypted
             else None
         )
-        super().__init__(transport, client=True, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
 
     @property
@@ -273,7 +273,7 @@ class ClientSession(Session):
         state.local_ended = request.end_stream
         state.progressed.wake_all_locked()
         state.listeners.emit_locked("ready")
-        self._sender.schedule_locked(state)  # a body may have been posted meanwhile
+        self._pump.schedule(state)  # a body may have been posted meanwhile
 
     def _pending_states_locked(self) -> list[StreamState]:
         return list(self._pending)
@@ -375,10 +375,10 @@ class ClientSession(Session):
         parent.arrived.wake_all_locked()
         self._listeners.emit_locked("stream", stream, event.headers)
 
-    def _origins_received_locked(self, origins: list[str]) -> None:
+    def _origin_received_locked(self, event: events.OriginReceived) -> None:
         if self._origin_set is not None:
-            self._origin_set.add(origins)
-            self._listeners.emit_locked("origin", origins)
+            self._origin_set.add(event.origins)
+            self._listeners.emit_locked("origin", event.origins)
 
     def _speaks_for(self, promised: Headers, parent: StreamState) -> bool:
         """Whether the server answers for the origin of a promised request: this connection's, or that of its parent."""

@@ -11,26 +11,57 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from ...errors import HTTP2Error
 from ...protocol.fields.headers import Headers
 from ...protocol.fields.sensitive import shown_headers
 from ...protocol.settings import Settings
-from ..shared.monitor import WaitQueue
+from ...transport.transport import Transport
+from ..receiving.header_memory import HeaderMemory
+from ..sending.sender import Sender
+from ..shared.listeners import Dispatcher
+from ..shared.monitor import Monitor, WaitQueue
 from ..shared.stream_state import Posted, StreamState
-from .stats import session_stats_locked
-
-if TYPE_CHECKING:
-    from ..session.core import SessionCore
+from ..timing.round_trips import SettingsSent
+from ..timing.watchdog import Watchdog
+from .snapshots import Described
+from .stats import Counted, session_stats_locked
+from .trace import Trace
 
 ThreadNames = Mapping[int | None, str]
 
 
-def dump_session(session: SessionCore) -> dict[str, Any]:
+class Dumped(Counted, Described, Protocol):
+    """What a dump shows."""
+
+    _monitor: Monitor
+    _transport: Transport
+    _sender: Sender
+    _dispatcher: Dispatcher
+    _header_memory: HeaderMemory
+    _settings_sent: SettingsSent
+    _watchdog: Watchdog
+    _trace: Trace | None
+    _ended: WaitQueue
+    _closing: bool
+    _destroyed: bool
+    _gone: bool
+    _end_reason: HTTP2Error | None
+
+    @property
+    def _peer_name(self) -> str: ...
+
+    def _jobs_locked(self) -> int: ...
+
+    def _handler_threads_locked(self) -> set[int]: ...
+
+
+def dump_session(session: Dumped) -> dict[str, Any]:
     """A snapshot that `json.dumps` takes. Times are seconds, sizes bytes; values of sensitive headers are hidden."""
     # Before the lock is taken, because listing threads takes a lock of the threading module's.
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    with session._monitor, session._lock:
+    with session._monitor, session._monitor.lock:
         protocol = session._protocol
         states = [*session._streams.values(), *session._pending_states_locked()]
         reason = session._end_reason
@@ -69,7 +100,7 @@ def dump_session(session: SessionCore) -> dict[str, Any]:
             },
             "threads": {
                 "reader": "ended" if session._gone else "running",
-                "writer": session._sender.writer_state_locked,
+                "writer": session._sender.writer.state_locked,
                 "listeners": "running" if session._dispatcher.thread_id else "none",
                 "handlers": _names(session._handler_threads_locked(), names),
             },
@@ -77,7 +108,7 @@ def dump_session(session: SessionCore) -> dict[str, Any]:
         }
 
 
-def _session_state_locked(session: SessionCore) -> str:
+def _session_state_locked(session: Dumped) -> str:
     if session._destroyed:
         return "gone" if session._gone else "destroyed"
     if session._closing:
@@ -92,7 +123,7 @@ def _plain_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _stream_locked(session: SessionCore, state: StreamState, names: ThreadNames) -> dict[str, Any]:
+def _stream_locked(session: Dumped, state: StreamState, names: ThreadNames) -> dict[str, Any]:
     protocol = session._protocol
     stream_id = 0 if state.id is None else state.id
     outgoing = sum(item.remaining for item in state.outgoing if isinstance(item, Posted))
@@ -124,7 +155,7 @@ def _stream_locked(session: SessionCore, state: StreamState, names: ThreadNames)
     }
 
 
-def _held_up_by_locked(session: SessionCore, state: StreamState) -> str:
+def _held_up_by_locked(session: Dumped, state: StreamState) -> str:
     """Why data that was given to the stream has not been sent."""
     if state.id is None:
         return "slot"
@@ -147,7 +178,7 @@ def _names(thread_ids: Iterable[int], names: ThreadNames) -> list[str]:
     return [names.get(thread_id, f"thread {thread_id}") for thread_id in thread_ids]
 
 
-def _timers_locked(session: SessionCore) -> dict[str, float]:
+def _timers_locked(session: Dumped) -> dict[str, float]:
     """In how many seconds what happens if nothing else does; negative: the timer thread is late."""
     now = time.monotonic()
     return {

@@ -6,14 +6,14 @@ The values are plain and belong to whoever asked. Functions ending in `_locked` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...constants import MAX_STREAM_ID
+from ...protocol.wire import Wire
+from ..receiving.inbound_flow import InboundFlow
+from ..sending.outbox import Outbox
+from ..shared import stream_state
 from ..shared.priorities import sum_of_dependents_locked
-
-if TYPE_CHECKING:
-    from ..session.core import SessionCore
-    from ..shared import stream_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,20 @@ class StreamState:
     """Its weight, 1 to 256."""
 
 
-def of_session_locked(session: SessionCore) -> SessionState:
+class Described(Protocol):
+    """What the numbers come from."""
+
+    _outbox: Outbox
+    _inbound: InboundFlow
+    _streams: dict[int, stream_state.StreamState]
+
+    @property
+    def _protocol(self) -> Wire: ...
+
+    def _pending_states_locked(self) -> list[stream_state.StreamState]: ...
+
+
+def of_session_locked(session: Described) -> SessionState:
     protocol = session._protocol
     size = session._inbound.window_size
     window = protocol.inbound_window()
@@ -77,7 +90,7 @@ def of_session_locked(session: SessionCore) -> SessionState:
     )
 
 
-def of_stream_locked(session: SessionCore, state: stream_state.StreamState) -> StreamState:
+def of_stream_locked(session: Described, state: stream_state.StreamState) -> StreamState:
     window = 0
     name = "closed"
     if not state.closed:

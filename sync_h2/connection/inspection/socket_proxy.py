@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from ...errors import SessionClosed, SocketManipulationError
-from ...transport.transport import TLSTransport
-
-if TYPE_CHECKING:
-    from ..session.session import Session
+from ...transport.transport import TLSTransport, Transport
+from ..shared.monitor import Monitor
+from ..timing.watchdog import Watchdog
 
 _INSTEAD = {
     "read": "read a stream instead: stream.read()",
@@ -38,6 +37,17 @@ _REFUSED = {
 }
 
 
+class Connected(Protocol):
+    """What a proxy needs of its session."""
+
+    _monitor: Monitor
+    _transport: Transport
+    _watchdog: Watchdog
+    _peer_address: Any
+
+    def set_timeout(self, seconds: float | None) -> None: ...
+
+
 class SocketProxy:
     """A session's socket. Reading, writing, closing and the like raise `SocketManipulationError`; `settimeout` is
     `session.set_timeout`; all else goes to the TLS object, as far as that has it, or to the socket, and raises
@@ -46,9 +56,9 @@ class SocketProxy:
 
     __slots__ = ("_session",)
 
-    _session: Session
+    _session: Connected
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Connected) -> None:
         object.__setattr__(self, "_session", session)
 
     def settimeout(self, value: float | None) -> None:
@@ -60,7 +70,7 @@ class SocketProxy:
     def gettimeout(self) -> float | None:
         """The seconds set by `session.set_timeout`; None when it is off."""
         session = self._session
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             return session._watchdog.inactivity
 
     @property
@@ -104,7 +114,7 @@ class SocketProxy:
         target: Any = transport.sock
         if isinstance(transport, TLSTransport) and hasattr(type(transport.engine.ssl_object), name):
             target = transport.engine.ssl_object
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             if transport.closed_locked:
                 raise SessionClosed(f"the session has ended, and its socket is closed: it has no {name} any more")
             try:

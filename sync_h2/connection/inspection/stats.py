@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...constants import PREFACE
-
-if TYPE_CHECKING:
-    from ..session.core import SessionCore
-    from ..shared.stream_state import StreamState
+from ..receiving.receiver import Receiver
+from ..sending.outbox import Outbox
+from ..shared.stream_state import StreamState
+from ..timing.round_trips import Pings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,21 @@ class StreamCounters:
         return self._closed_duration / self._closed if self._closed else None
 
 
-def session_stats_locked(session: SessionCore) -> SessionStats:
+class Counted(Protocol):
+    """What the figures of a session are made of."""
+
+    type: str
+    _outbox: Outbox
+    _pings: Pings
+    _stream_counters: StreamCounters
+    _began_at: float
+    _gone_at: float | None
+
+    @property
+    def _receiver(self) -> Receiver: ...
+
+
+def session_stats_locked(session: Counted) -> SessionStats:
     outbox, receiver = session._outbox, session._receiver
     # A client's outbox counts the preface, which goes out first, like a frame.
     preface = 1 if session.type == "client" and outbox.frames_taken else 0

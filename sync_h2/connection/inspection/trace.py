@@ -21,13 +21,13 @@ from collections.abc import Callable
 from ...arguments import type_name
 from ...protocol.events import Event
 from ...protocol.frames.frame_lines import FrameLines
+from ..receiving.frame_receiver import ReceiveFrame
 from ..sending.outbox import Buffer, Outbox
 from ..shared.monitor import Monitor
 
 logger = logging.getLogger("sync_h2.connection")
 
 TraceFunction = Callable[[str], object]
-ReceiveFrame = Callable[[int, int, int, memoryview], list[Event]]
 
 MOST_WAITING = 10_000
 """Lines that may wait for a function that is slower than the frames; what comes beyond is left out, and that is said.

@@ -5,19 +5,18 @@ On the reader thread, under the session's lock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ...constants import FRAME_HEADER_LENGTH, ErrorCode, FrameType
 from ...errors import ProtocolError
 from ...protocol.connection import Connection
+from ...protocol.events import Event
 from ...protocol.frames.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
-from ..inspection.trace import ReceiveFrame
-from .receiver import Receiver
+from .receiver import EventHandlers, Receiver, ReceivingSession
 from .turns import MOST_AT_ONCE, small_pieces
 
-if TYPE_CHECKING:
-    from ..session.core import SessionCore
-
+ReceiveFrame = Callable[[int, int, int, memoryview], list[Event]]
+"""Of a frame its type, flags, stream id and payload; gives what it means."""
 
 # Looked up once: members of an enumeration are slow to find.
 _HEADERS, _RST_STREAM, _SETTINGS = int(FrameType.HEADERS), int(FrameType.RST_STREAM), int(FrameType.SETTINGS)
@@ -29,10 +28,16 @@ _WORTH_OF_SETTINGS = 2
 class FrameReceiver(Receiver):
     """The receiver of an HTTP/2 session."""
 
-    def __init__(self, session: SessionCore, protocol: Connection) -> None:
-        super().__init__(session)
-        receive_frame: ReceiveFrame = protocol.receive_frame
-        self._receive_frame = receive_frame if session._trace is None else session._trace.watching(receive_frame)
+    def __init__(
+        self,
+        session: ReceivingSession,
+        protocol: Connection,
+        handlers: EventHandlers,
+        receive_frame: ReceiveFrame,
+    ) -> None:
+        """`receive_frame` is the protocol's own, or what traces it."""
+        super().__init__(session, protocol, handlers)
+        self._receive_frame = receive_frame
         self._frame_reader = protocol.frames
         self._protocol = protocol
         self._outbox = session._outbox
@@ -56,7 +61,7 @@ class FrameReceiver(Receiver):
         session = self._session
         if opening in (Opening.HTTP_2, Opening.UNKNOWN):  # the frame reader refuses what is neither, with GOAWAY
             self._sender.release_locked()
-            session._watchdog.settings_released_locked()
+            self._watchdog.settings_released_locked()
             return True
         # A server that also serves HTTP/1.1 takes the connection over here.
         self._sender.release_locked(HTTP_1_REFUSAL if opening is Opening.HTTP_1 else b"")

@@ -20,28 +20,9 @@ from typing import Protocol
 
 from ...interpreter import SharedDict
 
-DEFAULT_URGENCY = 3
-DEFAULT_WEIGHT = 16
 _LOWER_SHARE = 16
 _LEAST_CLEARING = 256
 _by_id = attrgetter("id")
-
-
-def parse_priority(value: str) -> tuple[int, bool]:
-    """Urgency, and whether the response is not to be interleaved, of a `priority` field (RFC 9218 section 4).
-
-    What does not parse is ignored, as section 5 asks for. No `u` and no `i` at all is no signal: such streams share.
-    """
-    urgency = DEFAULT_URGENCY
-    incremental: bool | None = None
-    for member in value.split(","):
-        name, _, parameter = member.partition(";")[0].strip().partition("=")
-        if name == "u" and len(parameter) == 1 and parameter in "01234567":
-            urgency = int(parameter)
-            incremental = incremental or False
-        elif name == "i" and parameter in ("", "?1", "?0"):
-            incremental = parameter != "?0"
-    return urgency, incremental is False
 
 
 class Sendable(Protocol):

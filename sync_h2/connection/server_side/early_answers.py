@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ...constants import DEFAULT_MAX_FRAME_SIZE, ErrorCode
-from ..session.watchdog import LINGER
 from ..shared.stream_state import End, Posted, StreamState
+from ..timing.watchdog import LINGER
 from .unattended_data import Unattended
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class EarlyAnswers:
         items: list[Posted | End] = [Unattended(data)] if data else []
         if state.end_posted:
             items.append(End.END_STREAM)
-        session._sender.post_locked(state, *items)
+        session._pump.post(state, *items)
 
     # -- the rest of a body
 

@@ -25,14 +25,14 @@ from ...protocol.limits import Limits
 from ...protocol.settings import Settings
 from ...transport.transport import Transport
 from ..inspection.trace import TraceFunction
-from ..sending.scheduler import parse_priority
-from ..session.core import DRAIN_PING
+from ..session.events import DRAIN_PING
 from ..session.origins import HasOrigin, serialized_origin
 from ..session.session import Session
-from ..session.watchdog import LAST_WORDS
 from ..shared.listeners import Listener
+from ..shared.priorities import parse_priority
 from ..shared.stream_state import End, Posted, StreamState
 from ..stream.stream import Stream, stream_listeners
+from ..timing.watchdog import LAST_WORDS
 from .early_answers import EarlyAnswers
 from .server_stream import ServerStream
 from .unattended_data import UnattendedData
@@ -139,7 +139,7 @@ class ServerSession(Session):
         # Whether `_handlers_wait` is called while there are some, as the pool last said. If that has changed since, a
         # send is made too soon, or waits for a handler that is about to begin.
         self._pool_watched = False
-        super().__init__(transport, client=False, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._early_answers = EarlyAnswers(self)
         self._unattended = UnattendedData(self)
         self._watchdog.inactivity = limits.idle_timeout
@@ -230,7 +230,7 @@ class ServerSession(Session):
         if any(state.detached and not state.end_posted and not state.outgoing for state in streams):
             return None  # something else than a handler works for it
         moments = [state.opened_at for state in streams if state.opened_at is not None]
-        return max(self._body_received_at, self._sender.body_sent_at, self._last_stream_closed_at, *moments)
+        return max(self._body_received_at, self._pump.body_sent_at, self._last_stream_closed_at, *moments)
 
     @property
     def _leaving(self) -> bool:
@@ -293,6 +293,13 @@ class ServerSession(Session):
             state.urgency, state.sequential = parse_priority(priority)
         self._opened_locked(state)
         return state
+
+    def _priority_update_received_locked(self, event: events.PriorityUpdateReceived) -> None:
+        state = self._streams.get(event.prioritized_stream_id)
+        if state is None:
+            self._early_priority_locked(event.prioritized_stream_id, event.value)
+        else:
+            self._pump.change_priority(state, *parse_priority(event.value))
 
     def _early_priority_locked(self, stream_id: int, value: str) -> None:
         """RFC 9218 section 7.1: what comes before its request is kept, the latest of it; within bounds."""
@@ -457,7 +464,7 @@ class ServerSession(Session):
                 self._early_answers.hold(state, ends=True)
             else:
                 state.end_posted = True
-                self._sender.post_locked(state, End.END_STREAM)
+                self._pump.post(state, End.END_STREAM)
         if state.declined and not state.closed:
             self._decline_rest_locked(state)
         self._sender.send_soon_locked()
@@ -473,7 +480,7 @@ class ServerSession(Session):
         elif isinstance(state.outgoing[-1], Posted):
             state.end_posted = True
             state.wait_for_trailers = False
-            self._sender.post_locked(state, End.RESET)
+            self._pump.post(state, End.RESET)
 
     def _unattended_overdue_locked(self, now: float) -> None:
         self._unattended.look(now)
@@ -606,8 +613,8 @@ class ServerSession(Session):
         self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
         self._protocol.ping(DRAIN_PING)
 
-    def _settings_acknowledged_locked(self) -> None:
-        super()._settings_acknowledged_locked()
+    def _settings_acknowledged_locked(self, event: events.SettingsAcknowledged) -> None:
+        super()._settings_acknowledged_locked(event)
         if self._draining and not self._said_goodbye and not self._settings_sent:
             self._say_goodbye_locked()
 

@@ -18,9 +18,8 @@ from ...protocol.fields.headers import (
     encode_push,
     encode_response,
 )
-from ..sending.scheduler import DEFAULT_WEIGHT
 from ..shared.limit_log import log_limit
-from ..shared.priorities import check_priority, set_priority_locked
+from ..shared.priorities import DEFAULT_WEIGHT, check_priority, set_priority_locked
 from ..shared.stream_state import End, Posted
 from ..stream.frame_errors import FrameErrors
 from ..stream.stream import Stream
@@ -381,7 +380,7 @@ class ServerStream(Stream):
                 return
             state.wait_for_trailers = False
             if state.end_posted:
-                self._session._sender.post_locked(state, End.END_STREAM)
+                self._session._pump.post(state, End.END_STREAM)
                 self._session._sender.send_soon_locked()
 
     def detach(self) -> None:

@@ -181,7 +181,7 @@ class UnattendedData:
     def watch(self, state: StreamState) -> _Stream:
         """No thread waits to send what is posted, or will be next: give the stream up if the client takes nothing."""
         if state not in self._streams:
-            self._streams[state] = _Stream(_Kept(self), state.sent_bytes, self._session._sender.framed_octets)
+            self._streams[state] = _Stream(_Kept(self), state.sent_bytes, self._session._pump.framed_octets)
             self._look_again()
         return self._streams[state]
 
@@ -199,7 +199,7 @@ class UnattendedData:
             if not state.outgoing:
                 self.over(state)  # until there is something again
             elif self._goes_on(state, stream) or _has_writers(state):
-                stream.framed_octets = self._session._sender.framed_octets
+                stream.framed_octets = self._session._pump.framed_octets
                 stream.sent_bytes = state.sent_bytes
                 stream.looks_left = _LOOKS
             else:
@@ -214,7 +214,7 @@ class UnattendedData:
             return True
         assert state.id is not None
         session = self._session
-        return session._protocol.outbound_window(state.id) > 0 and session._sender.framed_octets != stream.framed_octets
+        return session._protocol.outbound_window(state.id) > 0 and session._pump.framed_octets != stream.framed_octets
 
     def _look_again(self) -> None:
         watchdog = self._session._watchdog

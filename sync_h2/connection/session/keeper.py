@@ -9,20 +9,32 @@ thread of its listeners, the writer, and a worker for a server's handlers.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...deadline import Deadline
 from ...errors import InvalidState
-from ..shared.monitor import WaitQueue
+from ..sending.sender import Sender
+from ..shared.listeners import Dispatcher
+from ..shared.monitor import Monitor, WaitQueue
 
-if TYPE_CHECKING:
-    from .core import SessionCore
+
+class Kept(Protocol):
+    """What a keeper needs of its session."""
+
+    _monitor: Monitor
+    _sender: Sender
+    _dispatcher: Dispatcher
+    _ended: WaitQueue
+    _gone: bool
+
+    def _stay_ready(self, stays: bool) -> None:
+        """Whether what runs handlers has to be there when it is idle; called with no lock held."""
 
 
 class Keeper:
     """The keeping of one session; the fields are guarded by its lock."""
 
-    def __init__(self, session: SessionCore) -> None:
+    def __init__(self, session: Kept) -> None:
         self._session = session
         self._wanted = False
         self._running = False  # its thread is there, or is being started
@@ -33,7 +45,7 @@ class Keeper:
     def ref(self) -> None:
         """Keep the interpreter from exiting; with no lock held. Raises `InvalidState` when no thread can be started."""
         session = self._session
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             if session._gone:
                 return
             self._wanted = True
@@ -44,7 +56,7 @@ class Keeper:
                 self._running = True
         session._stay_ready(True)
         self._wait_for_threads()
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             failure = self._failure
             too_late = session._gone or not self._wanted
         if too_late:  # for the end, or an `unref`, that has taken back what it found
@@ -55,7 +67,7 @@ class Keeper:
     def unref(self) -> None:
         """The interpreter may exit; with no lock held."""
         session = self._session
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             if not self._wanted:
                 return
             self._no_longer_locked()
@@ -73,26 +85,26 @@ class Keeper:
         """
         session = self._session
         while True:
-            with session._monitor, session._lock:
+            with session._monitor, session._monitor.lock:
                 if self._running and not self._begun:
                     waiter = self._changed.enlist_locked()
                 elif session._dispatcher.starting_locked:
                     waiter = session._dispatcher.changed.enlist_locked()
-                elif session._sender.writer_starting_locked:
-                    waiter = session._sender.writer_changed.enlist_locked()
+                elif session._sender.writer.starting_locked:
+                    waiter = session._sender.changed.enlist_locked()
                 else:
                     return
             waiter.block(None)
 
     def _stay_locked(self, stays: bool) -> None:
         self._session._dispatcher.stay_locked(stays)
-        self._session._sender.stay_locked(stays)
+        self._session._sender.writer.stay_locked(stays)
 
     def _start(self) -> None:
         try:
             threading.Thread(target=self._keep, name="sync_h2-keeper", daemon=False).start()
         except RuntimeError as error:  # the process has too many, or its main thread has ended
-            with self._session._monitor, self._session._lock:
+            with self._session._monitor, self._session._monitor.lock:
                 self._failure = error
                 self._running = False
                 self._changed.wake_all_locked()
@@ -101,7 +113,7 @@ class Keeper:
     # -- the keeper's thread
 
     def _keep(self) -> None:
-        with self._session._monitor, self._session._lock:
+        with self._session._monitor, self._session._monitor.lock:
             if self._begun or not self._running:
                 return  # started twice, because an interrupt fell into the start
             self._begun = True

@@ -24,8 +24,8 @@ from ..inspection.socket_proxy import SocketProxy
 from ..inspection.stats import SessionStats, session_stats_locked
 from ..shared.listeners import Listener
 from ..shared.monitor import WaitQueue
+from ..timing.round_trips import Pong
 from .core import SessionCore
-from .round_trips import Pong
 
 logger = logging.getLogger("sync_h2.connection")
 

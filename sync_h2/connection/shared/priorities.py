@@ -1,24 +1,53 @@
-"""RFC 7540's priorities: what callers and peers say of a stream's weight and of what it depends on (section 5.3).
+"""What callers and peers say of a stream's priority: RFC 9218's field, and the older weights and dependencies (RFC 7540
+section 5.3).
 
-The scheduler goes by the weights alone. Dependencies are what `stream.state` adds up, and are kept for the streams
-that are open. Functions ending in `_locked` need the session's lock.
+The scheduler goes by urgency and weight. Dependencies are what `stream.state` adds up, and are kept for the streams
+that are open. Pure functions, but for those ending in `_locked`, which need the session's lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from ...arguments import check_whole_number
 from ...constants import MAX_STREAM_ID
 
-if TYPE_CHECKING:
-    from .stream_state import StreamState
+DEFAULT_URGENCY = 3
+DEFAULT_WEIGHT = 16
 
 Priority = tuple[bool, int, int]
 """Whether it is exclusive, the stream that it depends on (0: none), the weight."""
 
-DEFAULT_PRIORITY: Priority = (False, 0, 16)
+DEFAULT_PRIORITY: Priority = (False, 0, DEFAULT_WEIGHT)
+
+
+def parse_priority(value: str) -> tuple[int, bool]:
+    """Urgency, and whether the response is not to be interleaved, of a `priority` field (RFC 9218 section 4).
+
+    What does not parse is ignored, as section 5 asks for. No `u` and no `i` at all is no signal: such streams share.
+    """
+    urgency = DEFAULT_URGENCY
+    incremental: bool | None = None
+    for member in value.split(","):
+        name, _, parameter = member.partition(";")[0].strip().partition("=")
+        if name == "u" and len(parameter) == 1 and parameter in "01234567":
+            urgency = int(parameter)
+            incremental = incremental or False
+        elif name == "i" and parameter in ("", "?1", "?0"):
+            incremental = parameter != "?0"
+    return urgency, incremental is False
+
+
+class Prioritized(Protocol):
+    """A stream, as far as others may depend on it."""
+
+    id: int | None
+    weight: int
+    parent: int
+
+
+S = TypeVar("S", bound=Prioritized)
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority:
@@ -28,7 +57,7 @@ def check_priority(exclusive: bool, parent: int, weight: int) -> Priority:
     return bool(exclusive), parent, weight
 
 
-def set_priority_locked(streams: Mapping[int, StreamState], state: StreamState, priority: Priority) -> None:
+def set_priority_locked(streams: Mapping[int, S], state: S, priority: Priority) -> None:
     """Give an open stream, one of `streams`, its weight and its place among the dependencies."""
     assert state.id is not None
     exclusive, parent, state.weight = priority
@@ -44,6 +73,6 @@ def set_priority_locked(streams: Mapping[int, StreamState], state: StreamState, 
                 other.parent = state.id
 
 
-def sum_of_dependents_locked(streams: Mapping[int, StreamState], stream_id: int | None) -> int:
+def sum_of_dependents_locked(streams: Mapping[int, Prioritized], stream_id: int | None) -> int:
     """The weights of the open streams that depend on this one."""
     return sum(state.weight for state in streams.values() if state.parent == stream_id)

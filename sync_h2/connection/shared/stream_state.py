@@ -7,16 +7,16 @@ noticed, and reset, while the session goes on with the state it needs.
 from __future__ import annotations
 
 import time
-import weakref
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...errors import HTTP2Error
 from ...protocol.fields.headers import EncodableFields
-from ..sending.scheduler import DEFAULT_URGENCY, DEFAULT_WEIGHT
 from .listeners import Listeners
 from .monitor import Monitor, WaitQueue
+from .priorities import DEFAULT_URGENCY, DEFAULT_WEIGHT
 from .receive_buffer import ReceiveBuffer
 from .receive_window import ReceiveWindow
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from ...protocol.fields.headers import Headers, ResponseFields
-    from ..stream.stream import Stream
 
 
 class Posted:
@@ -149,7 +148,8 @@ class StreamState:
 
     def __init__(self, monitor: Monitor, listeners: Listeners, window: ReceiveWindow) -> None:
         self.id: int | None = None
-        self.handle: weakref.ref[Stream] | None = None  # kept for its callback
+        # A weak reference to the `Stream`, kept for its callback.
+        self.handle: Callable[[], object | None] | None = None
         self.request_method = "GET"
         self.request_headers: Headers | None = None
         self.is_push = False
@@ -158,7 +158,7 @@ class StreamState:
         self.informational: tuple[Headers, ...] = ()
         self.continued = False  # a 100 came
         self.trailers: Headers | None = None
-        self.pushes: deque[Stream] | None = None
+        self.pushes: deque[object] | None = None  # `Stream`s that nobody has asked for yet
         self.buffer = ReceiveBuffer()
         self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival

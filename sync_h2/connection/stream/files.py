@@ -9,14 +9,12 @@ import functools
 import gc
 import io
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..shared.timers import timers
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-    from .stream import Stream
 
 
 # Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else. The
@@ -41,10 +39,30 @@ def _latest_phase() -> str:
     return ""
 
 
+class ReadFrom(Protocol):
+    """What a reader reads: a stream."""
+
+    def read(self, n: int | None = -1) -> bytes: ...
+
+    def readinto(self, buffer: WriteableBuffer) -> int: ...
+
+    def readline(self, limit: int | None = -1) -> bytes: ...
+
+
+class WrittenTo(Protocol):
+    """What a writer writes: a stream."""
+
+    def write(self, data: ReadableBuffer) -> int: ...
+
+    def end(self) -> None: ...
+
+    def _cancel(self) -> None: ...
+
+
 class StreamReader(io.RawIOBase):
     """The incoming body. Closing it leaves the stream alone."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: ReadFrom) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
@@ -73,7 +91,7 @@ class StreamReader(io.RawIOBase):
 class StreamWriter(io.RawIOBase):
     """The outgoing body. `close()` and leaving a `with` block without an exception end it; being collected does not."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: WrittenTo) -> None:
         self._stream = stream
         self._collected = False
 

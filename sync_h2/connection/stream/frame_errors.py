@@ -7,15 +7,12 @@ it. Callers hold no lock.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from ...constants import ErrorCode, FrameType
 from ...errors import StreamReset
 from ...protocol.sending import HeaderBlockTooLong
+from ..session.session import Session
 from ..shared.stream_state import StreamState
-
-if TYPE_CHECKING:
-    from ..session.core import SessionCore
 
 
 class FrameErrors:
@@ -23,7 +20,7 @@ class FrameErrors:
 
     __slots__ = ("_frame_type", "_session", "_state")
 
-    def __init__(self, session: SessionCore, state: StreamState, frame_type: FrameType) -> None:
+    def __init__(self, session: Session, state: StreamState, frame_type: FrameType) -> None:
         self._session = session
         self._state = state
         self._frame_type = frame_type

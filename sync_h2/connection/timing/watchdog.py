@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...constants import ErrorCode
-from ...errors import ConnectionLost, ProtocolError
+from ...errors import ConnectionLost, HTTP2Error, ProtocolError
+from ...protocol.limits import Limits
+from ...transport.transport import Transport
+from ..sending.outbox import Outbox
+from ..sending.sender import Sender
+from ..shared.monitor import Monitor
+from ..shared.stream_state import StreamState
 from ..shared.timers import Timed, timers
-
-if TYPE_CHECKING:
-    from .core import SessionCore
 
 LINGER = 1.0
 """How long, in seconds, a session that has ended waits for the peer's EOF before it shuts the connection down both
@@ -29,10 +32,49 @@ request by then, or does not read that it should send none.
 """
 
 
+class Watched(Protocol):
+    """What a watchdog needs of its session. The methods are called with the lock, when something was awaited for too
+    long.
+    """
+
+    _monitor: Monitor
+    _limits: Limits
+    _transport: Transport
+    _outbox: Outbox
+    _sender: Sender
+    _streams: dict[int, StreamState]
+    _destroyed: bool
+    _gone: bool
+
+    def _end_locked(self, error: HTTP2Error | None, goaway_code: int | None) -> None:
+        """The peer is taken for dead."""
+
+    def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
+        """The peer has not done in time what it has to; `limit` names the option that says when."""
+
+    def _hang_up_locked(self) -> None:
+        """It has ended, and the peer does not hang up or does not take what is left: no more is waited for."""
+
+    def _keepalive_locked(self) -> None:
+        """Ask the peer whether it is there."""
+
+    def _inactive_locked(self) -> None:
+        """Nothing was sent or received for as long as `set_timeout` says."""
+
+    def _drain_overdue_locked(self, now: float) -> None:
+        """It is time to look whether the client may still not know that the session closes."""
+
+    def _discards_overdue_locked(self, now: float) -> None:
+        """The time may be up for which what nobody reads is received."""
+
+    def _unattended_overdue_locked(self, now: float) -> None:
+        """It is time to see whether the peer takes what nobody waits to send."""
+
+
 class Watchdog:
     """The deadlines of one session; each is a moment of `time.monotonic()`, or None."""
 
-    def __init__(self, session: SessionCore) -> None:
+    def __init__(self, session: Watched) -> None:
         self._session = session
         self._limits = session._limits
         self._weak_self: weakref.ref[Timed] = weakref.ref(self)
@@ -105,7 +147,7 @@ class Watchdog:
 
     def on_timer(self, now: float) -> None:
         session = self._session
-        with session._monitor, session._lock:
+        with session._monitor, session._monitor.lock:
             self._armed = None
             if session._gone:
                 return

@@ -1,0 +1,86 @@
+"""The reader thread: it blocks in `recv` and in nothing else.
+
+It refers to its session only while that handles what came. So a session that nobody refers to any more can be collected
+although its reader waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Protocol
+
+from ...errors import ConnectionLost, HTTP2Error
+from ...protocol.wire import Input
+from ...transport.transport import Transport
+from ..shared.timers import timers
+from .receiver import Receiver
+
+logger = logging.getLogger("sync_h2.connection")
+
+
+class Reading(Protocol):
+    """What the reader needs of its session; called on its thread, with no lock held."""
+
+    @property
+    def _receiver(self) -> Receiver:
+        """Handles what comes."""
+
+    def _interrupted(self, error: BaseException) -> None:
+        """The reader failed: nobody may wait for it."""
+
+    def _close_down(self) -> None:
+        """Nothing more is read: close the descriptor."""
+
+
+SessionReference = Callable[[], "Reading | None"]
+"""A weak reference to a session."""
+
+
+class Fate:
+    """What the reader has to know of its session when that was garbage collected."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        self.ended = False
+
+
+def read_forever(session_reference: SessionReference, transport: Transport, frames: Input, fate: Fate) -> None:
+    """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
+    try:
+        _read_until_end(session_reference, transport, frames)
+        _leave(session_reference, transport)
+    except BaseException as error:  # a MemoryError, say: whatever it is, nobody may wait for a reader that is gone
+        logger.exception("the reader failed")
+        session = session_reference()
+        if session is not None:
+            session._interrupted(error)
+        transport.shutdown_both()
+        _leave(session_reference, transport)
+    if not fate.ended:
+        # Said here and not in a finalizer, which could run anywhere.
+        warnings.warn("a session was dropped without close()", ResourceWarning, stacklevel=1)
+
+
+def _leave(session_reference: SessionReference, transport: Transport) -> None:
+    session = session_reference()
+    if session is not None:
+        session._close_down()
+    else:
+        timers.run(transport.close)  # there, because the session's finalizer has had the connection shut down there
+
+
+def _read_until_end(session_reference: SessionReference, transport: Transport, frames: Input) -> None:
+    while True:
+        view = frames.writable()
+        lost: HTTP2Error | None = None
+        try:
+            transport.receive(view)
+        except ConnectionLost as error:
+            lost = error
+        session = session_reference()
+        if session is None or not session._receiver.received(view, lost):
+            return
+        del session, view
