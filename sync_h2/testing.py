@@ -16,7 +16,8 @@ from .client.pool import Pool
 from .client.tracing import Trace
 from .compat.wsgi import wsgi
 from .connection.client_side.client_session import ClientSession
-from .connection.server_side.server_session import Handler, ServerSession
+from .connection.server_side.handling_session import Handler
+from .connection.server_side.server_session import ServerSession
 from .connection.shared.listeners import Listener
 from .deadline import Deadline
 from .server.create import serve_socket

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection.server_side.server_session import Handler
+from ..connection.server_side.handling_session import Handler
 from ..errors import InvalidArgument, TLSError
 from ..server.beginning import http1_is_installed
 from ..server.create import create_secure_server, create_server

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..connection.server_side.server_session import Handler
+from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
 from ..protocol.fields.headers import Headers
 from ..server.beginning import http1_is_installed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from ..connection.server_side.server_stream import current_date
+from ..connection.server_side.date import current_date
 from ..deadline import Deadline
 from ..errors import ConnectionLost, Timeout
 from ..protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..connection.server_side.server_stream import current_date
+from ..connection.server_side.date import current_date
 from ..constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ..errors import InvalidState
 from ..protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..connection.server_side.server_stream import STATUSES_WITHOUT_BODY, ServerStream
+from ..connection.server_side.answering_stream import STATUSES_WITHOUT_BODY
+from ..connection.server_side.server_stream import ServerStream
 from ..connection.stream.files import StreamWriter
 from ..deadline import check_timeout
 from ..errors import InvalidArgument, InvalidState

@@ -10,8 +10,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from ..connection.server_side.date import current_date
 from ..connection.server_side.server_session import ServerSession
-from ..connection.server_side.server_stream import current_date
 from ..deadline import Deadline
 from ..http1.opening import read_opening, speaks_http1
 from ..http1.response_heads import error_answer

@@ -12,7 +12,8 @@ from concurrent.futures import Executor
 from typing import Any
 
 from ..connection.inspection.trace import TraceFunction, check_trace
-from ..connection.server_side.server_session import Handler, ServerSession
+from ..connection.server_side.handling_session import Handler
+from ..connection.server_side.server_session import ServerSession
 from ..connection.session.configuration import configuration
 from ..connection.session.origins import HasOrigin, serialized_origin
 from ..connection.shared.listeners import Listener

@@ -10,8 +10,8 @@ from __future__ import annotations
 import select
 import socket
 
+from ..connection.server_side.date import current_date
 from ..connection.server_side.server_session import ServerSession
-from ..connection.server_side.server_stream import current_date
 from ..constants import ErrorCode
 from ..http1.response_heads import error_answer
 from ..protocol.frames.first_octets import HTTP_1_REFUSAL, Opening, asks_for_something, goodbye, recognise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..connection.server_side.server_session import Handler
+from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
 from ..connection.shared.listeners import Listener
 from ..http1.request import ServerRequest

@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..connection.inspection.trace import TraceFunction
-from ..connection.server_side.server_session import Handler, ServerSession
+from ..connection.server_side.handling_session import Handler
+from ..connection.server_side.server_session import ServerSession
 from ..connection.session.state import peer_name
 from ..connection.shared.limit_log import log_limit, log_out_of_resources
 from ..connection.shared.listeners import Dispatcher, Listener, Listeners, Observable, call_listener

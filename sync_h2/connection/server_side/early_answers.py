@@ -12,16 +12,19 @@ Runs on handlers' threads, the reader, and the timer thread when time is up; eve
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...constants import DEFAULT_MAX_FRAME_SIZE, ErrorCode
+from ...errors import HTTP2Error
+from ...protocol.fields.headers import ResponseFields
+from ...protocol.limits import Limits
+from ...protocol.wire import Wire
+from ..receiving.inbound_flow import InboundFlow
+from ..sending.pump import Pump
+from ..sending.sender import Sender
 from ..shared.stream_state import End, Posted, StreamState
-from ..timing.watchdog import LINGER
-from .unattended_data import Unattended
-
-if TYPE_CHECKING:
-    from ...protocol.fields.headers import ResponseFields
-    from .server_session import ServerSession
+from ..timing.watchdog import LINGER, Watchdog
+from .unattended_data import Unattended, UnattendedData
 
 _PAUSE = 1.0  # seconds; a client that has sent nothing for so long waits for the end rather than for a window
 
@@ -40,10 +43,29 @@ class _Rest:
         self.until = until
 
 
+class EarlyAnsweringSession(Protocol):
+    """What this needs of its session."""
+
+    _limits: Limits
+    _pump: Pump
+    _sender: Sender
+    _inbound: InboundFlow
+    _watchdog: Watchdog
+    _unattended: UnattendedData
+    _closing: bool
+
+    @property
+    def _protocol(self) -> Wire: ...
+
+    def _local_end_locked(self, state: StreamState) -> None: ...
+
+    def _reset_locked(self, state: StreamState, code: int, error: HTTP2Error | None = None) -> None: ...
+
+
 class EarlyAnswers:
     """What one session holds back, and throws away."""
 
-    def __init__(self, session: ServerSession) -> None:
+    def __init__(self, session: EarlyAnsweringSession) -> None:
         self._session = session
         self._most = session._limits.max_discarded_body
         self._patience = session._limits.discard_timeout

@@ -19,12 +19,12 @@ from ...deadline import Deadline, check_timeout
 from ...errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ...file_size import size_of
 from ...protocol.fields.headers import Headers, HeadersSource
+from .answering_stream import AnsweringStream
 from .unattended_data import MOST_OF_A_STREAM
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike, StrOrBytesPath
 
-    from .server_stream import ServerStream
 
 logger = logging.getLogger("sync_h2.server")
 
@@ -60,7 +60,7 @@ StatCheck = Callable[[os.stat_result, Headers, FileRange], object]
 
 
 def respond_with_file(
-    stream: ServerStream,
+    stream: AnsweringStream,
     path: StrOrBytesPath,
     headers: HeadersSource | None,
     stat_check: StatCheck | None,
@@ -105,7 +105,7 @@ def respond_with_file(
 
 
 def respond_with_fd(
-    stream: ServerStream,
+    stream: AnsweringStream,
     fd: FileDescriptorLike,
     headers: HeadersSource | None,
     stat_check: StatCheck | None,
@@ -128,7 +128,7 @@ def respond_with_fd(
 
 
 def _checked(
-    stream: ServerStream, headers: HeadersSource | None, span: FileRange, timeout: float | None, **functions: object
+    stream: AnsweringStream, headers: HeadersSource | None, span: FileRange, timeout: float | None, **functions: object
 ) -> Headers:
     """The headers to send; raises what is wrong with the call before anything has been done."""
     fields = Headers(headers)
@@ -156,7 +156,7 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | _DONT_BLOCK)
 
 
-def _not_sent(stream: ServerStream, error: Exception, on_error: Callable[[Exception], object] | None) -> None:
+def _not_sent(stream: AnsweringStream, error: Exception, on_error: Callable[[Exception], object] | None) -> None:
     """A failure before the headers went out: `on_error`'s, or the caller's."""
     if isinstance(error, HTTP2Error) and (stream.closed or not isinstance(error, InvalidArgument)):
         raise error  # the stream can't be answered at all
@@ -167,7 +167,7 @@ def _not_sent(stream: ServerStream, error: Exception, on_error: Callable[[Except
 
 
 def _send(
-    stream: ServerStream, descriptor: int, span: FileRange, timeout: float | None, *, may_end_early: bool = False
+    stream: AnsweringStream, descriptor: int, span: FileRange, timeout: float | None, *, may_end_early: bool = False
 ) -> None:
     """Send the body and end our side. What the file can't give resets the stream with INTERNAL_ERROR; with
     `may_end_early`, `span.length` is the most that it may give.

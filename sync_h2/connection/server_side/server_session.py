@@ -1,49 +1,37 @@
-"""A server's session: requests become jobs of the handler pool, and closing takes two steps. Threads and locks as in
-session.py.
+"""A server's session as its server sees it: what it takes, whether it is idle, and how it closes, in two steps. Threads
+and locks as in session/state.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from ...arguments import type_name
 from ...constants import MAX_STREAM_ID, ErrorCode, error_code_name
-from ...errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError, Timeout
+from ...errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError
 from ...interpreter import FREE_THREADED_BUILD
 from ...protocol import events
-from ...protocol.fields.headers import Headers, encode_response
-from ...protocol.fields.sensitive import printable
 from ...protocol.limits import Limits
 from ...protocol.settings import Settings
 from ...transport.transport import Transport
 from ..inspection.trace import TraceFunction
 from ..session.events import DRAIN_PING
 from ..session.origins import HasOrigin, serialized_origin
-from ..session.session import Session
 from ..shared.listeners import Listener
-from ..shared.priorities import parse_priority
-from ..shared.stream_state import End, Posted, StreamState
-from ..stream.stream import Stream, stream_listeners
+from ..shared.stream_state import StreamState
+from ..stream.stream import Stream
 from ..timing.watchdog import LAST_WORDS
-from .early_answers import EarlyAnswers
-from .server_stream import ServerStream
-from .unattended_data import UnattendedData
+from .handling_session import Handling, HandlingSession
+from .request_lines import printable_target
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
-
-Handler = Callable[[ServerStream, Headers], object]
-
-_LONG_WAIT = 1.0  # seconds for which a request may wait for a thread without a word
-_NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follow one another
 
 # Octets, measured on CPython 3.11 (see tests/connection/test_session_memory.py).
 _SESSION_MEMORY = 64 * 1024
@@ -59,31 +47,8 @@ _MEMORY_STEP = 64 * 1024
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
-def _printable(text: str) -> str:
-    """`text` as it can stand between quotes in one line of a log."""
-    return printable(text, '"')
-
-
-def _target(request: Headers) -> str:
-    """What a request is for, in one word."""
-    return str(request.get(":path", request.get(":authority", "")))
-
-
-class Host(Protocol):
+class Host(Handling, Protocol):
     """What a session needs of the server it belongs to; called with no lock held."""
-
-    def _handlers(self) -> list[Handler]:
-        """The functions that a new stream is given to."""
-
-    def _submit(self, session: ServerSession, job: Callable[[], None]) -> bool:
-        """Run `job` on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every few
-        milliseconds until then.
-        """
-
-    def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
-        """A handler is about to wait for its client, and needs no place among those that run until what this returns is
-        called. `give_up` is called when too many wait.
-        """
 
     def _handlers_that_wait(self, session: ServerSession) -> int:
         """How many handlers of the session wait for its client now."""
@@ -101,10 +66,10 @@ class Host(Protocol):
         """The session is gone."""
 
 
-class ServerSession(Session):
+class ServerSession(HandlingSession):
     """The server's end of a connection."""
 
-    type = "server"
+    _host: Host
     origin_set: None = None
     """What a client over TLS has (RFC 8336); None on a server."""
 
@@ -119,29 +84,12 @@ class ServerSession(Session):
         origins: Sequence[str] = (),
         trace: TraceFunction | None = None,
     ) -> None:
-        self._host = host
         self._first_origins = origins
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
-        # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
-        # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
-        # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
-        self._jobs = 0
-        # Of PRIORITY_UPDATEs for streams that are not open yet: urgency, and whether it is sequential.
-        self._early_priorities: dict[int, tuple[int, bool]] = {}
-        self._handler_threads: set[int] = set()
-        self._waiting_handlers = 0  # jobs that no thread has begun yet
-        self._handler_began_at = 0.0
-        self._handlers_wait_since = 0.0
         self._memory_told = 0  # what `_memory_taken` was when the host was last told
-        self._noted_waiting = False  # set without the lock: a second line would do no harm
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()
-        # Whether `_handlers_wait` is called while there are some, as the pool last said. If that has changed since, a
-        # send is made too soon, or waits for a handler that is about to begin.
-        self._pool_watched = False
-        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
-        self._early_answers = EarlyAnswers(self)
-        self._unattended = UnattendedData(self)
+        super().__init__(transport, host, settings=settings, limits=limits, listeners=listeners, trace=trace)
         self._watchdog.inactivity = limits.idle_timeout
         self._watchdog.flush_patience = limits.write_timeout
 
@@ -279,266 +227,11 @@ class ServerSession(Session):
 
     # -- requests
 
-    def _new_stream_locked(
-        self, stream_id: int, headers: Headers | None, method: str = "GET", priority: str | None = None
-    ) -> StreamState:
-        state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
-        state.id = stream_id
-        state.request_headers = headers
-        state.request_method = method
-        early = self._early_priorities.pop(stream_id, None) if self._early_priorities else None
-        if early is not None:
-            state.urgency, state.sequential = early
-        elif priority is not None:
-            state.urgency, state.sequential = parse_priority(priority)
-        self._opened_locked(state)
-        return state
-
-    def _priority_update_received_locked(self, event: events.PriorityUpdateReceived) -> None:
-        state = self._streams.get(event.prioritized_stream_id)
-        if state is None:
-            self._early_priority_locked(event.prioritized_stream_id, event.value)
-        else:
-            self._pump.change_priority(state, *parse_priority(event.value))
-
-    def _early_priority_locked(self, stream_id: int, value: str) -> None:
-        """RFC 9218 section 7.1: what comes before its request is kept, the latest of it; within bounds."""
-        last_stream_id = self._protocol.last_inbound_stream_id
-        self._early_priorities = {
-            early: kept for early, kept in self._early_priorities.items() if early > last_stream_id
-        }
-        self._early_priorities.pop(stream_id, None)
-        if value and stream_id > last_stream_id and len(self._early_priorities) < self._limits.max_concurrent_streams:
-            self._early_priorities[stream_id] = parse_priority(value)  # its text may be as long as a frame
-
-    def _request_received_locked(self, event: events.RequestReceived) -> None:
-        if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):
-            self._protocol.refuse(event.stream_id)
-            return
-        state = self._new_stream_locked(event.stream_id, event.headers, event.method, event.priority)
-        self._header_memory.keep(state, event.memory)
-        state.first_header_at = state.opened_at
-        state.remote_ended = state.ended_with_headers = event.end_stream
-        self._jobs += 1
-        state.has_job = True
-        if not self._waiting_handlers:
-            self._handlers_wait_since = time.monotonic()
-        self._waiting_handlers += 1
-        stream = ServerStream(self, state)
-        self._monitor.after_unlock(partial(self._submit, stream, event.headers))
-
-    def _submit(self, stream: ServerStream, headers: Headers) -> None:
-        try:
-            watched = self._host._submit(self, partial(self._handle, stream, headers))
-        except Exception:
-            with self._monitor, self._lock:
-                self._handler_begins_locked()
-                wanted = (
-                    not stream._state.closed
-                )  # the session, and with it its pool, may have ended before this was run
-                self._job_done_locked(stream._state)
-                self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
-            if wanted:
-                logger.exception("no handler can be run for stream %s", stream.id)
-        else:
-            if watched is not self._pool_watched:
-                with self._monitor, self._lock:
-                    self._pool_watched = watched
-
-    def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
-        state = self._new_stream_locked(event.stream_id, None)
-        state.first_header_at = state.opened_at
-        state.remote_ended = event.end_stream
-        state.declined = True
-        block = encode_response({":status": 431, "content-length": 0})
-        self._protocol.send_response(event.stream_id, block, True)
-        state.sent_headers = Headers.from_wire(block)
-        state.end_posted = state.local_ended = True
-        self._local_end_locked(state)
-
-    def _handle(self, stream: ServerStream, headers: Headers) -> None:
-        """One stream's job, on a thread of the pool."""
-        state = stream._state
-        thread = threading.get_ident()
-        functions: list[Callable[..., object]] = list(self._host._handlers())
-        with self._monitor, self._lock:
-            if state.handler_begun:
-                return  # submitted twice, because an interrupt fell into that
-            state.handler_begun = True
-            self._handler_begins_locked()
-            if state.closed:
-                functions = []
-            else:
-                functions += self._listeners.take_locked("stream")
-            self._handler_threads.add(thread)
-        assert state.opened_at is not None
-        if self._handler_began_at - state.opened_at > _LONG_WAIT:
-            self._note_waiting()
-        failed = True
-        try:
-            for function in functions:
-                function(stream, headers)
-            failed = False
-        except Exception as error:
-            if isinstance(error, HTTP2Error) and stream.closed:
-                if not self.destroyed:  # otherwise the session has said so, once for all its streams
-                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
-            elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
-                logger.warning("the handler of stream %s failed: %s", state.id, error)
-            else:
-                logger.exception("the handler of stream %s failed", state.id)
-        finally:
-            with self._monitor, self._lock:
-                self._job_done_locked(state)
-                self._handler_threads.discard(thread)
-                self._finish_locked(stream, failed)
-                if state.closed:
-                    self._header_memory.release(state)
-
-    def _handler_begins_locked(self) -> None:
-        self._waiting_handlers -= 1
-        self._handler_began_at = time.monotonic()
-        if not self._waiting_handlers and self._sender.deferred_locked:
-            self._sender.send_locked()
-
-    def _handlers_wait(self) -> None:
-        """The pool has no thread for some handlers yet: what others sent may wait for them no longer. No lock held."""
-        if self._sender.deferred_locked:
-            with self._monitor, self._lock:
-                self._sender.send_locked()
-        if time.monotonic() - max(self._handlers_wait_since, self._handler_began_at) > _LONG_WAIT:
-            self._note_waiting()
-
-    def _note_waiting(self) -> None:
-        if not self._noted_waiting:
-            self._noted_waiting = True
-            logger.warning(
-                "%r: a request waits for more than %g s for a thread; where handlers wait for something other than "
-                "their client, a larger max_workers lets more of them run at once",
-                self,
-                _LONG_WAIT,
-            )
-
-    def _more_is_coming_locked(self) -> bool:
-        return (
-            self._waiting_handlers > 0
-            and self._pool_watched
-            # Those that wait may wait for long: for threads that block.
-            and time.monotonic() - self._handler_began_at < _NEXT_HANDLER_BEGINS
-        )
-
-    def _job_done_locked(self, state: StreamState) -> None:
-        if state.has_job:
-            state.has_job = False
-            self._jobs -= 1
-
-    def _local_end_locked(self, state: StreamState) -> None:
-        self._job_done_locked(state)
-        super()._local_end_locked(state)
-        if state.closed:  # like the job's, its place is free for what the client sends next
-            self._header_memory.release(state)
-
-    def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
-        """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body
-        that looks whole.
-        """
-        state = stream._state
-        unanswered = state.sent_headers is None
-        if state.closed or (state.detached and not failed and not (unanswered and state.fails_unanswered)):
-            return
-        state.declined = not state.remote_ended
-        if failed:
-            self._early_answers.release(state)
-            self._sender.send_locked()
-        if unanswered and state.fails_unanswered:
-            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
-        elif unanswered:
-            if not failed:
-                self._monitor.after_unlock(partial(self._log_no_answer, state))
-            stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
-        elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
-            self._fail_stream_locked(state)
-        elif not state.end_posted or (state.wait_for_trailers and not state.trailers_posted):
-            state.wait_for_trailers = False
-            if state.held is not None or self._early_answers.may_hold(state):
-                self._early_answers.hold(state, ends=True)
-            else:
-                state.end_posted = True
-                self._pump.post(state, End.END_STREAM)
-        if state.declined and not state.closed:
-            self._decline_rest_locked(state)
-        self._sender.send_soon_locked()
-        if state.outgoing:  # and no thread waits for the client to take it
-            self._unattended.watch(state)
-
-    def _fail_stream_locked(self, state: StreamState) -> None:
-        """The stream ends with INTERNAL_ERROR, behind what its handler had not to wait for; unless that was a whole
-        answer.
-        """
-        if not state.outgoing:
-            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
-        elif isinstance(state.outgoing[-1], Posted):
-            state.end_posted = True
-            state.wait_for_trailers = False
-            self._pump.post(state, End.RESET)
-
-    def _unattended_overdue_locked(self, now: float) -> None:
-        self._unattended.look(now)
-
-    def _say_reason_locked(self, state: StreamState, reason: str) -> None:
-        """The phrase of the next response's status line: HTTP/2 has none."""
-
-    def _decline_rest_locked(self, state: StreamState) -> None:
-        state.declined = True
-        if not (state.closed or self._early_answers.discard(state)):
-            self._early_answers.release(state)
-            if state.local_ended:
-                self._reset_locked(state, ErrorCode.NO_ERROR)
-            else:
-                state.reset_after_end = ErrorCode.NO_ERROR
-
-    def _short_body_locked(self, state: StreamState) -> None:
-        if state.arrived.waiting:  # it must never look whole to who reads it
-            state.remote_ended = False
-            error = ProtocolError("the body ended too early", stream_id=state.id, code=ErrorCode.PROTOCOL_ERROR)
-            self._reset_locked(state, ErrorCode.PROTOCOL_ERROR, error)
-        else:
-            state.declined = True
-
-    def _release_end_locked(self, state: StreamState) -> None:
-        self._early_answers.release(state)
-        self._sender.send_locked()
-
-    def _declined_data_locked(self, state: StreamState, length: int) -> None:
-        self._early_answers.received(state, length)
-
-    def _discards_overdue_locked(self, now: float) -> None:
-        self._early_answers.expire(now)
-
-    def _remote_end_locked(self, state: StreamState) -> None:
-        super()._remote_end_locked(state)
-        self._early_answers.release(state)
-        self._early_answers.over(state)
-
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._last_stream_closed_at = time.monotonic() if state.closed_at is None else state.closed_at
-        self._early_answers.over(state)
-        self._unattended.over(state)
+        super()._stream_closed_locked(state)
         if self._logs_access:
             self._monitor.after_unlock(partial(self._log_access, state))
-
-    def _log_no_answer(self, state: StreamState) -> None:
-        request = state.request_headers or Headers()
-        target = _printable(_target(request))
-        logger.error('no handler answered stream %s: "%s %s"', state.id, state.request_method, target)
-
-    def _requests_under_way(self) -> list[str]:
-        with self._monitor, self._lock:
-            requests = [(state.request_method, state.request_headers) for state in self._streams.values()]
-        return [
-            f"{method} {'' if headers is None else _printable(_target(headers))} of {self._peer_name}"
-            for method, headers in requests
-        ]
 
     def _log_access(self, state: StreamState) -> None:
         assert state.opened_at is not None and state.closed_at is not None
@@ -547,7 +240,7 @@ class ServerSession(Session):
             '%s "%s %s HTTP/%s" %s %d %.3fs%s',
             self._peer_name,
             state.request_method,
-            "" if request is None else _printable(_target(request)),
+            "" if request is None else printable_target(request),
             "2" if self._http_version == "2.0" else self._http_version,
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
@@ -555,43 +248,7 @@ class ServerSession(Session):
             "" if not state.rst_code else f" reset with {error_code_name(state.rst_code)}",
         )
 
-    def _forgotten_locked(self, state: StreamState) -> bool:
-        if state.end_posted:
-            # The answer is complete and on its way; only what the peer still sends is of no interest.
-            self._decline_rest_locked(state)
-            return False
-        self._reset_locked(state, ErrorCode.CANCEL)
-        return True
-
-    def _jobs_locked(self) -> int:
-        return self._jobs
-
-    def _handler_threads_locked(self) -> set[int]:
-        return self._handler_threads
-
-    def _opened_here(self, stream_id: int) -> bool:
-        return stream_id % 2 == 0
-
-    @contextlib.contextmanager
-    def _as_callback(self) -> Iterator[None]:
-        """The calling thread, which will read, runs listeners first: they must not wait for anything that has to be
-        read.
-        """
-        thread = threading.get_ident()
-        with self._monitor, self._lock:
-            self._handler_threads.add(thread)
-            self._monitor.may_not_wait = thread
-        try:
-            yield
-        finally:
-            with self._monitor, self._lock:
-                self._handler_threads.discard(thread)
-                self._monitor.may_not_wait = 0
-
     # -- closing
-
-    def _runs_callback(self) -> bool:
-        return threading.get_ident() in self._handler_threads or super()._runs_callback()
 
     def _start_closing_locked(self) -> None:
         """The first of two steps: a GOAWAY that refuses nothing. What the client had sent before it saw that is still

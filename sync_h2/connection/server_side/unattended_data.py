@@ -18,7 +18,7 @@ import os
 import time
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 try:
     import resource
@@ -26,14 +26,15 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from ...constants import ErrorCode
-from ...errors import StreamReset
+from ...errors import HTTP2Error, StreamReset
 from ...interpreter import SharedDict
+from ...protocol.limits import Limits
+from ...protocol.wire import Wire
+from ..sending.pump import Pump
 from ..shared.limit_log import log_limit
 from ..shared.monitor import Monitor
 from ..shared.stream_state import Posted, StreamState
-
-if TYPE_CHECKING:
-    from .server_session import ServerSession
+from ..timing.watchdog import Watchdog
 
 logger = logging.getLogger("sync_h2.server")
 
@@ -143,10 +144,26 @@ class _Stream:
         self.looks_left = _LOOKS
 
 
+class UnattendingSession(Protocol):
+    """What this needs of its session."""
+
+    _monitor: Monitor
+    _limits: Limits
+    _pump: Pump
+    _watchdog: Watchdog
+
+    @property
+    def _protocol(self) -> Wire: ...
+
+    def _memory_changed_locked(self) -> None: ...
+
+    def _reset_locked(self, state: StreamState, code: int, error: HTTP2Error | None = None) -> None: ...
+
+
 class UnattendedData:
     """What one session holds of it."""
 
-    def __init__(self, session: ServerSession) -> None:
+    def __init__(self, session: UnattendingSession) -> None:
         self._session = session
         self._most = session._limits.max_session_memory // 2
         self._patience = session._limits.write_timeout

@@ -1,0 +1,276 @@
+"""From requests to handlers: each becomes a job of the pool, and what becomes of its stream when the handler returns.
+
+Jobs run on the pool's threads; otherwise threads and locks as in session/state.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from ...constants import ErrorCode
+from ...errors import HTTP2Error, Timeout
+from ...protocol import events
+from ...protocol.fields.headers import Headers, encode_response
+from ...protocol.limits import Limits
+from ...protocol.settings import Settings
+from ...transport.transport import Transport
+from ..inspection.trace import TraceFunction
+from ..shared.listeners import Listener
+from ..shared.stream_state import End, StreamState
+from .answering_session import AnsweringSession, WaitedFor
+from .request_lines import printable_target
+from .server_stream import ServerStream
+
+logger = logging.getLogger("sync_h2.server")
+
+Handler = Callable[[ServerStream, Headers], object]
+
+_LONG_WAIT = 1.0  # seconds for which a request may wait for a thread without a word
+_NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follow one another
+
+
+class Handling(WaitedFor, Protocol):
+    """What runs the handlers; called with no lock held."""
+
+    def _handlers(self) -> list[Handler]:
+        """The functions that a new stream is given to."""
+
+    def _submit(self, session: Any, job: Callable[[], None]) -> bool:
+        """Run `job` on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every few
+        milliseconds until then.
+        """
+
+
+class HandlingSession(AnsweringSession):
+    """A session whose requests are handled."""
+
+    _host: Handling
+
+    def __init__(
+        self,
+        transport: Transport,
+        host: Handling,
+        *,
+        settings: Settings,
+        limits: Limits,
+        listeners: Mapping[str, Listener] | None = None,
+        trace: TraceFunction | None = None,
+    ) -> None:
+        self._host = host
+        # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
+        # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
+        # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
+        self._jobs = 0
+        self._handler_threads: set[int] = set()
+        self._waiting_handlers = 0  # jobs that no thread has begun yet
+        self._handler_began_at = 0.0
+        self._handlers_wait_since = 0.0
+        self._noted_waiting = False  # set without the lock: a second line would do no harm
+        # Whether `_handlers_wait` is called while there are some, as the pool last said. If that has changed since, a
+        # send is made too soon, or waits for a handler that is about to begin.
+        self._pool_watched = False
+        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
+
+    def _request_received_locked(self, event: events.RequestReceived) -> None:
+        if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):
+            self._protocol.refuse(event.stream_id)
+            return
+        state = self._new_stream_locked(event.stream_id, event.headers, event.method, event.priority)
+        self._header_memory.keep(state, event.memory)
+        state.first_header_at = state.opened_at
+        state.remote_ended = state.ended_with_headers = event.end_stream
+        self._jobs += 1
+        state.has_job = True
+        if not self._waiting_handlers:
+            self._handlers_wait_since = time.monotonic()
+        self._waiting_handlers += 1
+        stream = ServerStream(self, state)
+        self._monitor.after_unlock(partial(self._submit, stream, event.headers))
+
+    def _submit(self, stream: ServerStream, headers: Headers) -> None:
+        try:
+            watched = self._host._submit(self, partial(self._handle, stream, headers))
+        except Exception:
+            with self._monitor, self._lock:
+                self._handler_begins_locked()
+                wanted = (
+                    not stream._state.closed
+                )  # the session, and with it its pool, may have ended before this was run
+                self._job_done_locked(stream._state)
+                self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
+            if wanted:
+                logger.exception("no handler can be run for stream %s", stream.id)
+        else:
+            if watched is not self._pool_watched:
+                with self._monitor, self._lock:
+                    self._pool_watched = watched
+
+    def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
+        state = self._new_stream_locked(event.stream_id, None)
+        state.first_header_at = state.opened_at
+        state.remote_ended = event.end_stream
+        state.declined = True
+        block = encode_response({":status": 431, "content-length": 0})
+        self._protocol.send_response(event.stream_id, block, True)
+        state.sent_headers = Headers.from_wire(block)
+        state.end_posted = state.local_ended = True
+        self._local_end_locked(state)
+
+    def _handle(self, stream: ServerStream, headers: Headers) -> None:
+        """One stream's job, on a thread of the pool."""
+        state = stream._state
+        thread = threading.get_ident()
+        functions: list[Callable[..., object]] = list(self._host._handlers())
+        with self._monitor, self._lock:
+            if state.handler_begun:
+                return  # submitted twice, because an interrupt fell into that
+            state.handler_begun = True
+            self._handler_begins_locked()
+            if state.closed:
+                functions = []
+            else:
+                functions += self._listeners.take_locked("stream")
+            self._handler_threads.add(thread)
+        assert state.opened_at is not None
+        if self._handler_began_at - state.opened_at > _LONG_WAIT:
+            self._note_waiting()
+        failed = True
+        try:
+            for function in functions:
+                function(stream, headers)
+            failed = False
+        except Exception as error:
+            if isinstance(error, HTTP2Error) and stream.closed:
+                if not self.destroyed:  # otherwise the session has said so, once for all its streams
+                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+            elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
+                logger.warning("the handler of stream %s failed: %s", state.id, error)
+            else:
+                logger.exception("the handler of stream %s failed", state.id)
+        finally:
+            with self._monitor, self._lock:
+                self._job_done_locked(state)
+                self._handler_threads.discard(thread)
+                self._finish_locked(stream, failed)
+                if state.closed:
+                    self._header_memory.release(state)
+
+    def _handler_begins_locked(self) -> None:
+        self._waiting_handlers -= 1
+        self._handler_began_at = time.monotonic()
+        if not self._waiting_handlers and self._sender.deferred_locked:
+            self._sender.send_locked()
+
+    def _handlers_wait(self) -> None:
+        """The pool has no thread for some handlers yet: what others sent may wait for them no longer. No lock held."""
+        if self._sender.deferred_locked:
+            with self._monitor, self._lock:
+                self._sender.send_locked()
+        if time.monotonic() - max(self._handlers_wait_since, self._handler_began_at) > _LONG_WAIT:
+            self._note_waiting()
+
+    def _note_waiting(self) -> None:
+        if not self._noted_waiting:
+            self._noted_waiting = True
+            logger.warning(
+                "%r: a request waits for more than %g s for a thread; where handlers wait for something other than "
+                "their client, a larger max_workers lets more of them run at once",
+                self,
+                _LONG_WAIT,
+            )
+
+    def _more_is_coming_locked(self) -> bool:
+        return (
+            self._waiting_handlers > 0
+            and self._pool_watched
+            # Those that wait may wait for long: for threads that block.
+            and time.monotonic() - self._handler_began_at < _NEXT_HANDLER_BEGINS
+        )
+
+    def _job_done_locked(self, state: StreamState) -> None:
+        if state.has_job:
+            state.has_job = False
+            self._jobs -= 1
+
+    def _local_end_locked(self, state: StreamState) -> None:
+        self._job_done_locked(state)
+        super()._local_end_locked(state)
+        if state.closed:  # like the job's, its place is free for what the client sends next
+            self._header_memory.release(state)
+
+    def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
+        """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body
+        that looks whole.
+        """
+        state = stream._state
+        unanswered = state.sent_headers is None
+        if state.closed or (state.detached and not failed and not (unanswered and state.fails_unanswered)):
+            return
+        state.declined = not state.remote_ended
+        if failed:
+            self._early_answers.release(state)
+            self._sender.send_locked()
+        if unanswered and state.fails_unanswered:
+            self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
+        elif unanswered:
+            if not failed:
+                self._monitor.after_unlock(partial(self._log_no_answer, state))
+            stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
+        elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
+            self._fail_stream_locked(state)
+        elif not state.end_posted or (state.wait_for_trailers and not state.trailers_posted):
+            state.wait_for_trailers = False
+            if state.held is not None or self._early_answers.may_hold(state):
+                self._early_answers.hold(state, ends=True)
+            else:
+                state.end_posted = True
+                self._pump.post(state, End.END_STREAM)
+        if state.declined and not state.closed:
+            self._decline_rest_locked(state)
+        self._sender.send_soon_locked()
+        if state.outgoing:  # and no thread waits for the client to take it
+            self._unattended.watch(state)
+
+    def _log_no_answer(self, state: StreamState) -> None:
+        request = state.request_headers or Headers()
+        target = printable_target(request)
+        logger.error('no handler answered stream %s: "%s %s"', state.id, state.request_method, target)
+
+    def _jobs_locked(self) -> int:
+        return self._jobs
+
+    def _handler_threads_locked(self) -> set[int]:
+        return self._handler_threads
+
+    @contextlib.contextmanager
+    def _as_callback(self) -> Iterator[None]:
+        """The calling thread, which will read, runs listeners first: they must not wait for anything that has to be
+        read.
+        """
+        thread = threading.get_ident()
+        with self._monitor, self._lock:
+            self._handler_threads.add(thread)
+            self._monitor.may_not_wait = thread
+        try:
+            yield
+        finally:
+            with self._monitor, self._lock:
+                self._handler_threads.discard(thread)
+                self._monitor.may_not_wait = 0
+
+    def _runs_callback(self) -> bool:
+        return threading.get_ident() in self._handler_threads or super()._runs_callback()
+
+    def _requests_under_way(self) -> list[str]:
+        with self._monitor, self._lock:
+            requests = [(state.request_method, state.request_headers) for state in self._streams.values()]
+        return [
+            f"{method} {'' if headers is None else printable_target(headers)} of {self._peer_name}"
+            for method, headers in requests
+        ]
