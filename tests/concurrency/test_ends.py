@@ -501,7 +501,7 @@ def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, b
     stream = session.request(UPLOAD)
     writing = background(stream.end, LARGE)
     peer.expect(DataFrame)
-    eventually(lambda: session._sender._writer_active, "a writer that is blocked")
+    eventually(lambda: session._sender.writer.active, "a writer that is blocked")
     peer.headers(1, RESPONSE)
     if end == "protocol error":
         peer.sock.sendall(DATA_ON_STREAM_0)
@@ -636,9 +636,9 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
     peer.settled()
     stream = session.request(UPLOAD)
     writing = background(stream.write, b"x" * 5_000_000)
-    eventually(lambda: session._sender._writer_active, "data that the kernel does not take")
+    eventually(lambda: session._sender.writer.active, "data that the kernel does not take")
     if reads:
-        while session._sender._awaits_writable:
+        while session._sender.writer.awaits_writable_locked:
             peer.expect(DataFrame)
         eventually(lambda: session._transport._in_hand, "a writer that is blocked")
     began = time.monotonic()

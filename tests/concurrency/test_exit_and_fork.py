@@ -56,13 +56,13 @@ far.send(bytes.fromhex("00000c0400000000000004 7fffffff 0005 00ffffff 0000040800
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 in_background(stream.write, b"x" * 50_000_000)
-eventually(lambda: session._sender._awaits_writable)
+eventually(lambda: session._sender.writer.awaits_writable_locked)
 """
 
 BLOCKED_SEND = (
     FULL_SOCKET
     + """
-while session._sender._awaits_writable:
+while session._sender.writer.awaits_writable_locked:
     far.recv(10_000)
 eventually(lambda: session._transport._in_hand)
 """
@@ -439,10 +439,10 @@ far.sendall(bytes.fromhex("00000c04000000000000047fffffff000500ffffff" "00000408
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 writing = in_background(stream.end, body)
-eventually(lambda: session._sender._writer_active)
+eventually(lambda: session._sender.writer.active)
 incoming = far.makefile("rb")
 begin = b""
-while session._sender._awaits_writable:
+while session._sender.writer.awaits_writable_locked:
     begin += incoming.read(10_000)
 eventually(lambda: session._transport._in_hand)
 

@@ -398,7 +398,7 @@ class FullSession:
         else:
             self.session = connect("http://localhost", sock=near)
             self._write()
-        eventually(lambda: self.session._sender._awaits_writable)
+        eventually(lambda: self.session._sender.writer.awaits_writable_locked)
 
     def _write(self) -> None:
         peer = RawPeer(self._far, client=False)

@@ -310,7 +310,7 @@ def test_the_peer_gets_goaway_and_then_close_notify(tls_connections: Connections
     peer.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # an SSLSocket: an EOF without close_notify raises
     stream = session.request(UPLOAD)
     writing = background(stream.end, b"x" * 3_000_000)
-    eventually(lambda: session._sender._writer_active, "a writer that is blocked")
+    eventually(lambda: session._sender.writer.active, "a writer that is blocked")
     closing = None
     if end == "close":
         closing = background(session.close)

@@ -98,7 +98,7 @@ def test_a_buffer_changed_after_its_timeout_while_the_writer_is_blocked(
         written += BODY[start : start + count]
         buffer[:] = b"!" * len(buffer)
     assert 0 < len(written) < 2_000_000
-    assert session._sender._writer_active, "nothing was held up: the test shows nothing"
+    assert session._sender.writer.active, "nothing was held up: the test shows nothing"
     sibling_ending = background(sibling.end, b"sibling")
     ending = background(stream.end)
     received = {1: bytearray(), 3: bytearray()}
@@ -125,7 +125,7 @@ def test_what_there_is_room_for_is_taken_although_the_peer_reads_nothing(kernel:
     open_all_windows(peer)
     stream = session.request(UPLOAD)
     stream.end(BODY[:400_000], timeout=20)
-    assert session._sender._awaits_writable
+    assert session._sender.writer.awaits_writable_locked
     received = bytearray()
     while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
         received += frame.data
@@ -152,7 +152,7 @@ def test_a_buffer_changed_right_after_write_while_the_writer_is_blocked(
         stream.end()
 
     writing = background(write)
-    eventually(lambda: session._sender._writer_active and waits(stream), "a write that has to wait for the kernel")
+    eventually(lambda: session._sender.writer.active and waits(stream), "a write that has to wait for the kernel")
     received = bytearray()
     while "END_STREAM" not in (frame := peer.expect(DataFrame)).flags:
         received += frame.data

@@ -107,14 +107,14 @@ def test_a_stream_that_waits_for_the_connections_window_is_listed_once_and_let_g
     with client_and_raw_server(peer_settings=peer_settings) as (session, peer):
         stream = session.request({":method": "POST"})
         writing = background(stream.write, bytes(150_000))  # the connection's window is 65,535
-        eventually(lambda: len(session._sender._blocked) == 1)
+        eventually(lambda: len(session._pump._blocked) == 1)
         for _ in range(20):
             peer.open_window(1, 10)
         peer.settled()
-        assert len(session._sender._blocked) == 1
+        assert len(session._pump._blocked) == 1
         peer.reset(1, ErrorCode.CANCEL)
         peer.settled()
-        assert not session._sender._blocked
+        assert not session._pump._blocked
         assert writing.exception(5) is not None
 
 

@@ -47,7 +47,7 @@ def writers() -> list[threading.Thread]:
 
 def all_wait(server: ThreadingServer, count: int) -> bool:
     sessions = server.sessions
-    return len(sessions) == count and all(session._sender._awaits_writable for session in sessions)
+    return len(sessions) == count and all(session._sender.writer.awaits_writable_locked for session in sessions)
 
 
 @pytest.fixture(params=["written", "a file"])
