@@ -30,7 +30,7 @@ from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_an
 from support.threads import PATIENCE, Background, eventually
 from support.tracing import PACKAGE
 from sync_h2 import ErrorCode, connect, create_server
-from sync_h2.connection.sending import sender
+from sync_h2.connection.sending import writer as writer_module
 from sync_h2.connection.session.session import Session
 from sync_h2.connection.shared.timers import timers
 from sync_h2.connection.stream import files
@@ -437,7 +437,7 @@ def test_a_session_that_is_dropped_while_its_writer_works_sends_that_first(
     dropped: Dropped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was handed over is not cut in mid-frame; then the connection goes."""
-    monkeypatch.setattr(sender, "_LINGER", 0.05)
+    monkeypatch.setattr(writer_module, "_LINGER", 0.05)
     near, far = socket.socketpair()
     body = b"x" * 400_000
 

@@ -310,11 +310,11 @@ def test_the_workout_needs_no_debug_mode() -> None:
     """The owner checks are for tests; without them everything works alike."""
     program = (
         "from sync_h2.testing import pair\n"
-        "from sync_h2.connection import waiting\n"
+        "from sync_h2.connection.shared import monitor\n"
         "client, server = pair(lambda stream, headers: stream.end(stream.read()))\n"
         "stream = client.request({':method': 'POST'})\n"
         "stream.end(b'hello')\n"
-        "print(waiting.DEBUG, stream.read().decode())\n"
+        "print(monitor.DEBUG, stream.read().decode())\n"
         "client.close(5)\n"
     )
     environment = {**os.environ, "SYNC_H2_DEBUG": "0"}

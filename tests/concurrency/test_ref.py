@@ -24,7 +24,7 @@ __all__ = ["start"]
 # Idle threads leave soon, unless they have to stay.
 IMPATIENT = """
 import sync_h2.connection.shared.listeners, sync_h2.connection.sending.sender, sync_h2.server.pool
-sync_h2.connection.shared.listeners._LINGER = sync_h2.connection.sending.sender._LINGER = 0.02
+sync_h2.connection.shared.listeners._LINGER = sync_h2.connection.sending.writer._LINGER = 0.02
 sync_h2.server.pool.HandlerPool.__init__.__kwdefaults__["idle_timeout"] = 0.02
 
 def say_when_main_has_ended(*expected):
@@ -257,7 +257,7 @@ def test_a_referenced_session_is_not_collected() -> None:
 
 def test_the_threads_that_stayed_leave_after_unref(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sync_h2.connection.shared.listeners._LINGER", 0.02)
-    monkeypatch.setattr("sync_h2.connection.sending.sender._LINGER", 0.02)
+    monkeypatch.setattr("sync_h2.connection.sending.writer._LINGER", 0.02)
     before = set(threading.enumerate())
 
     def names() -> set[str]:

@@ -74,7 +74,7 @@ from sync_h2.cli import main
 
 def interrupt():
     main = threading.main_thread().ident
-    while not sys._current_frames()[main].f_code.co_filename.endswith(("waiting.py", "interpreter.py", "get.py")):
+    while not sys._current_frames()[main].f_code.co_filename.endswith(("monitor.py", "interpreter.py", "get.py")):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
     threading.Event().wait()

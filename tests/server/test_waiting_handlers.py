@@ -210,7 +210,7 @@ def test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends(
 def test_a_request_that_waits_long_for_a_thread_is_noted_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync_h2.connection.server_side.server_session._LONG_WAIT", 0.05)
+    monkeypatch.setattr("sync_h2.connection.server_side.handling_session._LONG_WAIT", 0.05)
     let_go = threading.Semaphore(0)
 
     def handler(stream: Any, headers: Any) -> None:
