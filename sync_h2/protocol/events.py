@@ -7,14 +7,19 @@ cheaper to make than named tuples. `memory` is about how many octets the event's
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from .fields.headers import Headers
 from .settings import Settings
 
 
+class Event:
+    """One of the values below."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
-class RequestReceived:
+class RequestReceived(Event):
     """The client's request headers: a new stream. `method` and `priority` are in the headers too, which are decoded
     when they are first looked at.
     """
@@ -28,7 +33,7 @@ class RequestReceived:
 
 
 @dataclass(slots=True)
-class ResponseReceived:
+class ResponseReceived(Event):
     """The final response's headers."""
 
     stream_id: int
@@ -38,7 +43,7 @@ class ResponseReceived:
 
 
 @dataclass(slots=True)
-class InformationalReceived:
+class InformationalReceived(Event):
     """A 1xx response; the final one is still to come."""
 
     stream_id: int
@@ -47,7 +52,7 @@ class InformationalReceived:
 
 
 @dataclass(slots=True)
-class TrailersReceived:
+class TrailersReceived(Event):
     """Trailers. They always end the peer's side of the stream."""
 
     stream_id: int
@@ -56,7 +61,7 @@ class TrailersReceived:
 
 
 @dataclass(slots=True)
-class DataReceived:
+class DataReceived(Event):
     """A piece of body. `flow_controlled_length` counts padding too: that much credit is to be returned. `short`: the
     body ends before what its content-length says.
     """
@@ -69,7 +74,7 @@ class DataReceived:
 
 
 @dataclass(slots=True)
-class DataDiscarded:
+class DataDiscarded(Event):
     """DATA for a stream that takes none any more. The connection's credit for it is to be returned."""
 
     stream_id: int
@@ -77,7 +82,7 @@ class DataDiscarded:
 
 
 @dataclass(slots=True)
-class PushPromiseReceived:
+class PushPromiseReceived(Event):
     """The server promises a response on `promised_stream_id` to the request in `headers`."""
 
     stream_id: int
@@ -87,7 +92,7 @@ class PushPromiseReceived:
 
 
 @dataclass(slots=True)
-class StreamReset:
+class StreamReset(Event):
     """The stream is closed: by the peer's RST_STREAM (`remote`), or by one already sent because of what the peer did.
 
     `reason` is for people, and empty for a remote one. The stream may be one that no event has named before.
@@ -100,7 +105,7 @@ class StreamReset:
 
 
 @dataclass(slots=True)
-class WindowUpdated:
+class WindowUpdated(Event):
     """The peer takes `increment` more octets; stream 0 is the connection."""
 
     stream_id: int
@@ -108,35 +113,35 @@ class WindowUpdated:
 
 
 @dataclass(slots=True)
-class SettingsReceived:
+class SettingsReceived(Event):
     """The peer's SETTINGS, as stated in this one frame. They are in force, and their ACK is on its way."""
 
     values: Settings
 
 
 @dataclass(slots=True)
-class SettingsAcknowledged:
+class SettingsAcknowledged(Event):
     """The peer has applied the oldest of our SETTINGS that it had not; `values` is what that frame stated."""
 
     values: Settings
 
 
 @dataclass(slots=True)
-class PingReceived:
+class PingReceived(Event):
     """A PING. Its ACK is on its way."""
 
     payload: bytes
 
 
 @dataclass(slots=True)
-class PingAcknowledged:
+class PingAcknowledged(Event):
     """The answer to a PING with this payload."""
 
     payload: bytes
 
 
 @dataclass(slots=True)
-class GoawayReceived:
+class GoawayReceived(Event):
     """The peer takes no streams above `last_stream_id`; the others go on."""
 
     code: int
@@ -145,7 +150,7 @@ class GoawayReceived:
 
 
 @dataclass(slots=True)
-class PriorityReceived:
+class PriorityReceived(Event):
     """RFC 7540's priority of a stream in any state; `weight` is from 1 to 256."""
 
     stream_id: int
@@ -155,7 +160,7 @@ class PriorityReceived:
 
 
 @dataclass(slots=True)
-class PriorityUpdateReceived:
+class PriorityUpdateReceived(Event):
     """RFC 9218's priority of a request that may not have arrived yet."""
 
     prioritized_stream_id: int
@@ -163,7 +168,7 @@ class PriorityUpdateReceived:
 
 
 @dataclass(slots=True)
-class AltsvcReceived:
+class AltsvcReceived(Event):
     """An alternative service; `origin` is empty when it is that of the stream."""
 
     stream_id: int
@@ -172,38 +177,15 @@ class AltsvcReceived:
 
 
 @dataclass(slots=True)
-class OriginReceived:
+class OriginReceived(Event):
     """Origins that the server is authoritative for."""
 
     origins: list[str]
 
 
 @dataclass(slots=True)
-class HeaderListTooLarge:
+class HeaderListTooLarge(Event):
     """A request over the announced limits on header lists, within the hard bound. The stream is open: answer 431."""
 
     stream_id: int
     end_stream: bool
-
-
-Event: TypeAlias = (
-    RequestReceived
-    | ResponseReceived
-    | InformationalReceived
-    | TrailersReceived
-    | DataReceived
-    | DataDiscarded
-    | PushPromiseReceived
-    | StreamReset
-    | WindowUpdated
-    | SettingsReceived
-    | SettingsAcknowledged
-    | PingReceived
-    | PingAcknowledged
-    | GoawayReceived
-    | PriorityReceived
-    | PriorityUpdateReceived
-    | AltsvcReceived
-    | OriginReceived
-    | HeaderListTooLarge
-)

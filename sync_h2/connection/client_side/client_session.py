@@ -1,4 +1,6 @@
-"""A client's session: requests, the queue for a stream slot, and pushed streams. Threads and locks as in session.py."""
+"""A client's session: requests, the queue for a stream slot, and pushed streams. Threads and locks as in
+session/state.py.
+"""
 
 from __future__ import annotations
 
@@ -314,13 +316,20 @@ class ClientSession(Session):
 
     # -- what arrives
 
-    def _response_received_locked(self, event: events.ResponseReceived) -> None:
+    def _answered_locked(self, event: events.ResponseReceived | events.InformationalReceived) -> StreamState | None:
+        """The stream that gets these headers, if it is open and there is memory for them."""
         state = self._streams.get(event.stream_id)
         if state is None or not self._keeps_headers_locked(state, event.memory):
-            return
+            return None
         state.touch()
         if state.first_header_at is None:
             state.first_header_at = time.monotonic()
+        return state
+
+    def _response_received_locked(self, event: events.ResponseReceived) -> None:
+        state = self._answered_locked(event)
+        if state is None:
+            return
         state.response_headers = event.headers
         state.arrived.wake_all_locked()
         state.progressed.wake_all_locked()  # who sends the body may not want to go on
@@ -330,12 +339,9 @@ class ClientSession(Session):
             self._remote_end_locked(state)
 
     def _informational_received_locked(self, event: events.InformationalReceived) -> None:
-        state = self._streams.get(event.stream_id)
-        if state is None or not self._keeps_headers_locked(state, event.memory):
+        state = self._answered_locked(event)
+        if state is None:
             return
-        state.touch()
-        if state.first_header_at is None:
-            state.first_header_at = time.monotonic()
         state.informational += (event.headers,)
         if event.headers[":status"] == "100":
             state.continued = True

@@ -1,0 +1,1 @@
+"""Looking into a session and its streams: figures, states, a dump, a trace of frames, and the socket."""

@@ -40,9 +40,9 @@ class Pump:
         self,
         protocol: Wire,
         outbox: Outbox,
+        *,
         on_end: Callable[[StreamState], None],
         on_failed_end: Callable[[StreamState], None],
-        *,
         shared_by_requests: bool,
     ) -> None:
         """`on_end(state)` is called when a stream's END_STREAM has been framed, `on_failed_end(state)` where there will

@@ -61,11 +61,11 @@ class Sender:
         transport: Transport,
         outbox: Outbox,
         pump: Pump,
+        *,
         most_queued: int,
         on_broken_locked: Callable[[ConnectionLost], None],
         on_overflow: Callable[[], None],
         more_is_coming_locked: Callable[[], bool],
-        *,
         sends_unlocked: bool,
     ) -> None:
         """`on_broken_locked(error)` is called when the connection takes nothing any more, `on_overflow()`, with no lock

@@ -1,0 +1,1 @@
+"""What a server's sessions and streams add: requests become jobs of handlers, and these answer."""

@@ -79,8 +79,8 @@ class SessionCore(ReceivingLifecycle):
         self._pump = Pump(
             self._protocol,
             self._outbox,
-            self._local_end_locked,
-            self._failed_end_locked,
+            on_end=self._local_end_locked,
+            on_failed_end=self._failed_end_locked,
             shared_by_requests=client,
         )
         self._sender = Sender(
@@ -88,10 +88,10 @@ class SessionCore(ReceivingLifecycle):
             transport,
             self._outbox,
             self._pump,
-            limits.max_session_memory // 2,
-            self._write_failed_locked,
-            self._nothing_is_read,
-            self._more_is_coming_locked,
+            most_queued=limits.max_session_memory // 2,
+            on_broken_locked=self._write_failed_locked,
+            on_overflow=self._nothing_is_read,
+            more_is_coming_locked=self._more_is_coming_locked,
             sends_unlocked=client,
         )
         self._dispatcher = Dispatcher(self._monitor)

@@ -1,5 +1,5 @@
 """What users can ask of a session and tell it to do, in either role. Any thread may call anything here; the fields,
-the lock and the rules are session.py's.
+the lock and the rules are state.py's.
 """
 
 from __future__ import annotations

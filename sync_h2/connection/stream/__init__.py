@@ -1,0 +1,1 @@
+"""A stream as callers hold it, whatever its role: reading, writing, ending."""

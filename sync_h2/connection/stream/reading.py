@@ -1,13 +1,14 @@
 """The incoming body, and what ends it. Blocks the calling thread; any thread.
 
-Two threads that read one stream get pieces that do not overlap, in the order of their calls. A new way to read is an
-`attempt`: under the lock it takes what is there, says how much was read, and names the queue to wait in otherwise.
+Two threads that read one stream get pieces that do not overlap, in the order of their calls. Each way to read has an
+`attempt`: under the lock it takes what it wants from the stream's buffer and says so to `_inbound`, for the credit, or
+returns the queue to wait in.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from ...arguments import type_name
@@ -77,35 +78,19 @@ class ReadableStream(StreamCalls):
         """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as
         `read`.
         """
-        state = self._state
         most = -1 if limit is None else operator.index(limit)
-        deadline = self._read_deadline(timeout)
-        searched_to = 0  # a place in the whole body, because another thread may read the buffer's front meanwhile
-        self._before_reading()
-
-        def attempt() -> bytes | WaitQueue:
-            nonlocal searched_to
-            buffer = state.buffer
-            length = buffer.find_line_end(most, searched_to - buffer.consumed)
-            if length < 0 and self._has_ended_locked():
-                length = len(state.buffer)
-            if length >= 0:
-                line = state.buffer.read(length)
-                self._session._inbound.was_read(state, length)
-                return line
-            self._raise_if_closed_locked()
-            if buffer.consumed + len(buffer) > searched_to:
-                searched_to = buffer.consumed + len(buffer)
-                self._progress(deadline, timeout)
-                # The line may be longer than the window: take what is there as read.
-                self._session._inbound.take_ahead(state)
-            self._session._inbound.wait_for(state)
-            return state.arrived
-
-        return self._wait(attempt, deadline, "a line")
+        find_line_end = self._state.buffer.find_line_end
+        return self._read_as_soon_as(lambda searched: find_line_end(most, searched), timeout, "a line")
 
     def _read_exactly(self, n: int, timeout: float | None) -> bytes:
         """`n` bytes, fewer only at the end. Blocks and raises as `read`; what came before an error stays unread."""
+        buffer = self._state.buffer
+        return self._read_as_soon_as(lambda _: n if len(buffer) >= n else -1, timeout, "data")
+
+    def _read_as_soon_as(self, length_of: Callable[[int], int], timeout: float | None, what: str) -> bytes:
+        """As many bytes from the buffer's front as `length_of(searched)` says, as soon as that is not negative; all
+        that is left at the end. It has been asked before about the first `searched` bytes that are there.
+        """
         state = self._state
         deadline = self._read_deadline(timeout)
         seen = 0  # a place in the whole body, because another thread may read the buffer's front meanwhile
@@ -114,9 +99,12 @@ class ReadableStream(StreamCalls):
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
             buffer = state.buffer
-            if len(buffer) >= n or self._has_ended_locked():
-                data = buffer.read(n)
-                self._session._inbound.was_read(state, len(data))
+            length = length_of(seen - buffer.consumed)
+            if length < 0 and self._has_ended_locked():
+                length = len(buffer)
+            if length >= 0:
+                data = buffer.read(length)
+                self._session._inbound.was_read(state, length)
                 return data
             self._raise_if_closed_locked()
             if buffer.consumed + len(buffer) > seen:
@@ -127,7 +115,7 @@ class ReadableStream(StreamCalls):
             self._session._inbound.wait_for(state)
             return state.arrived
 
-        return self._wait(attempt, deadline, "data")
+        return self._wait(attempt, deadline, what)
 
     def __iter__(self) -> Iterator[bytes]:
         """The incoming body in chunks as they come."""

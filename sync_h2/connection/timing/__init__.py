@@ -1,0 +1,1 @@
+"""What is awaited of the peer, by whom, and until when."""
