@@ -14,7 +14,7 @@ ERRORS: list[Entry] = [
     (
         "",
         "Timeout, Timeout.bytes_written",
-        "connection/test_writing.py::test_a_write_blocks_at_the_window_and_says_how_far_it_got",
+        "connection/stream/test_writing.py::test_a_write_blocks_at_the_window_and_says_how_far_it_got",
         "parity/test_module.py::test_every_error_is_an_http2_error_and_says_of_what",
     ),
     ("ERR_INVALID_ARG_VALUE", "InvalidArgument", "parity/test_bad_input.py::test_arguments_of_a_session"),
@@ -23,40 +23,40 @@ ERRORS: list[Entry] = [
     (
         "ERR_HTTP2_OUT_OF_STREAMS",
         "StreamIDsExhausted",
-        "connection/test_slots.py::test_past_the_last_id_the_session_drains",
+        "connection/client_side/test_slots.py::test_past_the_last_id_the_session_drains",
     ),
     (
         "ERR_HTTP2_NO_SOCKET_MANIPULATION",
         "SocketManipulationError: raised",
-        "connection/test_socket_proxy.py::test_what_would_disturb_the_session_is_refused",
+        "connection/inspection/test_socket_proxy.py::test_what_would_disturb_the_session_is_refused",
     ),
     (
         "ERR_HTTP2_ERROR",
         "ProtocolError",
-        "connection/test_closing.py::test_a_protocol_error_of_the_peer_ends_the_session_with_its_code",
+        "connection/session/test_closing.py::test_a_protocol_error_of_the_peer_ends_the_session_with_its_code",
     ),
-    ("ERR_HTTP2_STREAM_ERROR", "StreamReset", "connection/test_reset.py::test_a_reset_wakes_every_blocked_call"),
+    ("ERR_HTTP2_STREAM_ERROR", "StreamReset", "connection/stream/test_reset.py::test_a_reset_wakes_every_blocked_call"),
     (
         "ERR_HTTP2_GOAWAY_SESSION",
         "StreamUnprocessed",
-        "connection/test_goaway.py::test_streams_up_to_the_last_id_finish_and_the_others_are_unprocessed",
-        "connection/test_reset.py::test_a_refused_stream_is_safe_to_retry",
+        "connection/session/test_goaway.py::test_streams_up_to_the_last_id_finish_and_the_others_are_unprocessed",
+        "connection/stream/test_reset.py::test_a_refused_stream_is_safe_to_retry",
     ),
     (
         "ERR_HTTP2_SESSION_ERROR",
         "SessionGoaway",
-        "connection/test_goaway.py::test_with_an_error_code_the_session_ends_with_it",
+        "connection/session/test_goaway.py::test_with_an_error_code_the_session_ends_with_it",
     ),
     (
         "ECONNRESET",
         "ConnectionLost",
-        "connection/test_closing.py::test_the_peers_end_of_the_connection_with_streams_open",
+        "connection/session/test_closing.py::test_the_peers_end_of_the_connection_with_streams_open",
     ),
     (
         "ERR_HTTP2_INVALID_SESSION",
         "SessionClosed",
-        "connection/test_closing.py::test_after_the_close_everything_says_so",
-        "connection/test_closing.py::test_a_client_that_hangs_up_first_has_closed_the_session_all_the_same",
+        "connection/session/test_closing.py::test_after_the_close_everything_says_so",
+        "connection/session/test_closing.py::test_a_client_that_hangs_up_first_has_closed_the_session_all_the_same",
     ),
     (
         "ERR_TLS_*",
@@ -86,7 +86,7 @@ LIMITS: list[Entry] = [
         "maxConcurrentStreams",
         "option max_concurrent_streams",
         "parity/test_limits.py::test_a_default_server_takes_a_hundred_streams_at_once",
-        "connection/test_slots.py::test_a_server_refuses_what_is_over_its_limit",
+        "connection/client_side/test_slots.py::test_a_server_refuses_what_is_over_its_limit",
         "parity/test_limits.py::test_max_concurrent_streams_of_a_client_bounds_what_is_pushed",
     ),
     (
@@ -107,7 +107,7 @@ LIMITS: list[Entry] = [
         "option read_timeout, option write_timeout",
         "parity/test_limits.py::test_read_and_write_timeouts",
         "parity/test_limits.py::test_a_servers_handler_that_times_out_does_not_leave_its_stream_open",
-        "connection/test_writing.py::test_the_servers_write_timeout_gives_the_handler_back",
+        "connection/stream/test_writing.py::test_the_servers_write_timeout_gives_the_handler_back",
     ),
     (
         "server.setTimeout",
@@ -121,7 +121,7 @@ LIMITS: list[Entry] = [
         "",
         "option keepalive_interval, option keepalive_timeout",
         "parity/test_limits.py::test_keepalive",
-        "connection/test_ping.py::test_a_peer_that_answers_is_kept_alive",
+        "connection/timing/test_ping.py::test_a_peer_that_answers_is_kept_alive",
     ),
     ("", "option close_timeout", "parity/test_limits.py::test_close_timeout"),
     (
@@ -129,7 +129,7 @@ LIMITS: list[Entry] = [
         "option stream_reset_burst, option stream_reset_rate",
         "parity/test_limits.py::test_stream_resets",
         "protocol/test_connection.py::test_rapid_reset",
-        "connection/test_floods.py::test_streams_opened_and_reset_end_the_session_also_when_no_handler_is_free",
+        "connection/receiving/test_floods.py::test_streams_opened_and_reset_end_the_session_also_when_no_handler_is_free",
     ),
     (
         "maxSessionInvalidFrames",
@@ -146,7 +146,7 @@ LIMITS: list[Entry] = [
         "",
         "option max_queued_control_frames",
         "parity/test_limits.py::test_answers_that_nobody_reads",
-        "connection/test_floods.py::test_many_pings_at_once_are_answered_to_a_peer_that_reads",
+        "connection/receiving/test_floods.py::test_many_pings_at_once_are_answered_to_a_peer_that_reads",
     ),
     (
         "maxSessionMemory",
@@ -188,8 +188,8 @@ LIMITS: list[Entry] = [
     (
         "maxSendHeaderBlockLength",
         "option max_send_header_block_length: fires frame_error",
-        "connection/test_frame_error.py::test_a_request_that_is_too_long",
-        "connection/test_frame_error.py::test_a_response_that_is_too_long",
+        "connection/stream/test_frame_error.py::test_a_request_that_is_too_long",
+        "connection/stream/test_frame_error.py::test_a_response_that_is_too_long",
     ),
     (
         "maxDeflateDynamicTableSize",
@@ -200,15 +200,15 @@ LIMITS: list[Entry] = [
         "peerMaxConcurrentStreams",
         "option peer_max_concurrent_streams",
         "parity/test_limits.py::test_a_default_client_opens_a_hundred_streams_before_the_servers_settings",
-        "connection/test_slots.py::test_before_the_peers_settings_a_hundred_may_go",
+        "connection/client_side/test_slots.py::test_before_the_peers_settings_a_hundred_may_go",
     ),
-    ("maxOriginSetSize", "option max_origin_set_size", "connection/test_origins.py::test_max_origin_set_size"),
+    ("maxOriginSetSize", "option max_origin_set_size", "connection/session/test_origins.py::test_max_origin_set_size"),
     (
         "paddingStrategy",
         "option padding_strategy",
-        "connection/test_padding.py::test_max_pads_headers_data_and_trailers_as_far_as_there_is_room",
-        "connection/test_padding.py::test_aligned_makes_frames_a_multiple_of_eight_octets",
-        "connection/test_padding.py::test_bodies_arrive_intact_at_the_other_end",
+        "connection/sending/test_padding.py::test_max_pads_headers_data_and_trailers_as_far_as_there_is_room",
+        "connection/sending/test_padding.py::test_aligned_makes_frames_a_multiple_of_eight_octets",
+        "connection/sending/test_padding.py::test_bodies_arrive_intact_at_the_other_end",
         "interop/test_flow_and_priorities.py::test_nghttp_sees_the_padding",
         "interop/test_flow_and_priorities.py::test_node_and_nghttpd_read_padded_requests",
     ),
@@ -216,7 +216,7 @@ LIMITS: list[Entry] = [
     (
         "",
         "connect: a limit is named in one warning",
-        "connection/test_floods.py::test_a_limit_is_named_in_one_line_of_the_log",
+        "connection/receiving/test_floods.py::test_a_limit_is_named_in_one_line_of_the_log",
     ),
 ]
 

@@ -27,7 +27,7 @@ MODULE: list[Entry] = [
         "client/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
     ),
     ("connect", "connect: what goes wrong on the way", "client/test_connect.py::test_a_refused_connection"),
-    ("connect", "connect: a context manager", "connection/test_closing.py::test_a_with_block_closes"),
+    ("connect", "connect: a context manager", "connection/session/test_closing.py::test_a_with_block_closes"),
     (
         "connect({timeout})",
         "connect(timeout)",
@@ -57,7 +57,7 @@ MODULE: list[Entry] = [
     (
         "connect({settings})",
         "connect(settings)",
-        "connection/test_settings.py::test_both_ends_learn_the_others_settings",
+        "connection/timing/test_settings.py::test_both_ends_learn_the_others_settings",
     ),
     (
         "connect({createConnection})",
@@ -82,7 +82,7 @@ MODULE: list[Entry] = [
     (
         "createServer({settings})",
         "create_server(settings)",
-        "connection/test_settings.py::test_both_ends_learn_the_others_settings",
+        "connection/timing/test_settings.py::test_both_ends_learn_the_others_settings",
     ),
     ("", "create_server(max_workers)", "server/test_server.py::test_the_handlers_pool_is_bounded"),
     ("", "create_server(executor)", "server/test_server.py::test_a_users_executor_runs_the_handlers_and_is_left_alone"),
@@ -146,8 +146,8 @@ MODULE: list[Entry] = [
     (
         "createSecureServer({origins})",
         "create_secure_server(origins)",
-        "connection/test_origins.py::test_origins_are_told_to_every_client",
-        "connection/test_origins.py::test_bad_origins_are_refused_at_once",
+        "connection/session/test_origins.py::test_origins_are_told_to_every_client",
+        "connection/session/test_origins.py::test_bad_origins_are_refused_at_once",
     ),
     ("getDefaultSettings()", "default_settings", "parity/test_module.py::test_default_settings_are_nodes"),
     (
@@ -261,32 +261,32 @@ MODULE: list[Entry] = [
     (
         "NODE_DEBUG=http2",
         "connect(trace)",
-        "connection/test_trace.py::test_an_exchange_as_the_client_sees_it",
-        "connection/test_trace.py::test_what_one_end_sends_the_other_receives_in_the_same_order",
+        "connection/inspection/test_trace.py::test_an_exchange_as_the_client_sees_it",
+        "connection/inspection/test_trace.py::test_what_one_end_sends_the_other_receives_in_the_same_order",
         "interop/test_trace.py::test_every_frame_is_told",
     ),
     (
         "NODE_DEBUG=http2",
         "create_server(trace), create_secure_server(trace), serve_socket(trace)",
-        "connection/test_trace.py::test_an_exchange_as_the_server_sees_it",
-        "connection/test_trace.py::test_every_way_to_a_session_takes_it",
+        "connection/inspection/test_trace.py::test_an_exchange_as_the_server_sees_it",
+        "connection/inspection/test_trace.py::test_every_way_to_a_session_takes_it",
     ),
     (
         "NODE_DEBUG=http2",
         "connect: SYNC_H2_TRACE=1 traces every session",
-        "connection/test_trace.py::test_the_environment_traces_every_session",
+        "connection/inspection/test_trace.py::test_the_environment_traces_every_session",
     ),
     (
         "NODE_DEBUG=http2",
         "connect: sensitive values are hidden in a trace",
-        "connection/test_trace.py::test_secrets_are_hidden_in_both_directions",
+        "connection/inspection/test_trace.py::test_secrets_are_hidden_in_both_directions",
     ),
     (
         "",
         "Session.dump",
-        "connection/test_dump.py::test_a_session_that_has_nothing_to_do",
-        "connection/test_dump.py::test_the_headers_of_a_stream_without_its_secrets",
-        "connection/test_dump.py::test_after_the_end",
+        "connection/inspection/test_dump.py::test_a_session_that_has_nothing_to_do",
+        "connection/inspection/test_dump.py::test_the_headers_of_a_stream_without_its_secrets",
+        "connection/inspection/test_dump.py::test_after_the_end",
     ),
 ]
 
@@ -299,17 +299,17 @@ CONVENTIONS: list[Entry] = [
     (
         "",
         "Stream: a timeout leaves the stream usable",
-        "connection/test_reading.py::test_a_timeout_leaves_the_stream_usable",
+        "connection/stream/test_reading.py::test_a_timeout_leaves_the_stream_usable",
     ),
     (
         "",
         "Session: a timeout leaves the session usable",
-        "connection/test_ping.py::test_a_timeout_leaves_the_session_usable",
+        "connection/timing/test_ping.py::test_a_timeout_leaves_the_session_usable",
     ),
     (
         "",
         "Stream: None is the session's default",
-        "connection/test_reading.py::test_the_sessions_read_timeout_counts_time_without_progress",
+        "connection/stream/test_reading.py::test_the_sessions_read_timeout_counts_time_without_progress",
     ),
     ("", "Stream: math.inf is for ever", "parity/test_limits.py::test_read_and_write_timeouts"),
     ("", "Stream: rfile and wfile use the defaults", "parity/test_streams.py::test_files_use_the_sessions_timeouts"),
@@ -321,14 +321,18 @@ CONVENTIONS: list[Entry] = [
     (
         "emitter.once",
         "Session.once, Session.once(name), Session.once(function)",
-        "connection/test_listeners.py::test_decorator_once_and_off",
+        "connection/shared/test_listeners.py::test_decorator_once_and_off",
     ),
     (
         "emitter.off",
         "Session.off, Session.off(name), Session.off(function)",
-        "connection/test_listeners.py::test_decorator_once_and_off",
+        "connection/shared/test_listeners.py::test_decorator_once_and_off",
     ),
-    ("", "Session.on: decorates without a function", "connection/test_listeners.py::test_decorator_once_and_off"),
+    (
+        "",
+        "Session.on: decorates without a function",
+        "connection/shared/test_listeners.py::test_decorator_once_and_off",
+    ),
     (
         "emitter.on, once, off",
         "Stream.on, Stream.on(name), Stream.on(function), Stream.once, Stream.once(name), Stream.once(function), "
@@ -345,41 +349,41 @@ CONVENTIONS: list[Entry] = [
     (
         "",
         "Session.on: in order, one at a time, on a thread of their own",
-        "connection/test_listeners.py::test_they_run_in_order_one_at_a_time_on_a_thread_of_their_own",
-        "connection/test_listeners.py::test_several_listeners_in_the_order_of_registration",
+        "connection/shared/test_listeners.py::test_they_run_in_order_one_at_a_time_on_a_thread_of_their_own",
+        "connection/shared/test_listeners.py::test_several_listeners_in_the_order_of_registration",
     ),
     (
         "",
         "Session.on: a listener may block",
-        "connection/test_listeners.py::test_one_that_blocks_holds_up_nothing_but_listeners",
+        "connection/shared/test_listeners.py::test_one_that_blocks_holds_up_nothing_but_listeners",
     ),
-    ("", "Session.on: a listener may call anything", "connection/test_listeners.py::test_one_may_call_anything"),
+    ("", "Session.on: a listener may call anything", "connection/shared/test_listeners.py::test_one_may_call_anything"),
     ("", "Session.on: ping in a goaway listener", "parity/test_events.py::test_a_goaway_listener_may_ping"),
     (
         "",
         "Session.on: one that raises is logged",
-        "connection/test_listeners.py::test_one_that_raises_is_logged_and_the_others_go_on",
+        "connection/shared/test_listeners.py::test_one_that_raises_is_logged_and_the_others_go_on",
     ),
     (
         "",
         "Session.on: an unknown event is a ValueError",
-        "connection/test_listeners.py::test_an_unknown_event_is_refused",
+        "connection/shared/test_listeners.py::test_an_unknown_event_is_refused",
     ),
     (
         "data, end, drain, finish",
         "Stream.on: Node's plumbing is explained",
-        "connection/test_listeners.py::test_what_nodes_streams_have_is_explained",
+        "connection/shared/test_listeners.py::test_what_nodes_streams_have_is_explained",
     ),
     (
         "",
         "Session.on: what happened before the first listener is kept",
-        "connection/test_listeners.py::test_events_before_the_first_listener_are_kept",
+        "connection/shared/test_listeners.py::test_events_before_the_first_listener_are_kept",
         "parity/test_events.py::test_what_happened_once_is_kept_for_the_first_listener",
     ),
     (
         "",
         "Session.on: the first 64 of events that come again",
-        "connection/test_listeners.py::test_no_more_than_64_are_kept",
+        "connection/shared/test_listeners.py::test_no_more_than_64_are_kept",
         "parity/test_events.py::test_the_first_64_of_the_others_are_kept",
         "parity/test_either_role.py::test_the_first_64_settings_are_kept_for_a_late_listener",
         "parity/test_either_role.py::test_the_first_64_altsvc_are_kept_for_a_late_listener",
@@ -387,17 +391,17 @@ CONVENTIONS: list[Entry] = [
     (
         "",
         "Session.on: the first listener only",
-        "connection/test_listeners.py::test_a_kept_event_is_given_to_the_first_listener_only",
+        "connection/shared/test_listeners.py::test_a_kept_event_is_given_to_the_first_listener_only",
     ),
     (
         "",
         "Session.on: an error nobody listens for is logged",
-        "connection/test_listeners.py::test_an_error_without_a_listener_is_logged",
+        "connection/shared/test_listeners.py::test_an_error_without_a_listener_is_logged",
     ),
     (
         "setEncoding",
         "Stream.write: bodies are bytes, a str is a TypeError",
-        "connection/test_requests.py::test_what_is_no_body_is_refused",
+        "connection/client_side/test_requests.py::test_what_is_no_body_is_refused",
     ),
     (
         "",
@@ -422,17 +426,17 @@ HEADERS: list[Entry] = [
     (
         "cookie",
         "Headers: several cookie fields joined by ;",
-        "connection/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
+        "connection/client_side/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
     ),
     (
         "set-cookie",
         "Headers: set-cookie is a list",
-        "connection/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
+        "connection/client_side/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
     ),
     (
         "",
         "Headers: repeated fields joined by a comma",
-        "connection/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
+        "connection/client_side/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
     ),
     (
         "ERR_HTTP2_HEADER_SINGLE_VALUE",
@@ -449,7 +453,7 @@ HEADERS: list[Entry] = [
     (
         "",
         "Headers: latin-1 on the wire",
-        "connection/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
+        "connection/client_side/test_requests.py::test_repeated_fields_and_odd_bytes_come_through",
     ),
     (
         "",
@@ -474,7 +478,7 @@ SETTINGS: list[Entry] = [
         "customSettings",
         "Settings.custom",
         "protocol/test_settings.py::test_custom_ids_have_16_bits_and_are_not_known_ones",
-        "connection/test_settings.py::test_both_ends_learn_the_others_settings",
+        "connection/timing/test_settings.py::test_both_ends_learn_the_others_settings",
         "interop/test_connections.py::test_custom_settings_with_nodes_server",
         "interop/test_connections.py::test_custom_settings_with_nodes_client",
     ),

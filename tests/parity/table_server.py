@@ -99,7 +99,7 @@ EVENTS: list[Entry] = [
     (
         "'checkContinue'",
         "Stream.read: the first one answers Expect",
-        "connection/test_informational.py::test_reading_the_body_answers_expect",
+        "connection/client_side/test_informational.py::test_reading_the_body_answers_expect",
         "interop/test_server.py::test_nghttp_waits_for_100_continue",
     ),
 ]
@@ -145,7 +145,7 @@ OF_SERVERS: list[Entry] = [
     (
         "respond(headers)",
         "ServerStream.respond, ServerStream.respond(headers): :status is 200",
-        "connection/test_requests.py::test_a_get_and_its_answer",
+        "connection/client_side/test_requests.py::test_a_get_and_its_answer",
         "interop/test_server.py::test_node_sees_a_status",
     ),
     (
@@ -156,17 +156,17 @@ OF_SERVERS: list[Entry] = [
     (
         "respond({waitForTrailers})",
         "ServerStream.respond(wait_for_trailers)",
-        "connection/test_trailers.py::test_a_servers_trailers_end_its_side",
+        "connection/stream/test_trailers.py::test_a_servers_trailers_end_its_side",
     ),
     (
         "respond: date",
         "ServerStream.respond(send_date)",
-        "connection/test_requests.py::test_a_date_is_added_unless_it_is_given_or_declined",
+        "connection/client_side/test_requests.py::test_a_date_is_added_unless_it_is_given_or_declined",
     ),
     (
         "respond",
         "ServerStream.respond: by the first write or end",
-        "connection/test_requests.py::test_the_first_write_or_end_responds",
+        "connection/client_side/test_requests.py::test_the_first_write_or_end_responds",
     ),
     (
         "ERR_HTTP2_HEADERS_SENT",
@@ -177,8 +177,8 @@ OF_SERVERS: list[Entry] = [
     (
         "ERR_HTTP2_PAYLOAD_FORBIDDEN",
         "ServerStream.respond: 204, 205, 304 and HEAD carry no body",
-        "connection/test_requests.py::test_statuses_without_body",
-        "connection/test_requests.py::test_head_has_headers_only",
+        "connection/client_side/test_requests.py::test_statuses_without_body",
+        "connection/client_side/test_requests.py::test_head_has_headers_only",
     ),
     (
         "",
@@ -190,26 +190,26 @@ OF_SERVERS: list[Entry] = [
     (
         "additionalHeaders(headers)",
         "ServerStream.additional_headers, ServerStream.additional_headers(headers)",
-        "connection/test_informational.py::test_early_hints_come_before_the_response",
+        "connection/client_side/test_informational.py::test_early_hints_come_before_the_response",
         "interop/test_server.py::test_node_sees_informational_responses",
     ),
     (
         "ERR_HTTP2_INVALID_INFO_STATUS",
         "ServerStream.additional_headers: 1xx, not 101, before the response",
-        "connection/test_informational.py::test_only_1xx_but_101_is_taken",
-        "connection/test_informational.py::test_not_after_the_response",
+        "connection/client_side/test_informational.py::test_only_1xx_but_101_is_taken",
+        "connection/client_side/test_informational.py::test_not_after_the_response",
     ),
     ("headersSent", "ServerStream.headers_sent", "parity/test_streams.py::test_the_attributes_of_a_servers_stream"),
     (
         "pushAllowed",
         "ServerStream.push_allowed",
-        "connection/test_push.py::test_a_client_that_disabled_push",
-        "connection/test_push.py::test_a_pushed_stream_cant_push",
+        "connection/client_side/test_push.py::test_a_client_that_disabled_push",
+        "connection/client_side/test_push.py::test_a_pushed_stream_cant_push",
     ),
     (
         "pushStream(headers, callback)",
         "ServerStream.push_stream, ServerStream.push_stream(headers): the parent's scheme and authority",
-        "connection/test_push.py::test_a_push_and_its_response",
+        "connection/client_side/test_push.py::test_a_push_and_its_response",
         "interop/test_server.py::test_node_receives_a_push",
     ),
     (
@@ -225,7 +225,7 @@ OF_SERVERS: list[Entry] = [
     (
         "pushStream({exclusive, parent})",
         "ServerStream.push_stream(exclusive), ServerStream.push_stream(parent)",
-        "connection/test_priorities.py::test_the_dependency_of_a_pushed_stream",
+        "connection/session/test_priorities.py::test_the_dependency_of_a_pushed_stream",
     ),
 ]
 
@@ -234,120 +234,120 @@ FILES: list[Entry] = [
         "respondWithFD(fd, headers)",
         "ServerStream.respond_with_fd, ServerStream.respond_with_fd(fd), ServerStream.respond_with_fd(headers): "
         "by position, several streams, no content-length",
-        "connection/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_respond_with_file.py::test_an_open_file",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: never closed",
-        "connection/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_respond_with_file.py::test_an_open_file",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: the caller may close it on return",
-        "connection/test_respond_with_file.py::test_the_descriptor_may_be_closed_on_return",
+        "connection/server_side/test_respond_with_file.py::test_the_descriptor_may_be_closed_on_return",
     ),
     (
         "respondWithFD({offset, length})",
         "ServerStream.respond_with_fd(offset), ServerStream.respond_with_fd(length)",
-        "connection/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_respond_with_file.py::test_an_open_file",
     ),
     (
         "respondWithFD({statCheck})",
         "ServerStream.respond_with_fd(stat_check), ServerStream.respond_with_file(stat_check): changes the range",
-        "connection/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
+        "connection/server_side/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
     ),
     (
         "statCheck: return false",
         "ServerStream.respond_with_file: stat_check may answer",
-        "connection/test_respond_with_file.py::test_stat_check_may_answer_itself",
+        "connection/server_side/test_respond_with_file.py::test_stat_check_may_answer_itself",
     ),
     (
         "respondWithFD({waitForTrailers})",
         "ServerStream.respond_with_fd(wait_for_trailers), ServerStream.respond_with_file(wait_for_trailers)",
-        "connection/test_respond_with_file.py::test_trailers_follow",
+        "connection/server_side/test_respond_with_file.py::test_trailers_follow",
     ),
     (
         "",
         "ServerStream.respond_with_fd(timeout), ServerStream.respond_with_file(timeout)",
-        "connection/test_respond_with_file.py::test_bytes_written_counts_all_pieces",
+        "connection/server_side/test_respond_with_file.py::test_bytes_written_counts_all_pieces",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: a read error is INTERNAL_ERROR",
-        "connection/test_respond_with_file.py::test_a_pipe_has_no_positions",
+        "connection/server_side/test_respond_with_file.py::test_a_pipe_has_no_positions",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: not only a number",
-        "connection/test_respond_with_file.py::test_what_is_no_descriptor",
+        "connection/server_side/test_respond_with_file.py::test_what_is_no_descriptor",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_file: the request's body can still be read",
-        "connection/test_respond_with_file.py::test_the_request_body_can_be_read_afterwards",
+        "connection/server_side/test_respond_with_file.py::test_the_request_body_can_be_read_afterwards",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_file: only headers go on HEAD",
-        "connection/test_respond_with_file.py::test_head_gets_the_headers_alone",
+        "connection/server_side/test_respond_with_file.py::test_head_gets_the_headers_alone",
     ),
     (
         "respondWithFile(path, headers)",
         "ServerStream.respond_with_file, ServerStream.respond_with_file(path), ServerStream.respond_with_file(headers)"
         ": content-length is set",
-        "connection/test_respond_with_file.py::test_a_whole_file",
-        "connection/test_respond_with_file.py::test_a_path_is_what_open_takes",
+        "connection/server_side/test_respond_with_file.py::test_a_whole_file",
+        "connection/server_side/test_respond_with_file.py::test_a_path_is_what_open_takes",
     ),
     (
         "respondWithFile({offset, length})",
         "ServerStream.respond_with_file(offset), ServerStream.respond_with_file(length)",
-        "connection/test_respond_with_file.py::test_a_part_of_a_file",
+        "connection/server_side/test_respond_with_file.py::test_a_part_of_a_file",
         "interop/test_files.py::test_node_downloads",
         "interop/test_files.py::test_curl_downloads",
     ),
     (
         "respondWithFile({onError})",
         "ServerStream.respond_with_file(on_error)",
-        "connection/test_respond_with_file.py::test_on_error_may_answer",
-        "connection/test_respond_with_file.py::test_on_error_gets_what_stat_check_raises",
+        "connection/server_side/test_respond_with_file.py::test_on_error_may_answer",
+        "connection/server_side/test_respond_with_file.py::test_on_error_gets_what_stat_check_raises",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: without on_error it raises and resets",
-        "connection/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
+        "connection/server_side/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
     ),
     (
         "ERR_HTTP2_SEND_FILE",
         "ServerStream.respond_with_file: regular files only",
-        "connection/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
+        "connection/server_side/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: the file is closed on every path",
-        "connection/test_respond_with_file.py::test_a_reset_in_the_middle_closes_the_file",
-        "connection/test_respond_with_file.py::test_a_client_that_is_gone_closes_the_file",
+        "connection/server_side/test_respond_with_file.py::test_a_reset_in_the_middle_closes_the_file",
+        "connection/server_side/test_respond_with_file.py::test_a_client_that_is_gone_closes_the_file",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: a file that shrinks",
-        "connection/test_respond_with_file.py::test_a_file_that_shrinks",
+        "connection/server_side/test_respond_with_file.py::test_a_file_that_shrinks",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: costs no memory",
-        "connection/test_respond_with_file.py::test_a_gigabyte_costs_no_memory",
+        "connection/server_side/test_respond_with_file.py::test_a_gigabyte_costs_no_memory",
     ),
     (
         "ERR_INVALID_ARG_VALUE",
         "ServerStream.respond_with_file: bad arguments",
-        "connection/test_respond_with_file.py::test_bad_arguments",
+        "connection/server_side/test_respond_with_file.py::test_bad_arguments",
     ),
     (
         "statCheck(stat, headers, options)",
         "FileRange, FileRange.offset, FileRange.length, FileRange.size",
-        "connection/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
-        "connection/test_respond_with_file.py::test_stat_check_that_gives_a_bad_range",
-        "connection/test_respond_with_file.py::test_a_file_whose_size_says_nothing",
+        "connection/server_side/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
+        "connection/server_side/test_respond_with_file.py::test_stat_check_that_gives_a_bad_range",
+        "connection/server_side/test_respond_with_file.py::test_a_file_whose_size_says_nothing",
     ),
 ]
 

@@ -33,7 +33,7 @@ from .request_lines import printable_target
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
 
-# Octets, measured on CPython 3.11 (see tests/connection/test_session_memory.py).
+# Octets, measured on CPython 3.11 (see tests/connection/server_side/test_session_memory.py).
 _SESSION_MEMORY = 64 * 1024
 """What a session takes that has no stream, with its thread."""
 _TLS_MEMORY = 96 * 1024
