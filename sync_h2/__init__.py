@@ -9,7 +9,7 @@ from . import auth, constants, cookies, exceptions, structures
 from .client.api import delete, get, head, options, patch, post, put, request, session
 from .client.client import Client
 from .client.connect import connect
-from .client.connections import PoolLimits
+from .client.limits import PoolLimits
 from .client.prepared_request import PreparedRequest, Request
 from .client.response import Response
 from .client.status_codes import codes

@@ -11,7 +11,8 @@ from typing import Any
 
 from .client.adapters import PoolAdapter
 from .client.connect import connect
-from .client.opening import Destination, Opener
+from .client.destination import Destination
+from .client.opening import Opener
 from .client.pool import Pool
 from .client.tracing import Trace
 from .compat.wsgi import wsgi

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..client.adapters import PoolAdapter
-from ..client.connections import PoolLimits
-from ..client.exchange import Answer, Call
+from ..client.answer import Answer
+from ..client.call import Call
+from ..client.limits import PoolLimits
 
 if TYPE_CHECKING:
     from urllib3 import Retry

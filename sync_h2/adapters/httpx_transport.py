@@ -14,9 +14,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
+from ..client.answer import Answer
 from ..client.bodies import Body
-from ..client.connections import PoolLimits
-from ..client.exchange import Answer, Call
+from ..client.call import Call
+from ..client.limits import PoolLimits
 from ..client.network_stream import NetworkStream
 from ..client.pool import Pool, PoolUser
 from ..client.timeouts import Timeouts

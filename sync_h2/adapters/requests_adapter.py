@@ -15,12 +15,13 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from ..client.answer import Answer
 from ..client.bodies import FileBody, body_of
-from ..client.connections import PoolLimits
+from ..client.call import Call
 from ..client.cookies import understood
 from ..client.environment import select_proxy
-from ..client.exchange import Answer, Call
 from ..client.field_values import as_text
+from ..client.limits import PoolLimits
 from ..client.pool import Pool, PoolUser
 from ..client.raw import RawResponse
 from ..client.timeouts import Timeouts

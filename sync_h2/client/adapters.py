@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..deadline import Deadline
-from .connections import PoolLimits
+from .answer import Answer
+from .call import Call
 from .environment import select_proxy
-from .exchange import Answer, Call
 from .field_values import as_text
+from .limits import PoolLimits
 from .pool import Pool, PoolUser
 from .prepared_request import PreparedRequest
 from .progress import Progress, ReportedBody

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 
 from ..interpreter import Lock
 from ..transport.fork import renew_in_forked_child
-from .exchange import Origin
+from .destination import Destination
 from .field_values import named_values, split_outside_quotes, unquoted
-from .opening import Destination
+from .origin import Origin
 
 OTHER_HOSTS = "other-hosts"
 _DEFAULT_AGE = 24 * 3600.0

@@ -17,10 +17,10 @@ from typing import Any
 from ..exceptions import InvalidHeader, InvalidURL
 from ..interpreter import Lock
 from ..transport.fork import renew_in_forked_child
-from .connect import DEFAULT_PORTS
 from .cookies import take_cookies
 from .environment import variable
 from .field_values import challenges, quoted_string
+from .origin import DEFAULT_PORTS
 from .urls import parts_of
 
 

@@ -24,10 +24,10 @@ from ..transport.fork import renew_in_forked_child
 from ..transport.urls import shown_url
 from .adapters import PoolAdapter, matches
 from .auth import keeps_authorization, netrc_auth
-from .connections import PoolLimits
 from .cookies import CookieJar, copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
 from .decoding import accept_encoding
 from .environment import bypasses_proxies, ca_bundle, environment_proxies
+from .limits import PoolLimits
 from .mapping import Calls
 from .pool import Pool
 from .prepared_request import PreparedRequest, Request, checked_hooks

@@ -21,9 +21,8 @@ from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
 from ..transport.tls import PEM, TLSEngine, client_context, set_alpn
 from ..transport.transport import TLSTransport, Transport
 from ..transport.urls import shown_url, split_url
+from .origin import DEFAULT_PORTS
 from .trust import Trust, Verify, checked_verify, verify_or_context
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def connect(

@@ -25,28 +25,20 @@ from ..exceptions import ConnectionError, ConnectTimeout, PoolTimeout, RequestEx
 from ..interpreter import Lock, SharedDict, finalize_dropped
 from ..transport.fork import renew_in_forked_child
 from .alternatives import Alternative, Alternatives
+from .answer import Answer
+from .call import Call
 from .coverage import covers
-from .exchange import Answer, Call, Ending
+from .destination import Destination
+from .ending import Ending
 from .http1_connection import HTTP1Connection
 from .http2_exchange import send_on
-from .opening import Destination, Opener
+from .limits import PoolLimits
+from .opening import Opener
 
 logger = logging.getLogger("sync_h2.client")
 
 _PATIENCE_FOR_PING = 5.0
 _LONGEST_WAIT = 0.5
-
-
-@dataclass(frozen=True)
-class PoolLimits:
-    """How many connections a pool holds open, and for how long, in seconds, when nobody uses them: `keepalive_expiry`
-    (None: for ever). One that was idle for `ping_after` must answer a PING before it is used again.
-    """
-
-    max_connections: int = 100
-    max_connections_per_origin: int = 8
-    keepalive_expiry: float | None = 60.0
-    ping_after: float = 5.0
 
 
 @dataclass(eq=False)

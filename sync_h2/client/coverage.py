@@ -10,7 +10,7 @@ from typing import Any
 from ..connection.client_side.client_session import ClientSession
 from ..deadline import Deadline
 from ..transport.sockets import resolve
-from .exchange import Origin
+from .origin import Origin
 
 
 def covers(session: ClientSession, origin: Origin, deadline: Deadline) -> bool:

@@ -1,11 +1,14 @@
-"""Values of fields that have quoted strings in them (RFC 9110 section 5.6.4), taken apart.
+"""Header fields, and their values: those that have quoted strings in them (RFC 9110 section 5.6.4) taken apart.
 
-They are what a peer sent: each octet is looked at a bounded number of times. Pure functions.
+The values are what a peer sent: each octet is looked at a bounded number of times. Pure functions.
 """
 
 from __future__ import annotations
 
 import re
+
+Fields = list[tuple[str, str]]
+"""Names and values, in order."""
 
 _marks = re.compile(r'["\\,;]').finditer
 _special = re.compile(r'["\\]').sub
@@ -78,3 +81,9 @@ def quoted_string(value: str) -> str:
 def as_text(value: str | bytes) -> str:
     """A name or value that may be given as octets, which are Latin-1."""
     return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def by_name(fields: Fields) -> dict[str, str] | Fields:
+    """`fields` as a dict, unless a name stands twice: `encode_request` remembers of these what it has checked."""
+    found = dict(fields)
+    return found if len(found) == len(fields) else fields

@@ -19,7 +19,9 @@ from ..exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, Req
 from ..interpreter import Lock
 from ..protocol.fields.headers import encode_request
 from ..transport.blocking_tls import BlockingTLSConnection
-from .exchange import Call, Ending, Fields, by_name, closed_too_early
+from .call import Call
+from .ending import Ending, closed_too_early
+from .field_values import Fields, by_name
 from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
 from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..deadline import Deadline
-from .exchange import Fields
+from .field_values import Fields
 from .timeouts import Patience
 
 _MOST_INFORMATIONAL = 10_000  # an operation that says 102 every ten seconds may take a day

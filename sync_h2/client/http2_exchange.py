@@ -19,7 +19,10 @@ from ..exceptions import (
     WriteTimeout,
 )
 from ..protocol.fields.headers import Headers
-from .exchange import Call, Ending, Fields, by_name, closed_too_early, phrase_of
+from .call import Call
+from .ending import Ending, closed_too_early
+from .field_values import Fields, by_name
+from .status_codes import phrase_of
 from .tracing import in_octets, step
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 

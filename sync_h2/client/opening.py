@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from .. import errors
@@ -23,70 +22,20 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import renew_in_forked_child
-from ..transport.names import encode_host
 from ..transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix, peer_address
 from ..transport.tls import HTTP2_ALPN, TLSEngine
 from ..transport.transport import TLSTransport, Transport
 from ..transport.urls import split_url
-from .exchange import Origin
+from .destination import Destination
 from .http1_connection import HTTP1Connection, TLSSocket
 from .network_stream import NetworkStream
+from .origin import Origin
+from .resolver import Resolve, resolver
 from .tracing import Trace, step
 from .trust import Shown, Trust, make_context
 from .tunnel import open_tunnel, proxy_fields, proxy_origin, speaks_socks
 
 _HTTP1_ALPN = "http/1.1"
-
-
-Resolve = Mapping[str, str] | Callable[[str, int], str | None]
-"""Where names are to be found, see `resolver`."""
-
-
-def resolver(resolve: Resolve | None, unix_socket: str | os.PathLike[str] | None) -> Callable[[str, int], str | None]:
-    """A function that says where to connect to for a host and a port: `address`, `address:port` or `unix:/path`; None
-    leaves it to the system.
-
-    `resolve` is that function, or a mapping of `host:port` or `host` to such places; `unix_socket` the path of the one
-    place for all.
-    """
-    if unix_socket is not None:
-        if resolve is not None:
-            raise InvalidArgument("resolve and unix_socket both say where to connect to: give one of them")
-        path = os.fspath(unix_socket)
-        if not isinstance(path, str) or not path:
-            raise TypeError(f"unix_socket is the path of a socket, not {unix_socket!r}")
-        return lambda host, port: UNIX_PREFIX + path
-    if resolve is None:
-        return lambda host, port: None
-    if callable(resolve):
-        return resolve
-    if not isinstance(resolve, Mapping):
-        raise TypeError(f"resolve is a mapping of hosts to addresses, or a function, not {type_name(resolve)}")
-    places = {_in_ascii(name).lower(): place for name, place in resolve.items()}
-
-    def look_up(host: str, port: int) -> str | None:
-        return places.get(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") or places.get(host)
-
-    return look_up
-
-
-def _in_ascii(name: str) -> str:
-    """A host, or `host:port`, as URLs have it in the end."""
-    if name.isascii():
-        return name
-    host, colon, port = name.partition(":")
-    return encode_host(host) + colon + port
-
-
-@dataclass(frozen=True)
-class Destination:
-    """What must be equal for requests to share a connection."""
-
-    origin: Origin
-    proxy: str | None
-    verify: Trust
-    cert: Shown
-    server_name: str | None = None  # what TLS asks for, if it is not the origin's host
 
 
 class Opener:

@@ -15,10 +15,13 @@ from .. import errors
 from ..connection.client_side.client_session import ClientSession
 from ..constants import ErrorCode
 from ..exceptions import ConnectionError, InvalidHeader, InvalidSchema, RequestException, SSLError
-from .connections import Connections, Place, PoolLimits
-from .exchange import Answer, BodyFailure, Call
+from .answer import Answer
+from .call import BodyFailure, Call
+from .connections import Connections, Place
+from .destination import Destination
 from .http1_connection import BROKEN
-from .opening import Destination, Opener
+from .limits import PoolLimits
+from .opening import Opener
 from .retries import Tries, may_repeat, retry_after
 
 _LONGEST_RETRY_AFTER = 60.0

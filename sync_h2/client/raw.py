@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..exceptions import ContentDecodingError
+from .answer import Answer
 from .decoding import Decoding, codings_of
-from .exchange import Answer
 from .field_values import length_of
 from .structures import ResponseHeaders
 

@@ -22,7 +22,7 @@ from ..exceptions import (
 from ..transport.urls import shown_url
 from .charsets import charset_of, codec_of
 from .cookies import CookieJar, take_cookies
-from .exchange import Fields
+from .field_values import Fields
 from .pieces import Lines, sliced
 from .prepared_request import PreparedRequest
 from .raw import RawResponse, Report

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import email.utils
 
-from .exchange import Call, Fields
+from .call import Call
+from .field_values import Fields
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _FIRST_PAUSE = 0.02

@@ -14,7 +14,7 @@ from ..deadline import Deadline
 from ..exceptions import InvalidProxyURL, ProxyError
 from ..transport.sockets import resolve
 from ..transport.urls import URL
-from .exchange import Origin
+from .origin import Origin
 
 SOCKS_PORTS = {"socks5": 1080, "socks5h": 1080}
 """By scheme. With `socks5h` the proxy looks up the target's address, with `socks5` it gets it from here."""

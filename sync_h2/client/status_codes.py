@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
 from types import SimpleNamespace
 
@@ -75,3 +76,12 @@ def _codes() -> Codes:
 
 codes = _codes()
 """`requests.codes`."""
+
+
+@functools.lru_cache(64)
+def phrase_of(status: int) -> str:
+    """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -12,9 +12,9 @@ from ..exceptions import InvalidProxyURL, ProxyError
 from ..transport.names import as_authority
 from ..transport.urls import shown_url, split_url
 from .auth import basic_credentials
-from .connect import DEFAULT_PORTS
-from .exchange import Fields, Origin
+from .field_values import Fields
 from .http1_response import HTTP1Response, Incoming
+from .origin import DEFAULT_PORTS, Origin
 from .socks import SOCKS_PORTS, open_socks_tunnel
 
 _LONGEST_HEAD = 65_536

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .. import errors
 from ..exceptions import RequestException
-from .exchange import BodyFailure, Call
+from .call import BodyFailure, Call
 
 PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends 100
 

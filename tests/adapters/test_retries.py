@@ -16,7 +16,7 @@ from urllib3 import Retry
 import sync_h2
 from sync_h2 import exceptions
 from sync_h2.adapters import RequestsAdapter
-from sync_h2.client.connections import PoolLimits
+from sync_h2.client.limits import PoolLimits
 
 
 class Site:

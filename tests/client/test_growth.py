@@ -20,7 +20,7 @@ from sync_h2.client.alternatives import parse_alternatives
 from sync_h2.client.auth import HTTPDigestAuth
 from sync_h2.client.decoding import decoded
 from sync_h2.client.environment import bypasses_proxies
-from sync_h2.client.exchange import Origin
+from sync_h2.client.origin import Origin
 from sync_h2.client.prepared_request import PreparedRequest
 from sync_h2.client.redirects import redirected
 from sync_h2.client.response import Response

@@ -25,9 +25,9 @@ from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.client.alternatives import parse_alternatives
 from sync_h2.client.coverage import covers, names_host
+from sync_h2.client.destination import Destination
 from sync_h2.client.environment import bypasses_proxies, select_proxy
-from sync_h2.client.exchange import Origin
-from sync_h2.client.opening import Destination
+from sync_h2.client.origin import Origin
 from sync_h2.deadline import Deadline
 from sync_h2.testing import pair
 

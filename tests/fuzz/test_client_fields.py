@@ -20,7 +20,7 @@ from sync_h2.cli.status import CommandError
 from sync_h2.cli.targets import parse_target
 from sync_h2.client.alternatives import parse_alternatives
 from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.exchange import Origin
+from sync_h2.client.origin import Origin
 from sync_h2.client.retries import retry_after
 from sync_h2.exceptions import RequestException
 from sync_h2.transport.names import encode_host

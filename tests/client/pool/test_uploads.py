@@ -25,7 +25,7 @@ from support.raw_peer import RawPeer
 from support.scripted_server import received, request_head, scripted_server
 from sync_h2 import Client, ErrorCode, Timeouts, exceptions
 from sync_h2.client.bodies import body_of
-from sync_h2.client.exchange import Call
+from sync_h2.client.call import Call
 from sync_h2.client.pool import Pool
 
 MEGABYTES = bytes(range(256)) * 4 * 1024 * 12  # more than all windows and socket buffers of the loopback hold

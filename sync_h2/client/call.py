@@ -1,53 +1,25 @@
-"""One request and its response, as the pool and the connections below it hand them to each other."""
+"""A request to be made, as the pool and the connections below it hand it on. It is one thread's."""
 
 from __future__ import annotations
 
-import collections
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
-from ..connection.client_side.client_session import ClientSession
 from ..deadline import Deadline
-from ..exceptions import InvalidURL, RequestException, StreamConsumedError
-from ..transport.names import as_authority
+from ..exceptions import InvalidURL, RequestException
 from ..transport.urls import LONGEST_REMEMBERED, URL, shown_url
 from .bodies import Body
-from .connect import DEFAULT_PORTS
-from .field_values import length_of
+from .field_values import Fields, length_of
+from .origin import DEFAULT_PORTS, Origin
 from .timeouts import Patience, Timeouts
 from .tracing import Trace
 from .trust import check_together, checked_cert, checked_verify
 from .urls import parts_of, sendable
 
-Fields = list[tuple[str, str]]
-
 # Fields about one HTTP/1.1 connection, which HTTP/2 has no use for (RFC 9113 section 8.2.2).
-CONNECTION_FIELDS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Scheme, host and port (RFC 9110 section 4.3.1)."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def of(cls, parts: URL) -> Origin:
-        return cls(parts.scheme, parts.host, parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
-
-    @property
-    def authority(self) -> str:
-        """Host, and port where it is not the scheme's own."""
-        host = as_authority(self.host)
-        return host if self.port == DEFAULT_PORTS.get(self.scheme, 0) else f"{host}:{self.port}"
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
+_CONNECTION_FIELDS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 
 
 @dataclass
@@ -97,7 +69,7 @@ class Call:
         for name, value in self.headers:
             lowered = name.lower()
             if (
-                lowered in CONNECTION_FIELDS
+                lowered in _CONNECTION_FIELDS
                 or lowered == "host"
                 or (lowered == "te" and value != "trailers")
                 or (lowered == "proxy-authorization" and self.proxy is not None and not to_proxy)
@@ -139,94 +111,5 @@ def _place(parts: URL, shown: str) -> tuple[Origin, str, str, str]:
 _remembered_place = functools.lru_cache(256)(_place)
 
 
-class Answer(Protocol):
-    """A response whose body is read by whoever wants it. `read` and `close` are one thread's at a time."""
-
-    status: int
-    reason: str
-    http_version: str
-    headers: Fields
-
-    @property
-    def session(self) -> ClientSession | None:
-        """The session that it came on; None for HTTP/1.1."""
-
-    @property
-    def socket(self) -> Any:
-        """The connection's socket, to look at."""
-
-    @property
-    def informational(self) -> list[tuple[int, Fields]]:
-        """The responses with 1xx before it."""
-
-    @property
-    def trailers(self) -> Fields:
-        """The fields behind the body, once that has been read."""
-
-    @property
-    def pushes(self) -> list[Any]:
-        """Pushed streams that have been promised."""
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` octets of the body as soon as there are any, all for -1; b"" at the end."""
-
-    def close(self) -> None:
-        """Give up what is unread."""
-
-
-def by_name(fields: Fields) -> dict[str, str] | Fields:
-    """`fields` as a dict, unless a name stands twice: `encode_request` remembers of these what it has checked."""
-    found = dict(fields)
-    return found if len(found) == len(fields) else fields
-
-
-def closed_too_early(call: Call) -> StreamConsumedError:
-    """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
-    return StreamConsumedError(
-        f"{call.url}: the response was closed before its body was read to the end",
-        request=call.request,
-        processed=True,
-    )
-
-
 class BodyFailure(Exception):
     """The request's body could not be had: its cause is what the user's file or iterator has raised."""
-
-
-class Ending:
-    """What becomes of a connection's place when an answer needs it no more: `reuse` or `drop` is called, once. Without
-    either, the finalizer, which must take no lock, puts `drop` where the pool finds it.
-    """
-
-    def __init__(
-        self,
-        reuse: Callable[[], None],
-        drop: Callable[[], None],
-        forgotten: collections.deque[Callable[[], None]],
-    ) -> None:
-        self._actions = [(reuse, drop)]  # who takes them out calls one of them
-        self._forgotten = forgotten
-
-    @property
-    def has_come(self) -> bool:
-        return not self._actions
-
-    def end(self, *, reusable: bool) -> None:
-        try:
-            reuse, drop = self._actions.pop()  # in one step: two threads may end an answer at once
-        except IndexError:
-            return
-        (reuse if reusable else drop)()
-
-    def __del__(self) -> None:
-        if self._actions:
-            self._forgotten.append(self._actions[0][1])
-
-
-@functools.lru_cache(64)
-def phrase_of(status: int) -> str:
-    """The status code's usual phrase, which HTTP/2 does not send; "" if it has none."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
