@@ -9,7 +9,7 @@ import pytest
 import sync_h2
 from support.certificates import Certificate
 from support.connections import tls_contexts
-from sync_h2.client.api import close_connections
+from sync_h2.client.calls.api import close_connections
 from sync_h2.compat import wsgi
 
 __all__ = ["tls_contexts"]

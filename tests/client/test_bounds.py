@@ -25,12 +25,12 @@ import sync_h2
 from support import frames
 from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
-from sync_h2.client import decoding
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.cookies import CookieJar, take_cookies
-from sync_h2.client.decoding import MOST_CODINGS, PIECE, decoded
-from sync_h2.client.prepared_request import PreparedRequest
-from sync_h2.client.structures import ResponseHeaders
+from sync_h2.client.messages import decoding
+from sync_h2.client.messages.decoding import MOST_CODINGS, PIECE, decoded
+from sync_h2.client.messages.prepared_request import PreparedRequest
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.options.cookies import CookieJar, take_cookies
+from sync_h2.client.values.structures import ResponseHeaders
 from sync_h2.transport.blocking_tls import BlockingTLSConnection
 
 SIZE = 64 << 20
@@ -320,7 +320,7 @@ def test_a_proxys_endless_answer_in_http_client(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["endless", "endless and nothing", "bomb", "short"])
 @pytest.mark.parametrize("status", [302, 401])
 def test_bodies_of_what_is_not_the_answer(status: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync_h2.client.response._MOST_UNASKED", 1 << 20)
+    monkeypatch.setattr("sync_h2.client.messages.response._MOST_UNASKED", 1 << 20)
     data = bomb("gzip")
     piece = gzip.compress(b"") * 3000 if kind == "endless and nothing" else bytes(100_000)
     coding = {} if kind in ("endless", "short") else {"content-encoding": "gzip"}

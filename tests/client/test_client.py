@@ -211,7 +211,7 @@ def test_a_forked_child_has_connections_of_its_own(certificate: Certificate, mon
             os._exit(0 if sync_h2.get(server.url).text == "GET / 0" else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert sync_h2.get(server.url).ok
-        sync_h2.client.api.close_connections()
+        sync_h2.client.calls.api.close_connections()
 
 
 def test_headers_that_are_not_of_http2_are_left_out(server: Any, certificate: Certificate) -> None:

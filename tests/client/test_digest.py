@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.field_values import challenges, named_values, split_outside_quotes
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.values.fields import challenges, named_values, split_outside_quotes
 
 USER, WORD = 'ü"s\\er', "w,or d"
 

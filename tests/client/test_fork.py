@@ -60,7 +60,7 @@ def test_locks_that_are_held_elsewhere(start: Any) -> None:
         start,
         SERVER
         + """
-from sync_h2.client.auth import HTTPDigestAuth
+from sync_h2.client.options.auth import HTTPDigestAuth
 auth = HTTPDigestAuth("me", "word")
 client = sync_h2.Client(h2c=True, trust_env=False, cookies={"a": "b"}, auth=auth)
 client.get(url)

@@ -15,17 +15,17 @@ import pytest
 
 from support.growth import Prepare, assert_each_linear, assert_linear
 from sync_h2 import exceptions
-from sync_h2.client import http1_connection
-from sync_h2.client.alternatives import parse_alternatives
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.decoding import decoded
-from sync_h2.client.environment import bypasses_proxies
-from sync_h2.client.origin import Origin
-from sync_h2.client.prepared_request import PreparedRequest
-from sync_h2.client.redirects import redirected
-from sync_h2.client.response import Response
-from sync_h2.client.retries import retry_after
-from sync_h2.client.tunnel import ProxyResponse
+from sync_h2.client.calls.redirects import redirected
+from sync_h2.client.messages.decoding import decoded
+from sync_h2.client.messages.prepared_request import PreparedRequest
+from sync_h2.client.messages.response import Response
+from sync_h2.client.opening.proxies import ProxyResponse
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.options.environment import bypasses_proxies
+from sync_h2.client.pool.alt_svc import parse_alternatives
+from sync_h2.client.pool.retries import retry_after
+from sync_h2.client.values.origin import Origin
+from sync_h2.client.wire import http1_connection
 
 ORIGIN = Origin("https", "example.org", 443)
 REQUEST = PreparedRequest()

@@ -19,7 +19,7 @@ from support.raw_peer import RawPeer
 from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
-from sync_h2.client.tunnel import ProxyResponse
+from sync_h2.client.opening.proxies import ProxyResponse
 from sync_h2.errors import HTTP2Error
 from sync_h2.exceptions import ProxyError
 

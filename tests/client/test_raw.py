@@ -18,7 +18,7 @@ import requests
 import sync_h2
 from support.threads import eventually
 from sync_h2 import Client, exceptions
-from sync_h2.client.pieces import Lines
+from sync_h2.client.messages.lines import Lines
 
 TEXT = b"".join(b"line %d\n" % number for number in range(5000)) + b"the last"
 PATIENCE = 20.0

@@ -22,7 +22,7 @@ from support.raw_peer import RESPONSE, RawPeer
 from support.scripted_server import playing, request_head, takes_few
 from support.threads import eventually
 from sync_h2 import Client, Timeouts, exceptions
-from sync_h2.client.retries import Tries
+from sync_h2.client.pool.retries import Tries
 
 PATIENCE = 20.0
 
@@ -50,7 +50,7 @@ def test_every_connection_counts_as_an_attempt(
     play: Callable[[socket.socket], object], h2c: bool, retries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("sync_h2.client.pool.time.sleep", pauses.append)
+    monkeypatch.setattr("sync_h2.client.pool.pool.time.sleep", pauses.append)
     with (
         playing(play) as (url, accepted),
         Client(h2c=h2c, retries=retries, trust_env=False) as client,

@@ -21,7 +21,7 @@ from support.authority import CA
 from support.certificates import Certificate
 from support.threads import eventually
 from sync_h2 import Client, PoolLimits, exceptions
-from sync_h2.client.decoding import accept_encoding, decoded
+from sync_h2.client.messages.decoding import accept_encoding, decoded
 
 TEXT = b"some text, some text, some more text\n" * 100
 

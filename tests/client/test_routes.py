@@ -23,11 +23,11 @@ from support.scripted_server import playing
 from support.threads import eventually
 from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
-from sync_h2.client.alternatives import parse_alternatives
-from sync_h2.client.coverage import covers, names_host
-from sync_h2.client.destination import Destination
-from sync_h2.client.environment import bypasses_proxies, select_proxy
-from sync_h2.client.origin import Origin
+from sync_h2.client.opening.destination import Destination
+from sync_h2.client.options.environment import bypasses_proxies, select_proxy
+from sync_h2.client.pool.alt_svc import parse_alternatives
+from sync_h2.client.pool.coalescing import covers, names_host
+from sync_h2.client.values.origin import Origin
 from sync_h2.deadline import Deadline
 from sync_h2.testing import pair
 

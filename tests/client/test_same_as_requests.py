@@ -18,7 +18,7 @@ import requests
 
 import sync_h2
 from support.certificates import Certificate
-from sync_h2.client.api import close_connections
+from sync_h2.client.calls.api import close_connections
 from sync_h2.compat import wsgi
 
 pytestmark = [

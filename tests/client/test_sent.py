@@ -14,7 +14,7 @@ import sync_h2
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli import main
-from sync_h2.client.auth import HTTPBearerAuth
+from sync_h2.client.options.auth import HTTPBearerAuth
 
 Told = list[dict[str, str]]
 ENDS = ["x\r\nEvil: 1", "x\r\n Evil: 1", "x\n\tEvil: 1", "x\rEvil: 1", "x\0Evil"]

@@ -24,7 +24,7 @@ from support.peers import program
 from sync_h2 import Client, compat, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli import main
-from sync_h2.client.auth import HTTPBearerAuth, HTTPDigestAuth
+from sync_h2.client.options.auth import HTTPBearerAuth, HTTPDigestAuth
 from sync_h2.connection.session.origins import serialized_origin
 from sync_h2.protocol.fields.headers import encode_request
 

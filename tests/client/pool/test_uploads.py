@@ -24,9 +24,9 @@ from support.peers import node_server
 from support.raw_peer import RawPeer
 from support.scripted_server import received, request_head, scripted_server
 from sync_h2 import Client, ErrorCode, Timeouts, exceptions
-from sync_h2.client.bodies import body_of
-from sync_h2.client.call import Call
-from sync_h2.client.pool import Pool
+from sync_h2.client.messages.bodies import body_of
+from sync_h2.client.messages.call import Call
+from sync_h2.client.pool.pool import Pool
 
 MEGABYTES = bytes(range(256)) * 4 * 1024 * 12  # more than all windows and socket buffers of the loopback hold
 

@@ -1,0 +1,3 @@
+"""Calls as requests has them: `Client` and what it makes of a URL and its options, redirects followed. Imports all
+other rooms.
+"""

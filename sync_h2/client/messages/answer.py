@@ -1,0 +1,43 @@
+"""What a connection answers a call with, whatever it speaks."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ...connection.client_side.client_session import ClientSession
+from ..values.fields import Fields
+
+
+class Answer(Protocol):
+    """A response whose body is read by whoever wants it. `read` and `close` are one thread's at a time."""
+
+    status: int
+    reason: str
+    http_version: str
+    headers: Fields
+
+    @property
+    def session(self) -> ClientSession | None:
+        """The session that it came on; None for HTTP/1.1."""
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket, to look at."""
+
+    @property
+    def informational(self) -> list[tuple[int, Fields]]:
+        """The responses with 1xx before it."""
+
+    @property
+    def trailers(self) -> Fields:
+        """The fields behind the body, once that has been read."""
+
+    @property
+    def pushes(self) -> list[Any]:
+        """Pushed streams that have been promised."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` octets of the body as soon as there are any, all for -1; b"" at the end."""
+
+    def close(self) -> None:
+        """Give up what is unread."""

@@ -1,0 +1,3 @@
+"""What stands in requests and responses: URLs, origins, header fields, status codes, charsets. Pure functions, which
+import no other room.
+"""

@@ -1,0 +1,48 @@
+"""The end of an exchange: whose place on a connection becomes free, once, on whatever thread that is."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+
+from ...exceptions import StreamConsumedError
+from ..messages.call import Call
+
+
+class Ending:
+    """What becomes of a connection's place when an answer needs it no more: `reuse` or `drop` is called, once. Without
+    either, the finalizer, which must take no lock, puts `drop` where the pool finds it.
+    """
+
+    def __init__(
+        self,
+        reuse: Callable[[], None],
+        drop: Callable[[], None],
+        forgotten: collections.deque[Callable[[], None]],
+    ) -> None:
+        self._actions = [(reuse, drop)]  # who takes them out calls one of them
+        self._forgotten = forgotten
+
+    @property
+    def has_come(self) -> bool:
+        return not self._actions
+
+    def end(self, *, reusable: bool) -> None:
+        try:
+            reuse, drop = self._actions.pop()  # in one step: two threads may end an answer at once
+        except IndexError:
+            return
+        (reuse if reusable else drop)()
+
+    def __del__(self) -> None:
+        if self._actions:
+            self._forgotten.append(self._actions[0][1])
+
+
+def closed_too_early(call: Call) -> StreamConsumedError:
+    """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
+    return StreamConsumedError(
+        f"{call.url}: the response was closed before its body was read to the end",
+        request=call.request,
+        processed=True,
+    )
