@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from . import auth, constants, cookies, exceptions, structures
 from .client.calls.api import delete, get, head, options, patch, post, put, request, session
 from .client.calls.client import Client
-from .client.messages.prepared_request import PreparedRequest, Request
+from .client.messages.prepared_request import PreparedRequest
+from .client.messages.request import Request
 from .client.messages.response import Response
 from .client.opening.connect import connect
 from .client.options.timeouts import Timeouts

@@ -12,7 +12,7 @@ from types import ModuleType
 import sync_h2
 import sync_h2.adapters
 from sync_h2.client.calls import client
-from sync_h2.client.messages import prepared_request, response
+from sync_h2.client.messages import prepared_request, request, response
 from sync_h2.client.values import structures
 
 # By requests' module, what has its names here.
@@ -22,7 +22,7 @@ _COUNTERPARTS = {
     "requests.auth": (sync_h2.auth,),
     "requests.cookies": (sync_h2.cookies,),
     "requests.exceptions": (sync_h2.exceptions,),
-    "requests.models": (prepared_request, response),
+    "requests.models": (prepared_request, request, response),
     "requests.sessions": (client,),
     "requests.structures": (structures,),
 }

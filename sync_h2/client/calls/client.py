@@ -23,8 +23,10 @@ from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
 from ...transport.urls import shown_url
 from ..messages.decoding import accept_encoding
-from ..messages.prepared_request import PreparedRequest, Request, checked_hooks
+from ..messages.hooks import checked_hooks
+from ..messages.prepared_request import PreparedRequest
 from ..messages.progress import Progress
+from ..messages.request import Request
 from ..messages.response import Response
 from ..options.auth import keeps_authorization, netrc_auth
 from ..options.cookies import CookieJar, copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies

@@ -1,4 +1,4 @@
-"""Telling a callback how much of a request's body has been sent. Runs on the thread that sends it."""
+"""Telling a callback how much of a body has been sent, or has come. Runs on the thread that sends or reads it."""
 
 from __future__ import annotations
 

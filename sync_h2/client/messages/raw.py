@@ -15,8 +15,7 @@ from ..values.fields import length_of
 from ..values.structures import ResponseHeaders
 from .answer import Answer
 from .decoding import Decoding, codings_of
-
-Report = Callable[[int, "int | None"], object]
+from .progress import Progress
 
 _CHUNK = 64 * 1024
 _VERSIONS = {"HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20}
@@ -35,7 +34,7 @@ class RawResponse(io.BufferedIOBase):
     StreamConsumedError behind a `close()` that came before the end.
     """
 
-    def __init__(self, answer: Answer, *, report: Report | None = None, ended: bool = False) -> None:
+    def __init__(self, answer: Answer, *, report: Progress | None = None, ended: bool = False) -> None:
         self.decode_content = False
         self.auto_close = True
         self.status = answer.status

@@ -27,7 +27,8 @@ from ..values.status_codes import codes
 from ..values.structures import ResponseHeaders
 from .lines import Lines, sliced
 from .prepared_request import PreparedRequest
-from .raw import RawResponse, Report
+from .progress import Progress
+from .raw import RawResponse
 
 _CHUNK = 64 * 1024
 _MOST_UNASKED = 16 << 20  # octets of a redirect's content
@@ -41,7 +42,7 @@ class Response:
     """
 
     def __init__(
-        self, request: PreparedRequest | None = None, answer: Any = None, *, on_download: Report | None = None
+        self, request: PreparedRequest | None = None, answer: Any = None, *, on_download: Progress | None = None
     ) -> None:
         """One of an exchange; without arguments, as tests make them, one to be filled in: `status_code`, `url`,
         `headers`, `raw` or `_content`.
