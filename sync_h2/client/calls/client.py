@@ -8,70 +8,36 @@ from __future__ import annotations
 import collections
 import contextlib
 import copy
-import datetime
 import ssl
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from ...arguments import type_name
-from ...deadline import Deadline
-from ...exceptions import InvalidSchema, RequestException, TooManyRedirects
+from ...exceptions import InvalidSchema
 from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
 from ...transport.urls import shown_url
-from ..messages.decoding import accept_encoding
-from ..messages.hooks import checked_hooks
+from ..messages.hooks import checked_hooks, merged_hooks
 from ..messages.prepared_request import PreparedRequest
 from ..messages.progress import Progress
 from ..messages.request import Request
 from ..messages.response import Response
 from ..options.auth import keeps_authorization, netrc_auth
-from ..options.cookies import CookieJar, copied_jar, jar_of, merge_cookies, merged_cookies, take_cookies
-from ..options.environment import bypasses_proxies, ca_bundle, environment_proxies
-from ..options.timeouts import Timeouts
+from ..options.cookies import CookieJar, jar_of, merged_cookies
+from ..options.environment import ca_bundle, proxies_for
 from ..options.trust import Trust, Verify, check_together, checked_cert, checked_verify, verify_or_context
 from ..pool.limits import PoolLimits
 from ..pool.pool import Pool
 from ..values.structures import CaseInsensitiveDict
-from ..values.urls import parts_of
 from .adapters import PoolAdapter, matches
+from .exchanges import Exchanges
 from .map import Calls
-from .redirects import location_of, redirected
+from .merging import absolute, default_headers, merged
+from .redirects import following, location_of
 
 _SAME = object()  # as the client has it
 MOST_REDIRECTS = 30
-
-
-@dataclass(frozen=True)
-class _Sending:
-    """How a request is sent, the same for all that it leads to."""
-
-    stream: bool
-    timeout: Any
-    verify: Trust
-    cert: Any
-    proxies: Mapping[str, str | None]
-    total: Deadline | None
-    on_upload: Progress | None = None
-    on_download: Progress | None = None
-
-    def for_hooks(self) -> dict[str, Any]:
-        """What requests gives to hooks, and to adapters: some have a timeout of their own in place of None."""
-        return {
-            "stream": self.stream,
-            "timeout": self.timeout,
-            "verify": self.verify,
-            "cert": self.cert,
-            "proxies": dict(self.proxies),
-        }
-
-    def for_our_adapters(self) -> dict[str, Any]:
-        """What else there is. Where there is nothing, `send` may be overridden with the arguments of requests."""
-        more = {"total": self.total, "on_upload": self.on_upload, "on_download": self.on_download}
-        return {name: value for name, value in more.items() if value is not None}
 
 
 class Client:
@@ -223,18 +189,7 @@ class Client:
         The arguments are those of `requests.request`. `on_upload` and `on_download` are called with the octets of the
         body so far and their total, or None where that is not known.
         """
-        request = Request(
-            method=method.upper(),
-            url=url,
-            headers=headers,
-            files=files,
-            data=data,
-            json=json,
-            params=params,
-            auth=auth,
-            cookies=cookies,
-            hooks=hooks,
-        )
+        request = Request(method.upper(), url, headers, files, data, params, auth, cookies, hooks, json)
         return self.send(
             self.prepare_request(request),
             stream=stream,
@@ -275,7 +230,7 @@ class Client:
 
     def prepare_request(self, request: Request) -> PreparedRequest:
         """`request` with what the client adds to it, ready for `send`. Raises for what can't be sent."""
-        url = self._absolute(request.url)
+        url = absolute(self.base_url, request.url)
         auth = request.auth or self.auth
         if auth is None and self.trust_env:
             auth = netrc_auth(url)
@@ -283,14 +238,14 @@ class Client:
         prepared.prepare(
             method=(request.method or "GET").upper(),
             url=url,
-            headers=_merged(request.headers, self.headers, CaseInsensitiveDict),
+            headers=merged(request.headers, self.headers, CaseInsensitiveDict),
             files=request.files,
             data=request.data,
             json=request.json,
-            params=_merged(request.params, self.params, dict),
+            params=merged(request.params, self.params, dict),
             auth=auth,
             cookies=merged_cookies(self.cookies, request.cookies),
-            hooks=_merged_hooks(request.hooks, self.hooks),
+            hooks=merged_hooks(request.hooks, self.hooks),
         )
         return prepared
 
@@ -311,22 +266,22 @@ class Client:
         if isinstance(request, Request):
             raise ValueError("You can only send PreparedRequests.")
         timeout = self.timeout if timeout is _SAME else timeout
-        sending = _Sending(
+        exchanges = Exchanges(
+            self,
             stream,
             timeout,
             self._trusted(verify),
             self.cert if cert is None else cert,
             {**self.proxies, **(proxies or {})},
-            _total_of(timeout),
             on_upload,
             on_download,
         )
-        response = self._exchange_with_hooks(request, sending)
+        response = exchanges.send_with_hooks(request)
         if allow_redirects:
-            for later in self._redirects(response, sending):
+            for later in exchanges.redirects(response):
                 response = later
         else:
-            response.next = self._following(response)
+            response.next = following(self, response)
         if not stream:
             try:
                 response.content  # noqa: B018 - reads it
@@ -352,10 +307,9 @@ class Client:
         if resp.request is None:
             resp.request = req
         if not yield_requests:
-            sending = _Sending(stream, timeout, self._trusted(verify), cert, dict(proxies or {}), _total_of(timeout))
-            return self._redirects(resp, sending)
-        following = self._following(resp)
-        return iter(() if following is None else (following,))
+            return Exchanges(self, stream, timeout, self._trusted(verify), cert, dict(proxies or {})).redirects(resp)
+        request = following(self, resp)
+        return iter(() if request is None else (request,))
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Where `resp` redirects to, or None if it does not; for who overrides it, as in requests."""
@@ -370,91 +324,15 @@ class Client:
     ) -> dict[str, Any]:
         """What `send` is to be given for a prepared request, with what the client and the environment have."""
         return {
-            "proxies": dict(self._proxies(url, {**self.proxies, **(proxies or {})})),
+            "proxies": dict(proxies_for(url, {**self.proxies, **(proxies or {})}, trust_env=self.trust_env)),
             "stream": bool(stream),
             "verify": self._trusted(verify),
             "cert": self.cert if cert is None else cert,
         }
 
-    # -- one exchange
-
-    def _redirects(self, response: Response, sending: _Sending) -> Iterator[Response]:
-        history: list[Response] = []
-        while (following := self._following(response)) is not None:
-            response._finish()
-            if len(history) >= self.max_redirects:
-                raise TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=response)
-            history.append(response)
-            response = self._exchange_with_hooks(following, sending)
-            response.history = list(history)
-            yield response
-
-    def _exchange_with_hooks(self, request: PreparedRequest, sending: _Sending) -> Response:
-        response = self._exchange(request, sending)
-        for hook in (request.hooks or {}).get("response", ()):
-            replaced = hook(response, **sending.for_hooks())
-            if replaced is not None:  # a 404 would be false
-                response = replaced
-        for passed in (*response.history, response):
-            take_cookies(self.cookies, passed)
-        return response
-
-    def _exchange(self, request: PreparedRequest, sending: _Sending) -> Response:
-        """One request and its response's head."""
-        adapter = self.get_adapter(request.url)
-        options = {**sending.for_hooks(), "proxies": self._proxies(request.url, sending.proxies)}
-        if isinstance(adapter, PoolAdapter):
-            options |= sending.for_our_adapters()
-        began_at = time.perf_counter()
-        response: Response = adapter.send(request, **options)
-        if not isinstance(response, Response):
-            raise TypeError(f"an adapter's send returns a sync_h2.Response, not {type_name(response)}")
-        response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
-        response.connection = _Repeater(self, sending)
-        return response
-
-    def _following(self, response: Response) -> PreparedRequest | None:
-        try:
-            return self._redirected(response)
-        except RequestException as error:
-            response._finish()
-            error.request, error.response, error.processed, error.retryable = response.request, response, True, False
-            raise
-
-    def _redirected(self, response: Response) -> PreparedRequest | None:
-        location = self.get_redirect_target(response)
-        if not location:
-            return None
-        following = redirected(response, location)
-        if self.trust_env and not keeps_authorization(response.request.url, following.url):
-            auth = netrc_auth(following.url)
-            if auth is not None:
-                following.prepare_auth(auth)
-        # What the request had, what the response has changed of it, and what others have changed meanwhile.
-        cookies = copied_jar(jar_of(response.request.cookies))
-        take_cookies(cookies, response)
-        following.prepare_cookies(merge_cookies(cookies, self.cookies))
-        return following
-
-    def _proxies(self, url: str, proxies: Mapping[str, str | None]) -> Mapping[str, str | None]:
-        if not self.trust_env:
-            return proxies
-        no_proxy = proxies.get("no_proxy")
-        if no_proxy and bypasses_proxies(url, no_proxy):
-            return {}
-        return {**environment_proxies(url, no_proxy), **proxies}
-
     def _trusted(self, verify: Verify) -> Trust:
         trust = checked_verify(self.verify if verify is None else verify)
         return (ca_bundle() or True) if trust is True and self.trust_env else trust
-
-    def _absolute(self, url: Any) -> Any:
-        if not self.base_url or not isinstance(url, str):
-            return url
-        parts = parts_of(url)
-        if parts.host or parts.userinfo is not None:
-            return url
-        return f"{self.base_url.rstrip('/')}/{url.lstrip('/')}" if url else self.base_url
 
     # -- who makes the exchanges
 
@@ -514,50 +392,3 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Repeater:
-    """What hooks that answer a response with another request send that with: `response.connection`."""
-
-    def __init__(self, client: Client, sending: _Sending) -> None:
-        self._client = client
-        self._sending = sending
-
-    def send(self, request: PreparedRequest, **_: Any) -> Response:
-        """One exchange, without hooks and redirects."""
-        return self._client._exchange(request, self._sending)
-
-
-def _total_of(timeout: Any) -> Deadline | None:
-    """When all of a call with this timeout has to be done. Raises for what is none."""
-    total = Timeouts.of(timeout).total
-    return None if total is None else Deadline(total)
-
-
-def default_headers() -> dict[str, str]:
-    """The fields that every client sends unless they are taken away."""
-    return {"User-Agent": "sync_h2", "Accept-Encoding": accept_encoding(), "Accept": "*/*"}
-
-
-def _merged(own: Any, general: Any, kind: Callable[[Any], Any]) -> Any:
-    """A request's own mapping over the client's; where either is no mapping, the request's own, or else the client's.
-    None takes a key away.
-    """
-    if own is None or general is None:
-        return general if own is None else own
-    if not own and not general:
-        return own
-    if not (isinstance(own, Mapping) and isinstance(general, Mapping)):
-        return own or general
-    merged = kind(general)
-    if own:
-        merged.update(own)
-    for name in [name for name, value in merged.items() if value is None]:
-        del merged[name]
-    return merged
-
-
-def _merged_hooks(own: Mapping[str, Any] | None, general: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's hooks in place of the client's, as in requests."""
-    found = checked_hooks(own)
-    return found if found["response"] else dict(general)

@@ -1,13 +1,17 @@
 """Where a redirect leads, and what of the request goes there (RFC 9110 section 15.4, and what requests makes of it).
 
-Pure functions of a request and its response; they run on the thread that calls the client.
+They run on the thread that calls the client.
 """
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
+from ...exceptions import RequestException
 from ..messages.prepared_request import PreparedRequest
 from ..messages.response import Response
-from ..options.auth import keeps_authorization
+from ..options.auth import keeps_authorization, netrc_auth
+from ..options.cookies import copied_jar, jar_of, merge_cookies, take_cookies
 from ..values.urls import joined
 
 _OF_BODY = ("content-length", "content-type", "transfer-encoding")
@@ -16,6 +20,39 @@ _OF_BODY = ("content-length", "content-type", "transfer-encoding")
 def location_of(response: Response) -> str | None:
     """Where a redirect leads, or None if this is none."""
     return (response.headers["location"].strip() or None) if response.is_redirect else None
+
+
+class Redirecting(Protocol):
+    """What is needed of a client to follow redirects for it."""
+
+    cookies: Any
+    trust_env: bool
+
+    def get_redirect_target(self, resp: Response) -> str | None: ...
+
+
+def following(client: Redirecting, response: Response) -> PreparedRequest | None:
+    """The request that follows a response, with the client's cookies and netrc's credentials; None if it is no
+    redirect. Raises InvalidURL for a location that is none.
+    """
+    try:
+        location = client.get_redirect_target(response)
+        if not location:
+            return None
+        request = redirected(response, location)
+        if client.trust_env and not keeps_authorization(response.request.url, request.url):
+            auth = netrc_auth(request.url)
+            if auth is not None:
+                request.prepare_auth(auth)
+        # What the request had, what the response has changed of it, and what others have changed meanwhile.
+        cookies = copied_jar(jar_of(response.request.cookies))
+        take_cookies(cookies, response)
+        request.prepare_cookies(merge_cookies(cookies, client.cookies))
+        return request
+    except RequestException as error:
+        response._finish()
+        error.request, error.response, error.processed, error.retryable = response.request, response, True, False
+        raise
 
 
 def redirected(response: Response, location: str) -> PreparedRequest:

@@ -81,6 +81,16 @@ def bypasses_proxies(url: str, no_proxy: str | None = None) -> bool:
     return _ASKS_SYSTEM and not exempt and bool(urllib.request.proxy_bypass(host))
 
 
+def proxies_for(url: str, proxies: Mapping[str, str | None], *, trust_env: bool) -> Mapping[str, str | None]:
+    """`proxies` over the environment's, if that counts; none where the `no_proxy` among them exempts the URL."""
+    if not trust_env:
+        return proxies
+    no_proxy = proxies.get("no_proxy")
+    if no_proxy and bypasses_proxies(url, no_proxy):
+        return {}
+    return {**environment_proxies(url, no_proxy), **proxies}
+
+
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
