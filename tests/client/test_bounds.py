@@ -203,7 +203,7 @@ def test_a_body_may_take_longer_than_the_head() -> None:
     pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"]
     with answering("HTTP/1.1", pieces) as (url, client), client.stream("GET", url, timeout=20) as answer:
         assert answer._answer._response.incoming.deadline is None
-        assert answer._answer._connection._sock.gettimeout() == 20
+        assert answer._answer.socket.gettimeout() == 20
         assert answer.content == b"a"
 
 

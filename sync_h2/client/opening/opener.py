@@ -29,7 +29,8 @@ from ...transport.urls import split_url
 from ..options.tracing import Trace, step
 from ..options.trust import Shown, Trust, make_context
 from ..values.origin import Origin
-from ..wire.http1_connection import HTTP1Connection, TLSSocket
+from ..wire.http1_connection import HTTP1Connection
+from ..wire.tls_socket import TLSSocket
 from .destination import Destination
 from .network_stream import NetworkStream
 from .proxies import open_tunnel, proxy_fields, proxy_origin, speaks_socks

@@ -19,7 +19,8 @@ from ..messages.answer import Answer
 from ..messages.call import BodyFailure, Call
 from ..opening.destination import Destination
 from ..opening.opener import Opener
-from ..wire.http1_connection import BROKEN
+from ..wire.failures import failed
+from ..wire.http1_response import BROKEN
 from .connections import Connections, Place
 from .limits import PoolLimits
 from .retries import Tries, may_repeat, retry_after
@@ -193,10 +194,4 @@ def _processed(error: Exception) -> bool | None:
 def _failure(call: Call, error: Exception) -> ConnectionError:
     """What a call fails with whose last attempt failed so; earlier ones may have been processed."""
     kind = SSLError if isinstance(error, errors.TLSError) else ConnectionError
-    return kind(
-        f"{call.method} {call.url}: {errors.said(error)}",
-        request=call.request,
-        processed=call.patience.processed if _processed(error) is False else None,
-        stream_id=getattr(error, "stream_id", None),
-        code=getattr(error, "code", None),
-    )
+    return failed(call, error, call.patience.processed if _processed(error) is False else None, kind)

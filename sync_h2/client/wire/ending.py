@@ -5,9 +5,6 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 
-from ...exceptions import StreamConsumedError
-from ..messages.call import Call
-
 
 class Ending:
     """What becomes of a connection's place when an answer needs it no more: `reuse` or `drop` is called, once. Without
@@ -37,12 +34,3 @@ class Ending:
     def __del__(self) -> None:
         if self._actions:
             self._forgotten.append(self._actions[0][1])
-
-
-def closed_too_early(call: Call) -> StreamConsumedError:
-    """For who reads behind `close`: what was unread has been given up, which is no end of the body."""
-    return StreamConsumedError(
-        f"{call.url}: the response was closed before its body was read to the end",
-        request=call.request,
-        processed=True,
-    )

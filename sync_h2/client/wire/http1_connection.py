@@ -11,110 +11,23 @@ import select
 import socket
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from ... import errors
 from ...deadline import Deadline
-from ...exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout, RequestException, WriteTimeout
+from ...exceptions import RequestException, WriteTimeout
 from ...interpreter import Lock
 from ...protocol.fields.headers import encode_request
-from ...transport.blocking_tls import BlockingTLSConnection
 from ..messages.call import Call
 from ..options.tracing import in_octets, step
 from ..values.fields import Fields, by_name
-from .ending import Ending, closed_too_early
-from .http1_response import HTTP1Response, Incoming, fields_of, read_fields
+from .ending import Ending
+from .failures import failed, no_response
+from .http1_answer import HTTP1Answer
+from .http1_response import BROKEN, FinalResponse
+from .tls_socket import TLSSocket
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
-_CHUNK = 256 * 1024  # of what is received
 _PIECE = 16 * 1024  # a TLS record; a socket that takes anything takes about as much
-
-BROKEN = (http.client.HTTPException, errors.HTTP2Error)
-"""What an exchange over HTTP/1.1 can fail with."""
-
-
-class TLSSocket:
-    """A TLS connection with as much of a socket's interface as `http.client` and `socket.SocketIO` use."""
-
-    def __init__(self, connection: BlockingTLSConnection) -> None:
-        self._connection = connection
-        self._timeout: float | None = None
-        self._ahead: bytes | None = None  # what `has_data` has taken
-        self._files = 0
-        self._closed = False
-
-    def settimeout(self, seconds: float | None) -> None:
-        self._timeout = seconds
-
-    def sendall(self, data: Any) -> None:
-        self._connection.sendall(data, self._timeout)
-
-    def recv_into(self, buffer: Any) -> int:
-        data, self._ahead = self._ahead, None
-        if data is None:
-            data = self._connection.recv(len(buffer), self._timeout)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def has_data(self) -> bool:
-        """Whether there is something to be read, or the end. What TLS sends for itself is nothing."""
-        if self._ahead is None:
-            with contextlib.suppress(errors.Timeout):
-                self._ahead = self._connection.recv(1, timeout=0)
-        return self._ahead is not None
-
-    def makefile(self, mode: str, buffering: int) -> socket.SocketIO:
-        """A file without a buffer."""
-        self._files += 1
-        return socket.SocketIO(self, "r")  # type: ignore[arg-type]
-
-    def fileno(self) -> int:
-        return self._connection.fileno()
-
-    def getpeername(self) -> Any:
-        return self._connection.getpeername()
-
-    def getsockname(self) -> Any:
-        return self._connection.getsockname()
-
-    @property
-    def ssl_object(self) -> Any:
-        """To look at: `getpeercert`, `cipher`, `version`."""
-        return self._connection.ssl_object
-
-    def shutdown(self, how: int) -> None:
-        """Wake who waits; nothing comes or goes any more."""
-        self._connection.shutdown()
-
-    def close(self) -> None:
-        """Close it once its files are closed, as a socket does."""
-        self._closed = True
-        if self._files == 0:
-            self._connection.close()
-
-    def _decref_socketios(self) -> None:
-        self._files -= 1
-        if self._closed:
-            self.close()
-
-
-class _Response(HTTP1Response):
-    """With the trailers, which `http.client` reads and drops."""
-
-    def __init__(self, sock: Any, method: str) -> None:
-        super().__init__(Incoming(sock), method, buffered=True)
-        self.trailer_fields: Fields = []
-        self.sending_failed: errors.ConnectionLost | None = None
-
-    def _close_conn(self) -> None:
-        """At the end of the body. What has come behind it answers nothing that was asked (RFC 9112 section 9.2)."""
-        self.incoming.is_over = True
-        if self.fp.peek(1):
-            self.will_close = True
-        super()._close_conn()  # type: ignore[misc]  # not in typeshed
-
-    def _read_and_discard_trailer(self) -> None:
-        self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
 
 class HTTP1Connection:
@@ -173,7 +86,7 @@ class HTTP1Connection:
             with step(call.trace, "http11.send_request_headers", request=call.request), self._sending(call):
                 self._send_head(call, chunked)
             call.patience.processed = None
-            response = _Response(self._sock, method=call.method)
+            response = FinalResponse(self._sock, method=call.method)
             with contextlib.ExitStack() as stack:
                 stack.callback(response.close)
                 with step(call.trace, "http11.send_request_body", request=call.request):
@@ -193,7 +106,7 @@ class HTTP1Connection:
         except BaseException:
             self.close()
             raise
-        return HTTP1Answer(response, call, self, ending, upload)
+        return HTTP1Answer(response, call, self._sock, ending, upload)
 
     def _send_head(self, call: Call, chunked: bool) -> None:
         connection = self._connection
@@ -223,7 +136,7 @@ class HTTP1Connection:
         if call.body is None and encoded.content_length:  # the next request would be taken for the body
             raise errors.InvalidArgument(f"content-length {encoded.content_length} on a request without a body")
 
-    def _uploaded(self, call: Call, chunked: bool, response: _Response) -> Upload:
+    def _uploaded(self, call: Call, chunked: bool, response: FinalResponse) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""
         upload = Upload(call, partial(self._write, call, chunked), self._cancel)
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
@@ -293,7 +206,7 @@ class HTTP1Connection:
         happened = poll.poll(None if timeout is None else timeout * 1000)
         return happened[0][1] if happened else 0
 
-    def _receive_head(self, call: Call, response: _Response) -> None:
+    def _receive_head(self, call: Call, response: FinalResponse) -> None:
         connection = self._connection
         connection.response_class = lambda *_, **__: response  # type: ignore[assignment]  # made already
         with self._receiving(call, response):
@@ -314,132 +227,18 @@ class HTTP1Connection:
                 ) from error
 
     @contextlib.contextmanager
-    def _receiving(self, call: Call, response: _Response) -> Iterator[None]:
+    def _receiving(self, call: Call, response: FinalResponse) -> Iterator[None]:
         with _connection_lost():
             try:
                 with response.by(Deadline(call.patience.read)):
                     yield
             except TimeoutError as error:
                 call.patience.check()
-                raise ReadTimeout(
-                    f"{call.url}: no response within {call.timeouts.read} s", request=call.request
-                ) from error
+                raise no_response(call) from error
             except (OSError, *BROKEN) as error:
                 if response.incoming.has_begun:  # an answer, if a broken one: somebody has seen the request
-                    raise ConnectionError(
-                        f"{call.method} {call.url}: {errors.said(error)}",
-                        request=call.request,
-                        processed=True,
-                    ) from error
+                    raise failed(call, error, processed=True) from error
                 raise error from response.sending_failed
-
-
-class HTTP1Answer:
-    """A response over HTTP/1.1."""
-
-    session = None
-    pushes: list[Any] = []  # noqa: RUF012 - HTTP/1.1 has none
-
-    def __init__(
-        self,
-        response: _Response,
-        call: Call,
-        connection: HTTP1Connection,
-        ending: Ending,
-        upload: Upload | None,
-    ) -> None:
-        self._response = response
-        self._call = call
-        self._connection = connection
-        self._ending = ending
-        self._upload = upload
-        self._failure: RequestException | None = None  # why there is no end of the body to be read
-        self.status = response.status
-        self.reason = response.reason
-        self.http_version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
-        self.headers = fields_of(response.msg)
-        self.informational = response.informational
-        call.patience.processed = True
-        if response.length == 0:
-            response.close()
-            if upload is None or upload.complete:
-                self._finish()
-
-    @property
-    def trailers(self) -> Fields:
-        return self._response.trailer_fields
-
-    @property
-    def socket(self) -> Any:
-        return self._connection._sock
-
-    def read(self, size: int = -1) -> bytes:
-        response = self._response
-        if self._failure is not None:
-            raise self._failure.again()
-        data = b"" if response.isclosed() else self._read(size)
-        if response.isclosed():
-            if self._upload is not None and not self._ending.has_come:
-                self._upload.wait()
-            self._finish()
-        return data
-
-    def _read(self, size: int) -> bytes:
-        response = self._response
-        try:
-            data = self._read_all() if size < 0 else self._piece(size)
-        except (OSError, ValueError, *BROKEN) as error:
-            self.close()
-            if self._upload is not None:
-                self._upload.raise_failure()
-            if isinstance(error, TimeoutError):
-                self._failure = self._call.patience.failure or ReadTimeout(
-                    f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
-                    request=self._call.request,
-                    processed=True,
-                )
-            else:
-                why = _missing(error) if isinstance(error, http.client.IncompleteRead) else errors.said(error)
-                self._failure = ChunkedEncodingError(
-                    f"{self._call.url}: the body broke off: {why}",
-                    request=self._call.request,
-                    processed=True,
-                )
-            raise self._failure from error
-        if (not data and size) or response.length == 0:
-            response.close()
-        return data
-
-    def _read_all(self) -> bytes:
-        """Not `response.read`, which makes room for as much as a length or a chunk's size says."""
-        pieces = []
-        while piece := self._piece(_CHUNK):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _piece(self, size: int) -> bytes:
-        response = self._response
-        data = response.read1(size)
-        if not data and size and response.length:
-            raise http.client.IncompleteRead(data, response.length)
-        return data
-
-    def close(self) -> None:
-        if not self._ending.has_come and not self._response.isclosed():
-            self._response.close()
-            self._response.will_close = True
-            self._failure = closed_too_early(self._call)
-        self._finish()
-
-    def _finish(self) -> None:
-        complete = self._upload is None or self._upload.complete
-        self._ending.end(reusable=complete and not self._response.will_close)
-
-
-def _missing(error: http.client.IncompleteRead) -> str:
-    """Without how much has come, of which the error knows the last piece."""
-    left = "" if error.expected is None else f", which is {error.expected} octets later"
-    return f"the connection ended before its end{left}"
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ... import errors
 from ...deadline import Deadline
 from ..options.timeouts import Patience
 from ..values.fields import Fields
@@ -37,6 +38,10 @@ class MalformedMessage(http.client.HTTPException):
 
 class EndlessHead(MalformedMessage):
     """More came before the final response than anybody has use for."""
+
+
+BROKEN = (http.client.HTTPException, errors.HTTP2Error)
+"""What an exchange over HTTP/1.1 can fail with."""
 
 
 class Incoming(io.RawIOBase):
@@ -195,6 +200,25 @@ class HTTP1Response(http.client.HTTPResponse):
                 left = None
             self.chunk_left = left
         return left
+
+
+class FinalResponse(HTTP1Response):
+    """A server's, with the trailers, which `http.client` reads and drops."""
+
+    def __init__(self, sock: Any, method: str) -> None:
+        super().__init__(Incoming(sock), method, buffered=True)
+        self.trailer_fields: Fields = []
+        self.sending_failed: errors.ConnectionLost | None = None
+
+    def _close_conn(self) -> None:
+        """At the end of the body. What has come behind it answers nothing that was asked (RFC 9112 section 9.2)."""
+        self.incoming.is_over = True
+        if self.fp.peek(1):
+            self.will_close = True
+        super()._close_conn()  # type: ignore[misc]  # not in typeshed
+
+    def _read_and_discard_trailer(self) -> None:
+        self.trailer_fields = fields_of(read_fields(self.fp, trailers=True))
 
 
 class _Source:

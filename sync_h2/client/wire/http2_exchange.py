@@ -11,10 +11,8 @@ from ...connection.client_side.client_session import ClientSession
 from ...connection.client_side.client_stream import ClientStream
 from ...constants import ErrorCode
 from ...exceptions import (
-    ChunkedEncodingError,
     ConnectionError,
     PoolTimeout,
-    ReadTimeout,
     RequestException,
     WriteTimeout,
 )
@@ -23,7 +21,8 @@ from ..messages.call import Call
 from ..options.tracing import in_octets, step
 from ..values.fields import Fields, by_name
 from ..values.status_codes import phrase_of
-from .ending import Ending, closed_too_early
+from .ending import Ending
+from .failures import broke_off, closed_too_early, failed, no_response, nothing_came
 from .uploads import PATIENCE_FOR_CONTINUE, Upload
 
 _PIECE = 256 * 1024  # of a body that has to come within the call's total
@@ -91,12 +90,7 @@ class HTTP2Answer:
             if isinstance(error, RequestException):
                 raise
             patience.check()
-            raise ReadTimeout(
-                f"{self._call.url}: nothing of the body came for {self._call.timeouts.read} s",
-                request=self._call.request,
-                processed=True,
-                stream_id=error.stream_id,
-            ) from error
+            raise nothing_came(self._call, error.stream_id) from error
         except errors.HTTP2Error as error:
             self._ending.end(reusable=True)
             if self._upload is not None:
@@ -105,13 +99,7 @@ class HTTP2Answer:
                 raise
             if self._closed:
                 raise closed_too_early(self._call) from error
-            raise ChunkedEncodingError(
-                f"{self._call.url}: the body broke off: {errors.said(error)}",
-                request=self._call.request,
-                processed=True,
-                stream_id=error.stream_id,
-                code=error.code,
-            ) from error
+            raise broke_off(self._call, errors.said(error), error.stream_id, error.code) from error
         if size < 0 or (size and not data):
             self.close()
         return data
@@ -178,13 +166,7 @@ def _broken_answer(error: BaseException, stream: ClientStream, call: Call) -> Co
     answered = bool(stream.informational) or (faulty and getattr(error.__cause__, "stream_id", None) == stream.id)
     if error.retryable or not (faulty or answered):
         return None
-    return ConnectionError(
-        f"{call.method} {call.url}: {errors.said(error)}",
-        request=call.request,
-        processed=True if answered else None,
-        stream_id=error.stream_id,
-        code=error.code,
-    )
+    return failed(call, error, processed=True if answered else None)
 
 
 def _uploaded(stream: ClientStream, call: Call) -> Upload:
@@ -228,9 +210,7 @@ def _response(stream: ClientStream, call: Call) -> Headers:
         return stream.wait_response(timeout=call.patience.read)
     except errors.Timeout as error:
         call.patience.check()
-        raise ReadTimeout(
-            f"{call.url}: no response within {call.timeouts.read} s", request=call.request, stream_id=stream.id
-        ) from error
+        raise no_response(call, stream.id) from error
 
 
 def _headers(call: Call) -> dict[str, str] | list[tuple[str, str]]:
