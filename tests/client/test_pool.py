@@ -179,7 +179,7 @@ def test_new_requests_leave_a_connection_that_got_goaway(certificate: Certificat
 
 def test_a_dead_idle_connection_is_found_with_ping(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions: list[Any] = []
-    monkeypatch.setattr("sync_h2.client.pool.connections._PATIENCE_FOR_PING", 0.2)
+    monkeypatch.setattr("sync_h2.client.pool.group._PATIENCE_FOR_PING", 0.2)
     with serving(certificate, listeners={"session": sessions.append}) as server:
         with client_of(certificate, limits=PoolLimits(ping_after=0.0)) as client:
             assert client.get(server.url).ok

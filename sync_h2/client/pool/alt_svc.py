@@ -9,11 +9,13 @@ Any thread may ask and tell; nothing blocks.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from ...interpreter import Lock
 from ...transport.fork import renew_in_forked_child
+from ..messages.answer import Answer
 from ..opening.destination import Destination
 from ..values.fields import named_values, split_outside_quotes, unquoted
 from ..values.origin import Origin
@@ -64,6 +66,22 @@ class Alternatives:
                 self._known[destination] = found
                 if len(self._known) > _MOST_ORIGINS:
                     del self._known[next(iter(self._known))]
+
+    def note(self, destination: Destination, answer: Answer) -> None:
+        """Remember what an answer says with Alt-Svc; nothing with 421 (RFC 7838 section 6)."""
+        for name, value in answer.headers:
+            if name == "alt-svc" and answer.status != 421:
+                self.told(destination, value)
+
+    def listener(self, destination: Destination) -> Callable[[str, str, int], None]:
+        """What is to be called with a session's ALTSVC frames."""
+
+        def altsvc(value: str, origin: str, stream_id: int) -> None:
+            # Of others only if the certificate is theirs too: left to them.
+            if origin in ("", str(destination.origin)):
+                self.told(destination, value)
+
+        return altsvc
 
     def of(self, destination: Destination) -> Alternative | None:
         """Where to try first."""

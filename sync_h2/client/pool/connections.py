@@ -7,16 +7,10 @@ know nothing of this.
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import functools
-import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from ... import errors
 from ...connection.client_side.client_session import ClientSession
@@ -28,109 +22,28 @@ from ..messages.answer import Answer
 from ..messages.call import Call
 from ..opening.destination import Destination
 from ..opening.opener import Opener
-from ..wire.ending import Ending
+from ..wire.ending import Ending, Forgotten
 from ..wire.http1_connection import HTTP1Connection
 from ..wire.http2_exchange import send_on
 from .alt_svc import Alternative, Alternatives
 from .coalescing import covers
+from .group import Group, Opening, Place, SharedSession
 from .limits import PoolLimits
 
-logger = logging.getLogger("sync_h2.client")
-
-_PATIENCE_FOR_PING = 5.0
 _LONGEST_WAIT = 0.5
 
 
-@dataclass(eq=False)
-class _Shared:
-    """A session, which takes as many requests at once as its server allows."""
-
-    session: ClientSession
-    active: int = 0
-    lent: int = 0  # of these, those whose answers are read by who asked for them, when they like
-    idle_since: float = 0.0
-    alternative: Alternative | None = None  # where it leads to, if not to the origin itself
-    has_answered: bool = False
-
-    @property
-    def has_room(self) -> bool:
-        return self.active < self.session.most_streams
-
-    @property
-    def is_lent(self) -> bool:
-        """Whether no place will become free by itself."""
-        return 0 < self.active == self.lent and not self.has_room
-
-    @property
-    def is_open(self) -> bool:
-        return not self.session.closed
-
-
-@dataclass(eq=False)
-class _Opening:
-    """A connection that one thread opens, for `patience` seconds at most, while others wait for it."""
-
-    patience: float | None
-    error: RequestException | None = None
-
-    def fails(self, call: Call) -> bool:
-        """Whether it has failed for a call that waits for it too: not if that would have given it more time."""
-        if self.patience is None or not isinstance(self.error, ConnectTimeout):
-            return self.error is not None
-        return call.timeouts.connect is not None and call.timeouts.connect <= self.patience
-
-
-@dataclass(eq=False)
-class _Group:
-    """The connections to one destination."""
-
-    shared: list[_Shared] = field(default_factory=list)
-    idle: list[HTTP1Connection] = field(default_factory=list)  # the one used last is last
-    # Those of HTTP/1.1 that have a request: the collector would finalize a socket that only a dropped answer has.
-    busy: set[HTTP1Connection] = field(default_factory=set)
-    lent: int = 0  # of these, as in _Shared
-    openings: list[_Opening] = field(default_factory=list)
-    speaks_http1: bool = False
-    stands_alone: bool = False  # the server has refused requests on another origin's connection
-    requires_http1: bool = False  # the server has refused requests over HTTP/2
-    answered_at: float = -math.inf  # the last time
-    retired: bool = False  # its connections are closed when they are free
-
-    @property
-    def size(self) -> int:
-        return len(self.shared) + len(self.idle) + len(self.busy) + len(self.openings)
-
-    @property
-    def own_size(self) -> int:
-        """Without those that are lent: they are the caller's, who may want many at once."""
-        return self.size - self.lent - sum(shared.is_lent for shared in self.shared)
-
-
-@dataclass(eq=False)
-class Place:
-    """A place for one request on one of a group's connections."""
-
-    group: _Group
-    connection: _Shared | HTTP1Connection
-
-    @property
-    def session(self) -> ClientSession | None:
-        """None for HTTP/1.1."""
-        return self.connection.session if isinstance(self.connection, _Shared) else None
-
-
 class Connections:
-    """The connections of a pool, which `opener` opens; `alt_svc` is a `Client`'s."""
+    """The connections of a pool, which `opener` opens."""
 
-    def __init__(self, limits: PoolLimits, opener: Opener, alt_svc: bool | str) -> None:
+    def __init__(self, limits: PoolLimits, opener: Opener, alternatives: Alternatives) -> None:
         self._limits = limits
         self._opener = opener
-        self._alternatives = Alternatives(alt_svc)
+        self._alternatives = alternatives
         self._lock = Lock()  # an interrupt in a Condition's own Python code would leave it taken
         self._changed = threading.Condition(self._lock)
-        self._groups: dict[Destination, _Group] = SharedDict()
-        # What answers that nobody has read or closed have left behind. Finalizers add to it, which must take no lock.
-        self._forgotten: collections.deque[Callable[[], None]] = collections.deque()
+        self._groups: dict[Destination, Group] = SharedDict()
+        self._forgotten = Forgotten()
         self._may_be_held = False  # connections, by responses that were dropped and are not finalized yet
         self._closed = False
         renew_in_forked_child(self)
@@ -142,7 +55,7 @@ class Connections:
         self._lock = Lock()
         self._changed = threading.Condition(self._lock)
         self._groups = SharedDict()
-        self._forgotten = collections.deque()
+        self._forgotten = Forgotten()
 
     def close(self) -> None:
         """Open no more, and `clear`."""
@@ -156,7 +69,7 @@ class Connections:
             for group in groups:
                 group.retired = True
             self._changed.notify_all()
-        self._clear_forgotten()
+        self._forgotten.give_back()
         for group in groups:
             for connection in group.idle:
                 connection.close()
@@ -174,7 +87,7 @@ class Connections:
     def send(self, call: Call, destination: Destination, place: Place) -> Answer:
         """Make a request on a place, which comes back when the answer needs it no more. Raises as the connections."""
         group, connection, lent = place.group, place.connection, False
-        if isinstance(connection, _Shared):
+        if isinstance(connection, SharedSession):
             shared = connection
 
             def done() -> None:
@@ -209,7 +122,7 @@ class Connections:
         lent = self._lend(group, call, ending)
         return answer
 
-    def _lend(self, lender: _Shared | _Group, call: Call, ending: Ending) -> bool:
+    def _lend(self, lender: SharedSession | Group, call: Call, ending: Ending) -> bool:
         """Whether the answer's place is the caller's from now on."""
         if not call.streams or ending.has_come:
             return False
@@ -266,12 +179,6 @@ class Connections:
         self._alternatives.failed(destination, alternative)
         session._close_when_unused()
 
-    def note_alternatives(self, destination: Destination, answer: Answer) -> None:
-        """Remember what an answer says with Alt-Svc; nothing with 421 (RFC 7838 section 6)."""
-        for name, value in answer.headers:
-            if name == "alt-svc" and answer.status != 421:
-                self._alternatives.told(destination, value)
-
     # -- getting a connection
 
     def acquire(self, call: Call, destination: Destination) -> Place:
@@ -279,11 +186,11 @@ class Connections:
         deadline: Deadline | None = None
         greeting: Deadline | None = None
         while True:
-            opening: _Opening | None = None
-            beginning: _Shared | None = None
+            opening: Opening | None = None
+            beginning: SharedSession | None = None
             unwanted: list[Callable[[], None]] = []
             told = True
-            self._clear_forgotten()
+            self._forgotten.give_back()
             try:
                 with self._lock:
                     if self._closed:
@@ -291,12 +198,12 @@ class Connections:
                     group = self._groups.get(destination)
                     if group is None:
                         self._forget_unused()
-                        group = self._groups[destination] = _Group()
-                    found = self._pick(group, unwanted)
+                        group = self._groups[destination] = Group()
+                    found = group.pick(self._limits.keepalive_expiry, unwanted)
                     if found is None:
                         beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
                         if beginning is None and self._may_open(group, unwanted):
-                            opening = _Opening(call.timeouts.connect)
+                            opening = Opening(call.timeouts.connect)
                             group.openings.append(opening)
                         elif deadline is None:
                             deadline = Deadline(call.patience.pool)
@@ -311,7 +218,7 @@ class Connections:
                     self._may_be_held = False
                     if not finalize_dropped():
                         self._may_be_held = True
-                if isinstance(found, _Shared) and not self._answers(found, call):
+                if isinstance(found, SharedSession) and not self._answers(found, call):
                     continue
                 if opening is not None:
                     found = self._open(call, destination, group, opening)
@@ -326,28 +233,7 @@ class Connections:
                     self._withdraw(group, opening)
                 raise
 
-    def _pick(self, group: _Group, unwanted: list[Callable[[], None]]) -> _Shared | HTTP1Connection | None:
-        """A place on a connection that is there; needs the lock. Dead connections are dropped, into `unwanted`."""
-        if not all(shared.is_open for shared in group.shared):
-            group.shared = [shared for shared in group.shared if shared.is_open]
-        for shared in group.shared:
-            if shared.has_room:
-                shared.active += 1
-                return shared
-        while group.idle:
-            connection = group.idle.pop()
-            if not self._has_expired(connection) and connection.is_alive:
-                group.busy.add(connection)
-                return connection
-            unwanted.append(connection.close)
-        return None
-
-    def _has_expired(self, connection: HTTP1Connection) -> bool:
-        """Whether it was idle for too long. Sessions see to that by themselves."""
-        expiry = self._limits.keepalive_expiry
-        return expiry is not None and 0 < connection.idle_since < time.monotonic() - expiry
-
-    def _may_open(self, group: _Group, unwanted: list[Callable[[], None]]) -> bool:
+    def _may_open(self, group: Group, unwanted: list[Callable[[], None]]) -> bool:
         """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
         if group.openings and not group.speaks_http1:
             return False  # the one that is being opened will do for many
@@ -355,18 +241,9 @@ class Connections:
             return False
         if sum(other.own_size for other in self._groups.values()) < self._limits.max_connections:
             return True
-        for other in self._groups.values():
-            if other.idle:
-                unwanted.append(other.idle.pop(0).close)
-                return True
-            for shared in other.shared:
-                if not shared.active:
-                    other.shared.remove(shared)
-                    unwanted.append(functools.partial(shared.session.close, wait=False))
-                    return True
-        return False
+        return any(other.give_up_idle(unwanted) for other in self._groups.values())
 
-    def _wait(self, group: _Group, deadline: Deadline, call: Call) -> bool:
+    def _wait(self, group: Group, deadline: Deadline, call: Call) -> bool:
         """Wait for a change; needs the lock. False if none came in a while. What the connection fails with that one
         waits for, is raised here too.
         """
@@ -379,7 +256,7 @@ class Connections:
             raise again from failed
         return told
 
-    def _await_settings(self, shared: _Shared, deadline: Deadline, greeting: Deadline, call: Call) -> None:
+    def _await_settings(self, shared: SharedSession, deadline: Deadline, greeting: Deadline, call: Call) -> None:
         """Wait until a session knows how many streams its server takes: one that gets more may drop them all. A server
         that does not say it has not shaken hands.
         """
@@ -408,16 +285,16 @@ class Connections:
             )
 
     def _open(
-        self, call: Call, destination: Destination, group: _Group, opening: _Opening
-    ) -> _Shared | HTTP1Connection | None:
+        self, call: Call, destination: Destination, group: Group, opening: Opening
+    ) -> SharedSession | HTTP1Connection | None:
         """Open the connection that others may be waiting for already, and put it into the group. Who has opened it gets
         a place on it, whatever has become of it meanwhile: otherwise a server that hangs up at once would be called
         again and again. None if there is no place, which only a session of another origin's has not.
         """
         connection: ClientSession | HTTP1Connection | None = None
         alternative: Alternative | None = None
-        shared: _Shared | None = None
-        place: _Shared | HTTP1Connection | None = None
+        shared: SharedSession | None = None
+        place: SharedSession | HTTP1Connection | None = None
         try:
             if not group.stands_alone and not group.requires_http1:
                 shared = self._covering(destination, call)
@@ -441,7 +318,7 @@ class Connections:
                     group.busy.add(connection)
                     place = connection
                 elif connection is not None:
-                    place = _Shared(connection, active=1, alternative=alternative)
+                    place = SharedSession(connection, active=1, alternative=alternative)
                     group.shared.append(place)
                 elif shared is not None:
                     if shared not in group.shared:
@@ -454,7 +331,7 @@ class Connections:
                 connection.close()
         return place
 
-    def _withdraw(self, group: _Group, opening: _Opening) -> None:
+    def _withdraw(self, group: Group, opening: Opening) -> None:
         """Nobody opens it: an interrupt may have struck before `_open` could say so, and others wait for it."""
         with self._lock:
             if opening in group.openings:
@@ -466,7 +343,7 @@ class Connections:
     ) -> tuple[ClientSession | HTTP1Connection, Alternative | None]:
         """A connection, and the alternative that it leads to if it does not to the origin itself."""
         origin = destination.origin
-        listeners = {"altsvc": self._heard_alternatives(destination)}
+        listeners = {"altsvc": self._alternatives.listener(destination)}
         place = self._alternatives.of(destination) if destination.proxy is None and not only_http1 else None
         if place is not None:
             with contextlib.suppress(RequestException):
@@ -480,28 +357,15 @@ class Connections:
         patience = call.patience.connect
         return self._opener.open(destination, here, patience, listeners, call.trace, only_http1=only_http1), None
 
-    def _heard_alternatives(self, destination: Destination) -> Any:
-        alternatives = self._alternatives
-
-        def altsvc(value: str, origin: str, stream_id: int) -> None:
-            # Of others only if the certificate is theirs too: left to them.
-            if origin in ("", str(destination.origin)):
-                alternatives.told(destination, value)
-
-        return altsvc
-
-    def _covering(self, destination: Destination, call: Call) -> _Shared | None:
+    def _covering(self, destination: Destination, call: Call) -> SharedSession | None:
         """A session of another origin that serves this one too."""
-        if destination.origin.scheme != "https" or destination.server_name or self._opener.resolves:
+        if destination.origin.scheme != "https" or self._opener.resolves:
             return None
         with self._lock:
             others = [
                 shared
                 for other, group in self._groups.items()
-                if (other.proxy, other.verify, other.cert) == (destination.proxy, destination.verify, destination.cert)
-                and other.server_name is None
-                and destination.proxy is None
-                and not group.stands_alone
+                if destination.may_share_with(other) and not group.stands_alone
                 for shared in group.shared
             ]
         deadline = Deadline(call.patience.connect)
@@ -510,32 +374,23 @@ class Connections:
                 return shared
         return None
 
-    def _answers(self, shared: _Shared, call: Call) -> bool:
+    def _answers(self, shared: SharedSession, call: Call) -> bool:
         """Whether a session still works: asked with PING if it was idle for long, for as long as connecting may take.
         One that does not is given back.
         """
         if shared.active > 1 or time.monotonic() - shared.idle_since < self._limits.ping_after:
             return True
+        answers = False
         try:
-            patience = call.patience.connect
-            shared.session.ping(timeout=_PATIENCE_FOR_PING if patience is None else min(patience, _PATIENCE_FOR_PING))
-        except errors.PingLimit:
-            return True
-        except RequestException:  # the call's total had run out before
-            self._release(shared)
-            raise
-        except errors.HTTP2Error:
-            shared.session.destroy(errors.ConnectionLost("the server did not answer a PING"))
-            self._release(shared)
-            return False
-        except BaseException:
-            self._release(shared)
-            raise
-        return True
+            answers = shared.answers_ping(call.patience.connect)
+        finally:
+            if not answers:
+                self._release(shared)
+        return answers
 
     # -- giving it back
 
-    def _release(self, shared: _Shared, lent: bool = False) -> None:
+    def _release(self, shared: SharedSession, lent: bool = False) -> None:
         with self._lock:
             shared.active -= 1
             shared.lent -= lent
@@ -543,7 +398,7 @@ class Connections:
                 shared.idle_since = time.monotonic()
             self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
-    def _release_http1(self, group: _Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
+    def _release_http1(self, group: Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
         with self._lock:
             group.busy.remove(connection)
             group.lent -= lent
@@ -554,18 +409,6 @@ class Connections:
             self._changed.notify_all()
         if not keeps:
             connection.close()
-
-    def _clear_forgotten(self) -> None:
-        """Give back what forgotten answers held."""
-        while self._forgotten:
-            try:
-                drop = self._forgotten.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                drop()
-            except Exception:  # the request that is made now has no part in it
-                logger.exception("the connection of a response that was dropped can't be closed")
 
     def _forget_unused(self) -> None:
         """Groups without a connection are of no use; needs the lock."""

@@ -21,7 +21,9 @@ from ..opening.destination import Destination
 from ..opening.opener import Opener
 from ..wire.failures import failed
 from ..wire.http1_response import BROKEN
-from .connections import Connections, Place
+from .alt_svc import Alternatives
+from .connections import Connections
+from .group import Place
 from .limits import PoolLimits
 from .retries import Tries, may_repeat, retry_after
 
@@ -68,7 +70,8 @@ class Pool:
         self._opener = self._make_opener(
             http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options
         )
-        self._connections = Connections(self._limits, self._opener, alt_svc)
+        self._alternatives = Alternatives(alt_svc)
+        self._connections = Connections(self._limits, self._opener, self._alternatives)
 
     def _make_opener(self, **options: Any) -> Opener:
         return Opener(**options)
@@ -116,7 +119,7 @@ class Pool:
                 if pause is None or not call.patience.allows(pause):
                     raise _failure(call, error) from error
             else:
-                self._connections.note_alternatives(destination, answer)
+                self._alternatives.note(destination, answer)
                 pause = self._pause_for(answer, call, tries, destination)
                 if pause is None or not call.patience.allows(pause):
                     return answer
