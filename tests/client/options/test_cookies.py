@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import http.cookiejar
 import http.cookies
+import itertools
 import pickle
 import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,10 @@ import pytest
 import requests
 
 import sync_h2
+from sync_h2 import Client
+from sync_h2.client.messages.prepared_request import PreparedRequest
+from sync_h2.client.options.cookies import take_cookies
+from sync_h2.client.values.structures import ResponseHeaders
 from sync_h2.cookies import CookieJar
 
 
@@ -197,3 +204,49 @@ def test_what_requests_has_for_jars() -> None:
         copied, pickled = copy.copy(jar), pickle.loads(pickle.dumps(jar))
         found.append([told(jar), told(foreign), told(copied), told(pickled)])
     assert found[0] == found[1]
+
+
+# -- bounds
+
+
+def test_a_server_can_not_fill_the_jar() -> None:
+    count = itertools.count()
+
+    def handler(stream: Any, headers: Any) -> None:
+        fields = [("set-cookie", f"a{next(count)}={'b' * 100}; path=/{number % 3}") for number in range(100)]
+        stream.respond([(":status", "200"), ("set-cookie", "long=" + "b" * 10_000), *fields], end_stream=True)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        client.cookies.set("mine", "stays", domain="other.example")
+        for _ in range(5):
+            client.get(server.url)
+        assert len(client.cookies) == 180 + 1
+        assert "mine" in client.cookies
+        assert "a499" in client.cookies
+        assert "long" not in client.cookies
+
+
+def test_servers_of_many_domains_can_not_fill_the_jar() -> None:
+    jar = CookieJar()
+    for number in range(1100):
+        request = PreparedRequest()
+        request.prepare("GET", f"https://{number}.example/")
+        take_cookies(jar, types.SimpleNamespace(request=request, headers=ResponseHeaders([("set-cookie", "a=b")])))
+    assert len(jar.list_domains()) == 1000
+    assert "1099.example" in jar.list_domains()
+
+
+def test_a_cookie_that_is_set_anew_is_no_old_one() -> None:
+    paths = iter(["first", "others", "again"])
+
+    def handler(stream: Any, headers: Any) -> None:
+        fields = [("set-cookie", f"a{number}=b") for number in range(179)] if next(paths) == "others" else []
+        stream.respond([(":status", "200"), *fields, ("set-cookie", "session=c")], end_stream=True)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False, max_header_pairs=1000) as client:
+        for number in range(200):
+            client.cookies.set(f"own{number}", "x")
+        for _ in range(3):
+            client.get(server.url)
+        assert client.cookies.get("session", domain="127.0.0.1") == "c"
+        assert sum(cookie.name.startswith("own") for cookie in client.cookies) == 200

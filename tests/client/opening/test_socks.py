@@ -13,8 +13,8 @@ import pytest
 import requests
 
 import sync_h2
-from client.test_pool import client_of, serving
 from support.certificates import Certificate
+from support.clients import client_of, serving
 from support.socks_proxy import socks_proxy
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter

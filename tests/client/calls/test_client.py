@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from client.test_pool import client_of, serving
 from support.certificates import Certificate
+from support.clients import client_of, serving
 from sync_h2 import Client, Headers, Request, Timeouts, exceptions
 
 

@@ -20,6 +20,7 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.clients import client_of, serving
 from support.threads import eventually
 from sync_h2 import Client, ErrorCode, PoolLimits, Timeouts, exceptions
 from sync_h2.connection.client_side.client_session import ClientSession
@@ -28,24 +29,6 @@ from sync_h2.connection.shared.timers import timers
 THREADS = 64
 REQUESTS = 10_000 if os.environ.get("SYNC_H2_STRESS") == "1" else 3_000
 BETWEEN_ENDS = REQUESTS // 10
-
-
-def echo(stream: Any, headers: Any) -> None:
-    body = stream.read()
-    stream.respond({"content-type": "text/plain"})
-    stream.end(f"{headers[':method']} {headers[':path']} {len(body)}".encode())
-
-
-@contextlib.contextmanager
-def serving(certificate: Certificate, handler: Any = echo, **options: Any) -> Iterator[Any]:
-    with sync_h2.create_secure_server(
-        handler, certfile=certificate.certificate_pem, keyfile=certificate.key_pem, **options
-    ) as server:
-        yield server
-
-
-def client_of(certificate: Certificate, **options: Any) -> Client:
-    return Client(verify=str(certificate.cafile), trust_env=False, **options)
 
 
 class Chaos:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 
 import sync_h2
 from sync_h2.client.options.auth import HTTPDigestAuth
@@ -154,3 +155,24 @@ def test_challenges_are_taken_apart_in_linear_time() -> None:
     challenges(["a " * 400_000])
     challenges(["Digest a=b, " * 200_000])
     assert time.perf_counter() - began_at < 20 * once
+
+
+def test_authentication_of_requests() -> None:
+    challenge = 'Digest realm="r", nonce="n", qop="auth"'
+
+    def handler(stream: Any, headers: Any) -> None:
+        given = headers.get("authorization", "")
+        if not given or f'uri="{headers[":path"]}"' not in given + f'uri="{headers[":path"]}"' * given.startswith("B"):
+            fields = {":status": 401, "www-authenticate": challenge, "set-cookie": "a=b"}
+            stream.respond(fields, end_stream=True)
+        elif headers[":path"] == "/old":
+            stream.respond({":status": 307, "location": "/new"}, end_stream=True)
+        else:
+            stream.end(f"{given.split()[0]} {headers.get('cookie')} ".encode() + stream.read())
+
+    with sync_h2.create_server(handler) as server, sync_h2.Client(h2c=True, trust_env=False) as client:
+        basic = client.get(server.url, auth=requests.auth.HTTPBasicAuth("ü", "word"))
+        assert basic.text == "Basic None "
+        assert client.get(server.url, auth=requests.auth.HTTPProxyAuth("a", "b")).status_code == 401
+        digest = client.post(f"{server.url}/old", data=b"x", auth=requests.auth.HTTPDigestAuth("user", "word"))
+        assert digest.text == "Digest a=b x"

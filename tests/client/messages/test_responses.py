@@ -1,88 +1,26 @@
-"""Bodies of responses: codings, truncation, and connections that are used again behind them."""
+"""Bodies of responses: truncation, and connections that are used again behind them."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import importlib
 import json
 import queue
 import socket
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import sync_h2
-from client.test_pool import client_of, serving
 from support.authority import CA
 from support.certificates import Certificate
+from support.clients import client_of, serving
 from support.threads import eventually
 from sync_h2 import Client, PoolLimits, exceptions
-from sync_h2.client.messages.decoding import accept_encoding, decoded
 
 TEXT = b"some text, some text, some more text\n" * 100
-
-
-def deflated(data: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return compressor.compress(data) + compressor.flush()
-
-
-CODED: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "gzip": ("gzip", lambda: gzip.compress(TEXT)),
-    "x-gzip": ("x-gzip", lambda: gzip.compress(TEXT)),
-    "members": ("gzip", lambda: gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]) + b"\0" * 10),
-    "a line end behind it": ("gzip", lambda: gzip.compress(TEXT) + b"\r\n"),
-    "an octet behind it": ("gzip", lambda: gzip.compress(TEXT) + b"\x1f"),
-    "octets behind it": ("gzip", lambda: gzip.compress(TEXT) + b"garbage" * 1000 + gzip.compress(TEXT)),
-    "octets behind members": ("gzip", lambda: gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]) + b"garbage" * 1000),
-    "deflate": ("deflate", lambda: zlib.compress(TEXT)),
-    "octets behind deflate": ("deflate", lambda: zlib.compress(TEXT) + b"garbage" * 1000),
-    "octets behind raw deflate": ("deflate", lambda: deflated(TEXT) + b"garbage" * 1000),
-    "raw deflate": ("deflate", lambda: deflated(TEXT)),
-    "br": ("br", lambda: importlib.import_module("brotlicffi").compress(TEXT)),
-    "two": ("deflate, GZIP", lambda: gzip.compress(zlib.compress(TEXT))),
-    "identity": ("identity", lambda: TEXT),
-    "unknown": ("rot13", lambda: TEXT),
-}
-
-
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-@pytest.mark.parametrize("name", CODED)
-def test_codings_are_taken_off_however_the_octets_come(name: str, size: int) -> None:
-    coding, make = CODED[name]
-    data = make()
-    chunks = (data[start : start + size] for start in range(0, len(data), size))
-    assert b"".join(decoded(chunks, coding)) == TEXT
-
-
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_a_member_of_gzip_that_is_broken_is_no_garbage(size: int) -> None:
-    data = gzip.compress(TEXT) + gzip.compress(TEXT)[:12] + b"\xff" * 50
-    with pytest.raises(exceptions.ContentDecodingError):
-        list(decoded((data[start : start + size] for start in range(0, len(data), size)), "gzip"))
-
-
-def test_what_is_accepted() -> None:
-    assert accept_encoding().startswith("gzip, deflate, br")
-
-
-def test_a_small_body_that_stands_for_a_large_one_comes_in_small_pieces() -> None:
-    compressor = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
-    bomb = b"".join([*(compressor.compress(b"\0" * 1_000_000) for _ in range(100)), compressor.flush()])
-    assert len(bomb) < 200_000
-    sizes = [len(piece) for piece in decoded(iter([bomb]), "gzip")]
-    assert sum(sizes) == 100_000_000
-    assert max(sizes) <= 65_536
-
-
-@pytest.mark.parametrize("coding", ["gzip", "br"])
-def test_a_coding_that_is_none(coding: str) -> None:
-    with pytest.raises(exceptions.ContentDecodingError, match=coding):
-        list(decoded(iter([b"this is none, and long enough to be seen to be none"]), coding))
 
 
 @pytest.fixture(params=["HTTP/2", "HTTP/1.1"])
