@@ -1,6 +1,7 @@
 """`sync_h2.get(url)` and the like: calls without a client of one's own.
 
-They share connections, which are closed when nobody has used them for a while, and nothing else: no cookies, no state.
+They run on the threads that call them, and share connections, which are closed when nobody has used them for a while;
+and nothing else: no cookies, no state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a client adds to a request: pure functions."""
+"""What a client adds to a request. Pure functions."""
 
 from __future__ import annotations
 

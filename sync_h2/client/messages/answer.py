@@ -1,4 +1,7 @@
-"""What a connection answers a call with, whatever it speaks."""
+"""What a connection answers a call with, whatever it speaks, and what stands in for it in a response that has none.
+
+One thread at a time reads it.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,42 @@ class Answer(Protocol):
 
     def close(self) -> None:
         """Give up what is unread."""
+
+
+class AnswerByHand:
+    """What stands for an answer in a response that is made by hand, with a file for its body, or None."""
+
+    status = None
+    reason = None
+    http_version = ""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.headers: Fields = []
+        self.trailers: Fields = []
+        self.informational: list[tuple[int, Fields]] = []
+        self.pushes: list[Any] = []
+
+    def close(self) -> None:
+        close = getattr(self._file, "close", None)
+        if close is not None:
+            close()
+
+
+class PastAnswer:
+    """What is left of an answer whose body has been read."""
+
+    def __init__(self, answer: Any) -> None:
+        self.status: int = answer.status
+        self.reason: str = answer.reason
+        self.http_version: str = answer.http_version
+        self.headers: Fields = answer.headers
+        self.trailers = list(answer.trailers)
+        self.informational = list(answer.informational)
+        self.pushes: list[Any] = []
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass

@@ -22,9 +22,9 @@ from ...exceptions import (
 from ...transport.urls import shown_url
 from ..options.cookies import CookieJar, take_cookies
 from ..values.charsets import charset_of, codec_of
-from ..values.fields import Fields
 from ..values.status_codes import codes
 from ..values.structures import ResponseHeaders
+from .answer import AnswerByHand, PastAnswer
 from .lines import Lines, sliced
 from .prepared_request import PreparedRequest
 from .progress import Progress
@@ -59,7 +59,7 @@ class Response:
             self.headers = {}
             self._cookies = CookieJar()
             self.encoding: str | None = None
-            answer = _ByHand(None)
+            answer = AnswerByHand(None)
         else:
             self.url = request.url
             self.status_code = answer.status
@@ -93,7 +93,7 @@ class Response:
     @property
     def raw(self) -> Any:
         """The body as it came, with its content-encoding, as a file (`RawResponse`)."""
-        if self._raw is None and not isinstance(self._answer, _ByHand):
+        if self._raw is None and not isinstance(self._answer, AnswerByHand):
             self._raw = RawResponse(self._answer, report=self._on_download, ended=self._consumed)
             if self._closed:
                 self._raw.close()
@@ -104,7 +104,7 @@ class Response:
         """Take the body from a file, which tests and adapters give, as requests does: decoded where the file's `stream`
         does it.
         """
-        self._answer = _ByHand(file)
+        self._answer = AnswerByHand(file)
         self._raw = file
 
     @property
@@ -115,7 +115,7 @@ class Response:
         call.
         """
         if self._content is None:
-            made_by_hand = isinstance(self._answer, _ByHand)
+            made_by_hand = isinstance(self._answer, AnswerByHand)
             if made_by_hand and self._raw is None:
                 return None  # type: ignore[return-value]  # as in requests, where nothing has been filled in
             if self._consumed:
@@ -135,7 +135,7 @@ class Response:
         """
         try:
             if self._content is None and not self._consumed:
-                by_hand = isinstance(self._answer, _ByHand)
+                by_hand = isinstance(self._answer, AnswerByHand)
                 self._content = self.content if by_hand else self.raw.read_short(_MOST_UNASKED)
                 self._consumed = True
         except (ChunkedEncodingError, ConnectionError, ContentDecodingError):
@@ -321,7 +321,7 @@ class Response:
     def __getstate__(self) -> dict[str, Any]:
         self.content  # noqa: B018 - reads it: a connection can't be pickled
         state = {name: value for name, value in self.__dict__.items() if name not in ("connection", "_on_download")}
-        return {**state, "_answer": _Past(self._answer), "_raw": None}
+        return {**state, "_answer": PastAnswer(self._answer), "_raw": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, connection=None, _on_download=None)
@@ -333,42 +333,3 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-class _ByHand:
-    """What stands for an answer in a response that is made by hand, with a file for its body, or None."""
-
-    status = None
-    reason = None
-    http_version = ""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.headers: Fields = []
-        self.trailers: Fields = []
-        self.informational: list[tuple[int, Fields]] = []
-        self.pushes: list[Any] = []
-
-    def close(self) -> None:
-        close = getattr(self._file, "close", None)
-        if close is not None:
-            close()
-
-
-class _Past:
-    """What is left of an answer whose body has been read."""
-
-    def __init__(self, answer: Any) -> None:
-        self.status: int = answer.status
-        self.reason: str = answer.reason
-        self.http_version: str = answer.http_version
-        self.headers: Fields = answer.headers
-        self.trailers = list(answer.trailers)
-        self.informational = list(answer.informational)
-        self.pushes: list[Any] = []
-
-    def read(self, size: int = -1) -> bytes:
-        return b""
-
-    def close(self) -> None:
-        pass

@@ -1,4 +1,6 @@
-"""Where a client connects to for a host and a port, where that is said by hand. Pure functions."""
+"""Where a client connects to for a host and a port, where that is said by hand. They run on the thread that
+opens a connection.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Cookies: the standard library's `http.cookiejar`, with the dict-like jar that requests has on top."""
+"""Cookies: the standard library's `http.cookiejar`, with the dict-like jar that requests has on top.
+
+A jar may be shared by threads; what is here runs on the one that makes a request.
+"""
 
 from __future__ import annotations
 

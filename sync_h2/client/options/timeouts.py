@@ -1,4 +1,4 @@
-"""How long the parts of a request may take."""
+"""How long the parts of a request may take, and what is left of that. Pure values, and clocks."""
 
 from __future__ import annotations
 

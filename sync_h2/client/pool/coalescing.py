@@ -1,4 +1,8 @@
-"""Whether a connection may serve another origin than the one it was made for (RFC 9113 section 9.1.1, RFC 8336)."""
+"""Coalescing: whether a connection may serve another origin than the one it was made for (RFC 9113 section 9.1.1, RFC
+8336).
+
+Runs on the thread that makes a request.
+"""
 
 from __future__ import annotations
 

@@ -197,19 +197,19 @@ class Connections:
                         raise ConnectionError("the client is closed", request=call.request, processed=False)
                     group = self._groups.get(destination)
                     if group is None:
-                        self._forget_unused()
+                        self._forget_unused_locked()
                         group = self._groups[destination] = Group()
                     found = group.pick(self._limits.keepalive_expiry, unwanted)
                     if found is None:
                         beginning = next((shared for shared in group.shared if shared.session._awaits_settings), None)
-                        if beginning is None and self._may_open(group, unwanted):
+                        if beginning is None and self._may_open_locked(group, unwanted):
                             opening = Opening(call.timeouts.connect)
                             group.openings.append(opening)
                         elif deadline is None:
                             deadline = Deadline(call.patience.pool)
                         if beginning is None and opening is None:
                             assert deadline is not None
-                            told = self._wait(group, deadline, call)
+                            told = self._wait_locked(group, deadline, call)
                 for close in unwanted:
                     close()
                 if opening is not None or not told:
@@ -233,8 +233,8 @@ class Connections:
                     self._withdraw(group, opening)
                 raise
 
-    def _may_open(self, group: Group, unwanted: list[Callable[[], None]]) -> bool:
-        """Whether one more connection may be opened; needs the lock. A full pool gives up an idle one for it."""
+    def _may_open_locked(self, group: Group, unwanted: list[Callable[[], None]]) -> bool:
+        """Whether one more connection may be opened. A full pool gives up an idle one for it."""
         if group.openings and not group.speaks_http1:
             return False  # the one that is being opened will do for many
         if group.own_size >= self._limits.max_connections_per_origin:
@@ -243,8 +243,8 @@ class Connections:
             return True
         return any(other.give_up_idle(unwanted) for other in self._groups.values())
 
-    def _wait(self, group: Group, deadline: Deadline, call: Call) -> bool:
-        """Wait for a change; needs the lock. False if none came in a while. What the connection fails with that one
+    def _wait_locked(self, group: Group, deadline: Deadline, call: Call) -> bool:
+        """Wait for a change. False if none came in a while. What the connection fails with that one
         waits for, is raised here too.
         """
         awaited = list(group.openings)
@@ -344,15 +344,15 @@ class Connections:
         """A connection, and the alternative that it leads to if it does not to the origin itself."""
         origin = destination.origin
         listeners = {"altsvc": self._alternatives.listener(destination)}
-        place = self._alternatives.of(destination) if destination.proxy is None and not only_http1 else None
-        if place is not None:
+        alternative = self._alternatives.of(destination) if destination.proxy is None and not only_http1 else None
+        if alternative is not None:
             with contextlib.suppress(RequestException):
-                there = (place.host, place.port)
+                there = (alternative.host, alternative.port)
                 connection = self._opener.open(destination, there, call.patience.connect, listeners, call.trace)
                 if isinstance(connection, ClientSession):
-                    return connection, place
+                    return connection, alternative
                 connection.close()  # HTTP/2 was announced (RFC 7838 section 2.4)
-            self._alternatives.failed(destination, place)
+            self._alternatives.failed(destination, alternative)
         here = (origin.host, origin.port)
         patience = call.patience.connect
         return self._opener.open(destination, here, patience, listeners, call.trace, only_http1=only_http1), None
@@ -410,8 +410,8 @@ class Connections:
         if not keeps:
             connection.close()
 
-    def _forget_unused(self) -> None:
-        """Groups without a connection are of no use; needs the lock."""
+    def _forget_unused_locked(self) -> None:
+        """Groups without a connection are of no use."""
         unused = [
             known
             for known, group in self._groups.items()

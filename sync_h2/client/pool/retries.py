@@ -1,4 +1,7 @@
-"""When a request may be sent again, and after what pause (RFC 9110 section 9.2.2, RFC 9113 section 8.7)."""
+"""When a request may be sent again, and after what pause (RFC 9110 section 9.2.2, RFC 9113 section 8.7).
+
+Pure functions, and a count that one thread has.
+"""
 
 from __future__ import annotations
 

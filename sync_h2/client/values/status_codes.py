@@ -1,4 +1,4 @@
-"""Names of status codes, as in `requests.codes`: `codes.ok`, `codes.NOT_FOUND`, `codes["teapot"]`."""
+"""Names of status codes, as in `requests.codes`: `codes.ok`, `codes.NOT_FOUND`, `codes["teapot"]`. Pure values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Header fields as requests has them: a dict whose keys are equal whatever their case."""
+"""Header fields as requests has them: a dict whose keys are equal whatever their case.
+
+One may be shared by threads: each access is one step.
+"""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class HTTP1Connection:
 
     def _uploaded(self, call: Call, chunked: bool, response: FinalResponse) -> Upload:
         """Send the body until the response begins, or the server stops reading: it may have answered first."""
-        upload = Upload(call, partial(self._write, call, chunked), self._cancel)
+        upload = Upload(call.chunks(), call.announced_length, partial(self._write, call, chunked), self._cancel)
         if call.expects_continue and self._comes(PATIENCE_FOR_CONTINUE):
             with self._receiving(call, response):
                 continues = response.continues()

@@ -1,4 +1,6 @@
-"""A request on a session, and its answer. Runs on the thread that makes the request, then on the one that reads."""
+"""A request on a session, and its answer. Runs on the thread that makes the request, then on the one
+that reads the body.
+"""
 
 from __future__ import annotations
 
@@ -171,7 +173,8 @@ def _broken_answer(error: BaseException, stream: ClientStream, call: Call) -> Co
 
 def _uploaded(stream: ClientStream, call: Call) -> Upload:
     """Send the body until the response begins."""
-    upload = Upload(call, partial(_write, stream, call), partial(stream.close, ErrorCode.CANCEL))
+    write, cancel = partial(_write, stream, call), partial(stream.close, ErrorCode.CANCEL)
+    upload = Upload(call.chunks(), call.announced_length, write, cancel)
     if call.expects_continue:
         with contextlib.suppress(errors.Timeout):
             if not stream.wait_continue(timeout=PATIENCE_FOR_CONTINUE):

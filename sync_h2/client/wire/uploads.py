@@ -8,11 +8,11 @@ wait for each other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ... import errors
 from ...exceptions import RequestException
-from ..messages.call import BodyFailure, Call
+from ..messages.call import BodyFailure
 
 PATIENCE_FOR_CONTINUE = 1.0  # seconds, which is curl's: not every server sends 100
 
@@ -24,11 +24,11 @@ takes nothing more.
 
 
 class Upload:
-    """The body of `call`; `cancel()` ends the whole exchange."""
+    """A body of `length` octets (None: the request's head does not say it); `cancel()` ends the whole exchange."""
 
-    def __init__(self, call: Call, write: Write, cancel: Callable[[], object]) -> None:
-        self._pieces = call.chunks()
-        self._left = call.announced_length
+    def __init__(self, pieces: Iterator[bytes], length: int | None, write: Write, cancel: Callable[[], object]) -> None:
+        self._pieces = pieces
+        self._left = length
         self._write = write
         self._cancel = cancel
         self._rest: bytes | memoryview = b""
