@@ -145,13 +145,7 @@ class Pool:
         self.close()
 
     def _pause_after(
-        self,
-        error: Exception,
-        call: Call,
-        tries: Tries,
-        destination: Destination,
-        place: Place | None,
-        since: float,
+        self, error: Exception, call: Call, tries: Tries, destination: Destination, place: Place | None, since: float
     ) -> float | None:
         """The seconds after which a request that failed so is sent again; None if it is not. `since` the attempt before
         began, others may have been answered.

@@ -18,10 +18,7 @@ class Ending:
     """
 
     def __init__(
-        self,
-        reuse: Callable[[], None],
-        drop: Callable[[], None],
-        forgotten: collections.deque[Callable[[], None]],
+        self, reuse: Callable[[], None], drop: Callable[[], None], forgotten: collections.deque[Callable[[], None]]
     ) -> None:
         self._actions = [(reuse, drop)]  # who takes them out calls one of them
         self._forgotten = forgotten

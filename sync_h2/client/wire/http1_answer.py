@@ -23,14 +23,7 @@ class HTTP1Answer:
     session = None
     pushes: list[Any] = []  # noqa: RUF012 - HTTP/1.1 has none
 
-    def __init__(
-        self,
-        response: FinalResponse,
-        call: Call,
-        socket: Any,
-        ending: Ending,
-        upload: Upload | None,
-    ) -> None:
+    def __init__(self, response: FinalResponse, call: Call, socket: Any, ending: Ending, upload: Upload | None) -> None:
         self._response = response
         self._call = call
         self.socket = socket

@@ -12,12 +12,7 @@ from ... import errors
 from ...connection.client_side.client_session import ClientSession
 from ...connection.client_side.client_stream import ClientStream
 from ...constants import ErrorCode
-from ...exceptions import (
-    ConnectionError,
-    PoolTimeout,
-    RequestException,
-    WriteTimeout,
-)
+from ...exceptions import ConnectionError, PoolTimeout, RequestException, WriteTimeout
 from ...protocol.fields.headers import Headers
 from ..messages.call import Call
 from ..options.tracing import in_octets, step

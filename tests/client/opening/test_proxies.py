@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ import sync_h2
 from support.certificates import Certificate
 from support.clients import client_of, serving
 from support.connect_proxy import connect_proxy
+from support.forwarding_proxy import forwarding_proxy
 from sync_h2 import Client, exceptions
 from sync_h2.client.options.environment import bypasses_proxies, select_proxy
 
@@ -73,45 +71,17 @@ def test_a_proxy_that_is_none(proxy: str, expected: type[Exception]) -> None:
         client.get("https://localhost:1/")
 
 
-@pytest.fixture
-def plain_proxy() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """A proxy for `http://`, which answers by itself: its address, and the targets and credentials it was told."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers["proxy-authorization"]))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}", asked
-        server.shutdown()
-        thread.join()
-
-
-def test_plain_http_through_a_proxy_of_the_environment(
-    plain_proxy: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address, asked = plain_proxy
-    monkeypatch.setenv("http_proxy", f"http://user:word@{address}")
+def test_plain_http_through_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "localhost,.example.net")
-    with Client() as client:
+    with forwarding_proxy() as (address, asked), Client() as client:
+        monkeypatch.setenv("http_proxy", f"http://user:word@{address}")
         assert client.get("http://example.org/path?query").ok
         with pytest.raises(exceptions.ConnectionError):
             client.get("http://localhost:1/")
         assert client.get("http://example.com/").ok
     assert asked == [
-        ("http://example.org/path?query", "Basic dXNlcjp3b3Jk"),
-        ("http://example.com/", "Basic dXNlcjp3b3Jk"),
+        ("http://example.org/path?query", ["Basic dXNlcjp3b3Jk"]),
+        ("http://example.com/", ["Basic dXNlcjp3b3Jk"]),
     ]
 
 

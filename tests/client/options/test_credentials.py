@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import ssl
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +15,7 @@ import sync_h2
 from support.certificates import Certificate
 from support.clients import client_of, serving
 from support.connect_proxy import connect_proxy
+from support.forwarding_proxy import forwarding_proxy
 from sync_h2 import Client, compat, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli import main
@@ -81,32 +80,6 @@ def test_a_challenge_of_odd_letters_is_answered_as_one_value() -> None:
     with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
         client.get(server.url, auth=HTTPDigestAuth("user", "word"))
     assert r'realm="a\"b\\c", nonce="n\", x=\"y"' in told[-1]
-
-
-@contextlib.contextmanager
-def forwarding_proxy() -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
-    """A proxy for `http://`, which redirects from /1 by itself; and what it was told."""
-    asked: list[tuple[str, list[str]]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers.get_all("proxy-authorization", [])))
-            self.send_response(302 if self.path.endswith("/1") else 200)
-            self.send_header("location", "http://b.example/2")
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}", asked
-        server.shutdown()
-        thread.join()
 
 
 BASIC = "Basic dXNlcjpzZWNyZXQ="  # user:secret
