@@ -45,9 +45,9 @@ class Opener:
     def __init__(
         self,
         *,
-        http1: bool,
-        h2c: bool,
         keepalive_expiry: float | None,
+        http1: bool = True,
+        h2c: bool = False,
         settings: Settings | Mapping[str, Any] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         trace: TraceFunction | None = None,

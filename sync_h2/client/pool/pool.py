@@ -43,33 +43,24 @@ class PoolUser:
 
 
 class Pool:
-    """A pool of sessions; safe to share by threads. `retries` is how often a request may be sent again."""
+    """A pool of connections; safe to share by threads. `retries` is how often a request may be sent again; what is not
+    said here are an `Opener`'s options.
+    """
 
     def __init__(
         self,
         limits: PoolLimits | None = None,
         *,
-        http1: bool = True,
-        h2c: bool = False,
         alt_svc: bool | str = True,
         retries: int = 5,
         retry_statuses: frozenset[int] = frozenset(),
-        **session_options: Any,
+        **options: Any,
     ) -> None:
         self._limits = limits or PoolLimits()
         self._retries = retries
         self._retry_statuses = retry_statuses
-        self._options: dict[str, Any] = {
-            "retries": retries,
-            "retry_statuses": retry_statuses,
-            "http1": http1,
-            "h2c": h2c,
-            "alt_svc": alt_svc,
-            **session_options,
-        }
-        self._opener = self._make_opener(
-            http1=http1, h2c=h2c, keepalive_expiry=self._limits.keepalive_expiry, **session_options
-        )
+        self._options = {"alt_svc": alt_svc, "retries": retries, "retry_statuses": retry_statuses, **options}
+        self._opener = self._make_opener(keepalive_expiry=self._limits.keepalive_expiry, **options)
         self._alternatives = Alternatives(alt_svc)
         self._connections = Connections(self._limits, self._opener, self._alternatives)
 
