@@ -1,3 +1,1 @@
-"""Requests and responses as callers have them, and `Call` and `Answer`, which they are on the way. Imports options and
-values.
-"""
+"""Requests, responses and their bodies: as callers have them, and as `Call` and `Answer`, which connections know."""

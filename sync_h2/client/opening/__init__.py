@@ -1,3 +1,1 @@
-"""How a connection comes about: an address, a proxy's tunnel, TLS, and what ALPN chooses. Imports the wire, which goes
-on there, and what is below it.
-"""
+"""How a connection comes about: where to, through which proxy, TLS, and what ALPN chooses."""

@@ -1,3 +1,1 @@
-"""What is said about a call besides its request: who asks, with which cookies, how long, whom it trusts, by which
-proxy. Imports values.
-"""
+"""What is said about a call besides: who asks, which cookies go along, how long it may take, whom it trusts."""

@@ -1,3 +1,1 @@
-"""Which connection takes a request, and when one is sent again. Imports opening, which makes connections, and what is
-below it.
-"""
+"""Which connection takes a request: those that are there, alternatives, other origins' ones; and what is sent again."""

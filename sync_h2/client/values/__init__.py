@@ -1,3 +1,1 @@
-"""What stands in requests and responses: URLs, origins, header fields, status codes, charsets. Pure functions, which
-import no other room.
-"""
+"""What stands in requests and responses: URLs, origins, header fields, status codes, charsets. Pure functions."""
