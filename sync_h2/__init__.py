@@ -6,14 +6,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import auth, constants, cookies, exceptions, structures
-from .client.api import delete, get, head, options, patch, post, put, request, session
-from .client.client import Client
-from .client.connect import connect
-from .client.connections import PoolLimits
-from .client.prepared_request import PreparedRequest, Request
-from .client.response import Response
-from .client.status_codes import codes
-from .client.timeouts import Timeouts
+from .client.calls.api import delete, get, head, options, patch, post, put, request, session
+from .client.calls.client import Client
+from .client.messages.prepared_request import PreparedRequest
+from .client.messages.request import Request
+from .client.messages.response import Response
+from .client.opening.connect import connect
+from .client.options.timeouts import Timeouts
+from .client.pool.limits import PoolLimits
+from .client.values.status_codes import codes
 from .connection.client_side.client_session import ClientSession
 from .connection.client_side.client_stream import ClientStream
 from .connection.inspection.snapshots import SessionState, StreamState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client.cookies import (
+from .client.options.cookies import (
     CookieConflictError,
     CookieJar,
     RequestsCookieJar,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .client.structures import CaseInsensitiveDict
+from .client.values.structures import CaseInsensitiveDict
 
 __all__ = ["CaseInsensitiveDict"]

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from .client.adapters import PoolAdapter
-from .client.connect import connect
-from .client.opening import Destination, Opener
-from .client.pool import Pool
-from .client.tracing import Trace
+from .client.calls.adapters import PoolAdapter
+from .client.opening.connect import connect
+from .client.opening.destination import Destination
+from .client.opening.opener import Opener
+from .client.options.tracing import Trace
+from .client.pool.pool import Pool
 from .compat.wsgi import wsgi
 from .connection.client_side.client_session import ClientSession
 from .connection.server_side.handling_session import Handler

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from ..client.adapters import BaseAdapter
+from ..client.calls.adapters import BaseAdapter
 from .http_adapter import HTTPAdapter
 
 if TYPE_CHECKING:

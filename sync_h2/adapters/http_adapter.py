@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..client.adapters import PoolAdapter
-from ..client.connections import PoolLimits
-from ..client.exchange import Answer, Call
+from ..client.calls.adapters import PoolAdapter
+from ..client.messages.answer import Answer
+from ..client.messages.call import Call
+from ..client.pool.limits import PoolLimits
 
 if TYPE_CHECKING:
     from urllib3 import Retry

@@ -14,14 +14,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
-from ..client.bodies import Body
-from ..client.connections import PoolLimits
-from ..client.exchange import Answer, Call
-from ..client.network_stream import NetworkStream
-from ..client.pool import Pool, PoolUser
-from ..client.timeouts import Timeouts
-from ..client.tracing import Trace, step
-from ..client.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
+from ..client.messages.answer import Answer
+from ..client.messages.bodies import Body
+from ..client.messages.call import Call
+from ..client.opening.network_stream import NetworkStream
+from ..client.options.timeouts import Timeouts
+from ..client.options.tracing import Trace, step
+from ..client.options.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
+from ..client.pool.limits import PoolLimits
+from ..client.pool.pool import Pool, PoolUser
 
 if TYPE_CHECKING:
     import httpx

@@ -15,16 +15,17 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from ..client.bodies import FileBody, body_of
-from ..client.connections import PoolLimits
-from ..client.cookies import understood
-from ..client.environment import select_proxy
-from ..client.exchange import Answer, Call
-from ..client.field_values import as_text
-from ..client.pool import Pool, PoolUser
-from ..client.raw import RawResponse
-from ..client.timeouts import Timeouts
-from ..client.trust import Verify, verify_or_context
+from ..client.messages.answer import Answer
+from ..client.messages.bodies import FileBody, body_of
+from ..client.messages.call import Call
+from ..client.messages.raw import RawResponse
+from ..client.options.cookies import understood
+from ..client.options.environment import select_proxy
+from ..client.options.timeouts import Timeouts
+from ..client.options.trust import Verify, verify_or_context
+from ..client.pool.limits import PoolLimits
+from ..client.pool.pool import Pool, PoolUser
+from ..client.values.fields import as_text
 from ..exceptions import RequestException
 from ..transport.urls import shown_url
 from .http_adapter import limits_of

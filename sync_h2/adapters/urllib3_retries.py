@@ -11,7 +11,8 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3 import exceptions as urllib3_errors
 from urllib3.response import HTTPResponse
 
-from ..client.exchange import Answer, Call
+from ..client.messages.answer import Answer
+from ..client.messages.call import Call
 from ..exceptions import PoolTimeout, ReadTimeout, RequestException, RetryError
 
 _OF_RETRY_AFTER = (urllib3_errors.InvalidHeader, ValueError, OverflowError)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..client.connect import connect
+from ..client.opening.connect import connect
 from ..connection.client_side.client_session import ClientSession
 from ..errors import HTTP2Error
 from ..interpreter import Lock

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..client.decoding import decoded
-from ..client.retries import Tries
+from ..client.messages.decoding import decoded
+from ..client.pool.retries import Tries
 from ..connection.client_side.client_session import ClientSession
 from ..connection.client_side.client_stream import ClientStream
 from ..connection.inspection.stats import StreamStats

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-from ..client.auth import keeps_authorization
-from ..client.decoding import accept_encoding
-from ..client.redirects import method_after
-from ..client.urls import joined
+from ..client.calls.redirects import method_after
+from ..client.messages.decoding import accept_encoding
+from ..client.options.auth import keeps_authorization
+from ..client.values.urls import joined
 from ..errors import InvalidArgument
 from ..file_size import size_of
 from ..protocol.fields.headers import Headers

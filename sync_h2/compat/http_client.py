@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..client.connect import connect
-from ..client.tunnel import ProxyResponse
+from ..client.opening.connect import connect
+from ..client.opening.proxies import ProxyResponse
 from ..connection.client_side.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..deadline import Deadline

@@ -16,7 +16,7 @@ from urllib3 import Retry
 import sync_h2
 from sync_h2 import exceptions
 from sync_h2.adapters import RequestsAdapter
-from sync_h2.client.connections import PoolLimits
+from sync_h2.client.pool.limits import PoolLimits
 
 
 class Site:
@@ -97,9 +97,9 @@ def test_what_is_sent_again(site: Site, url: str, method: str, retries: Any, pla
 @pytest.mark.parametrize("retries", [0, 2, Retry(2), Retry(2, connect=0), Retry(2, connect=1, read=0)])
 def test_where_nobody_listens(retries: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
-    connect = sync_h2.client.opening.connect_tcp
+    connect = sync_h2.client.opening.opener.connect_tcp
     monkeypatch.setattr(
-        sync_h2.client.opening, "connect_tcp", lambda *arguments: tried.append(1) or connect(*arguments)
+        sync_h2.client.opening.opener, "connect_tcp", lambda *arguments: tried.append(1) or connect(*arguments)
     )
     with requests.Session() as session:
         session.mount("http://", RequestsAdapter(max_retries=retries))
@@ -163,9 +163,9 @@ def test_a_body_that_can_be_had_once_is_sent_once(site: Site, url: str) -> None:
 
 def test_certificates_are_not_tried_again(certificate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
-    connect = sync_h2.client.opening.connect_tcp
+    connect = sync_h2.client.opening.opener.connect_tcp
     monkeypatch.setattr(
-        sync_h2.client.opening, "connect_tcp", lambda *arguments: tried.append(1) or connect(*arguments)
+        sync_h2.client.opening.opener, "connect_tcp", lambda *arguments: tried.append(1) or connect(*arguments)
     )
     server = sync_h2.create_secure_server(certfile=certificate.certificate_pem, keyfile=certificate.key_pem)
     with server, requests.Session() as session:

@@ -1,4 +1,4 @@
-"""A server with httpbin's routes, over TLS, for HTTP/2 and HTTP/1.1."""
+"""Servers for a client's tests, and environments."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 
 import sync_h2
 from support.certificates import Certificate
+from support.clients import echo_url
 from support.connections import tls_contexts
-from sync_h2.client.api import close_connections
+from sync_h2.client.calls.api import close_connections
 from sync_h2.compat import wsgi
 
 __all__ = ["tls_contexts"]
@@ -29,9 +30,21 @@ def httpbin_url(certificate: Certificate) -> Iterator[str]:
 
 
 @pytest.fixture
-def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names the test's authority, as requests and sync_h2 both look for it."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cafile))
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+def server() -> Iterator[sync_h2.ThreadingServer]:
+    """Cleartext, for both versions of HTTP."""
+    with sync_h2.create_server(echo_url, allow_http1=True) as server:
+        yield server
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names no proxies and no authorities."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def trusted(certificate: Certificate, plain_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names the test's authority, as requests and sync_h2 both look for it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cafile))

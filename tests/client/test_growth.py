@@ -15,17 +15,17 @@ import pytest
 
 from support.growth import Prepare, assert_each_linear, assert_linear
 from sync_h2 import exceptions
-from sync_h2.client import http1_connection
-from sync_h2.client.alternatives import parse_alternatives
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.decoding import decoded
-from sync_h2.client.environment import bypasses_proxies
-from sync_h2.client.exchange import Origin
-from sync_h2.client.prepared_request import PreparedRequest
-from sync_h2.client.redirects import redirected
-from sync_h2.client.response import Response
-from sync_h2.client.retries import retry_after
-from sync_h2.client.tunnel import ProxyResponse
+from sync_h2.client.calls.redirects import redirected
+from sync_h2.client.messages.decoding import decoded
+from sync_h2.client.messages.prepared_request import PreparedRequest
+from sync_h2.client.messages.response import Response
+from sync_h2.client.opening.proxies import ProxyResponse
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.options.environment import bypasses_proxies
+from sync_h2.client.pool.alt_svc import parse_alternatives
+from sync_h2.client.pool.retries import retry_after
+from sync_h2.client.values.origin import Origin
+from sync_h2.client.wire.http1_response import FinalResponse
 
 ORIGIN = Origin("https", "example.org", 443)
 REQUEST = PreparedRequest()
@@ -165,7 +165,7 @@ BODIES: dict[str, Callable[[int], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("response_class", [http1_connection._Response, ProxyResponse])
+@pytest.mark.parametrize("response_class", [FinalResponse, ProxyResponse])
 def test_heads(response_class: Any) -> None:
     def shape(head: Callable[[int], bytes]) -> Prepare:
         def prepare(size: int) -> Callable[[], object]:
@@ -188,7 +188,7 @@ def test_chunked_bodies() -> None:
             octets = b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n" + body(size)
 
             def job() -> None:
-                answer = http1_connection._Response(Socket(octets), method="GET")
+                answer = FinalResponse(Socket(octets), method="GET")
                 answer.begin()
                 with contextlib.suppress(http.client.HTTPException):
                     while answer.read1(1 << 16):

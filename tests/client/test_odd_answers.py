@@ -12,8 +12,8 @@ import pytest
 import sync_h2
 from support.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.retries import retry_after
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.pool.retries import retry_after
 
 
 def answering(stream: Any, headers: Any) -> None:

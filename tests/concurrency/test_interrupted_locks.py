@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from sync_h2.client.http1_connection import HTTP1Connection
+from sync_h2.client.wire.http1_connection import HTTP1Connection
 from sync_h2.interpreter import Lock, RLock
 from sync_h2.transport.blocking_tls import BlockingTLSConnection
 from sync_h2.transport.tls import TLSEngine

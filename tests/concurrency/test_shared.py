@@ -18,8 +18,8 @@ import pytest
 import sync_h2
 from support.processes import start
 from support.threads import PATIENCE, Background, eventually
-from sync_h2.client.exchange import Ending
-from sync_h2.client.structures import CaseInsensitiveDict
+from sync_h2.client.values.structures import CaseInsensitiveDict
+from sync_h2.client.wire.ending import Ending
 from sync_h2.connection.server_side.server_session import ServerSession
 from sync_h2.connection.stream import stream as stream_module
 from sync_h2.server import server as server_module

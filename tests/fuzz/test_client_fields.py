@@ -18,10 +18,10 @@ from sync_h2 import Client
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli.status import CommandError
 from sync_h2.cli.targets import parse_target
-from sync_h2.client.alternatives import parse_alternatives
-from sync_h2.client.auth import HTTPDigestAuth
-from sync_h2.client.exchange import Origin
-from sync_h2.client.retries import retry_after
+from sync_h2.client.options.auth import HTTPDigestAuth
+from sync_h2.client.pool.alt_svc import parse_alternatives
+from sync_h2.client.pool.retries import retry_after
+from sync_h2.client.values.origin import Origin
 from sync_h2.exceptions import RequestException
 from sync_h2.transport.names import encode_host
 

@@ -11,7 +11,7 @@ MODULE: list[Entry] = [
     (
         "connect(authority)",
         "connect, connect(authority)",
-        "client/test_connect.py::test_scheme_and_authority_of_requests",
+        "client/opening/test_connect.py::test_scheme_and_authority_of_requests",
     ),
     ("connect: https", "connect: https:// is TLS", "server/test_secure_server.py::test_a_request_over_tls"),
     ("connect: http", "connect: http:// is prior knowledge", "server/test_server.py::test_a_server_in_a_with_block"),
@@ -19,19 +19,19 @@ MODULE: list[Entry] = [
     (
         "connect: authority",
         "connect: nothing but a server's URL",
-        "client/test_connect.py::test_an_authority_that_is_none",
+        "client/opening/test_connect.py::test_an_authority_that_is_none",
     ),
     (
         "connect",
         "connect: returns without waiting for the peer's SETTINGS",
-        "client/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
+        "client/opening/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
     ),
-    ("connect", "connect: what goes wrong on the way", "client/test_connect.py::test_a_refused_connection"),
+    ("connect", "connect: what goes wrong on the way", "client/opening/test_connect.py::test_a_refused_connection"),
     ("connect", "connect: a context manager", "connection/session/test_closing.py::test_a_with_block_closes"),
     (
         "connect({timeout})",
         "connect(timeout)",
-        "client/test_connect.py::test_a_handshake_that_nobody_answers_times_out",
+        "client/opening/test_connect.py::test_a_handshake_that_nobody_answers_times_out",
     ),
     ("connect({secureContext})", "connect(context)", "server/test_secure_server.py::test_a_context_of_ones_own"),
     (
@@ -62,12 +62,12 @@ MODULE: list[Entry] = [
     (
         "connect({createConnection})",
         "connect(sock)",
-        "client/test_connect.py::test_an_adopted_socket_belongs_to_the_session",
+        "client/opening/test_connect.py::test_an_adopted_socket_belongs_to_the_session",
     ),
     (
         "connect(…, listener)",
         "connect(listeners)",
-        "client/test_connect.py::test_listeners_are_there_before_the_first_byte",
+        "client/opening/test_connect.py::test_listeners_are_there_before_the_first_byte",
     ),
     ("connect: ALPN", "ALPNError", "server/test_secure_server.py::test_a_server_that_does_not_choose_h2"),
     ("createServer", "create_server", "server/test_server.py::test_a_server_in_a_with_block"),
@@ -180,12 +180,12 @@ MODULE: list[Entry] = [
     (
         "performServerHandshake(socket)",
         "serve_socket, serve_socket(sock)",
-        "client/test_connect.py::test_an_adopted_socket_belongs_to_the_session",
+        "client/opening/test_connect.py::test_an_adopted_socket_belongs_to_the_session",
     ),
     (
         "performServerHandshake",
         "serve_socket(handler)",
-        "client/test_connect.py::test_scheme_and_authority_of_requests",
+        "client/opening/test_connect.py::test_scheme_and_authority_of_requests",
     ),
     (
         "performServerHandshake",
@@ -206,18 +206,18 @@ MODULE: list[Entry] = [
     (
         "performServerHandshake(…, options)",
         "serve_socket(settings)",
-        "client/test_pair.py::test_options_are_for_both_ends_or_for_one",
+        "client/opening/test_pair.py::test_options_are_for_both_ends_or_for_one",
     ),
     (
         "performServerHandshake",
         "serve_socket(listeners)",
         "server/test_handlers.py::test_several_stream_listeners_share_a_stream",
     ),
-    ("", "testing.pair, testing.pair(handler), testing.pair(tls)", "client/test_pair.py::test_a_pair_talks"),
+    ("", "testing.pair, testing.pair(handler), testing.pair(tls)", "client/opening/test_pair.py::test_a_pair_talks"),
     (
         "",
         "testing.pair(client), testing.pair(server)",
-        "client/test_pair.py::test_options_are_for_both_ends_or_for_one",
+        "client/opening/test_pair.py::test_options_are_for_both_ends_or_for_one",
     ),
     (
         "",

@@ -64,7 +64,7 @@ ATTRIBUTES: list[Entry] = [
     (
         "connecting",
         "Session.connecting",
-        "client/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
+        "client/opening/test_connect.py::test_it_returns_before_the_peer_has_said_anything",
         "connection/timing/test_settings.py::test_local_settings_change_when_they_are_acknowledged",
     ),
     (
@@ -419,7 +419,7 @@ REQUESTS: list[Entry] = [
         "request(headers)",
         "ClientSession.request, ClientSession.request(headers): what is left out is filled in",
         "connection/client_side/test_requests.py::test_a_get_and_its_answer",
-        "client/test_connect.py::test_scheme_and_authority_of_requests",
+        "client/opening/test_connect.py::test_scheme_and_authority_of_requests",
     ),
     (
         "request({endStream})",

@@ -11,7 +11,9 @@ from types import ModuleType
 
 import sync_h2
 import sync_h2.adapters
-from sync_h2.client import client, prepared_request, response, structures
+from sync_h2.client.calls import client
+from sync_h2.client.messages import prepared_request, request, response
+from sync_h2.client.values import structures
 
 # By requests' module, what has its names here.
 _COUNTERPARTS = {
@@ -20,13 +22,13 @@ _COUNTERPARTS = {
     "requests.auth": (sync_h2.auth,),
     "requests.cookies": (sync_h2.cookies,),
     "requests.exceptions": (sync_h2.exceptions,),
-    "requests.models": (prepared_request, response),
+    "requests.models": (prepared_request, request, response),
     "requests.sessions": (client,),
     "requests.structures": (structures,),
 }
 # The names that differ.
 _RENAMED = {
-    "requests.auth": {"_basic_auth_str": sync_h2.client.auth.basic_credentials},
+    "requests.auth": {"_basic_auth_str": sync_h2.client.options.auth.basic_credentials},
     "requests.cookies": {"RequestsCookieJar": sync_h2.cookies.CookieJar},
     "requests.sessions": {"Session": sync_h2.Session},
 }

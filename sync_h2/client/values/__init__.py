@@ -1,0 +1,1 @@
+"""What stands in requests and responses: URLs, origins, header fields, status codes, charsets. Pure functions."""
