@@ -52,13 +52,13 @@ from .exceptions import (
     TooManyRedirects,
     URLRequired,
 )
-from .http1.request import ServerRequest
-from .http1.response import ServerResponse
 from .protocol.fields.headers import Headers
 from .protocol.settings import Settings, default_settings, pack_settings, unpack_settings
 from .server.create import create_secure_server, create_server, serve_socket
+from .server.handlers.request import ServerRequest
+from .server.handlers.response import ServerResponse
+from .server.handlers.static_files import static_files
 from .server.server import SecureThreadingServer, ThreadingServer
-from .server.static_files import static_files
 
 Session = Client  # by the name that it has in requests
 

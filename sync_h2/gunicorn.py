@@ -29,7 +29,7 @@ from .connection.server_side.server_stream import ServerStream
 from .interpreter import Lock
 from .protocol.fields.headers import Headers
 from .protocol.fields.sensitive import printable
-from .server.beginning import http1_is_installed
+from .server.accepting.handshake import http1_is_installed
 from .server.create import create_secure_server, create_server
 from .server.server import ThreadingServer
 from .transport.tls import server_context

@@ -22,7 +22,7 @@ from .connection.server_side.server_session import ServerSession
 from .connection.shared.listeners import Listener
 from .deadline import Deadline
 from .server.create import serve_socket
-from .server.requests import RequestHandler
+from .server.handlers.request_listeners import RequestHandler
 from .transport.transport import Transport
 
 _SERVER_ONLY = ("executor", "max_workers")

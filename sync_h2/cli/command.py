@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .get import get
-from .serve import serve
-from .status import MEANINGS, CommandError, ExitStatus, complain, give_up_unwritten, reason_of
+from .exit_status import MEANINGS, CommandError, ExitStatus, complain, give_up_unwritten, reason_of
+from .get.command import get
+from .serve.command import serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

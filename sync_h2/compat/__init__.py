@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..http1.request import ServerRequest
-from ..http1.response import ServerResponse
+from ..server.handlers.request import ServerRequest
+from ..server.handlers.response import ServerResponse
 from .http_client import HTTP2Connection
 from .http_server import handler_for
 from .urllib_request import HTTP2Handler

@@ -13,10 +13,10 @@ from typing import Any
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
 from ..protocol.fields.headers import Headers
-from ..server.beginning import http1_is_installed
+from ..server.accepting.handshake import http1_is_installed
 from ..server.create import create_secure_server, create_server
-from ..server.ending import telling_what_is_waited_for
 from ..server.server import ThreadingServer
+from ..server.shutdown_notice import telling_what_is_waited_for
 from ..transport.tls import PEM
 from .wsgi_environ import Environ, make_environ
 from .wsgi_input import MAX_BUFFERED_BODY, BodyBuffers

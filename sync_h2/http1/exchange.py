@@ -1,50 +1,72 @@
-"""What a request and its response have in common: the stream whose two directions they are. Any thread."""
+"""What one connection of HTTP/1 knows at a time: what has arrived and not been taken, and a request with its response.
+
+Under the session's lock, but for `Input.writable`, which is the reader's.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum, auto
 
-from ..connection.inspection.socket_proxy import SocketProxy
-from ..connection.server_side.server_stream import ServerStream
-from ..connection.shared.listeners import Listener
+from ..protocol.frames.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
+from .bodies import RequestBody, TunnelBody
+
+MOST_DISCARDED = 256 * 1024
+"""Octets of a body that nobody wants which are read and thrown away, so that the connection can be kept."""
 
 
-class ExchangeHalf:
-    """One direction of a stream, with what Node's objects tell of the stream itself."""
+class Framing(Enum):
+    """How the end of a response's body is told."""
 
-    _stream: ServerStream
+    NONE = auto()  # it has no body
+    LENGTH = auto()
+    CHUNKED = auto()
+    END_OF_CONNECTION = auto()
+
+
+class Input:
+    """What has arrived and was not taken, and the room for the next read."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
 
     @property
-    def stream(self) -> ServerStream:
-        """The stream itself, for whatever HTTP/1 has no name for."""
-        return self._stream
+    def memory(self) -> int:
+        """The octets that wait, and those of the room."""
+        return len(self.octets) + len(self._buffer)
+
+    def writable(self) -> memoryview:
+        return self._buffer
+
+    def received(self, count: int) -> None:
+        """`count` octets were read into what `writable()` gave."""
+        size = len(self._buffer)
+        self.octets += self._buffer[:count]
+        if count == size and size < LARGEST_BUFFER_SIZE:
+            self._buffer = memoryview(bytearray(size * 4))
+        elif count < IDLE_BUFFER_SIZE // 4 and size > IDLE_BUFFER_SIZE:
+            self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
+
+
+class Exchange:
+    """A request and its response."""
+
+    def __init__(self, stream_id: int, method: str, version: str, body: RequestBody, window: int) -> None:
+        self.stream_id = stream_id
+        self.method = method
+        self.version = version
+        self.body = body
+        self.window = window  # octets of the body that may be handed on before the handler has read some
+        self.keep_alive = True
+        self.awaits_continue = False
+        self.request_ended = body.ended  # and the session was told so
+        self.discards = MOST_DISCARDED
+        self.discarding = False
+        self.trailers_follow = False
+        self.reason = ""  # a phrase of the handler's own
+        self.framing: Framing | None = None  # None: the response's head has not been sent
+        self.response_ended = False
 
     @property
-    def socket(self) -> SocketProxy:
-        """The connection's socket, to look at: `session.socket`."""
-        return self._stream.session.socket
-
-    @property
-    def connection(self) -> SocketProxy:
-        """`socket`, by its older name."""
-        return self.socket
-
-    def set_timeout(self, seconds: float | None, callback: Listener | None = None) -> None:
-        """`stream.set_timeout`: fire `timeout` each time nothing happened for so long; None or 0 switches it off."""
-        self._stream.set_timeout(seconds, callback)
-
-    def destroy(self, error: BaseException | None = None) -> None:
-        """`stream.destroy`: end the stream at once, both directions of it."""
-        self._stream.destroy(error)
-
-    def on(self, name: str, function: Listener | None = None) -> Any:
-        """`stream.on`: the events (`aborted`, `close`, `timeout`, `trailers`…) are the stream's."""
-        return self._stream.on(name, function)
-
-    def once(self, name: str, function: Listener | None = None) -> Any:
-        """`stream.once`."""
-        return self._stream.once(name, function)
-
-    def off(self, name: str, function: Listener) -> None:
-        """`stream.off`."""
-        self._stream.off(name, function)
+    def is_tunnel(self) -> bool:
+        return isinstance(self.body, TunnelBody) and self.framing is Framing.END_OF_CONNECTION

@@ -20,11 +20,11 @@ from ..protocol.fields.sensitive import shown_fields
 from ..protocol.limits import Limits
 from ..protocol.sending import HeaderBlockTooLong
 from ..protocol.state import Emit
-from .absent import WithoutFrames
 from .bodies import ChunkedBody, LengthBody, RequestBody, TunnelBody
+from .exchange import MOST_DISCARDED, Exchange, Framing, Input
 from .request_heads import RequestHead, UnreadableRequest, check_lines, parse_request
 from .response_heads import error_answer, has_no_body, response_head
-from .state import MOST_DISCARDED, Exchange, Framing, Input
+from .without_frames import WithoutFrames
 
 MOST_HELD = 64 * 1024
 """Octets that may wait in the input for a window or for the end of the request before; then no more is read."""

@@ -22,10 +22,10 @@ from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, TLSEngine, server_context, set_alpn
-from .beginning import begin_plain, begin_secure, http1_session_class, protocols
-from .executor_pool import ExecutorPool
-from .pool import HandlerPool
-from .requests import RequestHandler, request_handler
+from .accepting.handshake import begin_plain, begin_secure, http1_session_class, protocols
+from .handlers.request_listeners import RequestHandler, request_handler
+from .pool.executor_pool import ExecutorPool
+from .pool.handler_pool import HandlerPool
 from .server import Pool, SecureThreadingServer, ThreadingServer
 
 

@@ -37,12 +37,12 @@ from ..transport.blocking_tls import BlockingTLSConnection
 from ..transport.fork import close_in_forked_child
 from ..transport.sockets import UNIX_PREFIX, close_listener, format_address
 from ..transport.tls import PEM, TLSEngine, load_certificate
-from . import room
-from .beginning import Beginning, begin_plain, begin_secure, refusal_of
-from .last_words import answer_to, last_words
+from .accepting import eviction as room
+from .accepting.half_closed import answer_to, last_words
+from .accepting.handshake import Beginning, begin_plain, begin_secure, refusal_of
+from .accepting.refusals import Undecided
+from .handlers.request_listeners import REQUEST_EVENTS, request_handler
 from .memory import ServerMemory
-from .requests import REQUEST_EVENTS, request_handler
-from .undecided import Undecided
 
 logger = logging.getLogger("sync_h2.server")
 

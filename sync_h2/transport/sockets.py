@@ -24,7 +24,7 @@ from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidArgument, Timeout
 from ..interpreter import FREE_THREADED_BUILD
 from .fork import close_in_forked_child
-from .names import encode_host
+from .host_names import encode_host
 
 UNIX_PREFIX = "unix:"
 DEFAULT_BACKLOG = 1024

@@ -21,7 +21,7 @@ import certifi
 from ..deadline import Deadline
 from ..errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
 from .fork import close_in_forked_child
-from .names import encode_host
+from .host_names import encode_host
 
 HTTP2_ALPN = "h2"
 END = -1

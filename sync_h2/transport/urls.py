@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from ..errors import InvalidArgument
-from .names import encode_host
+from .host_names import encode_host
 
 # RFC 3986, appendix B. Every text matches.
 _parts = re.compile(

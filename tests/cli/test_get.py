@@ -32,7 +32,7 @@ from support.raw_peer import RESPONSE, RawPeer
 from support.scripted_server import playing, takes_few
 from support.threads import Background, background, eventually
 from sync_h2 import ErrorCode, Headers, ServerStream
-from sync_h2.cli import waterfall
+from sync_h2.cli.get import waterfall
 
 __all__ = ["background"]
 

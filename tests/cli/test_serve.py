@@ -20,7 +20,7 @@ from support.bodies import digest, file_digest
 from support.certificates import Certificate
 from support.command_line import PATIENCE, Running, command, environment, run, serving
 from support.peers import curl, free_port, nghttp, program
-from sync_h2.cli.status import MEANINGS
+from sync_h2.cli.exit_status import MEANINGS
 
 # -- curl and nghttp
 

@@ -10,8 +10,8 @@ import pytest
 
 import sync_h2
 import sync_h2.compat
-from sync_h2.http1.request import ServerRequest
-from sync_h2.http1.response import ServerResponse
+from sync_h2.server.handlers.request import ServerRequest
+from sync_h2.server.handlers.response import ServerResponse
 
 
 def test_requests_and_responses_are_in_the_package():

@@ -39,7 +39,7 @@ from sync_h2.testing import pair
 VICTIMS = 12
 """How many things of each kind are collected under a lock in one test."""
 
-_OTHER_LOCKS = (f"{PACKAGE}/server/pool.py", f"{PACKAGE}/connection/shared/timers.py")
+_OTHER_LOCKS = (f"{PACKAGE}/server/pool/handler_pool.py", f"{PACKAGE}/connection/shared/timers.py")
 
 
 @pytest.fixture(autouse=True)

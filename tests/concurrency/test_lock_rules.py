@@ -24,7 +24,7 @@ from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, connect, create_secure_server, create_server
 from sync_h2.connection.shared import listeners
 from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue
-from sync_h2.server.pool import HandlerPool
+from sync_h2.server.pool.handler_pool import HandlerPool
 from sync_h2.testing import pair
 
 

@@ -23,9 +23,9 @@ __all__ = ["start"]
 
 # Idle threads leave soon, unless they have to stay.
 IMPATIENT = """
-import sync_h2.connection.shared.listeners, sync_h2.connection.sending.sender, sync_h2.server.pool
+import sync_h2.connection.shared.listeners, sync_h2.connection.sending.sender, sync_h2.server.pool.handler_pool
 sync_h2.connection.shared.listeners._LINGER = sync_h2.connection.sending.writer._LINGER = 0.02
-sync_h2.server.pool.HandlerPool.__init__.__kwdefaults__["idle_timeout"] = 0.02
+sync_h2.server.pool.handler_pool.HandlerPool.__init__.__kwdefaults__["idle_timeout"] = 0.02
 
 def say_when_main_has_ended(*expected):
     def wait():

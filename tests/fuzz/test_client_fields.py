@@ -16,14 +16,14 @@ import requests
 import sync_h2
 from sync_h2 import Client
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
-from sync_h2.cli.status import CommandError
-from sync_h2.cli.targets import parse_target
+from sync_h2.cli.exit_status import CommandError
+from sync_h2.cli.get.targets import parse_target
 from sync_h2.client.options.auth import HTTPDigestAuth
 from sync_h2.client.pool.alt_svc import parse_alternatives
 from sync_h2.client.pool.retries import retry_after
 from sync_h2.client.values.origin import Origin
 from sync_h2.exceptions import RequestException
-from sync_h2.transport.names import encode_host
+from sync_h2.transport.host_names import encode_host
 
 COUNT = 300
 Numbers = Callable[[int], Iterator[int]]

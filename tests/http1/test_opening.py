@@ -12,7 +12,7 @@ import pytest
 from support import connections
 from sync_h2 import Timeout
 from sync_h2.deadline import Deadline
-from sync_h2.http1.opening import read_opening
+from sync_h2.server.accepting.detection import read_opening
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sync_h2 import ErrorCode, InvalidState
+from sync_h2.http1.exchange import MOST_DISCARDED
 from sync_h2.http1.protocol import MOST_HELD, HTTP1Protocol
 from sync_h2.http1.request_heads import UnreadableRequest
-from sync_h2.http1.state import MOST_DISCARDED
 from sync_h2.protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
 from sync_h2.protocol.fields.headers import encode_informational, encode_response, encode_trailers
 from sync_h2.protocol.limits import Limits

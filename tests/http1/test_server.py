@@ -31,7 +31,7 @@ from sync_h2 import (
     serve_socket,
 )
 from sync_h2.constants import PREFACE
-from sync_h2.server.beginning import refusal_of
+from sync_h2.server.accepting.handshake import refusal_of
 from sync_h2.testing import pair
 
 __all__ = ["start"]

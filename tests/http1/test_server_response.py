@@ -28,7 +28,7 @@ from sync_h2 import (
     StreamReset,
     Timeout,
 )
-from sync_h2.http1 import fields
+from sync_h2.server.handlers import response_fields as fields
 from sync_h2.testing import pair
 from sync_h2.transport.transport import Transport
 

@@ -25,7 +25,7 @@ from sync_h2 import (
     create_server,
     serve_socket,
 )
-from sync_h2.http1.state import MOST_DISCARDED
+from sync_h2.http1.exchange import MOST_DISCARDED
 
 
 def echo(stream: Any, headers: Any) -> None:

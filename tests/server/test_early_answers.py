@@ -22,7 +22,7 @@ from support.threads import eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_secure_server, create_server
 from sync_h2.connection.server_side import early_answers
 from sync_h2.constants import SettingId
-from sync_h2.server.static_files import static_files
+from sync_h2.server.handlers.static_files import static_files
 from sync_h2.testing import pair
 
 SIZES = [90_000, 1_000_000, 6_000_000]  # curl's and httpx's windows for them are 84 kB at first

@@ -19,7 +19,7 @@ from support.raw_peer import PATIENCE, REQUEST, RawPeer, server_and_raw_client
 from support.threads import eventually
 from sync_h2 import create_secure_server, create_server
 from sync_h2.constants import MAX_STREAM_ID, PREFACE
-from sync_h2.server.ending import telling_what_is_waited_for
+from sync_h2.server.shutdown_notice import telling_what_is_waited_for
 
 FOREVER = 1000.0  # seconds; no test lasts so long
 

@@ -23,7 +23,7 @@ from support.raw_peer import PATIENCE, REQUEST, UPLOAD, RawPeer
 from support.threads import Background, eventually, waits
 from sync_h2 import ClientSession, StreamReset, Timeout, compat, connect, create_secure_server, create_server
 from sync_h2.constants import SettingId
-from sync_h2.server.static_files import static_files
+from sync_h2.server.handlers.static_files import static_files
 from sync_h2.testing import pair
 
 TIMEOUT = 20.0

@@ -20,7 +20,7 @@ from support.http1_client import get
 from support.raw_peer import PATIENCE, RawPeer
 from sync_h2 import ErrorCode, connect, create_secure_server, create_server
 from sync_h2.constants import PREFACE
-from sync_h2.server import last_words
+from sync_h2.server.accepting import half_closed as last_words
 
 OPENING = PREFACE + frames.settings()
 WITHOUT_REQUEST = {

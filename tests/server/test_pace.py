@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sync_h2.server.pace import Pace
+from sync_h2.server.pool.pace import Pace
 
 
 def tick(

@@ -18,10 +18,10 @@ from support.threads import eventually
 from support.tracing import Tracer
 from sync_h2.connection.shared.monitor import Waiter
 from sync_h2.errors import InvalidState
-from sync_h2.server import pool as pool_module
-from sync_h2.server.executor_pool import ExecutorPool
-from sync_h2.server.pace import Pace
-from sync_h2.server.pool import HandlerPool
+from sync_h2.server.pool import handler_pool as pool_module
+from sync_h2.server.pool.executor_pool import ExecutorPool
+from sync_h2.server.pool.handler_pool import HandlerPool
+from sync_h2.server.pool.pace import Pace
 
 TIMEOUT = 20.0
 
@@ -496,8 +496,8 @@ def test_a_worker_that_shuts_the_pool_down_does_not_wait_for_itself(make_pool: M
 def test_a_stuck_job_does_not_keep_the_interpreter_alive() -> None:
     script = """
 import threading
-from sync_h2.server.pace import Pace
-from sync_h2.server.pool import HandlerPool
+from sync_h2.server.pool.pace import Pace
+from sync_h2.server.pool.handler_pool import HandlerPool
 pool = HandlerPool(4, name="stuck")
 started = threading.Event()
 pool.submit("idle", int)

@@ -13,7 +13,7 @@ from support.raw_peer import PATIENCE, RawPeer
 from support.threads import eventually
 from sync_h2 import ErrorCode, create_secure_server, create_server
 from sync_h2.constants import PREFACE
-from sync_h2.server import undecided
+from sync_h2.server.accepting import refusals as undecided
 
 
 def everything(sock: socket.socket) -> bytes:

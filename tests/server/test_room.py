@@ -34,7 +34,7 @@ def answer(stream: ServerStream, headers: Headers) -> None:
 def test_the_session_that_was_idle_for_longest_makes_room(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr("sync_h2.server.room.LEAST_IDLE", 0.0)
+    monkeypatch.setattr("sync_h2.server.accepting.eviction.LEAST_IDLE", 0.0)
     server = serve(answer, **{limit: 2})
     first = visit(server)
     second = visit(server)
@@ -101,7 +101,7 @@ def test_without_descriptors_the_server_says_what_helps_once_and_goes_on(
 def test_a_client_that_lets_everything_wait_makes_room(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, kind: str, on_executor: bool
 ) -> None:
-    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    monkeypatch.setattr("sync_h2.server.accepting.eviction.LEAST_STALLED", 0.0)
     begun = threading.Event()
 
     def handler(stream: ServerStream, headers: Headers) -> None:
@@ -141,7 +141,7 @@ def test_a_client_that_lets_everything_wait_makes_room(
 def test_a_sign_of_life_is_no_reason_to_stay(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
-    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    monkeypatch.setattr("sync_h2.server.accepting.eviction.LEAST_STALLED", 0.0)
     server = serve(answer, max_sessions=1)
     with socket.create_connection(server.address) as sock:
         peer = RawPeer(sock, client=True)
@@ -161,7 +161,7 @@ def test_a_stream_of_events_is_not_ended_for_a_newcomer(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its handler has returned, and nobody but the server could go on."""
-    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    monkeypatch.setattr("sync_h2.server.accepting.eviction.LEAST_STALLED", 0.0)
     kept: queue.SimpleQueue[ServerStream] = queue.SimpleQueue()
 
     def handler(stream: ServerStream, headers: Headers) -> None:
@@ -188,7 +188,7 @@ def test_a_client_whose_answers_have_no_body_is_not_stalled(
     serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, status: int, version: str
 ) -> None:
     """It is idle, and not for long."""
-    monkeypatch.setattr("sync_h2.server.room.LEAST_STALLED", 0.0)
+    monkeypatch.setattr("sync_h2.server.accepting.eviction.LEAST_STALLED", 0.0)
     fields = {":status": status, **({"content-length": 0} if status == 500 else {})}
     server = serve(lambda stream, headers: stream.respond(fields, end_stream=True), max_sessions=1, allow_http1=True)
     with socket.create_connection(server.address, timeout=20) as sock:

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from sync_h2.server.selection import best_coding, precondition_failure, wanted_range
+from sync_h2.server.handlers.representation import best_coding, precondition_failure, wanted_range
 
 ETAG = '"5-a"'
 MODIFIED = int(datetime(2024, 2, 29, 12, 30, 15, tzinfo=timezone.utc).timestamp())

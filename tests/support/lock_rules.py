@@ -26,7 +26,9 @@ from sync_h2.connection.server_side import server_session
 from sync_h2.connection.session import core as session
 from sync_h2.connection.shared import listeners, timers
 from sync_h2.connection.shared import monitor as waiting
-from sync_h2.server import executor_pool, pool, server
+from sync_h2.server import server
+from sync_h2.server.pool import executor_pool
+from sync_h2.server.pool import handler_pool as pool
 from sync_h2.transport import full_sockets
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)

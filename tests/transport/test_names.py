@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sync_h2.errors import InvalidArgument
-from sync_h2.transport.names import encode_host
+from sync_h2.transport.host_names import encode_host
 
 
 @pytest.mark.parametrize(

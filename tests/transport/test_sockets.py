@@ -18,7 +18,7 @@ from sync_h2 import deadline as deadline_module
 from sync_h2.deadline import Deadline
 from sync_h2.errors import ConnectionLost, InvalidArgument, Timeout
 from sync_h2.transport import sockets
-from sync_h2.transport.names import encode_host
+from sync_h2.transport.host_names import encode_host
 from sync_h2.transport.sockets import (
     close_listener,
     connect_tcp,

@@ -16,7 +16,7 @@ from ...deadline import Deadline
 from ...errors import InvalidArgument
 from ...protocol.limits import Limits
 from ...protocol.settings import Settings
-from ...transport.names import as_authority
+from ...transport.host_names import as_authority
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
 from ...transport.tls import PEM, TLSEngine, client_context, set_alpn
 from ...transport.transport import TLSTransport, Transport

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from ...deadline import Deadline
 from ...errors import InvalidArgument, said
 from ...exceptions import InvalidProxyURL, ProxyError
-from ...transport.names import as_authority
+from ...transport.host_names import as_authority
 from ...transport.urls import shown_url, split_url
 from ..options.auth import basic_credentials
 from ..values.fields import Fields

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ...arguments import type_name
 from ...errors import InvalidArgument
-from ...transport.names import encode_host
+from ...transport.host_names import encode_host
 from ...transport.sockets import UNIX_PREFIX
 
 Resolve = Mapping[str, str] | Callable[[str, int], str | None]

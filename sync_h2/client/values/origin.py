@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...transport.names import as_authority
+from ...transport.host_names import as_authority
 from ...transport.urls import URL
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

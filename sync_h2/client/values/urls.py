@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlunsplit
 
 from ...errors import InvalidArgument
 from ...exceptions import InvalidURL, MissingSchema
-from ...transport.names import in_url
+from ...transport.host_names import in_url
 from ...transport.urls import URL, shown_url, split_url
 
 _IN_USERINFO = "!$%&'()*+,:;=~"

@@ -10,18 +10,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..client.messages.decoding import decoded
-from ..client.pool.retries import Tries
-from ..connection.client_side.client_session import ClientSession
-from ..connection.client_side.client_stream import ClientStream
-from ..connection.inspection.stats import StreamStats
-from ..constants import ErrorCode, error_code_name
-from ..deadline import Deadline
-from ..errors import HTTP2Error
-from ..protocol.fields.headers import Headers
+from ...client.messages.decoding import decoded
+from ...client.pool.retries import Tries
+from ...connection.client_side.client_session import ClientSession
+from ...connection.client_side.client_stream import ClientStream
+from ...connection.inspection.stats import StreamStats
+from ...constants import ErrorCode, error_code_name
+from ...deadline import Deadline
+from ...errors import HTTP2Error
+from ...protocol.fields.headers import Headers
+from ..exit_status import CommandError, ExitStatus, cannot_read, status_of
 from .connections import Connections
 from .output import Output, ResumedOutput
-from .status import CommandError, ExitStatus, cannot_read, status_of
 from .targets import Body, Target, followed
 
 _RETRIES = 4  # of a request that a server did not look at, because it goes away or has enough to do

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection.server_side.handling_session import Handler
-from ..errors import InvalidArgument, TLSError
-from ..server.beginning import http1_is_installed
-from ..server.create import create_secure_server, create_server
-from ..server.ending import telling_what_is_waited_for
-from ..server.server import ThreadingServer
-from ..server.static_files import static_files
-from ..transport.sockets import UNIX_PREFIX, close_listener, listen
-from ..transport.tls import PEM
+from ...connection.server_side.handling_session import Handler
+from ...errors import InvalidArgument, TLSError
+from ...server.accepting.handshake import http1_is_installed
+from ...server.create import create_secure_server, create_server
+from ...server.handlers.static_files import static_files
+from ...server.server import ThreadingServer
+from ...server.shutdown_notice import telling_what_is_waited_for
+from ...transport.sockets import UNIX_PREFIX, close_listener, listen
+from ...transport.tls import PEM
+from ..exit_status import CommandError, ExitStatus, complain, reason_of
 from .application import find_application
 from .certificate import fingerprint, made_for
 from .signals import STOPPING, StopSignals
-from .status import CommandError, ExitStatus, complain, reason_of
 from .workers import run_workers
 
 
@@ -78,7 +78,7 @@ def _log_to_stderr(*, access: bool) -> None:
 
 
 def _application(name: str, multiprocess: bool) -> Handler:
-    from ..compat import wsgi  # which is much to import for who serves a folder
+    from ...compat import wsgi  # which is much to import for who serves a folder
 
     return wsgi(find_application(name), environ={"wsgi.multiprocess": multiprocess})
 

@@ -19,11 +19,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from ..connection.server_side.file_responses import FileRange
-from ..connection.server_side.handling_session import Handler
-from ..connection.server_side.server_stream import ServerStream
-from ..protocol.fields.headers import Headers
-from .selection import best_coding, precondition_failure, wanted_range
+from ...connection.server_side.file_responses import FileRange
+from ...connection.server_side.handling_session import Handler
+from ...connection.server_side.server_stream import ServerStream
+from ...protocol.fields.headers import Headers
+from .representation import best_coding, precondition_failure, wanted_range
 
 if TYPE_CHECKING:
     from _typeshed import StrPath

@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from ..deadline import Deadline
+from ...deadline import Deadline
+from ..exit_status import CommandError, ExitStatus, cannot_read, complain
 from .connections import Connections
 from .fetch import Fetch, Wishes
 from .output import FileOutput, OrderedOutputs, Output, ResumedOutput, file_outputs
 from .progress import INTERVAL, ProgressBar
-from .status import CommandError, ExitStatus, cannot_read, complain
 from .targets import Body, parse_target, request_fields, takes_codings
 from .waterfall import waterfall, waterfall_picture
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import InvalidArgument
-from ..protocol.fields.header_rules import CONNECTION_SPECIFIC
-from ..protocol.fields.headers import check_field
+from ...errors import InvalidArgument
+from ...protocol.fields.header_rules import CONNECTION_SPECIFIC
+from ...protocol.fields.headers import check_field
 
 logger = logging.getLogger("sync_h2.server")
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-from ..client.calls.redirects import method_after
-from ..client.messages.decoding import accept_encoding
-from ..client.options.auth import keeps_authorization
-from ..client.values.urls import joined
-from ..errors import InvalidArgument
-from ..file_size import size_of
-from ..protocol.fields.headers import Headers
-from ..transport.names import in_url
-from ..transport.urls import URL, shown_url, split_url
-from .status import CommandError, ExitStatus
+from ...client.calls.redirects import method_after
+from ...client.messages.decoding import accept_encoding
+from ...client.options.auth import keeps_authorization
+from ...client.values.urls import joined
+from ...errors import InvalidArgument
+from ...file_size import size_of
+from ...protocol.fields.headers import Headers
+from ...transport.host_names import in_url
+from ...transport.urls import URL, shown_url, split_url
+from ..exit_status import CommandError, ExitStatus
 
 _INDEX = "index.html"
 CREDENTIALS = ("authorization", "cookie", "proxy-authorization")

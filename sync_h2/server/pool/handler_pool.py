@@ -18,10 +18,10 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
-from ..connection.shared.monitor import Waiter
-from ..deadline import Deadline
-from ..errors import InvalidState
-from ..interpreter import Lock, SharedDict, threads_at_once
+from ...connection.shared.monitor import Waiter
+from ...deadline import Deadline
+from ...errors import InvalidState
+from ...interpreter import Lock, SharedDict, threads_at_once
 from .pace import Pace
 
 Job = Callable[[], None]

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..client.opening.connect import connect
-from ..connection.client_side.client_session import ClientSession
-from ..errors import HTTP2Error
-from ..interpreter import Lock
+from ...client.opening.connect import connect
+from ...connection.client_side.client_session import ClientSession
+from ...errors import HTTP2Error
+from ...interpreter import Lock
 
 _GOODBYE = 2.0  # seconds that a server may take to close its end, when frames are shown
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..exit_status import CommandError, ExitStatus, complain, give_up_unwritten
 from .signals import STOP_SIGNALS, STOPPING, StopSignals
-from .status import CommandError, ExitStatus, complain, give_up_unwritten
 
 Run = Callable[..., int]
 """`run(listening, *others)`: serve until SIGTERM, or until one of `others` can be read; in between `listening(url)` is

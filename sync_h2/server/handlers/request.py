@@ -10,11 +10,11 @@ import io
 import operator
 from typing import TYPE_CHECKING
 
-from ..connection.server_side.server_stream import ServerStream
-from ..connection.stream.reading import CHUNK
-from ..errors import InvalidArgument
-from ..protocol.fields.headers import Headers
-from ..protocol.fields.sensitive import printable
+from ...connection.server_side.server_stream import ServerStream
+from ...connection.stream.reading import CHUNK
+from ...errors import InvalidArgument
+from ...protocol.fields.headers import Headers
+from ...protocol.fields.sensitive import printable
 from .exchange import ExchangeHalf
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import Any
 
-from .status import CommandError, ExitStatus
+from ..exit_status import CommandError, ExitStatus
 
 
 def find_application(name: str) -> Any:

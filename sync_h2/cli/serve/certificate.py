@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 
-from .status import CommandError
+from ..exit_status import CommandError
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 

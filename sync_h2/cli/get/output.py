@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import IO, BinaryIO, Literal, Protocol
 
-from ..interpreter import Lock
-from .status import CommandError, ExitStatus, reason_of
+from ...interpreter import Lock
+from ..exit_status import CommandError, ExitStatus, reason_of
 
 _HELD_IN_MEMORY = 1 << 20  # bytes of a body whose turn has not come
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import select
 import socket
 
-from ..connection.server_side.date import current_date
-from ..connection.server_side.server_session import ServerSession
-from ..constants import ErrorCode
-from ..http1.response_heads import error_answer
-from ..protocol.frames.first_octets import HTTP_1_REFUSAL, Opening, asks_for_something, goodbye, recognise
+from ...connection.server_side.date import current_date
+from ...connection.server_side.server_session import ServerSession
+from ...constants import ErrorCode
+from ...http1.response_heads import error_answer
+from ...protocol.frames.first_octets import HTTP_1_REFUSAL, Opening, asks_for_something, goodbye, recognise
 
 _MOST = 4096  # octets that are looked at
 # Linux alone says that the peer has finished while there is something to read; elsewhere a connection that has said

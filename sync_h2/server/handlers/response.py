@@ -11,15 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..connection.server_side.answering_stream import STATUSES_WITHOUT_BODY
-from ..connection.server_side.server_stream import ServerStream
-from ..connection.stream.files import StreamWriter
-from ..deadline import check_timeout
-from ..errors import InvalidArgument, InvalidState
-from ..protocol.fields.headers import HeadersSource
+from ...connection.server_side.answering_stream import STATUSES_WITHOUT_BODY
+from ...connection.server_side.server_stream import ServerStream
+from ...connection.stream.files import StreamWriter
+from ...deadline import check_timeout
+from ...errors import InvalidArgument, InvalidState
+from ...protocol.fields.headers import HeadersSource
 from .exchange import ExchangeHalf
-from .fields import FieldsSource, FieldValue, field, field_name, pairs_of, tell_once
 from .request import ServerRequest
+from .response_fields import FieldsSource, FieldValue, field, field_name, pairs_of, tell_once
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..connection.server_side.handling_session import Handler
-from ..connection.server_side.server_stream import ServerStream
-from ..connection.shared.listeners import Listener
-from ..http1.request import ServerRequest
-from ..http1.response import ServerResponse
-from ..protocol.fields.headers import Headers
+from ...connection.server_side.handling_session import Handler
+from ...connection.server_side.server_stream import ServerStream
+from ...connection.shared.listeners import Listener
+from ...protocol.fields.headers import Headers
+from .request import ServerRequest
+from .response import ServerResponse
 
 RequestHandler = Callable[[ServerRequest, ServerResponse], object]
 

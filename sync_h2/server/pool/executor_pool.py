@@ -13,10 +13,10 @@ from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for_futures
 from functools import partial
 
-from ..deadline import Deadline
-from ..errors import InvalidState
-from ..interpreter import Lock
-from .pool import Job, run_logged
+from ...deadline import Deadline
+from ...errors import InvalidState
+from ...interpreter import Lock
+from .handler_pool import Job, run_logged
 
 
 class ExecutorPool:

@@ -10,15 +10,15 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection.server_side.date import current_date
-from ..connection.server_side.server_session import ServerSession
-from ..deadline import Deadline
-from ..http1.opening import read_opening, speaks_http1
-from ..http1.response_heads import error_answer
-from ..protocol.frames.first_octets import Opening, recognise, refusal
-from ..protocol.limits import Limits
-from ..transport.tls import HTTP2_ALPN, TLSEngine
-from ..transport.transport import TLSTransport, Transport
+from ...connection.server_side.date import current_date
+from ...connection.server_side.server_session import ServerSession
+from ...deadline import Deadline
+from ...http1.response_heads import error_answer
+from ...protocol.frames.first_octets import Opening, recognise, refusal
+from ...protocol.limits import Limits
+from ...transport.tls import HTTP2_ALPN, TLSEngine
+from ...transport.transport import TLSTransport, Transport
+from .detection import read_opening, speaks_http1
 
 HTTP1_ALPN = "http/1.1"
 
@@ -46,7 +46,7 @@ def http1_session_class(allowed: bool) -> type[ServerSession] | None:
     if not allowed:
         return None
     try:
-        from ..http1.session import HTTP1Session
+        from ...http1.session import HTTP1Session
     except ModuleNotFoundError as error:
         if error.name != "h11":
             raise

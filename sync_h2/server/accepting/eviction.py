@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from ..connection.server_side.server_session import ServerSession
+from ...connection.server_side.server_session import ServerSession
 
 LEAST_IDLE = 1.0
 """Seconds before a session makes room: a client between two requests is no idle one."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from ..connection.server_side.date import current_date
-from ..deadline import Deadline
-from ..errors import ConnectionLost, Timeout
-from ..protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise
-from ..transport.fork import close_in_forked_child
-from .response_heads import error_answer
+from ...connection.server_side.date import current_date
+from ...deadline import Deadline
+from ...errors import ConnectionLost, Timeout
+from ...http1.response_heads import error_answer
+from ...protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise
+from ...transport.fork import close_in_forked_child
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 

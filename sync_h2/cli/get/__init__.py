@@ -1,0 +1,1 @@
+"""`sync-h2 get`: URLs, all at once."""

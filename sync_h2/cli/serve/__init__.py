@@ -1,0 +1,1 @@
+"""`sync-h2 serve`: a folder, or a WSGI application."""
