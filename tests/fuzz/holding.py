@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.wire import Endpoint
+from support.wire import Endpoint
 
 
 def holds_little(endpoint: Endpoint, opened_here: int) -> None:

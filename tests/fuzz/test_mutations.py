@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from protocol.wire import Endpoint
 from support.threads import eventually
+from support.wire import Endpoint
 from sync_h2 import HTTP2Error, ProtocolError, Settings, connect, serve_socket
 from sync_h2.protocol import events
 from sync_h2.protocol.fields.headers import encode_request, encode_response

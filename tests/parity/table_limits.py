@@ -163,7 +163,7 @@ LIMITS: list[Entry] = [
     (
         "",
         "option max_waiting_handlers",
-        "server/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
+        "server/pool/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
     ),
     (
         "",

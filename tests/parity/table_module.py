@@ -105,22 +105,22 @@ MODULE: list[Entry] = [
     (
         "createServer",
         "create_server(allow_http1): HTTP/1.1 on the same port, told apart by the first octets",
-        "http1/test_server.py::test_both_versions_on_one_port",
-        "http1/test_server.py::test_it_is_off_unless_asked_for",
+        "server/accepting/test_either_version.py::test_both_versions_on_one_port",
+        "server/accepting/test_either_version.py::test_it_is_off_unless_asked_for",
         "interop/test_http1.py::test_the_same_for_every_version",
     ),
     (
         "createSecureServer({allowHTTP1})",
         "create_secure_server(allow_http1): HTTP/1.1 on the same port, by ALPN",
-        "http1/test_server.py::test_alpn_chooses_http_1",
-        "http1/test_server.py::test_alpn_prefers_http_2",
+        "server/accepting/test_either_version.py::test_alpn_chooses_http_1",
+        "server/accepting/test_either_version.py::test_alpn_prefers_http_2",
         "interop/test_http1.py::test_the_same_for_every_version",
     ),
     (
         "",
         "serve_socket(allow_http1)",
-        "http1/test_server.py::test_a_socket_of_ones_own",
-        "http1/test_server.py::test_serve_socket_over_tls",
+        "server/accepting/test_either_version.py::test_a_socket_of_ones_own",
+        "server/accepting/test_either_version.py::test_serve_socket_over_tls",
     ),
     ("createSecureServer", "create_secure_server", "server/test_secure_server.py::test_a_request_over_tls"),
     (
@@ -175,7 +175,7 @@ MODULE: list[Entry] = [
         "sensitiveHeaders",
         "Headers.sensitive, Headers.add(sensitive): never indexed, at both ends",
         "parity/test_module.py::test_sensitive_fields_are_never_indexed_and_say_so_at_the_other_end",
-        "protocol/test_headers.py::test_sensitive_marks",
+        "protocol/fields/test_headers.py::test_sensitive_marks",
     ),
     (
         "performServerHandshake(socket)",
@@ -228,34 +228,34 @@ MODULE: list[Entry] = [
     (
         "",
         "static_files, static_files(directory)",
-        "server/test_static_files.py::test_a_file",
-        "server/test_static_files.py::test_what_is_not_in_the_folder_is_not_found",
-        "server/test_static_files.py::test_what_is_no_folder_is_refused_at_once",
-        "cli/test_chromium.py::test_a_page_with_a_hundred_images",
+        "server/handlers/test_static_files.py::test_a_file",
+        "server/handlers/test_static_files.py::test_what_is_not_in_the_folder_is_not_found",
+        "server/handlers/test_static_files.py::test_what_is_no_folder_is_refused_at_once",
+        "cli/serve/test_chromium.py::test_a_page_with_a_hundred_images",
     ),
-    ("", "static_files(listings)", "server/test_static_files.py::test_without_listings"),
+    ("", "static_files(listings)", "server/handlers/test_static_files.py::test_without_listings"),
     (
         "",
         "static_files: index pages and listings",
-        "server/test_static_files.py::test_an_index_page",
-        "server/test_static_files.py::test_a_redirect_to_the_slash",
-        "server/test_static_files.py::test_links_of_a_listing_lead_to_what_they_are_called",
-        "server/test_static_files.py::test_a_listing_shows_what_would_be_sent",
+        "server/handlers/test_static_files.py::test_an_index_page",
+        "server/handlers/test_static_files.py::test_a_redirect_to_the_slash",
+        "server/handlers/test_static_files.py::test_links_of_a_listing_lead_to_what_they_are_called",
+        "server/handlers/test_static_files.py::test_a_listing_shows_what_would_be_sent",
     ),
     (
         "",
         "static_files: preconditions and ranges",
-        "server/test_selection.py::test_preconditions",
-        "server/test_selection.py::test_ranges_of_ten_bytes",
-        "cli/test_serve.py::test_curl_asks_on_conditions",
-        "cli/test_serve.py::test_curl_gets_ranges",
+        "server/handlers/test_representation.py::test_preconditions",
+        "server/handlers/test_representation.py::test_ranges_of_ten_bytes",
+        "cli/serve/test_serve.py::test_curl_asks_on_conditions",
+        "cli/serve/test_serve.py::test_curl_gets_ranges",
     ),
     (
         "",
         "static_files: compressed siblings",
-        "server/test_selection.py::test_codings",
-        "server/test_static_files.py::test_compressed_siblings",
-        "cli/test_serve.py::test_curl_takes_compressed_files",
+        "server/handlers/test_representation.py::test_codings",
+        "server/handlers/test_static_files.py::test_compressed_siblings",
+        "cli/serve/test_serve.py::test_curl_takes_compressed_files",
     ),
     # Debugging.
     (
@@ -412,16 +412,16 @@ CONVENTIONS: list[Entry] = [
 ]
 
 HEADERS: list[Entry] = [
-    ("headers object", "Headers", "protocol/test_headers.py::test_lookup_ignores_case_and_names_are_lower_case"),
+    ("headers object", "Headers", "protocol/fields/test_headers.py::test_lookup_ignores_case_and_names_are_lower_case"),
     (
         "rawHeaders",
         "Headers.pairs: in order, and built from pairs or a mapping",
-        "protocol/test_headers.py::test_repeated_fields_are_joined_as_their_kind_asks",
+        "protocol/fields/test_headers.py::test_repeated_fields_are_joined_as_their_kind_asks",
     ),
     (
         "",
         "Headers.get_all, Headers.get_all(name)",
-        "protocol/test_headers.py::test_repeated_fields_are_joined_as_their_kind_asks",
+        "protocol/fields/test_headers.py::test_repeated_fields_are_joined_as_their_kind_asks",
     ),
     (
         "cookie",
@@ -441,13 +441,13 @@ HEADERS: list[Entry] = [
     (
         "ERR_HTTP2_HEADER_SINGLE_VALUE",
         "Headers: single-value fields twice are refused on send",
-        "protocol/test_headers.py::test_requests_that_http2_forbids_are_refused_and_the_field_is_named",
+        "protocol/fields/test_headers.py::test_requests_that_http2_forbids_are_refused_and_the_field_is_named",
         "parity/test_bad_input.py::test_header_fields",
     ),
     (
         "",
         "Headers: values may be int or HTTPStatus",
-        "protocol/test_headers.py::test_values_may_be_numbers_and_lists",
+        "protocol/fields/test_headers.py::test_values_may_be_numbers_and_lists",
         "parity/test_module.py::test_header_values_may_be_numbers_on_the_wire",
     ),
     (
@@ -458,10 +458,14 @@ HEADERS: list[Entry] = [
     (
         "",
         "Headers.add, Headers.add(name), Headers.add(value)",
-        "protocol/test_headers.py::test_adding_keeps_what_is_there",
+        "protocol/fields/test_headers.py::test_adding_keeps_what_is_there",
     ),
-    ("", "Headers.copy", "protocol/test_headers.py::test_a_copy_is_independent"),
-    ("", "Headers.from_wire: inside", "protocol/test_headers.py::test_received_headers_are_decoded_when_looked_at"),
+    ("", "Headers.copy", "protocol/fields/test_headers.py::test_a_copy_is_independent"),
+    (
+        "",
+        "Headers.from_wire: inside",
+        "protocol/fields/test_headers.py::test_received_headers_are_decoded_when_looked_at",
+    ),
 ]
 
 SETTINGS: list[Entry] = [

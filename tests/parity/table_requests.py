@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from parity.table_module import Entry
 
-_REQUEST = "http1/test_server_request.py::"
-_RESPONSE = "http1/test_server_response.py::"
-_LISTENERS = "server/test_requests.py::"
+_REQUEST = "server/handlers/test_request.py::"
+_RESPONSE = "server/handlers/test_response.py::"
+_LISTENERS = "server/handlers/test_request_listeners.py::"
 _NODE = "interop/test_compat.py::test_an_answer_is_nodes"
 
 WHERE: list[Entry] = [

@@ -85,8 +85,8 @@ EVENTS: list[Entry] = [
     (
         "'unknownProtocol'",
         "server event unknown_protocol",
-        "server/test_unknown_protocol.py::test_a_listener_answers",
-        "server/test_unknown_protocol.py::test_without_a_listener_the_connection_is_closed",
+        "server/accepting/test_unknown_protocol.py::test_a_listener_answers",
+        "server/accepting/test_unknown_protocol.py::test_without_a_listener_the_connection_is_closed",
     ),
     (
         "'tlsClientError', 'error'",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from protocol.wire import (
+from support.wire import (
     ACK,
     END_HEADERS,
     END_STREAM,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from hpack import HeaderTuple
 
+from support.wire import ACK, REQUEST, RESPONSE, Endpoint, client, frame, goaway, reset, server, settings, window_update
 from sync_h2.constants import FrameType
 from sync_h2.protocol.fields.headers import encode_request
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
-
-from .wire import ACK, REQUEST, RESPONSE, Endpoint, client, frame, goaway, reset, server, settings, window_update
 
 PRIORITY = frame(FrameType.PRIORITY, 0, 101, bytes(5))
 UNKNOWN = frame(0xBB, 0, 0, b"grease")

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from protocol.wire import Clock
+from support.wire import Clock
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import InvalidArgument, ProtocolError
 from sync_h2.protocol.limits import FloodGuard, LimitReached, Limits, RateLimit

@@ -7,7 +7,7 @@ import struct
 import pytest
 from hpack import Decoder
 
-from protocol.wire import (
+from support.wire import (
     ACK,
     END_HEADERS,
     END_STREAM,

@@ -21,7 +21,7 @@ _SEPARATOR = b"\n"  # which no field that was checked has
 _LARGEST_SHARED = 2048  # octets: the texts take some times as much, and a session may remember many lists
 
 # Octets that objects take beside their text, measured on CPython 3.11 once an application has looked at a list: then
-# there are texts instead of octets, with an index by name (see tests/protocol/test_field_memory.py).
+# there are texts instead of octets, with an index by name (see tests/protocol/fields/test_field_memory.py).
 _LIST_MEMORY = 512
 _FIELD_MEMORY = 384
 _REPETITION_MEMORY = 24

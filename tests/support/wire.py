@@ -1,4 +1,4 @@
-"""Both ends of the wire for the protocol's tests: frames built by hand, and a `Connection` whose output is kept."""
+"""Both ends of the wire: frames built by hand, and a protocol `Connection` whose output is kept."""
 
 from __future__ import annotations
 

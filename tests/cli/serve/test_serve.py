@@ -415,7 +415,7 @@ def test_a_unix_socket(site: Path, tmp_path: Path) -> None:
 
 
 def test_readme_has_every_exit_status() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parent.parent.parent.parent / "README.md").read_text()
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", readme.split("| exit status |")[1].split("\n\n")[0], re.MULTILINE)
     assert {int(status): text.replace("`", "") for status, text in rows} == MEANINGS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.wire import (
+from support.wire import (
     END_HEADERS,
     POST,
     PRIORITY,
