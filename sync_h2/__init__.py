@@ -54,11 +54,13 @@ from .exceptions import (
 )
 from .protocol.fields.headers import Headers
 from .protocol.settings import Settings, default_settings, pack_settings, unpack_settings
-from .server.create import create_secure_server, create_server, serve_socket
+from .server.create import create_secure_server, create_server
 from .server.handlers.request import ServerRequest
 from .server.handlers.response import ServerResponse
 from .server.handlers.static_files import static_files
-from .server.server import SecureThreadingServer, ThreadingServer
+from .server.secure_server import SecureThreadingServer
+from .server.serve_socket import serve_socket
+from .server.server import ThreadingServer
 
 Session = Client  # by the name that it has in requests
 

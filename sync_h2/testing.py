@@ -21,8 +21,8 @@ from .connection.server_side.handling_session import Handler
 from .connection.server_side.server_session import ServerSession
 from .connection.shared.listeners import Listener
 from .deadline import Deadline
-from .server.create import serve_socket
 from .server.handlers.request_listeners import RequestHandler
+from .server.serve_socket import serve_socket
 from .transport.transport import Transport
 
 _SERVER_ONLY = ("executor", "max_workers")

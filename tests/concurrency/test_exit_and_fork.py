@@ -79,9 +79,9 @@ client.close(wait=False)
 SERVING = """
 server = sync_h2.create_server(echo)
 in_background(server.serve_forever)
-eventually(lambda: server._acceptor)
+eventually(lambda: server._acceptor._thread)
 silent = socket.create_connection(server.address)
-eventually(lambda: server._connecting or server.sessions)
+eventually(lambda: server._connections._newcomers or server.sessions)
 """
 
 TRAFFIC = """

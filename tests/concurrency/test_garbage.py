@@ -492,7 +492,7 @@ def test_a_closed_server_is_collected() -> None:
 def test_a_server_that_never_ran_gives_its_port_back(dropped: Dropped) -> None:
     server = create_server()
     reference = weakref.ref(server)
-    descriptor = server._socket
+    descriptor = server._acceptor._socket
     del server
     gc.collect()
     assert reference() is None

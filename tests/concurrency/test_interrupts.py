@@ -365,9 +365,9 @@ def test_an_interrupt_at_every_line_of_a_servers_calls(call: str, stress_round: 
         if call == "close":
             client.destroy()
             client._wait_gone(BOUND)
-        if server._socket.fileno() != -1:
+        if server._acceptor._socket.fileno() != -1:
             wrong.append("the listening socket is open")
-            server._socket.close()
+            server._acceptor._socket.close()
         return wrong + threads_left(threads_before)
 
     counting = Tracer()

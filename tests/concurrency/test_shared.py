@@ -74,7 +74,8 @@ from sync_h2.cli import main
 
 def interrupt():
     main = threading.main_thread().ident
-    while not sys._current_frames()[main].f_code.co_filename.endswith(("monitor.py", "interpreter.py", "get.py")):
+    waits = ("/monitor.py", "/interpreter.py", "/get/command.py")
+    while not sys._current_frames()[main].f_code.co_filename.endswith(waits):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
     threading.Event().wait()
@@ -257,6 +258,7 @@ def test_connections_that_were_given_away_are_counted_while_others_drop_them(bac
         closed = False
 
     server = sync_h2.create_server(print)
+    connections = server._connections
     with server:
         over = threading.Event()
 
@@ -265,7 +267,7 @@ def test_connections_that_were_given_away_are_counted_while_others_drop_them(bac
                 for _ in range(TURNS):
                     held = [Connection() for _ in range(20)]
                     with server._monitor, server._lock:
-                        server._given_away += [(weakref.ref(connection), ("192.0.2.1", 1)) for connection in held]  # type: ignore[misc]
+                        connections._given_away += [(weakref.ref(connection), ("192.0.2.1", 1)) for connection in held]  # type: ignore[misc]
                     held[0].closed = True
             finally:
                 over.set()
@@ -273,11 +275,11 @@ def test_connections_that_were_given_away_are_counted_while_others_drop_them(bac
         def count() -> None:
             while not over.is_set():
                 with server._monitor, server._lock:
-                    assert server._full_limit_locked(("192.0.2.1", 2)) is None
+                    assert connections._full_limit_locked(("192.0.2.1", 2)) is None
 
         at_once(background, give_away, count)
         with server._monitor, server._lock:
-            assert server._given_away_locked() == []
+            assert connections._given_away_locked() == []
 
 
 def test_an_adapter_is_mounted_while_another_thread_looks_for_one() -> None:

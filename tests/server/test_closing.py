@@ -76,7 +76,7 @@ def test_who_has_nothing_under_way_and_does_not_read_is_not_waited_for(
             sock = context.wrap_socket(sock, server_hostname="localhost")
         with sock:
             behave(sock)
-            eventually(lambda: server._connecting or server.sessions)
+            eventually(lambda: server._connections._newcomers or server.sessions)
             server.close(FOREVER)
     assert warnings_of_the_server() == []
 
@@ -88,7 +88,7 @@ def test_a_timeout_that_is_shorter_is_kept_without_a_warning(behave: Any, warnin
         server.start()
         with socket.create_connection(server.address, timeout=PATIENCE) as sock:
             behave(sock)
-            eventually(lambda: server._connecting or server.sessions)
+            eventually(lambda: server._connections._newcomers or server.sessions)
             began = time.monotonic()
             server.close(timeout)
             return time.monotonic() - began
@@ -124,7 +124,7 @@ def test_a_first_request_that_crosses_the_closing_is_answered() -> None:
     server = create_server(hello, allow_http1=True, close_timeout=PATIENCE)
     server.start()
     with dial(server.address) as client:
-        eventually(lambda: server._connecting)
+        eventually(lambda: server._connections._newcomers)
         server.shutdown()
         client.send(get("/"))
         server.close()

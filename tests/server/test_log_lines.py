@@ -87,7 +87,9 @@ def test_what_a_client_sends_is_printable_in_the_log(
         with socket.socket(socket.AF_UNIX) as client:
             client.bind(name)
             client.connect(server.address)
-            eventually(lambda: server._connecting or server.sessions)  # it is not taken for one that is over
+            eventually(
+                lambda: server._connections._newcomers or server.sessions
+            )  # it is not taken for one that is over
             client.sendall(KINDS[kind])
             client.shutdown(socket.SHUT_WR)
             client.settimeout(10)

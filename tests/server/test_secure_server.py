@@ -151,7 +151,7 @@ def test_a_silent_handshake_does_not_hold_up_the_close(certificate: Any) -> None
     server = create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile)
     server.start()
     with socket.create_connection(server.address):
-        eventually(lambda: server._connecting)
+        eventually(lambda: server._connections._newcomers)
         server.close(timeout=1)
 
 
@@ -162,9 +162,9 @@ def test_a_handshake_that_is_under_way_when_the_server_closes_leads_to_a_goaway(
     server = create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile)
     server.start()
     sock = socket.create_connection(server.address)
-    eventually(lambda: server._connecting)
+    eventually(lambda: server._connections._newcomers)
     closing = background(server.close, timeout=10)
-    eventually(lambda: server._stopped)
+    eventually(lambda: server._acceptor.stopped)
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     session = connect(
         url(server), sock=sock, cafile=certificate.cafile, listeners={"goaway": lambda *arguments: heard.put(arguments)}

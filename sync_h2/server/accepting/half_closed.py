@@ -11,7 +11,6 @@ import select
 import socket
 
 from ...connection.server_side.date import current_date
-from ...connection.server_side.server_session import ServerSession
 from ...constants import ErrorCode
 from ...http1.response_heads import error_answer
 from ...protocol.frames.first_octets import HTTP_1_REFUSAL, Opening, asks_for_something, goodbye, recognise
@@ -41,15 +40,15 @@ def last_words(sock: socket.socket) -> bytes | None:
     return octets if len(octets) < _MOST and (_HAS_FINISHED or not octets) else None
 
 
-def answer_to(octets: bytes, http1: type[ServerSession] | None) -> bytes | None:
+def answer_to(octets: bytes, *, http1: bool) -> bytes | None:
     """What a client without TLS gets whose last words these are; None if they are for a session to answer."""
     opening = recognise(octets)
     if opening is Opening.HTTP_2:
         return None if asks_for_something(octets) else goodbye(ErrorCode.NO_ERROR)
     if opening is Opening.HTTP_1:
-        return HTTP_1_REFUSAL if http1 is None else None if b"\n" in octets else b""
+        return HTTP_1_REFUSAL if not http1 else None if b"\n" in octets else b""
     if opening is not Opening.UNKNOWN:
         return b""
-    if http1 is None:
+    if not http1:
         return goodbye(ErrorCode.PROTOCOL_ERROR)
     return error_answer(400, "this is no request", current_date(), with_body=True)

@@ -13,8 +13,6 @@ from typing import Any
 from ...connection.server_side.date import current_date
 from ...connection.server_side.server_session import ServerSession
 from ...deadline import Deadline
-from ...http1.response_heads import error_answer
-from ...protocol.frames.first_octets import Opening, recognise, refusal
 from ...protocol.limits import Limits
 from ...transport.tls import HTTP2_ALPN, TLSEngine
 from ...transport.transport import TLSTransport, Transport
@@ -69,16 +67,6 @@ def begin_plain(
         return Beginning(Transport(sock, address))
     received = read_opening(sock, Deadline(limits.handshake_timeout))
     return Beginning(Transport(sock, address), http1 if speaks_http1(received) else ServerSession, received)
-
-
-def refusal_of(limit: str, received: bytes, *, http1: bool) -> bytes:
-    """What a client without TLS is told that is one too many and has said `received`; nothing if it would not
-    understand.
-    """
-    if http1 and received and speaks_http1(received):
-        return error_answer(503, f"too many connections ({limit})", current_date(), with_body=True)
-    understands = (Opening.HTTP_2,) if http1 else (Opening.HTTP_2, Opening.UNDECIDED)
-    return refusal(limit) if recognise(received) in understands else b""
 
 
 def begin_secure(

@@ -44,6 +44,12 @@ def request_handler(take: Callable[[str], Sequence[Listener]]) -> Handler:
     return handle
 
 
+def check_handler(handler: object) -> None:
+    """Raise TypeError for what can't be called."""
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+
+
 def _method_not_allowed(request: ServerRequest, response: ServerResponse) -> None:
     _refuse(response, 405)
 

@@ -16,7 +16,7 @@ from functools import partial
 from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock
-from .handler_pool import Job, run_logged
+from .jobs import Job, run_logged
 
 
 class ExecutorPool:

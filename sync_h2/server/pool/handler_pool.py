@@ -22,9 +22,8 @@ from ...connection.shared.monitor import Waiter
 from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock, SharedDict, threads_at_once
+from .jobs import Job, run_logged
 from .pace import Pace
-
-Job = Callable[[], None]
 
 IDLE_TIMEOUT = 5.0
 
@@ -417,11 +416,3 @@ class HandlerPool:
 
 def _nothing() -> None:
     """A job that only takes a worker to run."""
-
-
-def run_logged(job: Callable[[], object]) -> None:
-    """Run a job; what it raises is logged."""
-    try:
-        job()
-    except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its worker
-        _log.exception("a job of the handler pool failed")

@@ -31,7 +31,7 @@ from sync_h2 import (
     serve_socket,
 )
 from sync_h2.constants import PREFACE
-from sync_h2.server.accepting.handshake import refusal_of
+from sync_h2.server.accepting.refusals import refusal_of
 from sync_h2.testing import pair
 
 __all__ = ["start"]
@@ -122,7 +122,7 @@ def test_a_socket_that_says_nothing() -> None:
 
 def test_a_server_that_is_closed_while_a_client_has_said_nothing() -> None:
     with create_server(hello, allow_http1=True) as server, dial(server.address) as client:
-        eventually(lambda: server._connecting)
+        eventually(lambda: server._connections._newcomers)
         server.close()
         assert client.rest() == b""
 

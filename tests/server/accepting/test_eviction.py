@@ -86,8 +86,8 @@ def test_without_descriptors_the_server_says_what_helps_once_and_goes_on(
                 raise failures.pop()
             return listening.accept()
 
-    listening = server._socket
-    monkeypatch.setattr(server, "_socket", Listening())
+    listening = server._acceptor._socket
+    monkeypatch.setattr(server._acceptor, "_socket", Listening())
     with caplog.at_level(logging.WARNING, "sync_h2"):
         assert visit(server).request().read(timeout=10) == b"hello"
     assert not failures
@@ -125,7 +125,7 @@ def test_a_client_that_lets_everything_wait_makes_room(
         elif kind == "answer of HTTP/1.1":
             sock.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
         if kind in ("silent", "preface"):
-            eventually(lambda: server._connecting or server.sessions)
+            eventually(lambda: server._connections._newcomers or server.sessions)
         else:
             assert begun.wait(20)
             (session,) = server.sessions

@@ -20,7 +20,7 @@ from support.http1_client import get
 from support.raw_peer import PATIENCE, RawPeer
 from sync_h2 import ErrorCode, connect, create_secure_server, create_server
 from sync_h2.constants import PREFACE
-from sync_h2.server.accepting import half_closed as last_words
+from sync_h2.server.accepting import half_closed
 
 OPENING = PREFACE + frames.settings()
 WITHOUT_REQUEST = {
@@ -188,7 +188,7 @@ def test_over_tls_whoever_says_no_more_is_at_the_end(
 def test_where_the_kernel_does_not_tell_only_silent_ones_are_known(
     visited: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_words, "_HAS_FINISHED", 0)
+    monkeypatch.setattr(half_closed, "_HAS_FINISHED", 0)
     here = visited()
     for octets in (b"", b"", OPENING):
         here.dial(octets).close()

@@ -13,7 +13,7 @@ from support.raw_peer import PATIENCE, RawPeer
 from support.threads import eventually
 from sync_h2 import ErrorCode, create_secure_server, create_server
 from sync_h2.constants import PREFACE
-from sync_h2.server.accepting import refusals as undecided
+from sync_h2.server.accepting import refusals
 
 
 def everything(sock: socket.socket) -> bytes:
@@ -40,13 +40,13 @@ def test_a_client_of_http2_gets_a_goaway_that_names_the_limit(first_octets: byte
 def test_where_both_versions_are_served_the_first_octets_tell_also_when_they_come_later(
     first_octets: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undecided, "_PATIENCE", PATIENCE)
+    monkeypatch.setattr(refusals, "_PATIENCE", PATIENCE)
     with (
         create_server(max_sessions=0, allow_http1=True) as server,
         socket.create_connection(server.address, timeout=PATIENCE) as sock,
     ):
         eventually(
-            lambda: hasattr(server, "_undecided") and server._undecided.patience
+            lambda: hasattr(server._acceptor, "refusals") and server._acceptor.refusals.patience
         )  # accepted, and nothing has come yet
         sock.sendall(first_octets)
         if first_octets == PREFACE:
@@ -64,7 +64,7 @@ def test_who_is_refused_and_stays_silent_is_closed_without_a_word() -> None:
         socket.create_connection(server.address, timeout=PATIENCE) as sock,
     ):
         assert everything(sock) == b""
-        assert server._undecided.patience is None
+        assert server._acceptor.refusals.patience is None
 
 
 def test_more_than_can_be_told_are_closed_at_once() -> None:

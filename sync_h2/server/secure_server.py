@@ -1,0 +1,57 @@
+"""The threading server over TLS: what of a server that changes. Threads as in server.py."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ALPNError
+from ..transport.blocking_tls import BlockingTLSConnection
+from ..transport.tls import PEM, TLSEngine, load_certificate
+from .accepting.handshake import Beginning, begin_secure
+from .server import ThreadingServer
+
+
+class SecureThreadingServer(ThreadingServer):
+    """A server for HTTP/2 over TLS; made by `create_secure_server`."""
+
+    _scheme = "https"
+
+    def __init__(
+        self, listening_socket: socket.socket, *, context: Any, origins: Sequence[str] = (), **options: Any
+    ) -> None:
+        super().__init__(listening_socket, **options)
+        self._context = context
+        self._origins = origins
+
+    def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
+        """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
+        load_certificate(self._context, certfile, keyfile)
+
+    def _answer_to(self, last_words: bytes) -> bytes | None:
+        return b""  # a handshake takes answers of the client's
+
+    def _refuse(self, sock: socket.socket, limit: str) -> None:
+        # To say why, TLS would have to be set up, which takes a thread and more time than the connection is worth.
+        sock.close()
+
+    def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
+        engine = TLSEngine(self._context, server_side=True)
+        with self._monitor, self._lock:
+            anybody_listens = self._listeners.any_locked("unknown_protocol")
+        beginning = begin_secure(
+            sock, engine, self._limits, self._http1, require_known=not anybody_listens, address=address
+        )
+        if beginning is not None:
+            return beginning
+        connection = BlockingTLSConnection(sock, engine, address)
+        with self._monitor, self._lock:
+            # In one critical section, so that `close` finds it in one of the two tables.
+            given_away = self._listeners.emit_locked("unknown_protocol", connection)
+            if given_away:
+                self._connections.was_given_away_locked(sock, connection, address)
+        if not given_away:  # the listener was taken off meanwhile
+            connection.close()
+            raise ALPNError("the client has not chosen HTTP/2, and nobody listens for unknown_protocol any more")
+        return None
