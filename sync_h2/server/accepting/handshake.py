@@ -10,7 +10,6 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from ...connection.server_side.date import current_date
 from ...connection.server_side.server_session import ServerSession
 from ...deadline import Deadline
 from ...protocol.limits import Limits
