@@ -1,13 +1,9 @@
-"""What one connection of HTTP/1 knows at a time: what has arrived and not been taken, and a request with its response.
-
-Under the session's lock, but for `Input.writable`, which is the reader's.
-"""
+"""A request with its response, and how far both have come. Under the session's lock."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
-from ..protocol.frames.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE
 from .bodies import RequestBody, TunnelBody
 
 MOST_DISCARDED = 256 * 1024
@@ -21,31 +17,6 @@ class Framing(Enum):
     LENGTH = auto()
     CHUNKED = auto()
     END_OF_CONNECTION = auto()
-
-
-class Input:
-    """What has arrived and was not taken, and the room for the next read."""
-
-    def __init__(self) -> None:
-        self.octets = bytearray()
-        self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
-
-    @property
-    def memory(self) -> int:
-        """The octets that wait, and those of the room."""
-        return len(self.octets) + len(self._buffer)
-
-    def writable(self) -> memoryview:
-        return self._buffer
-
-    def received(self, count: int) -> None:
-        """`count` octets were read into what `writable()` gave."""
-        size = len(self._buffer)
-        self.octets += self._buffer[:count]
-        if count == size and size < LARGEST_BUFFER_SIZE:
-            self._buffer = memoryview(bytearray(size * 4))
-        elif count < IDLE_BUFFER_SIZE // 4 and size > IDLE_BUFFER_SIZE:
-            self._buffer = memoryview(bytearray(IDLE_BUFFER_SIZE))
 
 
 class Exchange:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sync_h2.http1.state import MOST_HELD
 
 from sync_h2 import ErrorCode, InvalidState
 from sync_h2.http1.exchange import MOST_DISCARDED
-from sync_h2.http1.protocol import MOST_HELD, HTTP1Protocol
+from sync_h2.http1.protocol import HTTP1Protocol
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.protocol.events import DataDiscarded, DataReceived, RequestReceived, TrailersReceived
 from sync_h2.protocol.fields.headers import encode_informational, encode_response, encode_trailers
@@ -250,7 +251,7 @@ def test_the_same_head_again_and_many_others() -> None:
         assert "x-added" not in request.headers
         request.headers["x-added"] = "by a handler"
         endpoint.respond(request.stream_id, end_stream=True)
-    assert len(endpoint.protocol._parsed_heads) <= 32
+    assert len(endpoint.protocol._heads._heads) <= 32
     for _ in range(3):
         stream_id = endpoint.receive(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n")[0].stream_id
         endpoint.respond(stream_id, end_stream=True)

@@ -140,7 +140,7 @@ def test_heads_that_are_remembered_take_a_bounded_amount() -> None:
     def parse() -> None:
         for number in range(31):
             fields = b"".join(b"%d-%d:\r\n" % (number, n) for n in range(110))
-            protocol._parsed(b"GET / HTTP/1.1\r\nhost: a\r\n" + fields + b"\r\n")
+            protocol._heads.parse(b"GET / HTTP/1.1\r\nhost: a\r\n" + fields + b"\r\n")
 
     taken, _ = growth(parse)
     assert taken < 200_000
