@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-
-from .server import ThreadingServer
+from typing import Protocol
 
 _SAYS_SO_AFTER = 1.5  # seconds; what has nothing under way has ended by then
 _MOST_NAMED = 3
 
 
+class _Server(Protocol):
+    def _requests_under_way(self) -> list[str]: ...
+
+
 @contextlib.contextmanager
-def telling_what_is_waited_for(server: ThreadingServer, tell: Callable[[str], object]) -> Iterator[None]:
+def telling_what_is_waited_for(server: _Server, tell: Callable[[str], object]) -> Iterator[None]:
     """While the block closes `server`: `tell` what it waits for, once, if that takes long."""
 
     def look() -> None:

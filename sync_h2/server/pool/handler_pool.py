@@ -1,9 +1,9 @@
 """The threads that handlers run on: daemons, as many as it takes, shared fairly by the sessions.
 
 Reader threads submit jobs, workers run them, and while jobs wait a watcher looks once a millisecond whether another
-worker would help (see pace.py). A worker whose job waits for its peer leaves the count until it goes on: how long that
-takes is the peer's choice, and a few octets would hold every worker otherwise. The pool's one lock guards its tables
-and is never held while a job runs, a thread is started or woken; callers hold no lock.
+worker would help (see pool/pace.py). A worker whose job waits for its peer leaves the count until it goes on: how long
+that takes is the peer's choice, and a few octets would hold every worker otherwise. The pool's one lock guards its
+tables and is never held while a job runs, a thread is started or woken; callers hold no lock.
 `concurrent.futures.ThreadPoolExecutor` would keep the interpreter from exiting while a handler is stuck, and would
 serve whoever asks most.
 """
@@ -24,6 +24,7 @@ from ...errors import InvalidState
 from ...interpreter import Lock, SharedDict, threads_at_once
 from .jobs import Job, run_logged
 from .pace import Pace
+from .peer_waits import PeerWaits
 
 IDLE_TIMEOUT = 5.0
 
@@ -67,11 +68,7 @@ class HandlerPool:
         # `SharedDict` says so.)
         self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
-        # By key, the threads whose jobs wait for their peers, with what ends that; who has waited for longest first.
-        # Who has been told to give up is not among them, and still left out of the count.
-        self._at_peers: dict[Hashable, dict[int, Callable[[], None]]] = {}
-        self._giving_up: set[int] = set()
-        self._waiting_count = 0  # of both
+        self._peer_waits = PeerWaits()
         # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
         # it off the list first: a worker that is not on it when it wakes has been chosen.
         self._idle: list[Waiter] = []
@@ -136,9 +133,8 @@ class HandlerPool:
             key = self._assigned.get(thread)
             if key is None:
                 return None
-            self._at_peers.setdefault(key, {})[thread] = give_up
-            self._waiting_count += 1
-            ends = self._longest_waiting_locked() if self._waiting_count > self._max_waiting else None
+            self._peer_waits.begin(thread, key, give_up)
+            ends = self._peer_waits.longest() if self._peer_waits.count > self._max_waiting else None
             woken, starting = self._staff_locked(1)
         for waiter in woken:
             waiter.wake()
@@ -150,15 +146,11 @@ class HandlerPool:
 
     def waiting_jobs(self, key: Hashable) -> int:
         """How many jobs of `key` wait for their peer. A look without the lock."""
-        return len(self._at_peers.get(key, ()))
+        return self._peer_waits.of(key)
 
     def _job_goes_on(self, thread: int, key: Hashable) -> None:
         with self._lock:
-            self._waiting_count -= 1
-            if thread in self._giving_up:
-                self._giving_up.remove(thread)
-            else:
-                self._left_peer_locked(thread, key)
+            self._peer_waits.end(thread, key)
 
     def keep_worker(self, key: Hashable, wanted: bool) -> None:
         """Have at least one worker, and let the last one and the watcher stay when they are idle, from now on or, when
@@ -233,7 +225,7 @@ class HandlerPool:
                 if waiter not in self._idle:  # chosen
                     return True
                 # A wake that came too late for the last choice says nothing.
-                if not woken and not (self._keeping and self._worker_count - self._waiting_count == 1):
+                if not woken and not (self._keeping and self._worker_count - self._peer_waits.count == 1):
                     self._idle.remove(waiter)
                     self._leave_locked()
                     return False
@@ -292,7 +284,7 @@ class HandlerPool:
 
     def _active_locked(self) -> int:
         """How many workers have a job that does not wait for its peer, or are about to look for one."""
-        return self._worker_count - len(self._idle) - self._waiting_count
+        return self._worker_count - len(self._idle) - self._peer_waits.count
 
     def _most_active_locked(self) -> int:
         return min(self._pace.allowed, self._max_workers)
@@ -331,22 +323,6 @@ class HandlerPool:
         if not jobs:
             del self._turns[key]
         return True
-
-    def _longest_waiting_locked(self) -> Callable[[], None] | None:
-        """What makes the job give up that has waited for longest, of the key that has most; it is noted as doing so."""
-        key = max(self._at_peers, key=lambda key: len(self._at_peers[key]), default=None)
-        if key is None:
-            return None
-        thread, give_up = next(iter(self._at_peers[key].items()))
-        self._left_peer_locked(thread, key)
-        self._giving_up.add(thread)
-        return give_up
-
-    def _left_peer_locked(self, thread: int, key: Hashable) -> None:
-        waiting = self._at_peers[key]
-        del waiting[thread]
-        if not waiting:
-            del self._at_peers[key]
 
     def _must_wake_watcher_locked(self) -> bool:
         """Whether the watcher has to be woken, or started; the caller does it."""

@@ -371,7 +371,7 @@ def test_beyond_the_cap_the_connection_that_holds_most_pays(serve: Serve, caplog
         held = []
         for number in range(10):
             held.append(greedy.request({":path": f"/greedy/{number}"}))
-            eventually(lambda number=number: pool._waiting_count > number)  # type: ignore[misc]  # a lambda's default
+            eventually(lambda number=number: pool._peer_waits.count > number)  # type: ignore[misc]  # a lambda's default
         settled(greedy)
         newcomers = []
         for number in range(3):

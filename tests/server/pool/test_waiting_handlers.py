@@ -154,12 +154,12 @@ def test_many_that_go_on_at_once_are_all_served() -> None:
         pool: Any = server._pool
         for _ in range(3):
             streams = [session.request({":method": "POST"}) for _ in range(50)]
-            eventually(lambda: pool._waiting_count == 50)
+            eventually(lambda: pool._peer_waits.count == 50)
             for number, stream in enumerate(streams):
                 stream.end(b"%d" % number)
             assert [stream.read(timeout=TIMEOUT) for stream in streams] == [b"%d" % number for number in range(50)]
-        eventually(lambda: not pool._at_peers and pool._waiting_count == 0 and not pool._assigned)
-        assert not pool._giving_up
+        eventually(lambda: not pool._peer_waits._by_key and pool._peer_waits.count == 0 and not pool._assigned)
+        assert not pool._peer_waits._giving_up
 
 
 def test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends(
@@ -190,7 +190,7 @@ def test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends(
         pool: Any = server._pool
         first = ask(modest, "modest")
         streams = [ask(greedy, f"greedy{number}") for number in range(3)]
-        eventually(lambda: pool._waiting_count == 4)
+        eventually(lambda: pool._peer_waits.count == 4)
         assert not errors
         with caplog.at_level(logging.WARNING, "sync_h2"):
             streams.append(ask(greedy, "one-too-many"))
@@ -200,7 +200,7 @@ def test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends(
         eventually(lambda: errors)
         assert set(errors) == {"/greedy0"}
         assert "max_waiting_handlers" in str(errors["/greedy0"])
-        eventually(lambda: pool._waiting_count == 4 and not pool._giving_up)
+        eventually(lambda: pool._peer_waits.count == 4 and not pool._peer_waits._giving_up)
         for stream in [first, *streams[1:]]:
             stream.end()
             assert stream.read(timeout=TIMEOUT) == b"done"
@@ -246,7 +246,7 @@ def test_waits_of_threads_that_are_no_workers_change_nothing() -> None:
         stream = session.request({":method": "POST"})
         eventually(lambda: threads)
         pool: Any = server._pool
-        assert pool._waiting_count == 0
+        assert pool._peer_waits.count == 0
         stream.end(b"body")
         assert stream.read(timeout=TIMEOUT) == b"body"
         threads[0].join(TIMEOUT)
