@@ -8,13 +8,13 @@ import threading
 from typing import Any
 
 import pytest
-from sync_h2.http1.state import MOST_HELD
 
 from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
 from support.threads import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
 from sync_h2.connection.timing import watchdog
+from sync_h2.http1.state import MOST_HELD
 
 LARGE = 32 * 1024 * 1024
 MOST_ON_THE_WAY = 24 * 1024 * 1024  # what the kernel may hold on both ends, and the session before anybody reads

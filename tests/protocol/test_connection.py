@@ -13,16 +13,19 @@ from support.wire import (
     ACK,
     END_HEADERS,
     END_STREAM,
+    GET,
     PADDED,
     POST,
     REQUEST,
     RESPONSE,
     SETTINGS_ACK,
     Endpoint,
+    asking,
     client,
     data,
     frame,
     goaway,
+    only_reset,
     reset,
     server,
     settings,
@@ -47,12 +50,10 @@ from sync_h2.protocol.events import (
     WindowUpdated,
 )
 from sync_h2.protocol.fields.header_blocks import pack_priority
-from sync_h2.protocol.fields.headers import encode_request, encode_response
+from sync_h2.protocol.fields.headers import encode_response
 from sync_h2.protocol.frames.extension_frames import build_altsvc, build_origin, build_priority_update
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
-
-GET = encode_request(None, scheme="https", authority="example.org")
 
 
 def asked(**options) -> Endpoint:
@@ -60,20 +61,6 @@ def asked(**options) -> Endpoint:
     endpoint = server(**options)
     endpoint.receive(endpoint.headers(1, POST))
     return endpoint
-
-
-def asking(*, end_stream: bool = True, **options) -> Endpoint:
-    """A client with a request on stream 1."""
-    endpoint = client(**options)
-    endpoint.connection.send_request(GET, end_stream)
-    endpoint.sent()
-    return endpoint
-
-
-def only_reset(endpoint: Endpoint, events, stream_id: int, code: int) -> None:
-    (event,) = [event for event in events if isinstance(event, StreamReset)]
-    assert (event.stream_id, event.code, event.remote) == (stream_id, code, False)
-    assert endpoint.sent() == [(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))]
 
 
 def connection_error(endpoint: Endpoint, octets: bytes, code: int = ErrorCode.PROTOCOL_ERROR) -> ProtocolError:

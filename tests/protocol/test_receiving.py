@@ -6,15 +6,18 @@ import pytest
 
 from support.wire import (
     END_HEADERS,
+    GET,
     POST,
     PRIORITY,
     REQUEST,
     RESPONSE,
     SETTINGS_ACK,
     Endpoint,
+    asking,
     client,
     data,
     frame,
+    only_reset,
     reset,
     server,
     settings,
@@ -38,26 +41,7 @@ from sync_h2.protocol.fields.headers import encode_request, encode_response
 from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 
-GET = encode_request(None, scheme="https", authority="example.org")
 HEAD = encode_request({":method": "HEAD"}, scheme="https", authority="example.org")
-
-
-def asking(fields=GET, *, end_stream: bool = True, **options) -> Endpoint:
-    """A client with a request on stream 1."""
-    endpoint = client(**options)
-    endpoint.connection.send_request(fields, end_stream)
-    endpoint.sent()
-    return endpoint
-
-
-def only_reset(endpoint: Endpoint, events, stream_id: int, code: int) -> StreamReset:
-    """The one event is a reset that we sent; the connection goes on."""
-    (event,) = [event for event in events if isinstance(event, StreamReset)]
-    assert (event.stream_id, event.code, event.remote) == (stream_id, code, False)
-    assert event.reason
-    assert endpoint.sent() == [(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))]
-    assert not endpoint.connection.stream_is_open(stream_id)
-    return event
 
 
 def connection_error(endpoint: Endpoint, octets: bytes, code: int = ErrorCode.PROTOCOL_ERROR) -> ProtocolError:

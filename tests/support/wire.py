@@ -10,7 +10,8 @@ from hpack import Encoder, HeaderTuple
 
 from sync_h2.constants import PREFACE, FrameFlag, FrameType
 from sync_h2.protocol.connection import Connection
-from sync_h2.protocol.events import Event
+from sync_h2.protocol.events import Event, StreamReset
+from sync_h2.protocol.fields.headers import RequestFields, encode_request
 from sync_h2.protocol.frames.framing import FrameReader, frame_header
 from sync_h2.protocol.limits import Limits
 from sync_h2.protocol.settings import Settings
@@ -24,6 +25,9 @@ PRIORITY = int(FrameFlag.PRIORITY)
 REQUEST = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"example.org"), (b":path", b"/")]
 POST = [(b":method", b"POST"), *REQUEST[1:]]
 RESPONSE = [(b":status", b"200")]
+
+GET = encode_request(None, scheme="https", authority="example.org")
+"""REQUEST as our own side sends it."""
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -150,3 +154,21 @@ def server(**options: Any) -> Endpoint:
 def client(**options: Any) -> Endpoint:
     """Our client after the exchange of SETTINGS."""
     return Endpoint(client=True, **options)
+
+
+def asking(fields: RequestFields = GET, *, end_stream: bool = True, **options: Any) -> Endpoint:
+    """A client with a request on stream 1."""
+    endpoint = client(**options)
+    endpoint.connection.send_request(fields, end_stream)
+    endpoint.sent()
+    return endpoint
+
+
+def only_reset(endpoint: Endpoint, events: list[Event], stream_id: int, code: int) -> StreamReset:
+    """The one event is a reset that we sent; the connection goes on."""
+    (event,) = [event for event in events if isinstance(event, StreamReset)]
+    assert (event.stream_id, event.code, event.remote) == (stream_id, code, False)
+    assert event.reason
+    assert endpoint.sent() == [(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))]
+    assert not endpoint.connection.stream_is_open(stream_id)
+    return event
