@@ -15,13 +15,13 @@ from ...connection.stream.reading import CHUNK
 from ...errors import InvalidArgument
 from ...protocol.fields.headers import Headers
 from ...protocol.fields.sensitive import printable
-from .exchange import ExchangeHalf
+from .message import StreamMessage
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-class ServerRequest(ExchangeHalf, io.BufferedIOBase):
+class ServerRequest(StreamMessage, io.BufferedIOBase):
     """The request, and a file with its body.
 
     As a file it is what `socketserver`'s buffered `rfile` is: `read(n)` waits for `n` bytes or the end, `read1(n)` for

@@ -17,7 +17,7 @@ from ...connection.stream.files import StreamWriter
 from ...deadline import check_timeout
 from ...errors import InvalidArgument, InvalidState
 from ...protocol.fields.headers import HeadersSource
-from .exchange import ExchangeHalf
+from .message import StreamMessage
 from .request import ServerRequest
 from .response_fields import FieldsSource, FieldValue, field, field_name, pairs_of, tell_once
 
@@ -28,7 +28,7 @@ _is_phrase = re.compile(r"[\t -~\x80-\xff]*").fullmatch  # RFC 9112 section 4
 _is_link = re.compile(r"<[^>]*>.*", re.DOTALL).fullmatch  # RFC 8288 section 3
 
 
-class ServerResponse(ExchangeHalf, StreamWriter):
+class ServerResponse(StreamMessage, StreamWriter):
     """The response: headers to fill in, and a file for its body.
 
     The first `write` or `end` sends the headers. Fields of HTTP/1.1's connection (`connection`, `keep-alive`,

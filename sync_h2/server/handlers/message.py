@@ -9,7 +9,7 @@ from ...connection.server_side.server_stream import ServerStream
 from ...connection.shared.listeners import Listener
 
 
-class ExchangeHalf:
+class StreamMessage:
     """One direction of a stream, with what Node's objects tell of the stream itself."""
 
     _stream: ServerStream
