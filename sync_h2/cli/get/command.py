@@ -34,7 +34,8 @@ def get(options: argparse.Namespace) -> int:
         body = None if options.data is None else Body(options.data)
     except OSError as error:
         raise cannot_read(error) from error
-    fields = request_fields(options, body)
+    decode = takes_codings(options)
+    fields = request_fields(options.header, options.request, body, compressed=decode)
     outputs: Sequence[Output]
     resumes = options.continue_at is not None
     if options.output is None or options.output == "-":
@@ -45,14 +46,15 @@ def get(options: argparse.Namespace) -> int:
     else:
         names = [target.file_name for target in targets]
         outputs = file_outputs(options.output, names, ResumedOutput if resumes else FileOutput)
-    decodes = takes_codings(options)
-    fetches = [
-        Fetch(target, fields, body, output, decodes=decodes) for target, output in zip(targets, outputs, strict=True)
-    ]
+    wishes = Wishes(options.timeout, options.include, options.fail, options.location, decode)
     connections = Connections(
         verbose=options.verbose, timeout=options.timeout, cafile=options.cacert, verify=not options.insecure
     )
-    status = _run(fetches, connections, options)
+    fetches = [
+        Fetch(target, fields, body, output, wishes, connections)
+        for target, output in zip(targets, outputs, strict=True)
+    ]
+    status = _run(fetches, connections, ProgressBar(fetches) if _shows_progress(options) else None)
     if options.timing:
         sys.stderr.write(waterfall(fetches, connections.openings))
     if options.timing_svg is not None:
@@ -60,9 +62,8 @@ def get(options: argparse.Namespace) -> int:
     return status
 
 
-def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.Namespace) -> ExitStatus:
+def _run(fetches: Sequence[Fetch], connections: Connections, bar: ProgressBar | None) -> ExitStatus:
     """Make the requests, and return the exit status of the first that failed."""
-    wishes = Wishes(options.timeout, options.include, options.fail, options.location)
     waiting: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
     ended: queue.SimpleQueue[Fetch] = queue.SimpleQueue()
     for fetch in fetches:
@@ -74,13 +75,12 @@ def _run(fetches: Sequence[Fetch], connections: Connections, options: argparse.N
                 fetch = waiting.get_nowait()
             except queue.Empty:
                 return
-            fetch.run(connections, wishes)
+            fetch.run()
             ended.put(fetch)
 
     threads = [
         threading.Thread(target=work, name="sync-h2-get", daemon=True) for _ in range(min(len(fetches), _MOST_THREADS))
     ]
-    bar = ProgressBar(fetches) if _shows_progress(options) else None
     try:
         for thread in threads:
             thread.start()

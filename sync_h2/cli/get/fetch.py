@@ -26,8 +26,6 @@ from .targets import Body, Target, followed
 
 _RETRIES = 4  # of a request that a server did not look at, because it goes away or has enough to do
 _PIECE = 64 * 1024
-
-
 _MOST_REDIRECTS = 50
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -35,24 +33,34 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 @dataclass(frozen=True)
 class Wishes:
     """How answers are taken, the same for all: for each `timeout` seconds, with heads (`include`), without those of 400
-    and above (`fail`), and behind redirects (`follow`).
+    and above (`fail`), behind redirects (`follow`), and without their content codings (`decode`).
     """
 
     timeout: float | None
     include: bool
     fail: bool
     follow: bool
+    decode: bool
 
 
 class Fetch:
     """A request, and what came of it. Moments are those of `time.monotonic`."""
 
-    def __init__(self, target: Target, fields: Headers, body: Body | None, output: Output, *, decodes: bool) -> None:
-        self._decodes = decodes
+    def __init__(
+        self,
+        target: Target,
+        fields: Headers,
+        body: Body | None,
+        output: Output,
+        wishes: Wishes,
+        connections: Connections,
+    ) -> None:
         self.target = target
         self._fields = fields
         self._body = body
         self._output = output
+        self._wishes = wishes
+        self._connections = connections
         self.asked_at: float | None = None
         self.opened_at: float | None = None
         self.ended_at: float | None = None
@@ -63,13 +71,13 @@ class Fetch:
         self.received = 0
         self.error: BaseException | None = None
 
-    def run(self, connections: Connections, wishes: Wishes) -> None:
+    def run(self) -> None:
         """Do all of it; a failure is left in `error`."""
         self.asked_at = time.monotonic()
-        deadline = Deadline(wishes.timeout)
+        deadline = Deadline(self._wishes.timeout)
         try:
             redirects = 0
-            while (location := self._insist(connections, deadline, wishes)) is not None:
+            while (location := self._insist(deadline)) is not None:
                 if redirects == _MOST_REDIRECTS:
                     raise CommandError(f"{self.target.url}: more than {redirects} redirects", ExitStatus.REDIRECTS)
                 redirects += 1
@@ -96,16 +104,16 @@ class Fetch:
         if not keeps_body:
             self._body = None
 
-    def _insist(self, connections: Connections, deadline: Deadline, wishes: Wishes) -> str | None:
+    def _insist(self, deadline: Deadline) -> str | None:
         """Send the request until somebody looks at it; returns where it is to be sent next, or None."""
-        origin = self.target.origin
+        origin, connections = self.target.origin, self._connections
         tries = Tries(_RETRIES)
         began_at = time.monotonic()
         while True:
             since, began_at = began_at, time.monotonic()
             session = connections.session(origin)
             try:
-                return self._request(session, connections, deadline, wishes)
+                return self._request(session, deadline)
             except HTTP2Error as error:
                 if not error.retryable:
                     raise
@@ -118,9 +126,7 @@ class Fetch:
                     connections.give_up(session, origin)
             time.sleep(pause)
 
-    def _request(
-        self, session: ClientSession, connections: Connections, deadline: Deadline, wishes: Wishes
-    ) -> str | None:
+    def _request(self, session: ClientSession, deadline: Deadline) -> str | None:
         fields = self._fields.copy()
         fields[":path"] = self.target.path
         if isinstance(self._output, ResumedOutput) and self._output.offset:
@@ -131,8 +137,8 @@ class Fetch:
         try:
             with stream:
                 stream.wait_response(timeout=deadline.remaining())
-                connections.answered(self.target.origin)
-                location = self._receive(stream, deadline, wishes)
+                self._connections.answered(self.target.origin)
+                location = self._receive(stream, deadline)
                 if upload is not None:
                     upload.wait()
                 return location
@@ -143,7 +149,8 @@ class Fetch:
         finally:
             self.stats = stream.stats
 
-    def _receive(self, stream: ClientStream, deadline: Deadline, wishes: Wishes) -> str | None:
+    def _receive(self, stream: ClientStream, deadline: Deadline) -> str | None:
+        wishes = self._wishes
         response = stream.wait_response(timeout=deadline.remaining())
         self.status = response[":status"]
         status = int(self.status)
@@ -163,7 +170,7 @@ class Fetch:
         first = next(pieces, None)
         if first is not None:  # the answer to HEAD has a coding, and no body
             pieces = itertools.chain([first], pieces)
-            if self._decodes:
+            if wishes.decode:
                 pieces = decoded(pieces, response.get("content-encoding", ""))
             for data in pieces:
                 self._output.write(data)

@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
@@ -125,16 +126,18 @@ def takes_codings(options: argparse.Namespace) -> bool:
     return not options.raw and options.continue_at is None and not given & {"accept-encoding", "range"}
 
 
-def request_fields(options: argparse.Namespace, body: Body | None) -> Headers:
-    """Method and fields of all requests: what the user asks for, and what he leaves open."""
+def request_fields(lines: Sequence[str], method: str | None, body: Body | None, *, compressed: bool) -> Headers:
+    """Method and fields of all requests: what the user asks for (`lines` of fields among it), and what he leaves open;
+    `compressed`: bodies may come so.
+    """
     fields = Headers({"user-agent": "sync-h2", "accept": "*/*"})
-    if takes_codings(options):
+    if compressed:
         fields["accept-encoding"] = accept_encoding()
     if body is not None:
         fields["content-type"] = "application/x-www-form-urlencoded"
         fields["content-length"] = body.length
     given = []
-    for line in options.header:
+    for line in lines:
         name, colon, value = line.partition(":")
         name = name.strip().lower()
         if not colon or not name:
@@ -146,5 +149,5 @@ def request_fields(options: argparse.Namespace, body: Body | None) -> Headers:
     for name, value in given:
         if value:  # without one, it only takes away what would be there
             fields.add(name, value)
-    fields[":method"] = options.request or ("GET" if body is None else "POST")
+    fields[":method"] = method or ("GET" if body is None else "POST")
     return fields
