@@ -40,8 +40,9 @@ def test_the_command_is_installed():
 
 
 # Modules that an option asks for, which says what to install where that is missing: extra -> its modules and package.
+NEED_H11 = ("bodies", "exchange", "head_memo", "protocol", "request_heads", "sending", "session", "state")
 OF_EXTRAS = {
-    "http1": ({f"http1.{name}" for name in ("bodies", "protocol", "request_heads", "session", "state")}, "h11"),
+    "http1": ({f"http1.{name}" for name in NEED_H11}, "h11"),
     "gunicorn": ({"gunicorn"}, "gunicorn"),
     "httpx": ({"adapters.httpx_transport"}, "httpx"),
     "requests": ({"adapters.requests_adapter", "adapters.urllib3_retries"}, "requests"),
