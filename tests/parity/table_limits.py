@@ -157,8 +157,8 @@ LIMITS: list[Entry] = [
     (
         "",
         "option max_server_memory",
-        "server/test_server_memory.py::test_the_greediest_ends_and_others_go_on",
-        "server/test_server_memory.py::test_one_that_speaks_http1_is_told_why",
+        "server/test_memory.py::test_the_greediest_ends_and_others_go_on",
+        "server/test_memory.py::test_one_that_speaks_http1_is_told_why",
     ),
     (
         "",

@@ -195,14 +195,18 @@ MODULE: list[Entry] = [
     (
         "performServerHandshake",
         "serve_socket: closes what it can't use",
-        "server/test_handlers.py::test_serve_socket_closes_what_it_cant_use",
+        "server/handlers/test_outcomes.py::test_serve_socket_closes_what_it_cant_use",
     ),
     (
         "",
         "serve_socket(executor)",
         "concurrency/test_pool_in_use.py::test_an_executor_of_the_users_decides_how_many_run",
     ),
-    ("", "serve_socket(max_workers)", "server/test_handlers.py::test_a_stream_that_died_before_its_turn_is_skipped"),
+    (
+        "",
+        "serve_socket(max_workers)",
+        "server/handlers/test_outcomes.py::test_a_stream_that_died_before_its_turn_is_skipped",
+    ),
     (
         "performServerHandshake(…, options)",
         "serve_socket(settings)",
@@ -211,7 +215,7 @@ MODULE: list[Entry] = [
     (
         "performServerHandshake",
         "serve_socket(listeners)",
-        "server/test_handlers.py::test_several_stream_listeners_share_a_stream",
+        "server/handlers/test_outcomes.py::test_several_stream_listeners_share_a_stream",
     ),
     ("", "testing.pair, testing.pair(handler), testing.pair(tls)", "client/opening/test_pair.py::test_a_pair_talks"),
     (

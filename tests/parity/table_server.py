@@ -114,29 +114,29 @@ HANDLERS: list[Entry] = [
     (
         "",
         "ServerStream: an exception is a 500 and a traceback",
-        "server/test_handlers.py::test_an_exception_before_the_headers_is_a_500",
+        "server/handlers/test_outcomes.py::test_an_exception_before_the_headers_is_a_500",
     ),
     (
         "",
         "ServerStream: an exception after the headers is a reset",
-        "server/test_handlers.py::test_an_exception_after_the_headers_is_a_reset",
+        "server/handlers/test_outcomes.py::test_an_exception_after_the_headers_is_a_reset",
     ),
-    ("", "ServerStream: no answer is a 500", "server/test_handlers.py::test_no_answer_is_a_500"),
+    ("", "ServerStream: no answer is a 500", "server/handlers/test_outcomes.py::test_no_answer_is_a_500"),
     (
         "",
         "ServerStream: an answer that was not ended is ended",
-        "server/test_handlers.py::test_an_answer_that_was_not_ended_is_ended",
+        "server/handlers/test_outcomes.py::test_an_answer_that_was_not_ended_is_ended",
     ),
     (
         "",
         "ServerStream: a body shorter than announced is a reset",
-        "server/test_handlers.py::test_a_body_shorter_than_announced_is_a_reset",
+        "server/handlers/test_outcomes.py::test_a_body_shorter_than_announced_is_a_reset",
     ),
     (
         "",
         "ServerStream.detach",
-        "server/test_handlers.py::test_a_detached_stream_outlives_its_handler",
-        "server/test_handlers.py::test_a_detached_stream_whose_handler_fails_is_not_left_hanging",
+        "server/handlers/test_outcomes.py::test_a_detached_stream_outlives_its_handler",
+        "server/handlers/test_outcomes.py::test_a_detached_stream_whose_handler_fails_is_not_left_hanging",
     ),
 ]
 
@@ -183,10 +183,14 @@ OF_SERVERS: list[Entry] = [
     (
         "",
         "ServerStream.respond: RST_STREAM(NO_ERROR) when the request goes on after the handler",
-        "server/test_handlers.py::test_an_early_answer_on_the_wire",
-        "server/test_handlers.py::test_no_reset_while_the_handler_still_reads",
+        "server/handlers/test_outcomes.py::test_an_early_answer_on_the_wire",
+        "server/handlers/test_outcomes.py::test_no_reset_while_the_handler_still_reads",
     ),
-    ("", "ClientStream: keeps such a response", "server/test_handlers.py::test_an_early_answer_is_kept_by_the_client"),
+    (
+        "",
+        "ClientStream: keeps such a response",
+        "server/handlers/test_outcomes.py::test_an_early_answer_is_kept_by_the_client",
+    ),
     (
         "additionalHeaders(headers)",
         "ServerStream.additional_headers, ServerStream.additional_headers(headers)",

@@ -1,4 +1,4 @@
-"""Which form of a file a request is answered with: preconditions, ranges and content codings (RFC 9110 sections 12 to
+"""Which representation of a file a request selects: preconditions, ranges and content codings (RFC 9110 sections 12 to
 14). Values in, values out; no I/O and nothing shared.
 """
 
