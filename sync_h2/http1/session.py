@@ -1,5 +1,5 @@
 """A server's session with a client of HTTP/1: the machinery of HTTP/2's sessions above, one request at a time beneath.
-Threads and locks as in connection/session/core.py.
+Threads and locks as in connection/session/state.py.
 
 Where that differs:
 
@@ -24,6 +24,7 @@ from ..connection.receiving.receiver import Receiver
 from ..connection.receiving.turns import MOST_AT_ONCE, small_pieces
 from ..connection.sending.outbox import Outbox
 from ..connection.server_side.server_session import Host, ServerSession
+from ..connection.session.configuration import Configuration
 from ..connection.session.events import EventHandlers
 from ..connection.shared.limit_log import log_limit
 from ..connection.shared.monitor import WaitQueue
@@ -57,13 +58,15 @@ class HTTP1Session(ServerSession):
     _protocol: HTTP1Protocol
 
     def __init__(
-        self, transport: Transport, host: Host, *, limits: Limits, origins: Sequence[str] = (), **options: Any
+        self, transport: Transport, host: Host, configuration: Configuration, *, origins: Sequence[str] = ()
     ) -> None:
         self._still_sends = False  # since it ended, and the timer last looked; set by the reader without the lock
         # Guarded by the lock:
         self._lingers_until = 0.0
         self._cut = False
-        super().__init__(transport, host, limits=_without_frames(limits), **options)
+        super().__init__(
+            transport, host, dataclasses.replace(configuration, limits=_without_frames(configuration.limits))
+        )
 
     def _new_outbox(self) -> Outbox:
         return Outbox()

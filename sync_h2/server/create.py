@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from ..connection.inspection.trace import TraceFunction, check_trace
+from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
-from ..connection.session.configuration import configuration
+from ..connection.session.configuration import Configuration
 from ..connection.session.origins import HasOrigin, serialized_origin
 from ..connection.shared.listeners import Listener
 from ..errors import InvalidArgument
-from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, server_context, set_alpn
@@ -121,8 +120,7 @@ def _create(
     **of_its_class: Any,
 ) -> Server:
     """All that the two have in common: the arguments of `create_server`, and what only a class knows."""
-    check_trace(trace)
-    bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
+    configuration = Configuration.for_server(limits, settings, trace)
     functions = dict(listeners or {})
     for argument, event, function in (("handler", "stream", handler), ("on_request", "request", on_request)):
         if function is not None:
@@ -130,17 +128,15 @@ def _create(
             if event in functions:
                 raise InvalidArgument(f"{argument} is a {event!r} listener: give one or the other")
             functions[event] = function
-    pool = make_pool(max_workers, bounds.max_waiting_handlers, executor)
+    pool = make_pool(max_workers, configuration.limits.max_waiting_handlers, executor)
     http1 = http1_session_class(allow_http1)
     with _listening(sock, host, port, reuse_port) as listener:
         return server_class(
             listener,
             pool=pool,
-            settings=values,
-            limits=bounds,
+            configuration=configuration,
             http1=http1,
             listeners=functions,
-            trace=trace,
             adopted=sock is not None,
             **of_its_class,
         )

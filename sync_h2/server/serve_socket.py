@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from ..connection.inspection.trace import TraceFunction, check_trace
+from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
-from ..connection.session.configuration import configuration
+from ..connection.session.configuration import Configuration
 from ..connection.shared.listeners import Listener
 from ..errors import HTTP2Error
-from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.tls import TLSEngine, set_alpn
 from .accepting.handshake import begin_plain, begin_secure, http1_session_class, protocols
@@ -71,11 +70,11 @@ def serve_socket(
     no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
     `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
-    check_trace(trace)
+    configuration = Configuration.for_server(limits, settings, trace, listeners)
     for function in (handler, on_request):
         if function is not None:
             check_handler(function)
-    bounds, values = configuration(Limits.for_server(**limits), settings, server=True)
+    bounds = configuration.limits
     try:
         http1 = http1_session_class(allow_http1)
         if context is None:
@@ -90,9 +89,7 @@ def serve_socket(
         sock.close()
         raise
     host = _SocketHost(handler, on_request, make_pool(max_workers, bounds.max_waiting_handlers, executor))
-    session = beginning.session_class(
-        beginning.transport, host, settings=values, limits=bounds, listeners=listeners, trace=trace
-    )
+    session = beginning.session_class(beginning.transport, host, configuration)
     _serving.add(session)
     try:
         session._begin(beginning.received)

@@ -12,19 +12,19 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
+from ..connection.session.configuration import Configuration
 from ..connection.session.state import peer_name
 from ..connection.shared.limit_log import log_limit, log_out_of_resources
 from ..connection.shared.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.shared.monitor import Monitor
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, SessionClosed, Timeout
-from ..protocol.limits import Limits
 from ..protocol.settings import Settings
 from ..transport.sockets import UNIX_PREFIX, format_address
 from .accepting.acceptor import OUT_OF_RESOURCES, Acceptor
@@ -69,20 +69,17 @@ class ThreadingServer(SessionHost, Observable):
         listening_socket: socket.socket,
         *,
         pool: Pool,
-        settings: Settings,
-        limits: Limits,
+        configuration: Configuration,
         http1: type[ServerSession] | None = None,
         listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
         adopted: bool = False,
     ) -> None:
         self._http1 = http1
         self._address = listening_socket.getsockname()
         self._pool = pool
-        self._settings = settings
-        self._limits = limits
+        self._configuration = configuration
+        self._limits = limits = configuration.limits
         self._memory = ServerMemory(limits.max_server_memory, self._end_greediest)
-        self._trace = trace
         self._evicted_at = 0.0  # for want of descriptors
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
@@ -202,7 +199,8 @@ class ThreadingServer(SessionHost, Observable):
         """Send these SETTINGS on every session, and on those to come (Node's `updateSettings`)."""
         changes = values if isinstance(values, Settings) else Settings(values)
         with self._monitor, self._lock:
-            self._settings = self._settings.merged(changes)
+            settings = self._configuration.settings.merged(changes)
+            self._configuration = replace(self._configuration, settings=settings)
         for session in self.sessions:
             _update_settings(session, changes)
 
@@ -257,8 +255,8 @@ class ThreadingServer(SessionHost, Observable):
             return
         if beginning is None:
             return
-        settings, idle_timeout = self._settings, self._idle_timeout
-        session = self._new_session(beginning, settings, idle_timeout)
+        configuration, idle_timeout = self._configuration, self._idle_timeout
+        session = self._new_session(beginning, configuration, idle_timeout)
         reader = session._reader_target()
         session._start()  # first: a GOAWAY of `close` comes after the preface
         with self._monitor, self._lock:
@@ -266,9 +264,9 @@ class ThreadingServer(SessionHost, Observable):
             functions = self._listeners.take_locked("session")
             stopping = self._acceptor.stopping
         # Those that were set before it was among the sessions, and, after them again, those that are set meanwhile.
-        while settings is not self._settings:
-            settings = self._settings
-            _update_settings(session, settings)
+        while configuration is not self._configuration:
+            configuration = self._configuration
+            _update_settings(session, configuration.settings)
         while idle_timeout != self._idle_timeout:
             idle_timeout = self._idle_timeout
             session.set_timeout(idle_timeout)
@@ -283,15 +281,10 @@ class ThreadingServer(SessionHost, Observable):
         del session
         reader()
 
-    def _new_session(self, beginning: Beginning, settings: Settings, idle_timeout: float | None) -> ServerSession:
-        session = beginning.session_class(
-            beginning.transport,
-            self,
-            settings=settings,
-            limits=self._limits,
-            origins=self._origins,
-            trace=self._trace,
-        )
+    def _new_session(
+        self, beginning: Beginning, configuration: Configuration, idle_timeout: float | None
+    ) -> ServerSession:
+        session = beginning.session_class(beginning.transport, self, configuration, origins=self._origins)
         session._watchdog.inactivity = idle_timeout
         return session
 

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,13 +193,14 @@ def test_settings_that_two_threads_update_are_both_kept(background: Background) 
         merged = meeting(sync_h2.Settings.merged)
 
     with sync_h2.create_server(print) as server:
-        server._settings = Meeting(server._settings)
+        server._configuration = replace(server._configuration, settings=Meeting(server._configuration.settings))
         at_once(
             background,
             lambda: server.update_settings({"max_frame_size": 20_000}),
             lambda: server.update_settings({"initial_window_size": 30_000}),
         )
-        assert (server._settings.max_frame_size, server._settings.initial_window_size) == (20_000, 30_000)
+        settings = server._configuration.settings
+        assert (settings.max_frame_size, settings.initial_window_size) == (20_000, 30_000)
 
 
 def test_what_is_set_while_a_session_is_being_made_is_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...connection.client_side.client_session import ClientSession
-from ...connection.inspection.trace import TraceFunction, check_trace
-from ...connection.session.configuration import configuration
+from ...connection.inspection.trace import TraceFunction
+from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
 from ...errors import InvalidArgument
-from ...protocol.limits import Limits
 from ...protocol.settings import Settings
 from ...transport.host_names import as_authority
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
@@ -53,8 +52,7 @@ def connect(
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
     """
-    check_trace(trace)
-    bounds, values = configuration(Limits.for_client(**limits), settings, server=False)
+    configuration = Configuration.for_client(limits, settings, trace, listeners)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
     trust = checked_verify(verify_or_context(verify, context))
@@ -63,15 +61,9 @@ def connect(
     if sock is None:
         sock = connect_unix(host, deadline) if scheme == "unix" else connect_tcp(host, port, deadline)
     try:
-        transport = _transport(sock, scheme, host, context, deadline.at_most(bounds.handshake_timeout))
+        transport = _transport(sock, scheme, host, context, deadline.at_most(configuration.limits.handshake_timeout))
         session = ClientSession(
-            transport,
-            scheme="https" if scheme == "https" else "http",
-            authority=name,
-            settings=values,
-            limits=bounds,
-            listeners=listeners,
-            trace=trace,
+            transport, configuration, scheme="https" if scheme == "https" else "http", authority=name
         )
     except BaseException:
         sock.close()

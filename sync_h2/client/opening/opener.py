@@ -6,19 +6,19 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ... import errors
 from ...arguments import type_name
 from ...connection.client_side.client_session import ClientSession
 from ...connection.inspection.trace import TraceFunction
-from ...connection.session.configuration import configuration
+from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
 from ...errors import InvalidArgument
 from ...exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyError, SSLError
 from ...interpreter import Lock
-from ...protocol.limits import Limits
 from ...protocol.settings import Settings
 from ...transport.blocking_tls import BlockingTLSConnection
 from ...transport.fork import renew_in_forked_child
@@ -60,11 +60,10 @@ class Opener:
         self.needs_no_proxy = unix_socket is not None  # what is here is not reached through one
         self.speaks_http1 = http1
         self._h2c = h2c
-        self._listeners = dict(listeners or {})
-        self._trace = trace
         limits.setdefault("idle_timeout", keepalive_expiry)
         limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
-        self._limits, self._settings = configuration(Limits.for_client(**limits), settings, server=False)
+        self._configuration = Configuration.for_client(limits, settings, trace)
+        self._listeners = dict(listeners or {})
         self._making_context = Lock()
         self._contexts: dict[tuple[Trust, Shown, tuple[str, ...]], ssl.SSLContext] = {}
         renew_in_forked_child(self)
@@ -156,7 +155,9 @@ class Opener:
         name = destination.server_name or origin.host
         with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout) as told:
             engine = TLSEngine(self._context_for(destination, only_http1), server_side=False, server_hostname=name)
-            engine.handshake(sock, deadline.at_most(self._limits.handshake_timeout), require_h2=not self.speaks_http1)
+            engine.handshake(
+                sock, deadline.at_most(self._configuration.limits.handshake_timeout), require_h2=not self.speaks_http1
+            )
             if told is not None:
                 told.value = NetworkStream(sock, engine.ssl_object)
         if engine.alpn_protocol == HTTP2_ALPN:
@@ -164,15 +165,8 @@ class Opener:
         return HTTP1Connection(TLSSocket(BlockingTLSConnection(sock, engine, peer_address(sock))), origin.host)
 
     def _session(self, transport: Transport, origin: Origin, listeners: Mapping[str, Listener]) -> ClientSession:
-        session = ClientSession(
-            transport,
-            scheme=origin.scheme,
-            authority=origin.authority,
-            settings=self._settings,
-            limits=self._limits,
-            listeners={**listeners, **self._listeners},
-            trace=self._trace,
-        )
+        configuration = replace(self._configuration, listeners={**listeners, **self._listeners})
+        session = ClientSession(transport, configuration, scheme=origin.scheme, authority=origin.authority)
         session._begin()
         return session
 

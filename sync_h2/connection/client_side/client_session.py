@@ -17,10 +17,8 @@ from ...interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD, finalize_dropp
 from ...protocol import events
 from ...protocol.connection import Connection
 from ...protocol.fields.headers import Headers, HeadersSource, RequestFields, encode_request
-from ...protocol.limits import Limits
-from ...protocol.settings import Settings
 from ...transport.transport import Transport
-from ..inspection.trace import TraceFunction
+from ..session.configuration import Configuration
 from ..session.origins import OriginSet, serialized_origin
 from ..session.session import Session
 from ..shared.listeners import Listener
@@ -54,28 +52,18 @@ class ClientSession(Session):
     type = "client"
     _protocol: Connection
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        scheme: str,
-        authority: str,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, configuration: Configuration, *, scheme: str, authority: str) -> None:
         self._scheme = scheme
         self._authority = authority
         self._pending: dict[StreamState, _PendingRequest] = {}  # oldest first; guarded by the lock
         # Over TLS only (RFC 8336 section 2.1); guarded by the lock.
         self._origin_set = (
-            OriginSet(serialized_origin(f"{scheme}://{authority}"), limits.max_origin_set_size)
+            OriginSet(serialized_origin(f"{scheme}://{authority}"), configuration.limits.max_origin_set_size)
             if transport.encrypted
             else None
         )
-        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
-        self._watchdog.inactivity = limits.idle_timeout
+        super().__init__(transport, configuration)
+        self._watchdog.inactivity = self._limits.idle_timeout
 
     @property
     def origin_set(self) -> list[str] | None:

@@ -5,19 +5,16 @@ Threads and locks as in session/state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from ...constants import ErrorCode
 from ...errors import ProtocolError
 from ...protocol import events
 from ...protocol.fields.headers import Headers
-from ...protocol.limits import Limits
-from ...protocol.settings import Settings
 from ...transport.transport import Transport
-from ..inspection.trace import TraceFunction
+from ..session.configuration import Configuration
 from ..session.session import Session
-from ..shared.listeners import Listener
 from ..shared.priorities import parse_priority
 from ..shared.stream_state import End, Posted, StreamState
 from ..stream.stream import stream_listeners
@@ -40,18 +37,10 @@ class AnsweringSession(Session):
     type = "server"
     _host: WaitedFor
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, configuration: Configuration) -> None:
         # Of PRIORITY_UPDATEs for streams that are not open yet: urgency, and whether it is sequential.
         self._early_priorities: dict[int, tuple[int, bool]] = {}
-        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        super().__init__(transport, configuration)
         self._unattended = UnattendedData(self)
         self._early_answers = EarlyAnswers(self)
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,11 +17,8 @@ from ...constants import ErrorCode
 from ...errors import HTTP2Error, Timeout
 from ...protocol import events
 from ...protocol.fields.headers import Headers, encode_response
-from ...protocol.limits import Limits
-from ...protocol.settings import Settings
 from ...transport.transport import Transport
-from ..inspection.trace import TraceFunction
-from ..shared.listeners import Listener
+from ..session.configuration import Configuration
 from ..shared.stream_state import End, StreamState
 from .answering_session import AnsweringSession, WaitedFor
 from .request_lines import printable_target
@@ -52,16 +49,7 @@ class HandlingSession(AnsweringSession):
 
     _host: Handling
 
-    def __init__(
-        self,
-        transport: Transport,
-        host: Handling,
-        *,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, host: Handling, configuration: Configuration) -> None:
         self._host = host
         # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
@@ -75,7 +63,7 @@ class HandlingSession(AnsweringSession):
         # Whether `_handlers_wait` is called while there are some, as the pool last said. If that has changed since, a
         # send is made too soon, or waits for a handler that is about to begin.
         self._pool_watched = False
-        super().__init__(transport, settings=settings, limits=limits, listeners=listeners, trace=trace)
+        super().__init__(transport, configuration)
 
     def _request_received_locked(self, event: events.RequestReceived) -> None:
         if self._jobs >= self._limits.max_concurrent_streams or not self._header_memory.has_room(event.memory):

@@ -8,7 +8,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -17,13 +17,10 @@ from ...constants import MAX_STREAM_ID, ErrorCode, error_code_name
 from ...errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError
 from ...interpreter import FREE_THREADED_BUILD
 from ...protocol import events
-from ...protocol.limits import Limits
-from ...protocol.settings import Settings
 from ...transport.transport import Transport
-from ..inspection.trace import TraceFunction
+from ..session.configuration import Configuration
 from ..session.events import DRAIN_PING
 from ..session.origins import HasOrigin, serialized_origin
-from ..shared.listeners import Listener
 from ..shared.stream_state import StreamState
 from ..stream.stream import Stream
 from ..timing.watchdog import LAST_WORDS
@@ -74,24 +71,16 @@ class ServerSession(HandlingSession):
     """What a client over TLS has (RFC 8336); None on a server."""
 
     def __init__(
-        self,
-        transport: Transport,
-        host: Host,
-        *,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        origins: Sequence[str] = (),
-        trace: TraceFunction | None = None,
+        self, transport: Transport, host: Host, configuration: Configuration, *, origins: Sequence[str] = ()
     ) -> None:
         self._first_origins = origins
         self._logs_access = access_logger.isEnabledFor(logging.INFO)
         self._memory_told = 0  # what `_memory_taken` was when the host was last told
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()
-        super().__init__(transport, host, settings=settings, limits=limits, listeners=listeners, trace=trace)
-        self._watchdog.inactivity = limits.idle_timeout
-        self._watchdog.flush_patience = limits.write_timeout
+        super().__init__(transport, host, configuration)
+        self._watchdog.inactivity = self._limits.idle_timeout
+        self._watchdog.flush_patience = self._limits.write_timeout
 
     def _start(self) -> None:
         super()._start()

@@ -11,16 +11,15 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from ...protocol.connection import Connection
-from ...protocol.limits import Limits
 from ...protocol.settings import Settings
 from ...protocol.wire import Wire
 from ...transport.full_sockets import full_sockets
 from ...transport.transport import Transport
-from ..inspection.trace import TracedOutbox, TraceFunction, traced
+from ..inspection.trace import TracedOutbox, traced
 from ..receiving.frame_receiver import FrameReceiver, ReceiveFrame
 from ..receiving.header_memory import HeaderMemory
 from ..receiving.inbound_flow import InboundFlow
@@ -29,10 +28,11 @@ from ..receiving.receiver import Receiver
 from ..sending.outbox import Outbox
 from ..sending.pump import Pump
 from ..sending.sender import Sender
-from ..shared.listeners import Dispatcher, Listener, Listeners
+from ..shared.listeners import Dispatcher, Listeners
 from ..shared.timers import timers
 from ..timing.round_trips import Pings, SettingsSent
 from ..timing.watchdog import Watchdog
+from .configuration import Configuration
 from .events import EventHandlers, ReceivingLifecycle
 from .keeper import Keeper
 
@@ -60,22 +60,15 @@ _KEEPALIVE_PING = b"keepaliv"
 class SessionCore(ReceivingLifecycle):
     """A session without what users call, which `Session` (session.py) adds."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        settings: Settings,
-        limits: Limits,
-        listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, configuration: Configuration) -> None:
         timers.ensure_running()
         full_sockets.ensure_running()
-        super().__init__(transport, settings, limits)
+        super().__init__(transport, configuration)
+        limits = self._limits
         client = self.type == "client"
-        self._trace = traced(trace, self._monitor, self.type)
+        self._trace = traced(configuration.trace, self._monitor, self.type)
         self._outbox = self._new_outbox()
-        self._protocol: Wire = self._new_protocol(settings)
+        self._protocol: Wire = self._new_protocol(configuration.settings)
         self._pump = Pump(
             self._protocol,
             self._outbox,
@@ -103,7 +96,7 @@ class SessionCore(ReceivingLifecycle):
         self._header_memory = HeaderMemory(limits.max_session_memory)
         self._keeper = Keeper(self)
         self._receiver = self._new_receiver(EventHandlers(self))
-        self._register_all(listeners)
+        self._register_all(configuration.listeners)
 
     # -- what it is made of; a session with another protocol than HTTP/2 beneath it has others
 

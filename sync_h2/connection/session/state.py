@@ -30,8 +30,6 @@ from typing import Any
 from ...errors import HTTP2Error
 from ...interpreter import SharedDict
 from ...protocol.fields.sensitive import printable
-from ...protocol.limits import Limits
-from ...protocol.settings import Settings
 from ...protocol.wire import Wire
 from ...transport.sockets import format_address
 from ...transport.transport import Transport
@@ -49,6 +47,7 @@ from ..shared.receive_window import LARGEST_STREAM_WINDOW, ReceiveWindow, first_
 from ..shared.stream_state import StreamState
 from ..timing.round_trips import Pings, SettingsSent
 from ..timing.watchdog import Watchdog
+from .configuration import Configuration
 
 
 class ConnectionState(Observable):
@@ -68,7 +67,8 @@ class ConnectionState(Observable):
     _pings: Pings
     _settings_sent: SettingsSent
 
-    def __init__(self, transport: Transport, settings: Settings, limits: Limits) -> None:
+    def __init__(self, transport: Transport, configuration: Configuration) -> None:
+        limits, settings = configuration.limits, configuration.settings
         self._transport = transport
         self._limits = limits
         self._peer_address = transport.peer_address
