@@ -28,10 +28,10 @@ from .events import (
     WindowUpdated,
 )
 from .fields.header_blocks import parse_priority, without_padding
+from .flood_guard import LimitReached
 from .frames.extension_frames import parse_altsvc, parse_origin, parse_priority_update
 from .frames.framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState
-from .limits import LimitReached
 from .receiving import MessageReceiving, protocol_error
 from .settings import Settings, settings_from_items
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from ..constants import DEFAULT_MAX_FRAME_SIZE, MAX_STREAM_ID
 from ..errors import StreamIDsExhausted
 from .fields.header_blocks import HeaderBlockReader
+from .flood_guard import FloodGuard
 from .frames.framing import FrameReader
 from .frames.padding import padding_for
 from .h2_overrides import StreamTable
-from .limits import FloodGuard, Limits
+from .limits import Limits
 from .local_settings import LocalSettings
 from .settings import Settings
 

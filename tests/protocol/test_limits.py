@@ -10,7 +10,8 @@ import pytest
 from support.wire import Clock
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import InvalidArgument, ProtocolError
-from sync_h2.protocol.limits import FloodGuard, LimitReached, Limits, RateLimit
+from sync_h2.protocol.flood_guard import FloodGuard, LimitReached, RateLimit
+from sync_h2.protocol.limits import Limits
 
 
 def test_servers_and_clients_differ_in_patience_and_memory():

@@ -15,7 +15,7 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from ...constants import ErrorCode, FrameFlag, FrameType
 from ...errors import ProtocolError
-from ..limits import LimitReached
+from ..flood_guard import LimitReached
 from .field_list import FieldList
 from .hpack_memo import RememberingDecoder
 
