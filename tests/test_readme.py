@@ -135,3 +135,10 @@ def test_every_name_of_the_module_that_is_mentioned_exists():
     assert [name for name in mentioned - known if not hasattr(sync_h2, name)] == []
     for name in ("default_settings", "pack_settings", "unpack_settings", "serve_socket"):
         assert hasattr(sync_h2, name)
+
+
+def test_the_modules_that_the_design_page_names_are_there() -> None:
+    named = re.findall(r"`([\w/]+\.py)`", (REPOSITORY / "docs" / "design.md").read_text())
+    files = [path.as_posix() for folder in ("sync_h2", "tests") for path in (REPOSITORY / folder).rglob("*.py")]
+    assert len(named) > 50
+    assert not [name for name in named if not any(file.endswith(f"/{name}") for file in files)]
