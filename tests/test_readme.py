@@ -18,7 +18,8 @@ from support.certificates import Certificate
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
 
 
 def free_port() -> str:
