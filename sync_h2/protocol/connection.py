@@ -27,11 +27,11 @@ from .events import (
     StreamReset,
     WindowUpdated,
 )
-from .fields.header_blocks import parse_priority, without_padding
-from .flood_guard import LimitReached
+from .fields.header_blocks import HEADER_BLOCK_FRAMES, parse_priority, without_padding
 from .frames.extension_frames import parse_altsvc, parse_origin, parse_priority_update
 from .frames.framing import frame_header
 from .h2_overrides import Stream, StreamInputs, StreamState
+from .limits import LimitReached
 from .receiving import MessageReceiving, protocol_error
 from .settings import Settings, settings_from_items
 
@@ -42,7 +42,6 @@ _SETTINGS_ENTRY = struct.Struct(">HL")
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
-_HEADER_BLOCK_FRAMES = frozenset({int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION)})
 _SMALL_DATA = 128  # octets: with less in each, DATA for a stream that is gone costs us more than its sender
 
 
@@ -52,7 +51,7 @@ class Connection(MessageReceiving):
     @property
     def header_block_open(self) -> bool:
         """Whether a header block has begun whose end has not arrived."""
-        return self._header_blocks.open or self.frames.partial_type in _HEADER_BLOCK_FRAMES
+        return self._header_blocks.open or self.frames.partial_type in HEADER_BLOCK_FRAMES
 
     def receive_frame(self, frame_type: int, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         """What a frame means. Raises ProtocolError, and nothing else, when the connection has to end."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..constants import ErrorCode
-from ..errors import ProtocolError
-from .limits import Limits
+from .limits import LimitReached, Limits
 
 _FORGIVENESS_SECONDS = 60.0
 _LATE_FRAMES = 3  # headers, trailers, an empty DATA that ends the stream
@@ -20,14 +18,6 @@ _EARNED_AT_FIRST = 20
 _EARNED_BY_REQUEST = 10
 _EARNED_BY_DATA_FRAME = 4
 _OCTETS_PER_EARNED_SHIFT = 7  # one more for each 128 octets
-
-
-class LimitReached(ProtocolError):
-    """The peer went over the limit named `limit`: the session ends with ENHANCE_YOUR_CALM."""
-
-    def __init__(self, limit: str, message: str, *, stream_id: int | None = None) -> None:
-        super().__init__(f"{message} ({limit})", stream_id=stream_id, code=ErrorCode.ENHANCE_YOUR_CALM)
-        self.limit = limit
 
 
 class RateLimit:

@@ -10,8 +10,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from ..constants import PADDING_STRATEGY_ALIGNED, PADDING_STRATEGY_MAX, PADDING_STRATEGY_NONE
-from ..errors import InvalidArgument
+from ..constants import PADDING_STRATEGY_ALIGNED, PADDING_STRATEGY_MAX, PADDING_STRATEGY_NONE, ErrorCode
+from ..errors import InvalidArgument, ProtocolError
 
 PADDING_STRATEGIES = (PADDING_STRATEGY_NONE, PADDING_STRATEGY_MAX, PADDING_STRATEGY_ALIGNED)
 
@@ -94,3 +94,11 @@ class Limits:
                 raise InvalidArgument(f"{field.name} must be {kind}, not {value!r}")
             elif not value >= 0:  # written so that NaN is refused too
                 raise InvalidArgument(f"{field.name} must not be negative, not {value!r}")
+
+
+class LimitReached(ProtocolError):
+    """The peer went over the limit named `limit`: the session ends with ENHANCE_YOUR_CALM."""
+
+    def __init__(self, limit: str, message: str, *, stream_id: int | None = None) -> None:
+        super().__init__(f"{message} ({limit})", stream_id=stream_id, code=ErrorCode.ENHANCE_YOUR_CALM)
+        self.limit = limit

@@ -110,10 +110,7 @@ class Sending(ConnectionState):
             raise InvalidArgument("ALTSVC has an origin on stream 0, and none on other streams")
         if stream_id and stream_id not in self._table.streams:
             raise InvalidState("ALTSVC for a stream that is not open", stream_id=stream_id)
-        payload = build_altsvc(origin, value)
-        if len(payload) > self.max_outbound_frame_size:
-            raise InvalidArgument(f"an alternative service of {len(payload)} octets does not fit into a frame")
-        self._emit(False, (frame_header(len(payload), FrameType.ALTSVC, 0, stream_id) + payload,))
+        self._emit_extension(FrameType.ALTSVC, stream_id, build_altsvc(origin, value), "an alternative service")
 
     # Priorities
 
@@ -126,10 +123,13 @@ class Sending(ConnectionState):
     def priority_update(self, stream_id: int, value: str) -> None:
         """Send PRIORITY_UPDATE (RFC 9218 section 7.1)."""
         self._only_client("PRIORITY_UPDATE")
-        payload = build_priority_update(stream_id, value)
+        self._emit_extension(FrameType.PRIORITY_UPDATE, 0, build_priority_update(stream_id, value), "a priority")
+
+    def _emit_extension(self, frame_type: FrameType, stream_id: int, payload: bytes, what: str) -> None:
+        """A frame whose payload is `what`, in one piece."""
         if len(payload) > self.max_outbound_frame_size:
-            raise InvalidArgument(f"a priority of {len(payload)} octets does not fit into a frame")
-        self._emit(False, (frame_header(len(payload), FrameType.PRIORITY_UPDATE, 0, 0) + payload,))
+            raise InvalidArgument(f"{what} of {len(payload)} octets does not fit into a frame")
+        self._emit(False, (frame_header(len(payload), frame_type, 0, stream_id) + payload,))
 
     # Header blocks; `headers` is what the `encode_*` functions of `headers` gave.
 

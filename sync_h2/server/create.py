@@ -120,7 +120,7 @@ def _create(
     **of_its_class: Any,
 ) -> Server:
     """All that the two have in common: the arguments of `create_server`, and what only a class knows."""
-    configuration = Configuration.for_server(limits, settings, trace)
+    configuration = Configuration.for_server(settings, trace=trace, **limits)
     functions = dict(listeners or {})
     for argument, event, function in (("handler", "stream", handler), ("on_request", "request", on_request)):
         if function is not None:

@@ -70,7 +70,7 @@ def serve_socket(
     no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
     `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
-    configuration = Configuration.for_server(limits, settings, trace, listeners)
+    configuration = Configuration.for_server(settings, trace=trace, listeners=listeners, **limits)
     for function in (handler, on_request):
         if function is not None:
             check_handler(function)

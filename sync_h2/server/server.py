@@ -21,7 +21,7 @@ from ..connection.server_side.server_session import ServerSession
 from ..connection.session.configuration import Configuration
 from ..connection.session.state import peer_name
 from ..connection.shared.limit_log import log_limit, log_out_of_resources
-from ..connection.shared.listeners import Dispatcher, Listener, Listeners, Observable, call_listener
+from ..connection.shared.listeners import KEPT, NOT_KEPT, Dispatcher, Listener, Listeners, Observable, call_listener
 from ..connection.shared.monitor import Monitor
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, SessionClosed, Timeout
@@ -41,11 +41,17 @@ logger = logging.getLogger("sync_h2.server")
 
 Self = TypeVar("Self", bound="ThreadingServer")
 
-_EVENTS = frozenset(
-    {"session", "session_error", "stream", "timeout", "unknown_protocol", "error", "listening", "close"}
-    | REQUEST_EVENTS
-)
-_KEPT_EVENTS = frozenset({"error", "close"})
+_EVENTS = {
+    **dict.fromkeys(REQUEST_EVENTS, NOT_KEPT),
+    "close": KEPT,
+    "error": KEPT,
+    "listening": NOT_KEPT,
+    "session": NOT_KEPT,
+    "session_error": NOT_KEPT,
+    "stream": NOT_KEPT,
+    "timeout": NOT_KEPT,
+    "unknown_protocol": NOT_KEPT,
+}
 _BETWEEN_EVICTIONS = 1.0  # seconds: who is closed needs about that long to give his descriptor back
 
 
@@ -84,7 +90,7 @@ class ThreadingServer(SessionHost, Observable):
         self._monitor = Monitor(self._interrupted)
         self._lock = self._monitor.lock
         self._dispatcher = Dispatcher(self._monitor)
-        self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
+        self._listeners = Listeners(self._dispatcher, _EVENTS)
         self._connections = Connections(self._monitor, limits)
         self._closed = False  # guarded by the lock
         self._idle_timeout = limits.idle_timeout

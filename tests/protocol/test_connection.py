@@ -51,8 +51,8 @@ from sync_h2.protocol.events import (
 )
 from sync_h2.protocol.fields.header_blocks import pack_priority
 from sync_h2.protocol.fields.headers import encode_response
-from sync_h2.protocol.flood_guard import LimitReached
 from sync_h2.protocol.frames.extension_frames import build_altsvc, build_origin, build_priority_update
+from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 
 

@@ -8,7 +8,7 @@ from hpack import HeaderTuple
 from support.wire import ACK, REQUEST, RESPONSE, Endpoint, client, frame, goaway, reset, server, settings, window_update
 from sync_h2.constants import FrameType
 from sync_h2.protocol.fields.headers import encode_request
-from sync_h2.protocol.flood_guard import LimitReached
+from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 
 PRIORITY = frame(FrameType.PRIORITY, 0, 101, bytes(5))

@@ -10,8 +10,8 @@ import pytest
 from support.wire import Clock
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import InvalidArgument, ProtocolError
-from sync_h2.protocol.flood_guard import FloodGuard, LimitReached, RateLimit
-from sync_h2.protocol.limits import Limits
+from sync_h2.protocol.flood_guard import FloodGuard, RateLimit
+from sync_h2.protocol.limits import LimitReached, Limits
 
 
 def test_servers_and_clients_differ_in_patience_and_memory():

@@ -38,7 +38,7 @@ from sync_h2.protocol.events import (
 )
 from sync_h2.protocol.fields.header_blocks import pack_priority
 from sync_h2.protocol.fields.headers import encode_request, encode_response
-from sync_h2.protocol.flood_guard import LimitReached
+from sync_h2.protocol.limits import LimitReached
 from sync_h2.protocol.settings import Settings
 
 HEAD = encode_request({":method": "HEAD"}, scheme="https", authority="example.org")

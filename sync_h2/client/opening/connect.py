@@ -52,7 +52,7 @@ def connect(
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
     """
-    configuration = Configuration.for_client(limits, settings, trace, listeners)
+    configuration = Configuration.for_client(settings, trace=trace, listeners=listeners, **limits)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
     trust = checked_verify(verify_or_context(verify, context))

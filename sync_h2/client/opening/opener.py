@@ -12,7 +12,6 @@ from typing import Any
 from ... import errors
 from ...arguments import type_name
 from ...connection.client_side.client_session import ClientSession
-from ...connection.inspection.trace import TraceFunction
 from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
@@ -50,19 +49,18 @@ class Opener:
         h2c: bool = False,
         settings: Settings | Mapping[str, Any] | None = None,
         listeners: Mapping[str, Listener] | None = None,
-        trace: TraceFunction | None = None,
         resolve: Resolve | None = None,
         unix_socket: str | os.PathLike[str] | None = None,
-        **limits: Any,
+        **options: Any,
     ) -> None:
         self._resolve = resolver(resolve, unix_socket)
         self.resolves = resolve is not None or unix_socket is not None
         self.needs_no_proxy = unix_socket is not None  # what is here is not reached through one
         self.speaks_http1 = http1
         self._h2c = h2c
-        limits.setdefault("idle_timeout", keepalive_expiry)
-        limits.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
-        self._configuration = Configuration.for_client(limits, settings, trace)
+        options.setdefault("idle_timeout", keepalive_expiry)
+        options.setdefault("peer_max_concurrent_streams", 1)  # the SETTINGS are a round trip away
+        self._configuration = Configuration.for_client(settings, **options)
         self._listeners = dict(listeners or {})
         self._making_context = Lock()
         self._contexts: dict[tuple[Trust, Shown, tuple[str, ...]], ssl.SSLContext] = {}

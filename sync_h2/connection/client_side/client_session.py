@@ -369,6 +369,9 @@ class ClientSession(Session):
         parent.arrived.wake_all_locked()
         self._listeners.emit_locked("stream", stream, event.headers)
 
+    def _altsvc_received_locked(self, event: events.AltsvcReceived) -> None:
+        self._listeners.emit_locked("altsvc", event.value, event.origin, event.stream_id)
+
     def _origin_received_locked(self, event: events.OriginReceived) -> None:
         if self._origin_set is not None:
             self._origin_set.add(event.origins)

@@ -12,7 +12,7 @@ from ...errors import ProtocolError
 from ...protocol.connection import Connection
 from ...protocol.events import Event
 from ...protocol.frames.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
-from .receiver import EventHandlers, Receiver, ReceivingSession
+from .receiver import Handlers, Receiver, ReceivingSession
 from .turns import MOST_AT_ONCE, small_pieces
 
 ReceiveFrame = Callable[[int, int, int, memoryview], list[Event]]
@@ -32,7 +32,7 @@ class FrameReceiver(Receiver):
         self,
         session: ReceivingSession,
         protocol: Connection,
-        handlers: EventHandlers,
+        handlers: Handlers,
         receive_frame: ReceiveFrame,
     ) -> None:
         """`receive_frame` is the protocol's own, or what traces it."""

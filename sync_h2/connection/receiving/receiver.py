@@ -19,7 +19,7 @@ from ..shared.stream_state import StreamState
 from ..timing.watchdog import Watchdog
 from .turns import Budget, let_others_go, turns
 
-EventHandlers = Mapping[type, Callable[[Any], None]]
+Handlers = Mapping[type, Callable[[Any], None]]
 """Who handles an event, by its type; called with the session's lock."""
 
 _MEMORY_LOOK = 64
@@ -58,7 +58,7 @@ class ReceivingSession(Protocol):
 class Receiver:
     """What the reader does with one session; how events are made of octets is left to the protocol's own receiver."""
 
-    def __init__(self, session: ReceivingSession, protocol: Wire, handlers: EventHandlers) -> None:
+    def __init__(self, session: ReceivingSession, protocol: Wire, handlers: Handlers) -> None:
         self._session = session
         self._protocol = protocol
         self._input = protocol.frames

@@ -26,31 +26,28 @@ class Configuration:
     listeners: Mapping[str, Listener] | None = None
     """Those that are in place before the first octet."""
 
-    @classmethod
-    def for_client(
-        cls,
-        limits: Mapping[str, Any],
-        settings: Settings | Mapping[str, Any] | None,
-        trace: TraceFunction | None,
-        listeners: Mapping[str, Listener] | None = None,
-    ) -> Configuration:
-        """Of what a user gives: `limits` are options, and change the defaults. Raises `TypeError` and
-        `InvalidArgument`.
-        """
-        check_trace(trace)
-        return cls(*_announced(Limits.for_client(**limits), settings, server=False), trace, listeners)
+    def __post_init__(self) -> None:
+        check_trace(self.trace)
 
     @classmethod
-    def for_server(
-        cls,
-        limits: Mapping[str, Any],
-        settings: Settings | Mapping[str, Any] | None,
-        trace: TraceFunction | None,
-        listeners: Mapping[str, Listener] | None = None,
-    ) -> Configuration:
+    def for_client(cls, settings: Settings | Mapping[str, Any] | None, **options: Any) -> Configuration:
+        """Of what a user gives: `options` are fields of this class, and otherwise limits. Raises `TypeError` and
+        `InvalidArgument`.
+        """
+        own = cls._own(options)
+        return cls(*_announced(Limits.for_client(**options), settings, server=False), **own)
+
+    @classmethod
+    def for_server(cls, settings: Settings | Mapping[str, Any] | None, **options: Any) -> Configuration:
         """As `for_client`, with a server's defaults."""
-        check_trace(trace)
-        return cls(*_announced(Limits.for_server(**limits), settings, server=True), trace, listeners)
+        own = cls._own(options)
+        return cls(*_announced(Limits.for_server(**options), settings, server=True), **own)
+
+    @classmethod
+    def _own(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Take those of `options` out that are no limits."""
+        names = {field.name for field in dataclasses.fields(cls)} - {"limits", "settings"}
+        return {name: options.pop(name) for name in names & options.keys()}
 
 
 def _announced(

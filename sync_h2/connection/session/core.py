@@ -28,7 +28,7 @@ from ..receiving.receiver import Receiver
 from ..sending.outbox import Outbox
 from ..sending.pump import Pump
 from ..sending.sender import Sender
-from ..shared.listeners import Dispatcher, Listeners
+from ..shared.listeners import KEPT, NOT_KEPT, Dispatcher, Listeners
 from ..shared.timers import timers
 from ..timing.round_trips import Pings, SettingsSent
 from ..timing.watchdog import Watchdog
@@ -36,23 +36,20 @@ from .configuration import Configuration
 from .events import EventHandlers, ReceivingLifecycle
 from .keeper import Keeper
 
-_EVENTS = frozenset(
-    {
-        "close",
-        "connect",
-        "error",
-        "frame_error",
-        "goaway",
-        "local_settings",
-        "ping",
-        "remote_settings",
-        "stream",
-        "timeout",
-        "altsvc",
-        "origin",
-    }
-)
-_KEPT_EVENTS = frozenset({"connect", "error", "close", "remote_settings", "origin", "altsvc", "goaway", "stream"})
+_EVENTS = {
+    "altsvc": KEPT,
+    "close": KEPT,
+    "connect": KEPT,
+    "error": KEPT,
+    "frame_error": NOT_KEPT,
+    "goaway": KEPT,
+    "local_settings": NOT_KEPT,
+    "origin": KEPT,
+    "ping": NOT_KEPT,
+    "remote_settings": KEPT,
+    "stream": KEPT,
+    "timeout": NOT_KEPT,
+}
 
 _KEEPALIVE_PING = b"keepaliv"
 
@@ -88,7 +85,7 @@ class SessionCore(ReceivingLifecycle):
             sends_unlocked=client,
         )
         self._dispatcher = Dispatcher(self._monitor)
-        self._listeners = Listeners(self._dispatcher, _EVENTS, _KEPT_EVENTS)
+        self._listeners = Listeners(self._dispatcher, _EVENTS)
         self._watchdog = Watchdog(self)
         self._pings = Pings(self._monitor, limits.max_outstanding_pings)
         self._settings_sent = SettingsSent(self._monitor)

@@ -160,6 +160,3 @@ class ReceivingLifecycle(Lifecycle):
                 self._protocol.reset(stream_id, ErrorCode.CANCEL)
                 self._close_stream_locked(state, ErrorCode.REFUSED_STREAM, error)
         self._refuse_new_locked()
-
-    def _altsvc_received_locked(self, event: events.AltsvcReceived) -> None:
-        self._listeners.emit_locked("altsvc", event.value, event.origin, event.stream_id)

@@ -21,12 +21,12 @@ from ...deadline import Deadline
 from ...errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError, SessionClosed, StreamReset
 from ..shared.limit_log import log_limit
 from ..shared.stream_state import StreamState
-from .state import ConnectionState
+from .state import SessionFields
 
 logger = logging.getLogger("sync_h2.connection")
 
 
-class Lifecycle(ConnectionState):
+class Lifecycle(SessionFields):
     """What changes a session's state, whoever asks for it."""
 
     # -- streams

@@ -50,7 +50,7 @@ from ..timing.watchdog import Watchdog
 from .configuration import Configuration
 
 
-class ConnectionState(Observable):
+class SessionFields(Observable):
     """The fields, and what a role adds to what becomes of them."""
 
     type: str

@@ -22,6 +22,9 @@ logger = logging.getLogger("sync_h2.listeners")
 
 Listener = Callable[..., object]
 
+KEPT, NOT_KEPT = True, False
+"""Whether an event waits for its first listener when nobody listens yet."""
+
 MOST_WAITING = 10_000
 """Events that may wait for a listener that blocks; what comes beyond is dropped and logged."""
 _LINGER = 1.0  # seconds for which an idle dispatcher thread waits for the next event
@@ -31,7 +34,7 @@ _KEPT_MANY = 64  # how many of the repeatable events are kept for a first listen
 _NODE_STREAM_EVENTS = frozenset({"data", "end", "drain", "finish", "readable", "pipe", "unpipe", "set_encoding"})
 
 
-def check_event(name: str, known: frozenset[str]) -> None:
+def check_event(name: str, known: Mapping[str, bool]) -> None:
     """Raise `InvalidArgument` (a ValueError) unless `name` is an event of the object."""
     if name in known:
         return
@@ -44,14 +47,13 @@ def check_event(name: str, known: frozenset[str]) -> None:
 
 
 class Listeners:
-    """What listens to one object. Events in `kept` that nobody listens for yet wait here for their first listener."""
+    """What listens to one object, whose events are `known`; the `KEPT` ones wait here for their first listener."""
 
-    __slots__ = ("_dispatcher", "_functions", "_kept", "_keeping", "known")
+    __slots__ = ("_dispatcher", "_functions", "_kept", "known")
 
-    def __init__(self, dispatcher: Dispatcher, known: frozenset[str], kept: frozenset[str]) -> None:
+    def __init__(self, dispatcher: Dispatcher, known: Mapping[str, bool]) -> None:
         self.known = known
         self._dispatcher = dispatcher
-        self._keeping = kept
         self._functions: dict[str, list[tuple[Listener, bool]]] = {}
         self._kept: dict[str, list[tuple[object, ...]]] = {}
 
@@ -74,7 +76,7 @@ class Listeners:
         if self._functions and self._functions.get(name):
             self._dispatcher.post_locked(self, name, arguments)
             return True
-        if name in self._keeping:
+        if self.known[name] is KEPT:
             kept = self._kept.setdefault(name, [])
             if len(kept) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
                 # A stream that nobody holds is forgotten: the event does not hold it either.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from ...deadline import Deadline
 from ...errors import HTTP2Error, InvalidState
@@ -20,14 +21,12 @@ class StreamCalls(Observable):
 
     __slots__ = ("__weakref__", "_listeners", "_lock", "_monitor", "_session", "_state")
 
-    _answers = False  # whether our side is the answer: a server's stream
+    # Set by `Stream`.
+    _session: Session
+    _state: StreamState
+    _lock: AbstractContextManager[Any]
 
-    def __init__(self, session: Session, state: StreamState) -> None:
-        self._session = session
-        self._state = state
-        self._monitor = session._monitor
-        self._lock = session._lock
-        self._listeners = state.listeners
+    _answers = False  # whether our side is the answer: a server's stream
 
     def _wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str) -> T:
         return self._monitor.wait(attempt, deadline, what, self._state.id, self._before_blocking)

@@ -99,7 +99,7 @@ class ReadableStream(StreamCalls):
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
             buffer = state.buffer
-            length = length_of(seen - buffer.consumed)
+            length = length_of(max(seen - buffer.consumed, 0))
             if length < 0 and self._has_ended_locked():
                 length = len(buffer)
             if length >= 0:

@@ -21,7 +21,7 @@ from ...protocol.fields.headers import Headers
 from ..inspection import snapshots
 from ..inspection.stats import StreamStats, stream_stats_locked
 from ..session.session import Session
-from ..shared.listeners import Dispatcher, Listener, Listeners
+from ..shared.listeners import KEPT, NOT_KEPT, Dispatcher, Listener, Listeners
 from ..shared.monitor import WaitQueue
 from ..shared.priorities import check_priority
 from ..shared.stream_state import StreamState
@@ -32,29 +32,24 @@ from .writing import WritableStream
 
 Self = TypeVar("Self", bound="Stream")
 
-_EVENTS = frozenset(
-    {
-        "aborted",
-        "close",
-        "error",
-        "frame_error",
-        "timeout",
-        "trailers",
-        "want_trailers",
-        "ready",
-        "continue",
-        "headers",
-        "push",
-        "response",
-    }
-)
-_KEPT_EVENTS = frozenset(
-    {"aborted", "close", "error", "trailers", "want_trailers", "ready", "continue", "headers", "push", "response"}
-)
+_EVENTS = {
+    "aborted": KEPT,
+    "close": KEPT,
+    "continue": KEPT,
+    "error": KEPT,
+    "frame_error": NOT_KEPT,
+    "headers": KEPT,
+    "push": KEPT,
+    "ready": KEPT,
+    "response": KEPT,
+    "timeout": NOT_KEPT,
+    "trailers": KEPT,
+    "want_trailers": KEPT,
+}
 
 
 def stream_listeners(dispatcher: Dispatcher) -> Listeners:
-    return Listeners(dispatcher, _EVENTS, _KEPT_EVENTS)
+    return Listeners(dispatcher, _EVENTS)
 
 
 class Handle(weakref.ref["Stream"]):
@@ -88,7 +83,11 @@ class Stream(ReadableStream, WritableStream):
     __slots__ = ("_rfile", "_wfile")
 
     def __init__(self, session: Session, state: StreamState) -> None:
-        super().__init__(session, state)
+        self._session = session
+        self._state = state
+        self._monitor = session._monitor
+        self._lock = session._lock
+        self._listeners = state.listeners
         self._rfile: StreamReader | None = None
         self._wfile: StreamWriter | None = None
         handle = Handle(self, _forgotten)

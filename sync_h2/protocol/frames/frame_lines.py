@@ -8,13 +8,13 @@ direction in the order of the wire, and only where somebody asked for lines.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hpack import HPACKError
 
 from ...constants import FRAME_HEADER_LENGTH, PREFACE, FrameFlag, FrameType, SettingId, error_code_name
 from ...errors import ProtocolError
-from ..fields.header_blocks import parse_priority, without_padding
+from ..fields.header_blocks import HEADER_BLOCK_FRAMES, parse_priority, without_padding
 from ..fields.sensitive import HIDDEN, shown_fields
 from ..h2_overrides import HeaderDecoder
 from .extension_frames import parse_altsvc, parse_origin, parse_priority_update
@@ -125,49 +125,81 @@ def _line(direction: str, frame_type: int, flags: int, stream_id: int, length: i
 
 
 def _details(frame_type: int, flags: int, payload: memoryview, blocks: _HeaderBlocks) -> Iterator[str]:
-    """What matters of a frame of this type. Raises ProtocolError or struct.error for a payload that is cut short."""
-    if frame_type in (FrameType.HEADERS, FrameType.PUSH_PROMISE):
-        if flags & _PADDED:
-            payload = without_padding(payload)
-        if frame_type == FrameType.PUSH_PROMISE:
-            yield f"promised={_UNSIGNED_32.unpack_from(payload)[0] & _STREAM_ID_MASK}"
-            payload = payload[_UNSIGNED_32.size :]
-        elif flags & _PRIORITY:
-            yield _priority(payload)
-            payload = payload[5:]
-        yield from blocks.details(flags, payload)
-    elif frame_type == FrameType.CONTINUATION:
-        yield from blocks.details(flags, payload)
-    elif frame_type == FrameType.PRIORITY:
-        yield _priority(payload)
-    elif frame_type == FrameType.RST_STREAM:
-        yield f"error={error_code_name(_UNSIGNED_32.unpack(payload)[0])}"
-    elif frame_type == FrameType.SETTINGS:
-        for setting_id, value in _SETTINGS_ENTRY.iter_unpack(bytes(payload)):
-            yield f"{_setting_name(setting_id)}={value}"
-    elif frame_type == FrameType.PING:
-        yield f"payload={_octets(payload)}"
-    elif frame_type == FrameType.GOAWAY:
-        last_stream_id, code = _GOAWAY.unpack_from(payload)
-        yield f"last_stream_id={last_stream_id & _STREAM_ID_MASK} error={error_code_name(code)}"
-        if len(payload) > _GOAWAY.size:
-            yield f"data={_octets(payload[_GOAWAY.size :])}"
-    elif frame_type == FrameType.WINDOW_UPDATE:
-        yield f"increment={_UNSIGNED_32.unpack(payload)[0] & _STREAM_ID_MASK}"
-    elif frame_type == FrameType.ALTSVC:
-        origin, value = parse_altsvc(bytes(payload))
-        yield f"origin={_text(origin)} value={_text(value)}"
-    elif frame_type == FrameType.ORIGIN:
-        for origin in parse_origin(bytes(payload)):
-            yield f"origin={_text(origin)}"
-    elif frame_type == FrameType.PRIORITY_UPDATE:
-        prioritized, value = parse_priority_update(bytes(payload))
-        yield f"prioritized={prioritized} value={_text(value)}"
+    """What matters of a frame. Raises ProtocolError or struct.error for a payload that is cut short."""
+    if frame_type in HEADER_BLOCK_FRAMES:
+        yield from _block_details(frame_type, flags, payload, blocks)
+    elif frame_type in DETAILS:
+        yield from DETAILS[frame_type](payload)
 
 
-def _priority(payload: memoryview) -> str:
+def _block_details(frame_type: int, flags: int, payload: memoryview, blocks: _HeaderBlocks) -> Iterator[str]:
+    if frame_type != FrameType.CONTINUATION and flags & _PADDED:
+        payload = without_padding(payload)
+    if frame_type == FrameType.PUSH_PROMISE:
+        yield f"promised={_UNSIGNED_32.unpack_from(payload)[0] & _STREAM_ID_MASK}"
+        payload = payload[_UNSIGNED_32.size :]
+    elif frame_type == FrameType.HEADERS and flags & _PRIORITY:
+        yield from _priority(payload)
+        payload = payload[5:]
+    yield from blocks.details(flags, payload)
+
+
+def _priority(payload: memoryview) -> Iterator[str]:
     exclusive, depends_on, weight = parse_priority(payload)
-    return f"exclusive={exclusive} depends_on={depends_on} weight={weight}"
+    yield f"exclusive={exclusive} depends_on={depends_on} weight={weight}"
+
+
+def _rst_stream(payload: memoryview) -> Iterator[str]:
+    yield f"error={error_code_name(_UNSIGNED_32.unpack(payload)[0])}"
+
+
+def _settings(payload: memoryview) -> Iterator[str]:
+    for setting_id, value in _SETTINGS_ENTRY.iter_unpack(bytes(payload)):
+        yield f"{_setting_name(setting_id)}={value}"
+
+
+def _ping(payload: memoryview) -> Iterator[str]:
+    yield f"payload={_octets(payload)}"
+
+
+def _goaway(payload: memoryview) -> Iterator[str]:
+    last_stream_id, code = _GOAWAY.unpack_from(payload)
+    yield f"last_stream_id={last_stream_id & _STREAM_ID_MASK} error={error_code_name(code)}"
+    if len(payload) > _GOAWAY.size:
+        yield f"data={_octets(payload[_GOAWAY.size :])}"
+
+
+def _window_update(payload: memoryview) -> Iterator[str]:
+    yield f"increment={_UNSIGNED_32.unpack(payload)[0] & _STREAM_ID_MASK}"
+
+
+def _altsvc(payload: memoryview) -> Iterator[str]:
+    origin, value = parse_altsvc(bytes(payload))
+    yield f"origin={_text(origin)} value={_text(value)}"
+
+
+def _origin(payload: memoryview) -> Iterator[str]:
+    for origin in parse_origin(bytes(payload)):
+        yield f"origin={_text(origin)}"
+
+
+def _priority_update(payload: memoryview) -> Iterator[str]:
+    prioritized, value = parse_priority_update(bytes(payload))
+    yield f"prioritized={prioritized} value={_text(value)}"
+
+
+DETAILS: dict[int, Callable[[memoryview], Iterator[str]]] = {
+    FrameType.PRIORITY: _priority,
+    FrameType.RST_STREAM: _rst_stream,
+    FrameType.SETTINGS: _settings,
+    FrameType.PING: _ping,
+    FrameType.GOAWAY: _goaway,
+    FrameType.WINDOW_UPDATE: _window_update,
+    FrameType.ALTSVC: _altsvc,
+    FrameType.ORIGIN: _origin,
+    FrameType.PRIORITY_UPDATE: _priority_update,
+}
+"""What a line says of a frame of each type, its payload given."""
 
 
 def _type_name(frame_type: int) -> str:

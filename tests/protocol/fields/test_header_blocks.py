@@ -11,7 +11,7 @@ from support.wire import END_HEADERS, END_STREAM, PADDED, PRIORITY, REQUEST
 from sync_h2.constants import ErrorCode, FrameType
 from sync_h2.errors import ProtocolError
 from sync_h2.protocol.fields.header_blocks import HeaderBlockReader, pack_priority, parse_priority, without_padding
-from sync_h2.protocol.flood_guard import LimitReached
+from sync_h2.protocol.limits import LimitReached
 
 BLOCK = Encoder().encode(REQUEST)
 
