@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.growth import assert_linear
+from support.rules.growth import assert_linear
 
 # The run under test imports tests/support/ and obeys the same settings as this one.
 REPOSITORY = Path(__file__).parent.parent
-OPTIONS = ("-p", "support.leaks", "-p", "support.strictness", "-c", str(REPOSITORY / "setup.cfg"), "-rfE")
+OPTIONS = ("-p", "support.rules.leaks", "-p", "support.rules.strictness", "-c", str(REPOSITORY / "setup.cfg"), "-rfE")
 
 
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str, *, ci: str = "") -> pytest.RunResult:
@@ -26,9 +26,9 @@ def test_what_is_left_over_fails_the_test_that_left_it(pytester, monkeypatch):
         monkeypatch,
         """
         import os, socket, threading
-        import support.leaks
+        import support.rules.leaks
 
-        support.leaks.GRACE_SECONDS = 0.1
+        support.rules.leaks.GRACE_SECONDS = 0.1
 
         def wait_for_ever():
             threading.Event().wait()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from support.hostage_takers import Bystander, Where
+from support.attacks.hostage_takers import Bystander, Where
 
 from . import servers
 from .hostages import LONGEST_WAIT

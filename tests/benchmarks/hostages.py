@@ -1,5 +1,5 @@
 """What becomes of a bystander, and of slow but honest downloads, while others hold what they can of a server: streams
-with shut windows, bodies that never end, sockets that nobody reads (see support/hostage_takers.py).
+with shut windows, bodies that never end, sockets that nobody reads (see support/attacks/hostage_takers.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from support import hostage_takers as attacks
-from support.hostage_takers import Bystander, Crowd, Download, HTTP2Client, Where, attacking, request
+from support.attacks import hostage_takers as attacks
+from support.attacks.hostage_takers import Bystander, Crowd, Download, HTTP2Client, Where, attacking, request
 
 from . import servers
 from .workplace import BODY

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.threads import PATIENCE, Background, eventually, waits
+from support.threads.background import PATIENCE, Background, eventually, waits
 from sync_h2 import ErrorCode, StreamReset, connect, create_server, interpreter
 from sync_h2.testing import pair
 

@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, SettingsFrame
 
-from support.connections import Connections
-from support.raw_peer import DATA_ON_STREAM_0, RESPONSE, RawPeer
-from support.raw_peer import UPLOAD as UPLOAD_FIELDS
-from support.threads import PATIENCE, eventually
+from support.connections.pairs import Connections
+from support.octets.fields import RESPONSE
+from support.octets.fields import UPLOAD as UPLOAD_FIELDS
+from support.peers.raw_peer import DATA_ON_STREAM_0, RawPeer
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import (
     ConnectionLost,
     ErrorCode,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
-from support.connections import Connections
-from support.raw_peer import RESPONSE, RawPeer
-from support.threads import eventually
+from support.connections.pairs import Connections
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ClientSession, ErrorCode
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 

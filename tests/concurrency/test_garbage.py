@@ -24,11 +24,12 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame
 
-from support.leaks import check_threads_end
-from support.lock_rules import inside_a_critical_section
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import PATIENCE, Background, eventually
-from support.tracing import PACKAGE
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.rules.leaks import check_threads_end
+from support.rules.lock_rules import inside_a_critical_section
+from support.threads.background import PATIENCE, Background, eventually
+from support.threads.interrupts import PACKAGE
 from sync_h2 import ErrorCode, connect, create_server
 from sync_h2.connection.sending import writer as writer_module
 from sync_h2.connection.session.session import Session

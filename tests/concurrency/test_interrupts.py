@@ -22,11 +22,11 @@ from typing import Any
 
 import pytest
 
-from support.leaks import open_descriptors
-from support.raw_peer import RawPeer
-from support.stress import PARTS
-from support.threads import PATIENCE, eventually
-from support.tracing import Line, Tracer, name_of
+from support.peers.raw_peer import RawPeer
+from support.rules.leaks import open_descriptors
+from support.rules.stress import PARTS
+from support.threads.background import PATIENCE, eventually
+from support.threads.interrupts import Line, Tracer, name_of
 from sync_h2 import Client, ErrorCode, HTTP2Error, connect, create_server, serve_socket
 from sync_h2.connection.session.session import Session
 from sync_h2.connection.shared.timers import timers

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from support.lock_rules import LockRules
-from support.threads import eventually
+from support.rules.lock_rules import LockRules
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, connect, create_secure_server, create_server
 from sync_h2.connection.shared import listeners
 from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue

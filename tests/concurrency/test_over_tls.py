@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame
 
-from support.certificates import Certificate
-from support.connections import Connections
-from support.peers import program
-from support.raw_peer import DATA_ON_STREAM_0, PATIENCE, REQUEST, RESPONSE, RawPeer
-from support.raw_peer import UPLOAD as UPLOAD_FIELDS
-from support.threads import eventually, waits
+from support.connections.pairs import Connections
+from support.octets.fields import REQUEST, RESPONSE
+from support.octets.fields import UPLOAD as UPLOAD_FIELDS
+from support.peers.raw_peer import DATA_ON_STREAM_0, PATIENCE, RawPeer
+from support.programs.others import program
+from support.threads.background import eventually, waits
+from support.tls.certificates import Certificate
 from sync_h2 import ConnectionLost, HTTP2Error, TLSError, connect, serve_socket
 from sync_h2.constants import PREFACE, SettingId
 

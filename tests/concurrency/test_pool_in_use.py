@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support.connections import Connections
-from support.raw_peer import REQUEST, UPLOAD
-from support.threads import PATIENCE, eventually
+from support.connections.pairs import Connections
+from support.octets.fields import REQUEST, UPLOAD
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, connect, create_server
 
 POST = {":method": "POST"}

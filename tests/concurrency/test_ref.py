@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.leaks import PROCESS_WIDE_THREADS
-from support.processes import start, succeeds
-from support.threads import PATIENCE, eventually
+from support.programs.processes import start, succeeds
+from support.rules.leaks import PROCESS_WIDE_THREADS
+from support.threads.background import PATIENCE, eventually
 from sync_h2.testing import pair
 
 __all__ = ["start"]

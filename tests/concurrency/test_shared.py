@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.processes import start
-from support.threads import PATIENCE, Background, eventually
+from support.programs.processes import start
+from support.threads.background import PATIENCE, Background, eventually
 from sync_h2.client.values.structures import CaseInsensitiveDict
 from sync_h2.client.wire.ending import Ending
 from sync_h2.connection.server_side.server_session import ServerSession

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
-from support.connections import Connections
-from support.threads import PATIENCE, eventually
+from support.connections.pairs import Connections
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import ConnectionLost, HTTP2Error, SessionClosed
 from sync_h2.transport.transport import Transport
 

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
 
-from support.raw_peer import RESPONSE, client_and_raw_server
-from support.threads import PATIENCE, Background, eventually
-from support.tracing import Tracer
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import PATIENCE, Background, eventually
+from support.threads.interrupts import Tracer
 from sync_h2 import ErrorCode, StreamReset, StreamUnprocessed, Timeout
 from sync_h2.connection.shared import monitor as waiting
 from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue

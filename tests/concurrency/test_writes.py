@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame
 
-from support.bodies import pattern
-from support.connections import Connections
-from support.raw_peer import RawPeer
-from support.threads import eventually, waits
+from support.connections.pairs import Connections
+from support.octets.bodies import pattern
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually, waits
 from sync_h2 import InvalidState, Timeout, connect, create_secure_server, create_server
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 

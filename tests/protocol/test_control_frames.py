@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 from hpack import HeaderTuple
 
-from support.wire import ACK, REQUEST, RESPONSE, Endpoint, client, frame, goaway, reset, server, settings, window_update
+from support.octets.http2_endpoint import (
+    ACK,
+    REQUEST,
+    RESPONSE,
+    Endpoint,
+    client,
+    frame,
+    goaway,
+    reset,
+    server,
+    settings,
+    window_update,
+)
 from sync_h2.constants import FrameType
 from sync_h2.protocol.fields.headers import encode_request
 from sync_h2.protocol.flood_guard import LimitReached

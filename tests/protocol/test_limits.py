@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from support.wire import Clock
+from support.octets.http2_endpoint import Clock
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import InvalidArgument, ProtocolError
 from sync_h2.protocol.flood_guard import FloodGuard, LimitReached, RateLimit

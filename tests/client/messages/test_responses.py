@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.authority import CA
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.threads import eventually
+from support.connections.clients import client_of, serving
+from support.threads.background import eventually
+from support.tls.authority import CA
+from support.tls.certificates import Certificate
 from sync_h2 import Client, PoolLimits, exceptions
 
 TEXT = b"some text, some text, some more text\n" * 100

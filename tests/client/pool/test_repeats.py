@@ -15,10 +15,11 @@ import pytest
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
 
 import sync_h2
-from support.certificates import Certificate
-from support.raw_peer import RESPONSE, RawPeer
-from support.scripted_server import playing, request_head, takes_few
-from support.threads import eventually
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import playing, request_head, takes_few
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.client.pool.retries import Tries
 

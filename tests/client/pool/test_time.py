@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.scripted_server import playing
+from support.peers.scripted_server import playing
+from support.tls.certificates import Certificate
 from sync_h2 import Client, Timeouts, exceptions
 
 PATIENCE = 20.0

@@ -15,8 +15,8 @@ import requests
 from hyperframe.frame import HeadersFrame
 
 import sync_h2
-from support.raw_peer import RawPeer
-from support.scripted_server import request_head, scripted_server
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import request_head, scripted_server
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.client.opening.proxies import ProxyResponse

@@ -9,8 +9,9 @@ import pytest
 from hyperframe.frame import HeadersFrame, PriorityFrame
 
 import sync_h2
-from support.raw_peer import RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import RESPONSE, UPLOAD
+from support.peers.raw_peer import RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 
 CONNECTION_WINDOW = 8 * 1024 * 1024

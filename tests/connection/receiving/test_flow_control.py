@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
-from support.raw_peer import RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import RESPONSE, UPLOAD
+from support.peers.raw_peer import RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ConnectionLost, ErrorCode, Headers, StreamReset, Timeout
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, PREFACE, SettingId
 

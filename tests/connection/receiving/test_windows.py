@@ -8,7 +8,8 @@ import pytest
 from hyperframe.frame import WindowUpdateFrame
 
 import sync_h2
-from support.raw_peer import RESPONSE, RawPeer, client_and_raw_server
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer, client_and_raw_server
 from sync_h2.constants import DEFAULT_WINDOW_SIZE
 
 FRAME = 16_384

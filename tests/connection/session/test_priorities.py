@@ -14,8 +14,9 @@ import pytest
 from hyperframe.frame import DataFrame, ExtensionFrame, HeadersFrame, PriorityFrame
 
 import sync_h2
-from support.raw_peer import REQUEST, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, FrameType, SettingId
 from sync_h2.protocol.frames.extension_frames import build_priority_update
 

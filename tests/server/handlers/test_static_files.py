@@ -15,8 +15,8 @@ from urllib.parse import urljoin
 import pytest
 
 import sync_h2
-from support.http1_client import get as get_request
-from support.http1_client import http1_session
+from support.peers.http1_client import get as get_request
+from support.peers.http1_client import http1_session
 from sync_h2 import Headers, static_files
 from sync_h2.testing import pair
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually, waits
+from support.threads.background import eventually, waits
 from sync_h2 import connect, create_secure_server, create_server
 from sync_h2.constants import ErrorCode
 from sync_h2.errors import HTTP2Error, StreamReset

@@ -15,7 +15,7 @@ from typing import Any
 import sync_h2
 from sync_h2 import compat
 
-from .certificates import Certificate
+from ..tls.certificates import Certificate
 
 HandlerClass = Callable[..., http.server.BaseHTTPRequestHandler]
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from .bodies import Digest, file_digest
-from .certificates import Certificate
+from ..octets.bodies import Digest, file_digest
+from ..tls.certificates import Certificate
 
-NODE_SCRIPTS = Path(__file__).parent.parent / "interop" / "node"
+NODE_SCRIPTS = Path(__file__).parents[2] / "interop" / "node"
 CLIENT_TIMEOUT_SECONDS = 100
 
 

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from hyperframe.frame import HeadersFrame
 
-from .raw_peer import RESPONSE, RawPeer
+from ..octets.fields import RESPONSE
+from .raw_peer import RawPeer
 
 Play = Callable[[socket.socket], object]
 PATIENCE = 10.0

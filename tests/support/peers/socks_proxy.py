@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from support.connect_proxy import pump
+from .connect_proxy import pump
 
 ACCEPTED = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from . import frames
+from ..octets import frames
 
 FIELDS = 118
 """So many beside the four that a request needs are within a server's `max_header_pairs`."""

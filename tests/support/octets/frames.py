@@ -7,7 +7,7 @@ stand; tests of HPACK write theirs octet by octet.
 
 from __future__ import annotations
 
-from .raw_peer import REQUEST, RESPONSE, UPLOAD
+from .fields import REQUEST, RESPONSE, UPLOAD
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 ALTSVC, ORIGIN, PRIORITY_UPDATE = 0xA, 0xC, 0x10

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import sync_h2
 
-from .bodies import pattern
+from ..octets.bodies import pattern
 
 
 def _answer_json(stream: sync_h2.ServerStream, value: object) -> None:

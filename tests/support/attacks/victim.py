@@ -23,9 +23,9 @@ from hyperframe.frame import Frame, GoAwayFrame, WindowUpdateFrame
 from sync_h2 import connect
 from sync_h2.constants import SettingId
 
-from .certificates import Certificate
-from .raw_peer import PATIENCE, Fields, RawPeer
-from .threads import Background, eventually
+from ..peers.raw_peer import PATIENCE, Fields, RawPeer
+from ..threads.background import Background, eventually
+from ..tls.certificates import Certificate
 
 SCRIPT = Path(__file__).parent / "victim_server.py"
 BYSTANDER_PATIENCE = 2.0

@@ -16,9 +16,9 @@ import pytest
 
 import sync_h2
 
-from .threads import PATIENCE, eventually
+from ..threads.background import PATIENCE, eventually
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parents[2]
 
 
 class Gunicorn:

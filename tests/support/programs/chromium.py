@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .peers import program
+from .others import program
 
 PATIENCE = 100.0  # seconds: it starts a dozen processes
 

@@ -23,7 +23,7 @@ from typing import Any
 import sync_h2
 from sync_h2.transport.full_sockets import full_sockets
 
-from .leaks import open_descriptors, threads_left
+from ..rules.leaks import open_descriptors, threads_left
 
 PATIENCE = 60.0
 """Seconds for what should take a few of them at most, on a machine that does much else."""

@@ -9,7 +9,7 @@ from typing import Any
 import sync_h2
 from sync_h2 import Client
 
-from .certificates import Certificate
+from ..tls.certificates import Certificate
 
 
 def echo(stream: Any, headers: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sync_h2 import ClientStream, ServerRequest, ServerResponse
 from sync_h2.testing import pair
 
-from .threads import PATIENCE
+from ..threads.background import PATIENCE
 
 Exchange = tuple[ClientStream, ServerRequest, ServerResponse]
 

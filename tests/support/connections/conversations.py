@@ -18,9 +18,10 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PushPr
 
 from sync_h2 import ClientSession, ClientStream, ErrorCode, Headers, ProtocolError, ServerSession, ServerStream
 
-from . import frames
-from .raw_peer import PATIENCE, REQUEST, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
-from .threads import eventually
+from ..octets import frames
+from ..octets.fields import REQUEST, UPLOAD
+from ..peers.raw_peer import PATIENCE, RawPeer, client_and_raw_server, server_and_raw_client
+from ..threads.background import eventually
 
 
 class Outcome(NamedTuple):

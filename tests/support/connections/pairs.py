@@ -19,8 +19,9 @@ from sync_h2 import ClientSession, ClientStream, Headers, ServerSession, ServerS
 from sync_h2.testing import pair
 from sync_h2.transport.tls import client_context, server_context
 
-from .certificates import Certificate
-from .raw_peer import PATIENCE, RawPeer
+from ..peers.raw_peer import PATIENCE, RawPeer
+from ..peers.sockets import tcp_pair
+from ..tls.certificates import Certificate
 
 
 class Ends:
@@ -131,19 +132,6 @@ class Connections:
         self._closing += [session.destroy, peer.close]
         peer.handshake(settings)
         return peer
-
-
-def tcp_pair(receive_buffer: int | None = None) -> tuple[socket.socket, socket.socket]:
-    """Two ends of a TCP connection over the loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        if receive_buffer is not None:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-    if receive_buffer is not None:
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, receive_buffer)
-    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return near, far
 
 
 @pytest.fixture(scope="session")

@@ -36,10 +36,6 @@ PATIENCE = 10.0
 DATA_ON_STREAM_0 = bytes.fromhex("000001 00 00 00000000 78")
 """What nobody may send."""
 
-REQUEST = ((":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/"))
-UPLOAD = ((":method", "POST"), *REQUEST[1:])
-RESPONSE = ((":status", "200"),)
-
 
 class RawPeer:
     """One end of a connection. `client` says which; `fields` of a received HEADERS or PUSH_PROMISE frame is its decoded

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from sync_h2.constants import PREFACE
 
-from . import frames
+from ..octets import frames
 
 PATIENCE = 10.0
 LARGEST_WINDOW = 2**31 - 1

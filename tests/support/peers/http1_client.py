@@ -12,8 +12,8 @@ from typing import Any
 
 from sync_h2 import HTTP2Error, ServerSession, serve_socket
 
-from .connections import tcp_pair
-from .threads import PATIENCE, eventually
+from ..threads.background import PATIENCE, eventually
+from .sockets import tcp_pair
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
