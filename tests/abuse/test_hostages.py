@@ -21,8 +21,10 @@ import pytest
 
 from support.attacks import hostage_server
 from support.attacks import hostage_takers as attacks
+from support.attacks.honest_clients import Bystander, Download
 from support.attacks.hostage_server import HELLO, pieces
-from support.attacks.hostage_takers import Bystander, Crowd, Download, Where, attacking
+from support.attacks.hostage_takers import attacking
+from support.attacks.raw_clients import Crowd, Where, gathered
 from support.attacks.victim import Costs
 from support.programs.command_line import serving
 from support.programs.gunicorns import gunicorn
@@ -243,7 +245,7 @@ def honest(target: Target, path: str) -> list[Download]:
         partial(Download, target.where, path, DOWNLOAD, DOWNLOAD / 2, by_reading=bool(number % 2))
         for number in range(10)
     ]
-    return attacks.gathered(ways)  # type: ignore[return-value]  # all are downloads
+    return gathered(ways)  # type: ignore[return-value]  # all are downloads
 
 
 def assert_finished(downloads: Sequence[Download]) -> None:

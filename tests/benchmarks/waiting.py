@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from support.attacks.hostage_takers import HTTP2Client, Where
 from support.attacks.memory_takers import KINDS
+from support.attacks.raw_clients import HTTP2Client, Where
 
 from . import servers
 
