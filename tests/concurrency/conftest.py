@@ -1,4 +1,10 @@
-"""What all tests of concurrency share: the lock's rules are watched in each."""
+"""What all tests of concurrency share: the lock's rules are watched in each.
+
+- `ends/`: what ends, or is dropped, while others are at it: sessions, processes, streams, what holds them.
+- `interrupts/`: exceptions that strike a thread from outside, wherever it is.
+- `shared/`: what threads share: the lock and its waiters, what does without it, the pool.
+- `transfers/`: octets on their way while threads, windows and TLS get in between: none is lost, doubled or changed.
+"""
 
 from __future__ import annotations
 

@@ -386,7 +386,7 @@ def test_what_is_no_folder_is_refused_at_once(site: Path) -> None:
             static_files(path)
 
 
-# -- conditions, ranges, codings (test_selection.py has the rules)
+# -- conditions, ranges, codings (test_representation.py has the rules)
 
 
 def test_a_file_that_is_known_already(get: Get) -> None:

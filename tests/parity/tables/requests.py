@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 _REQUEST = "server/handlers/test_request.py::"
 _RESPONSE = "server/handlers/test_response.py::"

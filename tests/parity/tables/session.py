@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 EVENTS: list[Entry] = [
     ("'close'", "session event close", "parity/test_events.py::test_events_of_a_session"),
@@ -115,27 +115,27 @@ ATTRIBUTES: list[Entry] = [
     (
         "state",
         "Session.state",
-        "connection/inspection/test_states.py::test_a_new_session",
-        "connection/inspection/test_states.py::test_a_snapshot_stays_as_it_is",
+        "connection/inspection/test_snapshots.py::test_a_new_session",
+        "connection/inspection/test_snapshots.py::test_a_snapshot_stays_as_it_is",
     ),
     (
         "state: effectiveLocalWindowSize, effectiveRecvDataLength, localWindowSize, remoteWindowSize",
         "SessionState, SessionState.effective_local_window_size, SessionState.effective_recv_data_length, "
         "SessionState.local_window_size, SessionState.remote_window_size",
-        "connection/inspection/test_states.py::test_the_fields_are_those_of_node",
-        "connection/inspection/test_states.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
+        "connection/inspection/test_snapshots.py::test_the_fields_are_those_of_node",
+        "connection/inspection/test_snapshots.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
     ),
     (
         "state: nextStreamID, lastProcStreamID, deflateDynamicTableSize, inflateDynamicTableSize",
         "SessionState.next_stream_id, SessionState.last_proc_stream_id, SessionState.deflate_dynamic_table_size, "
         "SessionState.inflate_dynamic_table_size",
-        "connection/inspection/test_states.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
+        "connection/inspection/test_snapshots.py::test_what_is_sent_and_received_shows_in_the_sessions_state",
     ),
     (
         "state: outboundQueueSize",
         "SessionState.outbound_queue_size",
-        "connection/inspection/test_states.py::test_the_outbound_queue_counts_frames_and_requests_without_a_slot",
-        "connection/inspection/test_states.py::test_frames_that_the_transport_has_not_taken_are_counted",
+        "connection/inspection/test_snapshots.py::test_the_outbound_queue_counts_frames_and_requests_without_a_slot",
+        "connection/inspection/test_snapshots.py::test_frames_that_the_transport_has_not_taken_are_counted",
     ),
     (
         "performance entry Http2Session",
@@ -247,14 +247,14 @@ ENDING: list[Entry] = [
     (
         "ref()",
         "Session.ref",
-        "concurrency/test_ref.py::test_listeners_of_a_client_are_called_until_its_session_ends",
-        "concurrency/test_ref.py::test_handlers_run_after_the_main_thread_has_ended",
+        "concurrency/ends/test_ref.py::test_listeners_of_a_client_are_called_until_its_session_ends",
+        "concurrency/ends/test_ref.py::test_handlers_run_after_the_main_thread_has_ended",
     ),
     (
         "unref()",
         "Session.unref",
-        "concurrency/test_ref.py::test_unref_lets_the_interpreter_end_that_waits",
-        "concurrency/test_ref.py::test_ref_and_unref_and_the_interpreter_ends_at_once",
+        "concurrency/ends/test_ref.py::test_unref_lets_the_interpreter_end_that_waits",
+        "concurrency/ends/test_ref.py::test_ref_and_unref_and_the_interpreter_ends_at_once",
     ),
 ]
 
@@ -376,8 +376,8 @@ CALLS: list[Entry] = [
     (
         "setLocalWindowSize(size)",
         "Session.set_local_window_size, Session.set_local_window_size(size)",
-        "connection/receiving/test_windows.py::test_a_larger_window_is_announced_at_once",
-        "connection/receiving/test_windows.py::test_a_smaller_window_withholds_credit_until_the_difference_is_used_up",
+        "connection/shared/test_receive_window.py::test_a_larger_window_is_announced_at_once",
+        "connection/shared/test_receive_window.py::test_a_smaller_window_withholds_credit_until_the_difference_is_used_up",
         "interop/test_flow_and_priorities.py::test_node_sees_our_window",
         "interop/test_flow_and_priorities.py::test_we_see_nodes_window",
     ),

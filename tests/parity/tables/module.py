@@ -1,11 +1,8 @@
-"""The reference API, first part: the module, what holds for all of it, headers, settings.
-
-A row is (the reference's name, or "" where it has none, ours, the tests that prove it); see test_table.py.
-"""
+"""The reference API, first part: the module, what holds for all of it, headers, settings."""
 
 from __future__ import annotations
 
-Entry = tuple[str, ...]
+from . import Entry
 
 MODULE: list[Entry] = [
     (
@@ -200,7 +197,7 @@ MODULE: list[Entry] = [
     (
         "",
         "serve_socket(executor)",
-        "concurrency/test_pool_in_use.py::test_an_executor_of_the_users_decides_how_many_run",
+        "concurrency/shared/test_pool_in_use.py::test_an_executor_of_the_users_decides_how_many_run",
     ),
     (
         "",

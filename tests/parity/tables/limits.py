@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 ERRORS: list[Entry] = [
     (
@@ -152,7 +152,7 @@ LIMITS: list[Entry] = [
         "maxSessionMemory",
         "option max_session_memory",
         "parity/test_limits.py::test_unread_data_holds_credit_back_and_more_ends_the_session",
-        "concurrency/test_flow_control.py::test_what_is_unread_stays_within_max_session_memory_whatever_the_peer_sends",
+        "concurrency/transfers/test_flow_control.py::test_what_is_unread_stays_within_max_session_memory_whatever_the_peer_sends",
     ),
     (
         "",
@@ -163,7 +163,7 @@ LIMITS: list[Entry] = [
     (
         "",
         "option max_waiting_handlers",
-        "server/pool/test_waiting_handlers.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
+        "server/pool/test_peer_waits.py::test_beyond_the_cap_the_longest_waiting_of_the_greediest_connection_ends",
     ),
     (
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 _TESTS = "compat/test_wsgi.py::test_"
 _APPLICATIONS = "compat/test_wsgi_applications.py::test_"

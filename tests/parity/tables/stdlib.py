@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 _SAME = "compat/test_same_as_http1.py::test_the_same_outcome"
 _SERVER = "compat/test_http_server.py::"

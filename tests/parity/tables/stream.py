@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 BODIES: list[Entry] = [
     (
@@ -65,13 +65,13 @@ BODIES: list[Entry] = [
     (
         "readableHighWaterMark",
         "Stream.read: unread data is bounded by the window, which opens as it is read",
-        "connection/receiving/test_flow_control.py::test_memory_is_bounded_by_the_windows",
-        "connection/receiving/test_flow_control.py::test_stream_credit_returns_when_read_and_connection_credit_on_arrival",
+        "connection/receiving/test_inbound_flow.py::test_memory_is_bounded_by_the_windows",
+        "connection/receiving/test_inbound_flow.py::test_stream_credit_returns_when_read_and_connection_credit_on_arrival",
     ),
     (
         "",
         "Stream.read: -1 keeps the window open",
-        "connection/receiving/test_flow_control.py::test_reading_everything_keeps_the_window_open",
+        "connection/receiving/test_inbound_flow.py::test_reading_everything_keeps_the_window_open",
     ),
     (
         "",
@@ -95,7 +95,7 @@ BODIES: list[Entry] = [
         "Stream: a truncated body never looks whole",
         "connection/stream/test_files.py::test_a_dropped_writer_around_wfile_does_not_make_the_body_look_whole",
         "connection/stream/test_reading.py::test_a_cut_body_never_looks_whole",
-        "concurrency/test_garbage.py::test_a_dropped_body_is_cancelled_and_never_looks_whole",
+        "concurrency/ends/test_garbage.py::test_a_dropped_body_is_cancelled_and_never_looks_whole",
     ),
 ]
 
@@ -166,20 +166,20 @@ ATTRIBUTES: list[Entry] = [
     (
         "state",
         "Stream.state",
-        "connection/inspection/test_states.py::test_a_stream_in_each_state",
-        "connection/inspection/test_states.py::test_a_pushed_stream_is_reserved_at_both_ends",
+        "connection/inspection/test_snapshots.py::test_a_stream_in_each_state",
+        "connection/inspection/test_snapshots.py::test_a_pushed_stream_is_reserved_at_both_ends",
     ),
     (
         "state: localWindowSize, state, localClose, remoteClose",
         "StreamState, StreamState.local_window_size, StreamState.state, StreamState.local_close, "
         "StreamState.remote_close",
-        "connection/inspection/test_states.py::test_the_fields_are_those_of_node",
-        "connection/inspection/test_states.py::test_a_stream_in_each_state",
+        "connection/inspection/test_snapshots.py::test_the_fields_are_those_of_node",
+        "connection/inspection/test_snapshots.py::test_a_stream_in_each_state",
     ),
     (
         "state: sumDependencyWeight, weight",
         "StreamState.sum_dependency_weight, StreamState.weight",
-        "connection/inspection/test_states.py::test_a_server_sees_what_its_client_said_of_dependencies",
+        "connection/inspection/test_snapshots.py::test_a_server_sees_what_its_client_said_of_dependencies",
     ),
     (
         "performance entry Http2Stream",
@@ -321,40 +321,40 @@ PRIORITIES: list[Entry] = [
         "priority({exclusive, parent, weight, silent})",
         "Stream.priority, Stream.priority(exclusive), Stream.priority(parent), Stream.priority(weight), "
         "Stream.priority(silent)",
-        "connection/session/test_priorities.py::test_a_client_sends_priority",
+        "connection/sending/test_priorities.py::test_a_client_sends_priority",
         "interop/test_flow_and_priorities.py::test_node_sees_our_priorities",
     ),
     (
         "priority",
         "Stream.priority: 1 to 256, no self-dependency",
-        "connection/session/test_priorities.py::test_a_weight_out_of_range",
-        "connection/session/test_priorities.py::test_a_stream_that_would_depend_on_itself",
+        "connection/sending/test_priorities.py::test_a_weight_out_of_range",
+        "connection/sending/test_priorities.py::test_a_stream_that_would_depend_on_itself",
     ),
     (
         "priority",
         "Stream.priority: weights share the bandwidth",
-        "connection/session/test_priorities.py::test_weights_of_1_to_3",
-        "connection/session/test_priorities.py::test_weights_of_1_to_2_to_5",
-        "connection/session/test_priorities.py::test_a_clients_own_weights_share_its_uploads",
+        "connection/sending/test_priorities.py::test_weights_of_1_to_3",
+        "connection/sending/test_priorities.py::test_weights_of_1_to_2_to_5",
+        "connection/sending/test_priorities.py::test_a_clients_own_weights_share_its_uploads",
     ),
     (
         "priority({silent})",
         "Stream.priority: silent sends no frame",
-        "connection/session/test_priorities.py::test_a_client_sends_priority",
-        "connection/session/test_priorities.py::test_a_weight_that_the_server_gives_holds_at_once_and_sends_no_frame",
+        "connection/sending/test_priorities.py::test_a_client_sends_priority",
+        "connection/sending/test_priorities.py::test_a_weight_that_the_server_gives_holds_at_once_and_sends_no_frame",
     ),
     (
         "PRIORITY received",
         "Stream.priority: the peer's weights are followed",
-        "connection/session/test_priorities.py::test_a_weight_given_with_the_request",
-        "connection/session/test_priorities.py::test_weights_of_1_to_3",
+        "connection/sending/test_priorities.py::test_a_weight_given_with_the_request",
+        "connection/sending/test_priorities.py::test_weights_of_1_to_3",
     ),
     (
         "RFC 9218",
         "Stream.priority: urgency first, by field and PRIORITY_UPDATE",
-        "connection/session/test_priorities.py::test_the_more_urgent_stream_comes_first_and_the_other_does_not_starve",
-        "connection/session/test_priorities.py::test_three_urgencies",
-        "connection/session/test_priorities.py::test_an_update_moves_a_stream_to_another_urgency",
+        "connection/sending/test_priorities.py::test_the_more_urgent_stream_comes_first_and_the_other_does_not_starve",
+        "connection/sending/test_priorities.py::test_three_urgencies",
+        "connection/sending/test_priorities.py::test_an_update_moves_a_stream_to_another_urgency",
     ),
     (
         "RFC 9218",

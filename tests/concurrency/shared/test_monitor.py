@@ -24,7 +24,7 @@ from support.peers.raw_peer import client_and_raw_server
 from support.threads.background import PATIENCE, Background, eventually
 from support.threads.interrupts import Tracer
 from sync_h2 import ErrorCode, StreamReset, StreamUnprocessed, Timeout
-from sync_h2.connection.shared import monitor as waiting
+from sync_h2.connection.shared import monitor
 from sync_h2.connection.shared.monitor import Monitor, Waiter, WaitQueue
 from sync_h2.connection.shared.timers import timers
 from sync_h2.deadline import Deadline
@@ -322,7 +322,7 @@ def wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     wake = Waiter.wake
 
     def observed(waiter: Waiter) -> None:
-        free.append(not any(monitor.owned for monitor in list(waiting._monitors)))
+        free.append(not any(each.owned for each in list(monitor._monitors)))
         wake(waiter)
 
     monkeypatch.setattr(Waiter, "wake", observed)
@@ -402,11 +402,11 @@ def interrupted_put(box: Box, tracer: Tracer) -> Tracer:
 
 
 def assert_no_wake_is_lost_at_any_line(background: Background) -> None:
-    lines = interrupted_put(Box(), Tracer(within=waiting.__file__)).lines
+    lines = interrupted_put(Box(), Tracer(within=monitor.__file__)).lines
     box = Box()
     with box.monitor, box.monitor.lock:
         box.filled.enlist_locked()
-    lines |= interrupted_put(box, Tracer(within=waiting.__file__)).lines
+    lines |= interrupted_put(box, Tracer(within=monitor.__file__)).lines
     assert len(lines) > 15
 
     lost = []
@@ -415,7 +415,7 @@ def assert_no_wake_is_lost_at_any_line(background: Background) -> None:
             box = Box()
             taking = background(box.take, 2.0)
             eventually(lambda box=box: box.waiting == 1)
-            tracer = interrupted_put(box, Tracer(line, occurrence, within=waiting.__file__))
+            tracer = interrupted_put(box, Tracer(line, occurrence, within=monitor.__file__))
             assert not box.monitor.owned, line
             if box.filled._waiters:  # it struck before anything had changed
                 box.put("item")

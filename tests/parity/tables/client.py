@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-ENTRIES: list[tuple[str, ...]] = [
+from . import Entry
+
+ENTRIES: list[Entry] = [
     (
         "Session",
         "Client",
@@ -91,7 +93,7 @@ ENTRIES: list[tuple[str, ...]] = [
     (
         "",
         "Timeouts.total",
-        "client/pool/test_time.py::test_a_total_bounds_all_of_a_call",
+        "client/options/test_timeouts.py::test_a_total_bounds_all_of_a_call",
     ),
     (
         "Session.send",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.table_module import Entry
+from . import Entry
 
 SERVERS: list[Entry] = [
     ("Http2Server", "ThreadingServer", "server/test_server.py::test_a_server_in_a_with_block"),
@@ -229,7 +229,7 @@ OF_SERVERS: list[Entry] = [
     (
         "pushStream({exclusive, parent})",
         "ServerStream.push_stream(exclusive), ServerStream.push_stream(parent)",
-        "connection/session/test_priorities.py::test_the_dependency_of_a_pushed_stream",
+        "connection/sending/test_priorities.py::test_the_dependency_of_a_pushed_stream",
     ),
 ]
 
@@ -238,120 +238,120 @@ FILES: list[Entry] = [
         "respondWithFD(fd, headers)",
         "ServerStream.respond_with_fd, ServerStream.respond_with_fd(fd), ServerStream.respond_with_fd(headers): "
         "by position, several streams, no content-length",
-        "connection/server_side/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_file_responses.py::test_an_open_file",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: never closed",
-        "connection/server_side/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_file_responses.py::test_an_open_file",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: the caller may close it on return",
-        "connection/server_side/test_respond_with_file.py::test_the_descriptor_may_be_closed_on_return",
+        "connection/server_side/test_file_responses.py::test_the_descriptor_may_be_closed_on_return",
     ),
     (
         "respondWithFD({offset, length})",
         "ServerStream.respond_with_fd(offset), ServerStream.respond_with_fd(length)",
-        "connection/server_side/test_respond_with_file.py::test_an_open_file",
+        "connection/server_side/test_file_responses.py::test_an_open_file",
     ),
     (
         "respondWithFD({statCheck})",
         "ServerStream.respond_with_fd(stat_check), ServerStream.respond_with_file(stat_check): changes the range",
-        "connection/server_side/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
+        "connection/server_side/test_file_responses.py::test_stat_check_chooses_headers_and_range",
     ),
     (
         "statCheck: return false",
         "ServerStream.respond_with_file: stat_check may answer",
-        "connection/server_side/test_respond_with_file.py::test_stat_check_may_answer_itself",
+        "connection/server_side/test_file_responses.py::test_stat_check_may_answer_itself",
     ),
     (
         "respondWithFD({waitForTrailers})",
         "ServerStream.respond_with_fd(wait_for_trailers), ServerStream.respond_with_file(wait_for_trailers)",
-        "connection/server_side/test_respond_with_file.py::test_trailers_follow",
+        "connection/server_side/test_file_responses.py::test_trailers_follow",
     ),
     (
         "",
         "ServerStream.respond_with_fd(timeout), ServerStream.respond_with_file(timeout)",
-        "connection/server_side/test_respond_with_file.py::test_bytes_written_counts_all_pieces",
+        "connection/server_side/test_file_responses.py::test_bytes_written_counts_all_pieces",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: a read error is INTERNAL_ERROR",
-        "connection/server_side/test_respond_with_file.py::test_a_pipe_has_no_positions",
+        "connection/server_side/test_file_responses.py::test_a_pipe_has_no_positions",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_fd: not only a number",
-        "connection/server_side/test_respond_with_file.py::test_what_is_no_descriptor",
+        "connection/server_side/test_file_responses.py::test_what_is_no_descriptor",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_file: the request's body can still be read",
-        "connection/server_side/test_respond_with_file.py::test_the_request_body_can_be_read_afterwards",
+        "connection/server_side/test_file_responses.py::test_the_request_body_can_be_read_afterwards",
     ),
     (
         "respondWithFD",
         "ServerStream.respond_with_file: only headers go on HEAD",
-        "connection/server_side/test_respond_with_file.py::test_head_gets_the_headers_alone",
+        "connection/server_side/test_file_responses.py::test_head_gets_the_headers_alone",
     ),
     (
         "respondWithFile(path, headers)",
         "ServerStream.respond_with_file, ServerStream.respond_with_file(path), ServerStream.respond_with_file(headers)"
         ": content-length is set",
-        "connection/server_side/test_respond_with_file.py::test_a_whole_file",
-        "connection/server_side/test_respond_with_file.py::test_a_path_is_what_open_takes",
+        "connection/server_side/test_file_responses.py::test_a_whole_file",
+        "connection/server_side/test_file_responses.py::test_a_path_is_what_open_takes",
     ),
     (
         "respondWithFile({offset, length})",
         "ServerStream.respond_with_file(offset), ServerStream.respond_with_file(length)",
-        "connection/server_side/test_respond_with_file.py::test_a_part_of_a_file",
+        "connection/server_side/test_file_responses.py::test_a_part_of_a_file",
         "interop/test_files.py::test_node_downloads",
         "interop/test_files.py::test_curl_downloads",
     ),
     (
         "respondWithFile({onError})",
         "ServerStream.respond_with_file(on_error)",
-        "connection/server_side/test_respond_with_file.py::test_on_error_may_answer",
-        "connection/server_side/test_respond_with_file.py::test_on_error_gets_what_stat_check_raises",
+        "connection/server_side/test_file_responses.py::test_on_error_may_answer",
+        "connection/server_side/test_file_responses.py::test_on_error_gets_what_stat_check_raises",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: without on_error it raises and resets",
-        "connection/server_side/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
+        "connection/server_side/test_file_responses.py::test_what_is_no_file_resets_the_stream",
     ),
     (
         "ERR_HTTP2_SEND_FILE",
         "ServerStream.respond_with_file: regular files only",
-        "connection/server_side/test_respond_with_file.py::test_what_is_no_file_resets_the_stream",
+        "connection/server_side/test_file_responses.py::test_what_is_no_file_resets_the_stream",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: the file is closed on every path",
-        "connection/server_side/test_respond_with_file.py::test_a_reset_in_the_middle_closes_the_file",
-        "connection/server_side/test_respond_with_file.py::test_a_client_that_is_gone_closes_the_file",
+        "connection/server_side/test_file_responses.py::test_a_reset_in_the_middle_closes_the_file",
+        "connection/server_side/test_file_responses.py::test_a_client_that_is_gone_closes_the_file",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: a file that shrinks",
-        "connection/server_side/test_respond_with_file.py::test_a_file_that_shrinks",
+        "connection/server_side/test_file_responses.py::test_a_file_that_shrinks",
     ),
     (
         "respondWithFile",
         "ServerStream.respond_with_file: costs no memory",
-        "connection/server_side/test_respond_with_file.py::test_a_gigabyte_costs_no_memory",
+        "connection/server_side/test_file_responses.py::test_a_gigabyte_costs_no_memory",
     ),
     (
         "ERR_INVALID_ARG_VALUE",
         "ServerStream.respond_with_file: bad arguments",
-        "connection/server_side/test_respond_with_file.py::test_bad_arguments",
+        "connection/server_side/test_file_responses.py::test_bad_arguments",
     ),
     (
         "statCheck(stat, headers, options)",
         "FileRange, FileRange.offset, FileRange.length, FileRange.size",
-        "connection/server_side/test_respond_with_file.py::test_stat_check_chooses_headers_and_range",
-        "connection/server_side/test_respond_with_file.py::test_stat_check_that_gives_a_bad_range",
-        "connection/server_side/test_respond_with_file.py::test_a_file_whose_size_says_nothing",
+        "connection/server_side/test_file_responses.py::test_stat_check_chooses_headers_and_range",
+        "connection/server_side/test_file_responses.py::test_stat_check_that_gives_a_bad_range",
+        "connection/server_side/test_file_responses.py::test_a_file_whose_size_says_nothing",
     ),
 ]
 

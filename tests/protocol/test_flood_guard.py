@@ -1,4 +1,6 @@
-"""Frames that carry nothing of a message have a budget: what an honest peer needs of them, and some more."""
+"""The counters, and that frames which carry nothing of a message have a budget: what an honest peer needs of them, and
+some more.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from support.octets.http2_endpoint import (
     ACK,
     REQUEST,
     RESPONSE,
+    Clock,
     Endpoint,
     client,
     frame,
@@ -18,10 +21,60 @@ from support.octets.http2_endpoint import (
     settings,
     window_update,
 )
-from sync_h2.constants import FrameType
+from sync_h2.constants import ErrorCode, FrameType
+from sync_h2.errors import ProtocolError
 from sync_h2.protocol.fields.headers import encode_request
-from sync_h2.protocol.flood_guard import LimitReached
+from sync_h2.protocol.flood_guard import FloodGuard, LimitReached, RateLimit
+from sync_h2.protocol.limits import Limits
 from sync_h2.protocol.settings import Settings
+
+
+def test_rate_limit_allows_a_burst_and_then_the_rate():
+    clock = Clock()
+    limit = RateLimit(3, 2.0, clock)
+    assert [limit.take() for _ in range(4)] == [True, True, True, False]
+    clock.now += 0.5
+    assert [limit.take() for _ in range(2)] == [True, False]
+    clock.now += 1000
+    assert [limit.take() for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("count", "limit"),
+    [
+        (FloodGuard.count_reset, "stream_reset_rate"),
+        (FloodGuard.count_invalid_frame, "max_session_invalid_frames"),
+        (FloodGuard.count_rejected_stream, "max_session_rejected_streams"),
+    ],
+)
+def test_flood_guard_names_the_limit(count, limit):
+    limits = Limits.for_server(stream_reset_burst=2, max_session_invalid_frames=2, max_session_rejected_streams=2)
+    guard = FloodGuard(limits, Clock())
+    count(guard, 1)
+    count(guard, 3)
+    with pytest.raises(LimitReached, match=limit) as raised:
+        count(guard, 5)
+    assert isinstance(raised.value, ProtocolError)
+    assert (raised.value.limit, raised.value.code, raised.value.stream_id) == (limit, ErrorCode.ENHANCE_YOUR_CALM, 5)
+
+
+def test_rejected_streams_are_forgiven_once_the_peer_keeps_to_the_limit():
+    guard = FloodGuard(Limits.for_server(max_session_rejected_streams=1), Clock())
+    for _ in range(5):
+        guard.count_rejected_stream(1)
+        guard.accepted_stream()
+
+
+def test_useless_frames_are_forgiven_within_minutes():
+    clock = Clock()
+    guard = FloodGuard(Limits.for_server(max_session_invalid_frames=60), clock)
+    for _ in range(60):
+        guard.count_invalid_frame(1)
+    clock.now += 1.001
+    guard.count_invalid_frame(1)
+    with pytest.raises(LimitReached):
+        guard.count_invalid_frame(1)
+
 
 PRIORITY = frame(FrameType.PRIORITY, 0, 101, bytes(5))
 UNKNOWN = frame(0xBB, 0, 0, b"grease")
