@@ -12,4 +12,4 @@ os.environ.setdefault("SYNC_H2_DEBUG", "1")
 # interrupts, nor any program that a test starts, would see one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytester", "support.certificates", "support.leaks", "support.strictness"]
+pytest_plugins = ["pytester", "support.tls.certificates", "support.rules.leaks", "support.rules.strictness"]

@@ -26,10 +26,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from support.authority import CA
-from support.crowd import Crowd
-from support.hammered import NO_LIMITS, PATIENCE, UNHEARD_OF, Faults, Rubbish, Serving, body, pieces
-from support.leaks import stack_of
+from support.attacks.hammered import NO_LIMITS, PATIENCE, UNHEARD_OF, Faults, Rubbish, Serving, body, pieces
+from support.rules.leaks import stack_of
+from support.threads.crowd import Crowd
+from support.tls.authority import CA
 from sync_h2 import (
     Client,
     ClientSession,
@@ -72,7 +72,7 @@ class Apart:
     def __init__(self, certfile: str | None, faults: Faults) -> None:
         self._faults = faults
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.hammered", certfile or ""],
+            [sys.executable, "-m", "support.attacks.hammered", certfile or ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

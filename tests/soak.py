@@ -24,9 +24,9 @@ from hyperframe.frame import PingFrame, PriorityFrame, SettingsFrame
 
 from fuzz.mutations import mutated, pieces, recordings
 from fuzz.record import REQUESTS
-from support.crowd import Crowd
-from support.raw_peer import REQUEST, UPLOAD
-from support.victim import SCRIPT, Attacker, Costs
+from support.attacks.victim import SCRIPT, Attacker, Costs
+from support.octets.fields import REQUEST, UPLOAD
+from support.threads.crowd import Crowd
 from sync_h2 import HTTP2Error, connect
 
 SECONDS = float(os.environ.get("SYNC_H2_SOAK_SECONDS", "600"))

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.peers import accepts, curl, free_port
-from support.threads import PATIENCE, Background, background, eventually
+from support.programs.others import accepts, curl, free_port
+from support.threads.background import PATIENCE, Background, background, eventually
+from support.tls.certificates import Certificate
 
 __all__ = ["background"]
 

@@ -14,7 +14,7 @@ import pytest
 
 import sync_h2
 import sync_h2.errors
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.growth import assert_linear
+import sync_h2
+from support.rules.growth import assert_linear
 
-# The run under test imports tests/support/ and obeys the same settings as this one.
+# The run under test imports tests/support/ and the same package as this one, and obeys the same settings.
 REPOSITORY = Path(__file__).parent.parent
-OPTIONS = ("-p", "support.leaks", "-p", "support.strictness", "-c", str(REPOSITORY / "setup.cfg"), "-rfE")
+IMPORTED = os.pathsep.join((str(REPOSITORY / "tests"), str(Path(sync_h2.__file__).parent.parent)))
+OPTIONS = ("-p", "support.rules.leaks", "-p", "support.rules.strictness", "-c", str(REPOSITORY / "setup.cfg"), "-rfE")
 
 
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str, *, ci: str = "") -> pytest.RunResult:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "tests"))
+    monkeypatch.setenv("PYTHONPATH", IMPORTED)
     monkeypatch.setenv("CI", ci)
     return pytester.runpytest_subprocess(*OPTIONS, "--rootdir", pytester.path, pytester.makepyfile(test_sample=source))
 
@@ -26,9 +29,9 @@ def test_what_is_left_over_fails_the_test_that_left_it(pytester, monkeypatch):
         monkeypatch,
         """
         import os, socket, threading
-        import support.leaks
+        import support.rules.leaks
 
-        support.leaks.GRACE_SECONDS = 0.1
+        support.rules.leaks.GRACE_SECONDS = 0.1
 
         def wait_for_ever():
             threading.Event().wait()

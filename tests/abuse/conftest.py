@@ -6,10 +6,10 @@ import ssl
 
 import pytest
 
-from support.certificates import Certificate
-from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
-from support.threads import background
-from support.victim import either_victim, start, victim
+from support.attacks.victim import either_victim, start, victim
+from support.rules.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
+from support.threads.background import background
+from support.tls.certificates import Certificate
 
 __all__ = [
     "background",

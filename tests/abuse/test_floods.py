@@ -16,9 +16,9 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-from support import frames
-from support.raw_peer import REQUEST, UPLOAD
-from support.victim import Attacker, Victim
+from support.attacks.victim import Attacker, Victim
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
 from sync_h2 import ErrorCode
 from sync_h2.constants import MAX_WINDOW_SIZE, SettingId
 

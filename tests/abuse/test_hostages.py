@@ -19,14 +19,16 @@ from typing import Any
 
 import pytest
 
-from support import hostage_server
-from support import hostage_takers as attacks
-from support.certificates import Certificate
-from support.command_line import serving
-from support.gunicorns import gunicorn
-from support.hostage_server import HELLO, pieces
-from support.hostage_takers import Bystander, Crowd, Download, Where, attacking
-from support.victim import Costs
+from support.attacks import hostage_server
+from support.attacks import hostage_takers as attacks
+from support.attacks.honest_clients import Bystander, Download
+from support.attacks.hostage_server import HELLO, pieces
+from support.attacks.hostage_takers import attacking
+from support.attacks.raw_clients import Crowd, Where, gathered
+from support.attacks.victim import Costs
+from support.programs.command_line import serving
+from support.programs.gunicorns import gunicorn
+from support.tls.certificates import Certificate
 
 __all__ = ["gunicorn"]
 
@@ -116,7 +118,9 @@ def folder(file: Path) -> Iterator[Target]:
 
 @pytest.fixture
 def worker(gunicorn: Any, file: Path) -> Target:
-    process = gunicorn("--threads=8", "--timeout=0", app="support.hostage_server:application", HOSTAGE_FILE=str(file))
+    process = gunicorn(
+        "--threads=8", "--timeout=0", app="support.attacks.hostage_server:application", HOSTAGE_FILE=str(file)
+    )
     (url,) = process.addresses()
     process.says("Booting worker")
     return Target(place(url), process.workers()[0], LARGE_ANSWERS["wsgi"], ["/list/1000", "/generator/1000"])
@@ -241,7 +245,7 @@ def honest(target: Target, path: str) -> list[Download]:
         partial(Download, target.where, path, DOWNLOAD, DOWNLOAD / 2, by_reading=bool(number % 2))
         for number in range(10)
     ]
-    return attacks.gathered(ways)  # type: ignore[return-value]  # all are downloads
+    return gathered(ways)  # type: ignore[return-value]  # all are downloads
 
 
 def assert_finished(downloads: Sequence[Download]) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.http1_client import GET, get
-from support.victim import Victim
+from support.attacks.victim import Victim
+from support.peers.http1_client import GET, get
 
 COUNT = 20
 POOL = 256  # max_workers' default

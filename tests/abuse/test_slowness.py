@@ -15,9 +15,10 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from support import frames
-from support.raw_peer import REQUEST, UPLOAD, RawPeer
-from support.victim import Attacker, Victim
+from support.attacks.victim import Attacker, Victim
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import RawPeer
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE, SettingId
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, SettingsFrame
 
-from support.raw_peer import REQUEST, UPLOAD, RawPeer
-from support.threads import eventually
-from support.victim import Attacker, Victim
+from support.attacks.victim import Attacker, Victim
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE
 

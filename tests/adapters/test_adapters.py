@@ -20,10 +20,11 @@ import urllib3
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 import sync_h2
-from support.certificates import Certificate
-from support.raw_peer import RESPONSE, RawPeer
-from support.scripted_server import playing, received, request_head
-from support.threads import eventually
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import playing, received, request_head
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.compat import wsgi

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2.adapters import HTTPXTransport
 
 LIBRARIES = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]  # the second from Python 3.11 on

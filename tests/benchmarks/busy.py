@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from support.hostage_takers import Bystander, Where
+from support.attacks.honest_clients import Bystander
+from support.attacks.raw_clients import Where
 
 from . import servers
 from .hostages import LONGEST_WAIT

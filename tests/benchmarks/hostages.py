@@ -1,5 +1,5 @@
 """What becomes of a bystander, and of slow but honest downloads, while others hold what they can of a server: streams
-with shut windows, bodies that never end, sockets that nobody reads (see support/hostage_takers.py).
+with shut windows, bodies that never end, sockets that nobody reads (see support/attacks/hostage_takers.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from support import hostage_takers as attacks
-from support.hostage_takers import Bystander, Crowd, Download, HTTP2Client, Where, attacking, request
+from support.attacks import hostage_takers as attacks
+from support.attacks.honest_clients import Bystander, Download
+from support.attacks.hostage_takers import attacking
+from support.attacks.raw_clients import LARGEST_WINDOW, Crowd, HTTP2Client, Where, gathered, request
 
 from . import servers
 from .workplace import BODY
@@ -79,7 +81,7 @@ def prepare(setting: Setting, entry: Entry, *, tls: bool) -> Iterator[Callable[[
                 Bystander(where, hello, BODY, pause=0.1, patience=_PATIENCE) as bystander,
             ):
                 bystander.served(1)
-                downloads: list[Any] = attacks.gathered(makers)
+                downloads: list[Any] = gathered(makers)
                 with Crowd(downloads):
                     _wait_for(downloads, setting.hold)
                 bystander.served(1)
@@ -105,7 +107,7 @@ def prepare_event_streams(setting: Setting, entry: Entry) -> Iterator[Callable[[
         def measure() -> Mapping[str, float]:
             streams = range(1, 2 * count, 2)
             subscriptions = b"".join(request(stream, "GET", "/events") for stream in streams)
-            client = HTTP2Client(where, subscriptions, window=attacks.LARGEST_WINDOW)
+            client = HTTP2Client(where, subscriptions, window=LARGEST_WINDOW)
             with contextlib.closing(client):
                 client.sock.settimeout(_PATIENCE)
                 longest = 0.0

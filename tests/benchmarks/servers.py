@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from support.peers import accepts, free_port
+from support.programs.others import accepts, free_port
 
 from .workplace import PROGRAMS, Workplace, environment, find_program
 

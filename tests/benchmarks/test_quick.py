@@ -15,7 +15,7 @@ import pytest
 from benchmarks import free_threading, report, servers, workplace
 from benchmarks.rows import CPU_PER_REQUEST, OURS, REQUESTS_PER_SECOND, ROWS, Entry, Goal, Row
 from benchmarks.sitting import Result
-from support.peers import program
+from support.programs.others import program
 
 TESTS = Path(__file__).parent.parent
 PARTS = 6

@@ -1,5 +1,5 @@
-"""What requests take that wait in a server, by what their header lists are like (see support/memory_takers.py): 400
-connections with 100 requests each, whose handlers never return.
+"""What requests take that wait in a server, by what their header lists are like (see support/attacks/memory_takers.py):
+400 connections with 100 requests each, whose handlers never return.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from support.hostage_takers import HTTP2Client, Where
-from support.memory_takers import KINDS
+from support.attacks.memory_takers import KINDS
+from support.attacks.raw_clients import HTTP2Client, Where
 
 from . import servers
 

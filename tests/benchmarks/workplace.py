@@ -19,7 +19,7 @@ from pathlib import Path
 import h2
 
 import sync_h2
-from support.authority import CA
+from support.tls.authority import CA
 
 PROGRAMS = Path(__file__).parent / "programs"
 BODY = b"hello world\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support import bodies
-from support.certificates import Certificate
-from support.command_line import Running, forked_commands, serving
+from support.octets import bodies
+from support.programs.command_line import Running, forked_commands, serving
+from support.tls.certificates import Certificate
 
 __all__ = ["forked_commands"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import echo_url
-from support.connections import tls_contexts
+from support.connections.clients import echo_url
+from support.connections.pairs import tls_contexts
+from support.tls.certificates import Certificate
 from sync_h2.client.calls.api import close_connections
 from sync_h2.compat import wsgi
 

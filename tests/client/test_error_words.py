@@ -13,9 +13,9 @@ import pytest
 import requests
 
 import sync_h2
-from support import frames
-from support.certificates import Certificate
-from support.scripted_server import scripted_server
+from support.octets import frames
+from support.peers.scripted_server import scripted_server
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, HTTP2Error, compat
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.constants import PREFACE

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.growth import Prepare, assert_each_linear, assert_linear
+from support.rules.growth import Prepare, assert_each_linear, assert_linear
 from sync_h2 import exceptions
 from sync_h2.client.calls.redirects import redirected
 from sync_h2.client.messages.decoding import decoded

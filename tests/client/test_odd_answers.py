@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.scripted_server import request_head, scripted_server
+from support.peers.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
 from sync_h2.client.options.auth import HTTPDigestAuth
 from sync_h2.client.pool.retries import retry_after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.blocking import blocked
-from support.lock_rules import keep_lock_rules, lock_rules
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.blocking import blocked
 
 __all__ = ["blocked", "keep_lock_rules", "lock_rules"]

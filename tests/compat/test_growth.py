@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.growth import assert_linear
+from support.rules.growth import assert_linear
 from sync_h2 import Headers, ServerStream
 from sync_h2.compat.http1_text import ChunkedBody, http1_message, http2_headers, parse_fields
 from sync_h2.compat.http_server import _Connection, _RequestFile

@@ -17,12 +17,12 @@ from gunicorn.config import Config
 from gunicorn.errors import ConfigError
 
 import sync_h2
-from support.certificates import Certificate
-from support.gunicorns import Gunicorn, gunicorn
-from support.http1_client import dial
-from support.peers import curl
-from support.retrying import RetryingClient
-from support.threads import PATIENCE, Background, background, eventually
+from support.connections.retrying_client import RetryingClient
+from support.peers.http1_client import dial
+from support.programs.gunicorns import Gunicorn, gunicorn
+from support.programs.others import curl
+from support.threads.background import PATIENCE, Background, background, eventually
+from support.tls.certificates import Certificate
 from sync_h2.gunicorn import Worker
 
 __all__ = ["background", "gunicorn"]

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 
 import sync_h2
-from support.gunicorns import Gunicorn, gunicorn
+from support.programs.gunicorns import Gunicorn, gunicorn
 
 __all__ = ["gunicorn"]
 

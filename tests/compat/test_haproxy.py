@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from support.gunicorns import Gunicorn, gunicorn
-from support.peers import program, running_server
-from support.retrying import RetryingClient
-from support.threads import Background, background
+from support.connections.retrying_client import RetryingClient
+from support.programs.gunicorns import Gunicorn, gunicorn
+from support.programs.others import program, running_server
+from support.threads.background import Background, background
 
 __all__ = ["background", "gunicorn"]
 

@@ -17,12 +17,12 @@ import pytest
 from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
-from support.certificates import Certificate
-from support.connect_proxy import connect_proxy
-from support.raw_peer import RawPeer
-from support.scripted_server import playing
-from support.stdlib_http import http2_connection
-from support.threads import eventually
+from support.peers.connect_proxy import connect_proxy
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import playing
+from support.peers.stdlib_http import http2_connection
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import compat
 
 Handler = Callable[[sync_h2.ServerStream, sync_h2.Headers], object]

@@ -20,9 +20,9 @@ from urllib.parse import quote
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.http1_client import chunked, get, http1_session
-from support.stdlib_http import http2_connection, http2_server
+from support.peers.http1_client import chunked, get, http1_session
+from support.peers.stdlib_http import http2_connection, http2_server
+from support.tls.certificates import Certificate
 from sync_h2 import compat
 from sync_h2.compat.http1_text import ChunkedBody
 from sync_h2.testing import pair

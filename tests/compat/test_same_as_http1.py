@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.certificates import Certificate
-from support.stdlib_http import http1_connection, http1_server, http2_connection, http2_server
+from support.peers.stdlib_http import http1_connection, http1_server, http2_connection, http2_server
+from support.tls.certificates import Certificate
 
 TIMEOUT = 10.0
 # The date differs from second to second, and the others speak of an HTTP/1.1 connection.

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.http1_client import GET, dial
-from support.threads import PATIENCE
+from support.peers.http1_client import GET, dial
+from support.threads.background import PATIENCE
+from support.tls.certificates import Certificate
 from sync_h2 import compat
 
 LENGTH = [("Content-Length", "100")]

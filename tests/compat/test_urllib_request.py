@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from support.certificates import Certificate
-from support.connect_proxy import connect_proxy
-from support.stdlib_http import http1_server, http2_server
+from support.peers.connect_proxy import connect_proxy
+from support.peers.stdlib_http import http1_server, http2_server
+from support.tls.certificates import Certificate
 from sync_h2 import compat
 
 TIMEOUT = 10.0

@@ -24,12 +24,12 @@ import pytest
 import requests
 
 import sync_h2
-from support.certificates import Certificate
-from support.http1_client import get, http1_session
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.peers import free_port, program
-from support.processes import start
-from support.threads import PATIENCE, Background, background, eventually
+from support.peers.http1_client import get, http1_session
+from support.programs.others import free_port, program
+from support.programs.processes import start
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import PATIENCE, Background, background, eventually
+from support.tls.certificates import Certificate
 from sync_h2.testing import pair
 
 __all__ = ["background", "keep_lock_rules", "lock_rules", "start"]

@@ -22,8 +22,8 @@ import pytest
 
 import sync_h2
 from compat.applications import flaskr, gallery, plain
-from support.certificates import Certificate
-from support.lock_rules import keep_lock_rules, lock_rules
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.tls.certificates import Certificate
 
 __all__ = ["keep_lock_rules", "lock_rules"]
 

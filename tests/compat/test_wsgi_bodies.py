@@ -19,10 +19,11 @@ import flask
 import pytest
 
 import sync_h2
-from support.gunicorns import Gunicorn, gunicorn
-from support.peers import program
-from support.raw_peer import UPLOAD, server_and_raw_client
-from support.threads import PATIENCE, eventually
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import server_and_raw_client
+from support.programs.gunicorns import Gunicorn, gunicorn
+from support.programs.others import program
+from support.threads.background import PATIENCE, eventually
 from sync_h2.testing import pair
 
 __all__ = ["gunicorn"]

@@ -1,4 +1,5 @@
-"""Fixtures of the tests of conformance: a session of each role, and its peer as raw frames (support/conversations.py).
+"""Fixtures of the tests of conformance: a session of each role, and its peer as raw frames, which
+support/connections/conversations.py makes.
 
 One test stands for one requirement and is named after its section; what is to be sent and what has to come of it are
 the test's body.
@@ -11,17 +12,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.connections import tls_connections, tls_contexts
-from support.conversations import (
+from support.connections.conversations import (
     ClientConversation,
     Conversation,
     ServerConversation,
     client_conversation,
     server_conversation,
 )
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
-from support.threads import background
+from support.connections.pairs import tls_connections, tls_contexts
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.rules.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
+from support.threads.background import background
 
 __all__ = [
     "background",
@@ -37,8 +38,8 @@ __all__ = [
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_collections() -> Iterator[None]:
-    """After each test garbage is collected (support/leaks.py). What was there before a module's first test need not be
-    looked at each time: that would take longer than most of these tests do.
+    """After each test garbage is collected (support/rules/leaks.py). What was there before a module's first test need
+    not be looked at each time: that would take longer than most of these tests do.
     """
     gc.collect()
     gc.freeze()

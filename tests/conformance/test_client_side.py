@@ -11,11 +11,11 @@ from collections.abc import Callable
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, SettingsFrame, WindowUpdateFrame
 
-from support import frames
-from support.conversations import ClientConversation, client_conversation
-from support.frames import END_HEADERS, END_STREAM
-from support.raw_peer import PATIENCE, RawPeer
-from support.threads import Background, eventually, waits
+from support.connections.conversations import ClientConversation, client_conversation
+from support.octets import frames
+from support.octets.frames import END_HEADERS, END_STREAM
+from support.peers.raw_peer import PATIENCE, RawPeer
+from support.threads.background import Background, eventually, waits
 from sync_h2 import (
     ClientStream,
     ConnectionLost,

@@ -8,16 +8,17 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import HeadersFrame, SettingsFrame
 
-from support import frames
-from support.conversations import (
+from support.connections.conversations import (
     ClientConversation,
     Conversation,
     ServerConversation,
     client_conversation,
     server_conversation,
 )
-from support.frames import END_HEADERS, END_STREAM, integer
-from support.raw_peer import PATIENCE, REQUEST
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.octets.frames import END_HEADERS, END_STREAM, integer
+from support.peers.raw_peer import PATIENCE
 from sync_h2 import ErrorCode, Headers
 
 INDEXED = 0x80  # section 6.1

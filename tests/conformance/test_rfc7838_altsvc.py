@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.conversations import ClientConversation, ServerConversation, client_conversation
-from support.raw_peer import PATIENCE
+from support.connections.conversations import ClientConversation, ServerConversation, client_conversation
+from support.octets import frames
+from support.peers.raw_peer import PATIENCE
 from sync_h2 import ErrorCode
 
 ALTERNATIVE = b'h2="alt.example:8000"'

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.connections import Connections
-from support.conversations import ClientConversation, ServerConversation
-from support.raw_peer import PATIENCE
+from support.connections.conversations import ClientConversation, ServerConversation
+from support.connections.pairs import Connections
+from support.octets import frames
+from support.peers.raw_peer import PATIENCE
 from sync_h2 import ErrorCode
 
 EXAMPLE = b"https://example.org"

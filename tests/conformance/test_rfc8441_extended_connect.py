@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
-from support import frames
-from support.conversations import ServerConversation, client_conversation, server_conversation
-from support.frames import ENABLE_CONNECT_PROTOCOL
-from support.raw_peer import REQUEST
+from support.connections.conversations import ServerConversation, client_conversation, server_conversation
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.octets.frames import ENABLE_CONNECT_PROTOCOL
 from sync_h2 import ErrorCode, InvalidState
 
 WEBSOCKET = (

@@ -8,11 +8,16 @@ import ssl
 import pytest
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
 
-from support import frames
-from support.connections import tcp_pair
-from support.conversations import ClientConversation, ServerConversation, client_conversation, server_conversation
-from support.raw_peer import PATIENCE, RawPeer
-from support.threads import Background
+from support.connections.conversations import (
+    ClientConversation,
+    ServerConversation,
+    client_conversation,
+    server_conversation,
+)
+from support.octets import frames
+from support.peers.raw_peer import PATIENCE, RawPeer
+from support.peers.sockets import tcp_pair
+from support.threads.background import Background
 from sync_h2 import ErrorCode, serve_socket
 from sync_h2.constants import PREFACE
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from support import frames
-from support.conversations import ClientConversation, Conversation, ServerConversation, server_conversation
-from support.frames import END_HEADERS, END_STREAM
-from support.raw_peer import REQUEST
+from support.connections.conversations import ClientConversation, Conversation, ServerConversation, server_conversation
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.octets.frames import END_HEADERS, END_STREAM
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE
 

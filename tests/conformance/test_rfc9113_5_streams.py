@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, PushPromiseFrame, RstStreamFrame, SettingsFrame
 
-from support import frames
-from support.conversations import (
+from support.connections.conversations import (
     ACCEPTED,
     STATES,
     ClientConversation,
@@ -18,8 +17,9 @@ from support.conversations import (
     server_conversation,
     stream_error,
 )
-from support.raw_peer import REQUEST, UPLOAD
-from support.threads import Background, eventually
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
+from support.threads.background import Background, eventually
 from sync_h2 import ErrorCode, StreamIDsExhausted
 
 OK = ACCEPTED

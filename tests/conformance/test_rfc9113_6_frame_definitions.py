@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 
-from support import frames
-from support.conversations import (
+from support.connections.conversations import (
     ACCEPTED,
     ClientConversation,
     Conversation,
@@ -20,9 +19,11 @@ from support.conversations import (
     server_conversation,
     stream_error,
 )
-from support.frames import END_HEADERS, END_STREAM, PADDED
-from support.raw_peer import PATIENCE, REQUEST, UPLOAD
-from support.threads import Background, eventually, waits
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
+from support.octets.frames import END_HEADERS, END_STREAM, PADDED
+from support.peers.raw_peer import PATIENCE
+from support.threads.background import Background, eventually, waits
 from sync_h2 import ErrorCode, StreamReset
 
 PROTOCOL_ERROR = connection_error(ErrorCode.PROTOCOL_ERROR)

@@ -7,15 +7,16 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support import frames
-from support.conversations import (
+from support.connections.conversations import (
     ClientConversation,
     ServerConversation,
     client_conversation,
     server_conversation,
 )
-from support.frames import END_HEADERS, END_STREAM, Field, replaced
-from support.raw_peer import PATIENCE, REQUEST, RESPONSE, UPLOAD
+from support.octets import frames
+from support.octets.fields import REQUEST, RESPONSE, UPLOAD
+from support.octets.frames import END_HEADERS, END_STREAM, Field, replaced
+from support.peers.raw_peer import PATIENCE
 from sync_h2 import ErrorCode, InvalidArgument, InvalidState, ProtocolError, StreamReset
 
 Fields = tuple[tuple[str, str], ...]

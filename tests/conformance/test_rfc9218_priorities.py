@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, SettingsFrame
 
-from support import frames
-from support.conversations import STATES, ClientConversation, Conversation, ServerConversation, server_conversation
-from support.frames import END_HEADERS, END_STREAM, NO_RFC7540_PRIORITIES
-from support.raw_peer import REQUEST
-from support.threads import Background, eventually, waits
+from support.connections.conversations import (
+    STATES,
+    ClientConversation,
+    Conversation,
+    ServerConversation,
+    server_conversation,
+)
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.octets.frames import END_HEADERS, END_STREAM, NO_RFC7540_PRIORITIES
+from support.threads.background import Background, eventually, waits
 from sync_h2 import ErrorCode
 from sync_h2.constants import PREFACE
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from support.certificates import Certificate
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.threads import PATIENCE, background
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import PATIENCE, background
+from support.tls.certificates import Certificate
 from sync_h2 import ClientStream, Headers, ServerStream, Stream
 from sync_h2.testing import pair
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.growth import assert_linear
+from support.rules.growth import assert_linear
 from sync_h2.connection.session.origins import OriginSet
 from sync_h2.connection.shared.priorities import parse_priority
 from sync_h2.connection.shared.receive_buffer import ReceiveBuffer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.wire import Endpoint
+from support.octets.http2_endpoint import Endpoint
 
 
 def holds_little(endpoint: Endpoint, opened_here: int) -> None:

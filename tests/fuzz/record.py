@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from support.app import handler
-from support.peers import curl, h2load, nghttp, nghttpd, node_client, node_server
+from support.connections.app import handler
+from support.programs.others import curl, h2load, nghttp, nghttpd, node_client, node_server
 from sync_h2 import HTTP2Error, connect, create_server
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually
-from support.wire import Endpoint
+from support.octets.http2_endpoint import Endpoint
+from support.threads.background import eventually
 from sync_h2 import HTTP2Error, ProtocolError, Settings, connect, serve_socket
 from sync_h2.protocol import events
 from sync_h2.protocol.fields.headers import encode_request, encode_response

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from support.wire import POST, REQUEST, RESPONSE, Endpoint, frame
+from support.octets.http2_endpoint import POST, REQUEST, RESPONSE, Endpoint, frame
 from sync_h2 import HTTP2Error, ProtocolError, Settings
 from sync_h2.constants import PREFACE
 from sync_h2.protocol.fields.headers import encode_push, encode_request, encode_response, encode_trailers

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.http1_endpoint import Endpoint
+from support.octets.http1_endpoint import Endpoint
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.protocol.events import DataReceived, RequestReceived, TrailersReceived
 from sync_h2.protocol.fields.headers import encode_response

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
-from support.threads import Background, eventually
+from support.peers.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
+from support.threads.background import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ServerSession, SessionClosed, Timeout, create_server
 from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
 from sync_h2.connection.timing import watchdog

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.growth import assert_linear
+from support.rules.growth import assert_linear
 from sync_h2.http1.protocol import HTTP1Protocol
 from sync_h2.http1.request_heads import UnreadableRequest
 from sync_h2.protocol.limits import Limits

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.http1_endpoint import Endpoint
+from support.octets.http1_endpoint import Endpoint
 from sync_h2 import ErrorCode, InvalidState
 from sync_h2.http1.exchange import MOST_DISCARDED
 from sync_h2.http1.request_heads import UnreadableRequest

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
-from support.threads import eventually
+from support.peers.http1_client import GET, RawHTTP1Client, Reader, chunked, dial, get, http1_session, post
+from support.threads.background import eventually
 from sync_h2 import (
     ConnectionLost,
     ErrorCode,

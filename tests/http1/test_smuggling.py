@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import GET, dial
+from support.peers.http1_client import GET, dial
 from sync_h2 import ThreadingServer, create_server
 
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from support.http1_client import get
-from support.threads import eventually
-from support.turns import CountedTurns, counted
+from support.peers.http1_client import get
+from support.threads.background import eventually
+from support.threads.turns import CountedTurns, counted
 from sync_h2 import ThreadingServer, create_server
 from sync_h2.connection.receiving.turns import MOST_AT_ONCE
 

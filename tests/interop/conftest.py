@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support import bodies, peers
-from support.certificates import Certificate
+from support.octets import bodies
+from support.programs import others
+from support.tls.certificates import Certificate
 
 
 @pytest.fixture(scope="session", params=["h2c", "tls"])
@@ -43,7 +44,7 @@ def origin(port: int, certificate: Certificate | None) -> str:
 @pytest.fixture(scope="session")
 def node_origin(server_certificate: Certificate | None) -> Iterator[str]:
     """Where tests/interop/node/server.js answers."""
-    with peers.node_server(server_certificate) as port:
+    with others.node_server(server_certificate) as port:
         yield origin(port, server_certificate)
 
 
@@ -51,5 +52,5 @@ def node_origin(server_certificate: Certificate | None) -> Iterator[str]:
 def nghttpd_origin(server_certificate: Certificate | None, document_root: Path) -> Iterator[str]:
     """Where nghttpd answers: /SIZE is a pattern; /index.html pushes /style.css; every body is followed by a trailer."""
     options = ["--push=/index.html=/style.css", "--trailer=x-trailer: from nghttpd"]
-    with peers.nghttpd(document_root, server_certificate, *options) as port:
+    with others.nghttpd(document_root, server_certificate, *options) as port:
         yield origin(port, server_certificate)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.peers import NODE_SCRIPTS, nghttp, node_script_client, program, running_server
+from support.programs.others import NODE_SCRIPTS, nghttp, node_script_client, program, running_server
+from support.tls.certificates import Certificate
 
 PATIENCE = 10.0
 

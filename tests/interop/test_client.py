@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import sync_h2
-from support import bodies
+from support.octets import bodies
 
 
 def connect(origin: str, ca_file: str, **options: Any) -> sync_h2.ClientSession:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support import bodies, compat_app
-from support.certificates import Certificate
-from support.peers import curl, nghttp, node_client, node_server
+from support.connections import compat_app
+from support.octets import bodies
+from support.programs.others import curl, nghttp, node_client, node_server
+from support.tls.certificates import Certificate
 
 
 def origin(port: int, certificate: Certificate | None) -> str:

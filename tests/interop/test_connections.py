@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.peers import node_connection_client, node_server
-from support.threads import Background, background, eventually
+from support.programs.others import node_connection_client, node_server
+from support.threads.background import Background, background, eventually
+from support.tls.certificates import Certificate
 
 __all__ = ["background"]
 

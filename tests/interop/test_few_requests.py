@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support import peers
-from support.certificates import Certificate
+from support.programs import others
+from support.tls.certificates import Certificate
 from sync_h2 import Client
 
 THREADS = 64
@@ -32,14 +32,14 @@ def statuses(client: Client, url: str) -> collections.Counter[int]:
 
 @pytest.mark.timeout(120)
 def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
-    with peers.nginx(tmp_path, keepalive_requests=10) as port, Client(h2c=True, trust_env=False) as client:
+    with others.nginx(tmp_path, keepalive_requests=10) as port, Client(h2c=True, trust_env=False) as client:
         assert statuses(client, f"http://127.0.0.1:{port}") == {200: REQUESTS}
 
 
 @pytest.mark.timeout(120)
 def test_hypercorn_with_five_streams_a_connection(tmp_path: Path, certificate: Certificate) -> None:
     with (
-        peers.hypercorn(tmp_path, certificate, streams=5) as port,
+        others.hypercorn(tmp_path, certificate, streams=5) as port,
         Client(verify=str(certificate.cafile), trust_env=False) as client,
     ):
         assert statuses(client, f"https://localhost:{port}") == {200: REQUESTS}

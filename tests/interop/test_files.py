@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import sync_h2
-from support import bodies
-from support.certificates import Certificate
-from support.peers import curl, nghttp, node_client
+from support.octets import bodies
+from support.programs.others import curl, nghttp, node_client
+from support.tls.certificates import Certificate
 from sync_h2 import Headers, ServerStream
 
 SIZE = 3_000_000

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support import app, bodies
-from support.certificates import Certificate
-from support.peers import nghttp, node_client, program
-from support.threads import eventually
+from support.connections import app
+from support.octets import bodies
+from support.programs.others import nghttp, node_client, program
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 
 MEBIBYTE = 1024 * 1024
 

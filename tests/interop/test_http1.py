@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support import app, bodies
-from support.certificates import Certificate
-from support.peers import curl, h2load_http1, node_script_client
+from support.connections import app
+from support.octets import bodies
+from support.programs.others import curl, h2load_http1, node_script_client
+from support.tls.certificates import Certificate
 
 LARGE = bodies.SIZES[-1]
 # What belongs to the connection or the moment, or tells the end of a body in HTTP/1 alone.

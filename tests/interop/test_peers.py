@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support import bodies
-from support.peers import curl, h2load, nghttp, node_client
+from support.octets import bodies
+from support.programs.others import curl, h2load, nghttp, node_client
 
 
 @pytest.mark.timeout(120)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import sync_h2
-from support import app, bodies
-from support.certificates import Certificate
-from support.peers import curl, h2load, nghttp, node_client
+from support.connections import app
+from support.octets import bodies
+from support.programs.others import curl, h2load, nghttp, node_client
+from support.tls.certificates import Certificate
 
 Handler = Callable[[sync_h2.ServerStream, sync_h2.Headers], None]
 
@@ -28,7 +29,7 @@ def origin_of(server: sync_h2.ThreadingServer, certificate: Certificate | None) 
 
 @pytest.fixture
 def origin(server_certificate: Certificate | None) -> Iterator[str]:
-    """Where our server answers with the routes of tests/support/app.py."""
+    """Where our server answers with the routes of tests/support/connections/app.py."""
     with create_server(app.handler, server_certificate) as server:
         yield origin_of(server, server_certificate)
 

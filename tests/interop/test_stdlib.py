@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support import bodies
-from support.certificates import Certificate
-from support.connect_proxy import connect_proxy
-from support.peers import curl, h2load, nghttp
-from support.stdlib_http import http2_connection, http2_server
+from support.octets import bodies
+from support.peers.connect_proxy import connect_proxy
+from support.peers.stdlib_http import http2_connection, http2_server
+from support.programs.others import curl, h2load, nghttp
+from support.tls.certificates import Certificate
 from sync_h2 import compat
 
 TIMEOUT = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.threads import eventually
+from support.threads.background import eventually
 
 
 @pytest.mark.parametrize(("server", "prefix"), [("nghttpd", "/"), ("node", "/bytes/")])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from support.connections import connections, plain_connections, tls_connections, tls_contexts
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.threads import background
+from support.connections.pairs import connections, plain_connections, tls_connections, tls_contexts
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import background
 
 __all__ = [
     "background",

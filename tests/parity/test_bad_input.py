@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.connections import Connections, Ends
+from support.connections.pairs import Connections, Ends
 from sync_h2 import (
     ClientStream,
     ErrorCode,

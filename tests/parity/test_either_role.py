@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import AltSvcFrame, DataFrame, GoAwayFrame, RstStreamFrame, SettingsFrame
 
-from support.connections import Connections, Ends
-from support.raw_peer import PATIENCE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import Background, eventually, waits
+from support.connections.pairs import Connections, Ends
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import PATIENCE, RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import Background, eventually, waits
 from sync_h2 import ErrorCode, Settings, StreamReset
 from sync_h2.constants import SettingId
 from sync_h2.transport.tls import client_context, server_context

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame
 
-from support.connections import Connections
-from support.raw_peer import REQUEST, RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.connections.pairs import Connections
+from support.octets.fields import REQUEST, RESPONSE, UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset
 
 both_roles = pytest.mark.parametrize("role", ["client", "server"])

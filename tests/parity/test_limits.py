@@ -27,8 +27,9 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from support.raw_peer import REQUEST, RESPONSE, UPLOAD, Fields, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST, RESPONSE, UPLOAD
+from support.peers.raw_peer import Fields, RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import (
     ClientSession,
     ConnectionLost,

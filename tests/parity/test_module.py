@@ -15,8 +15,8 @@ import pytest
 from hyperframe.frame import FRAMES
 
 import sync_h2
-from support.connections import Connections
-from support.peers import program
+from support.connections.pairs import Connections
+from support.programs.others import program
 from sync_h2 import ErrorCode, Headers, HTTP2Error, InvalidArgument, Settings, pack_settings, unpack_settings
 from sync_h2.constants import FrameFlag, FrameType, SettingId
 

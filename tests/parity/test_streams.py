@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
-from support.certificates import Certificate
-from support.connections import Connections, Ends
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.connections.pairs import Connections, Ends
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import (
     ErrorCode,
     InvalidState,

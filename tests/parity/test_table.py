@@ -1,6 +1,6 @@
 """The reference API as a table: every name and every promise has a test that proves it, and every public name is in it.
 
-The rows stand in table_*.py. A row is (the reference's name, or "" where it has none, ours, the tests that prove it).
+The rows stand in tables/. A row is (the reference's name, or "" where it has none, ours, the tests that prove it).
 Ours is a public name, as `public_names` forms them, or several with commas between, and behind a colon what is promised
 of it.
 """
@@ -11,7 +11,9 @@ import ast
 import dataclasses
 import enum
 import functools
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,33 +23,13 @@ import pytest
 import sync_h2
 import sync_h2.compat
 import sync_h2.testing
-from parity import (
-    table_client,
-    table_limits,
-    table_module,
-    table_requests,
-    table_server,
-    table_session,
-    table_stdlib,
-    table_stream,
-    table_wsgi,
-)
+from parity import tables
 from sync_h2.protocol.limits import Limits
 from sync_h2.testing import pair
 
 TESTS = Path(__file__).parent.parent
-TABLES = (
-    table_module,
-    table_session,
-    table_stream,
-    table_server,
-    table_client,
-    table_limits,
-    table_requests,
-    table_stdlib,
-    table_wsgi,
-)
-ENTRIES = [entry for table in TABLES for entry in table.ENTRIES]
+TABLES = [importlib.import_module(f"{tables.__name__}.{found.name}") for found in pkgutil.iter_modules(tables.__path__)]
+ENTRIES: list[tables.Entry] = [entry for table in TABLES for entry in table.ENTRIES]
 OURS = [entry[1] for entry in ENTRIES]
 
 

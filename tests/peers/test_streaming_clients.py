@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import _http, tqdm
 
 import sync_h2
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2.adapters import HTTPXTransport
 
 PATIENCE = 20.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from support.wire import (
+from support.octets.http2_endpoint import (
     ACK,
     END_HEADERS,
     END_STREAM,

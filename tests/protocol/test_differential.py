@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from support.wire import SETTINGS_ACK, Endpoint, Frame, settings, split_frames
+from support.octets.http2_endpoint import SETTINGS_ACK, Endpoint, Frame, settings, split_frames
 from sync_h2.constants import PREFACE
 from sync_h2.errors import InvalidArgument, InvalidState
 from sync_h2.protocol import events as ours

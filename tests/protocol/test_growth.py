@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.growth import assert_linear
-from support.raw_peer import REQUEST, RESPONSE
-from support.wire import client, server
+from support.octets import frames
+from support.octets.fields import REQUEST, RESPONSE
+from support.octets.http2_endpoint import client, server
+from support.rules.growth import assert_linear
 from sync_h2 import ProtocolError
 from sync_h2.protocol.events import RequestReceived, ResponseReceived, TrailersReceived
 from sync_h2.protocol.fields.headers import encode_request

@@ -19,7 +19,18 @@ from hpack.hpack import encode_integer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import POST, REQUEST, RESPONSE, Endpoint, client, data, frame, goaway, server, settings
+from support.octets.http2_endpoint import (
+    POST,
+    REQUEST,
+    RESPONSE,
+    Endpoint,
+    client,
+    data,
+    frame,
+    goaway,
+    server,
+    settings,
+)
 from sync_h2.constants import PREFACE, FrameType
 from sync_h2.protocol.h2_overrides import (
     HeaderDecoder,

@@ -1,4 +1,4 @@
-"""Limits: defaults, what is refused, and the counters."""
+"""Limits: defaults, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import math
 
 import pytest
 
-from support.wire import Clock
-from sync_h2.constants import ErrorCode
-from sync_h2.errors import InvalidArgument, ProtocolError
-from sync_h2.protocol.flood_guard import FloodGuard, RateLimit
-from sync_h2.protocol.limits import LimitReached, Limits
+from sync_h2.errors import InvalidArgument
+from sync_h2.protocol.limits import Limits
 
 
 def test_servers_and_clients_differ_in_patience_and_memory():
@@ -57,50 +54,3 @@ def test_wrong_values_name_the_option(name, value):
 def test_limits_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Limits.for_server().max_settings = 1
-
-
-def test_rate_limit_allows_a_burst_and_then_the_rate():
-    clock = Clock()
-    limit = RateLimit(3, 2.0, clock)
-    assert [limit.take() for _ in range(4)] == [True, True, True, False]
-    clock.now += 0.5
-    assert [limit.take() for _ in range(2)] == [True, False]
-    clock.now += 1000
-    assert [limit.take() for _ in range(4)] == [True, True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("count", "limit"),
-    [
-        (FloodGuard.count_reset, "stream_reset_rate"),
-        (FloodGuard.count_invalid_frame, "max_session_invalid_frames"),
-        (FloodGuard.count_rejected_stream, "max_session_rejected_streams"),
-    ],
-)
-def test_flood_guard_names_the_limit(count, limit):
-    limits = Limits.for_server(stream_reset_burst=2, max_session_invalid_frames=2, max_session_rejected_streams=2)
-    guard = FloodGuard(limits, Clock())
-    count(guard, 1)
-    count(guard, 3)
-    with pytest.raises(LimitReached, match=limit) as raised:
-        count(guard, 5)
-    assert isinstance(raised.value, ProtocolError)
-    assert (raised.value.limit, raised.value.code, raised.value.stream_id) == (limit, ErrorCode.ENHANCE_YOUR_CALM, 5)
-
-
-def test_rejected_streams_are_forgiven_once_the_peer_keeps_to_the_limit():
-    guard = FloodGuard(Limits.for_server(max_session_rejected_streams=1), Clock())
-    for _ in range(5):
-        guard.count_rejected_stream(1)
-        guard.accepted_stream()
-
-
-def test_useless_frames_are_forgiven_within_minutes():
-    clock = Clock()
-    guard = FloodGuard(Limits.for_server(max_session_invalid_frames=60), clock)
-    for _ in range(60):
-        guard.count_invalid_frame(1)
-    clock.now += 1.001
-    guard.count_invalid_frame(1)
-    with pytest.raises(LimitReached):
-        guard.count_invalid_frame(1)

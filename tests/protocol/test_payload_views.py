@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from support.wire import client, server
+from support.octets.http2_endpoint import client, server
 from sync_h2 import HTTP2Error, ProtocolError
 from sync_h2.constants import FrameType
 from sync_h2.protocol.settings import unpack_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.wire import (
+from support.octets.http2_endpoint import (
     END_HEADERS,
     GET,
     POST,

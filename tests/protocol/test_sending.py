@@ -7,7 +7,7 @@ import struct
 import pytest
 from hpack import Decoder
 
-from support.wire import (
+from support.octets.http2_endpoint import (
     ACK,
     END_HEADERS,
     END_STREAM,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.linger import short_linger
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.threads import background
+from support.connections.linger import short_linger
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import background
 from sync_h2 import ClientSession, ThreadingServer, connect, create_server
 
 __all__ = ["background", "keep_lock_rules", "lock_rules", "short_linger"]

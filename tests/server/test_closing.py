@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 
-from support.certificates import Certificate
-from support.http1_client import RawHTTP1Client, dial, get, http1_session
-from support.raw_peer import PATIENCE, REQUEST, RawPeer, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST
+from support.peers.http1_client import RawHTTP1Client, dial, get, http1_session
+from support.peers.raw_peer import PATIENCE, RawPeer, server_and_raw_client
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import create_secure_server, create_server
 from sync_h2.constants import MAX_STREAM_ID, PREFACE
 from sync_h2.server.shutdown_notice import telling_what_is_waited_for

@@ -15,10 +15,11 @@ import httpx
 import pytest
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 
-from support.certificates import Certificate
-from support.peers import program
-from support.raw_peer import UPLOAD, RawPeer, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import RawPeer, server_and_raw_client
+from support.programs.others import program
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, compat, connect, create_secure_server, create_server
 from sync_h2.connection.server_side import early_answers
 from sync_h2.constants import SettingId

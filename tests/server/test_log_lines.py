@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.raw_peer import REQUEST
-from support.threads import eventually
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.threads.background import eventually
 from sync_h2 import ServerRequest, create_server
 from sync_h2.compat import wsgi
 from sync_h2.constants import PREFACE

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.memory_takers import literals
-from support.raw_peer import REQUEST, UPLOAD, RawPeer
-from support.threads import eventually
-from support.victim import Attacker
+from support.attacks.memory_takers import literals
+from support.attacks.victim import Attacker
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, ThreadingServer
 from sync_h2.connection.shared import limit_log
 from sync_h2.server.memory import ServerMemory

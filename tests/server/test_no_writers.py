@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
-from support.raw_peer import RawPeer
-from support.threads import eventually
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ThreadingServer, Timeout, create_server
 from sync_h2.connection.sending.outbox import HIGH_WATER_MARK
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.certificates import Certificate
-from support.threads import eventually
+from support.octets import frames
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ServerSession, connect, create_secure_server, create_server
 from sync_h2.compat import handler_for, wsgi
 from sync_h2.constants import PREFACE

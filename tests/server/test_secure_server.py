@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.authority import CA
-from support.threads import Background, eventually
+from support.threads.background import Background, eventually
+from support.tls.authority import CA
 from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
 from sync_h2.testing import pair
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame
 
-from support.raw_peer import REQUEST, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import server_and_raw_client
+from support.threads.background import eventually
 from sync_h2.testing import pair
 from sync_h2.transport.transport import Transport
 

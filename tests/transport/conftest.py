@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2.deadline import Deadline
 from sync_h2.transport.tls import TLSEngine, client_context, server_context
 from sync_h2.transport.transport import TLSTransport, Transport

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import pytest
 
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2.transport.full_sockets import FullSockets, full_sockets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is watched without epoll")

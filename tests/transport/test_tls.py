@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from support.authority import CA
-from support.certificates import Certificate
-from support.peers import program
+from support.programs.others import program
+from support.tls.authority import CA
+from support.tls.certificates import Certificate
 from sync_h2.deadline import Deadline
 from sync_h2.errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
 from sync_h2.transport.sockets import connect_tcp

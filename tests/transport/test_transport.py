@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2.deadline import Deadline
 from sync_h2.errors import ConnectionLost
 from sync_h2.transport import transport as transport_module

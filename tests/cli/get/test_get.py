@@ -24,13 +24,14 @@ from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from cli.conftest import LARGE
-from support import peers
-from support.bodies import digest, file_digest, pattern_digest
-from support.certificates import Certificate
-from support.command_line import PATIENCE, Running, command, environment, get, run
-from support.raw_peer import RESPONSE, RawPeer
-from support.scripted_server import playing, takes_few
-from support.threads import Background, background, eventually
+from support.octets.bodies import digest, file_digest, pattern_digest
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import playing, takes_few
+from support.programs import others
+from support.programs.command_line import PATIENCE, Running, command, environment, get, run
+from support.threads.background import Background, background, eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, Headers, ServerStream
 from sync_h2.cli.get import waterfall
 
@@ -40,20 +41,20 @@ __all__ = ["background"]
 @pytest.fixture(scope="module")
 def nghttpd(site: Path, certificate: Certificate) -> Iterator[str]:
     """nghttpd on the same folder as ours."""
-    with peers.nghttpd(site, certificate) as port:
+    with others.nghttpd(site, certificate) as port:
         yield f"https://localhost:{port}"
 
 
 @pytest.fixture(scope="module")
 def node(certificate: Certificate) -> Iterator[str]:
     """Node with tests/interop/node/server.js."""
-    with peers.node_server(certificate) as port:
+    with others.node_server(certificate) as port:
         yield f"https://localhost:{port}"
 
 
 @pytest.fixture(scope="module")
 def plain_node() -> Iterator[str]:
-    with peers.node_server(None) as port:
+    with others.node_server(None) as port:
         yield f"http://localhost:{port}"
 
 
@@ -561,7 +562,7 @@ def test_what_is_unprocessed_is_asked_for_again_as_long_as_the_server_takes_othe
 
 
 def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
-    with peers.nginx(tmp_path, keepalive_requests=10) as port:
+    with others.nginx(tmp_path, keepalive_requests=10) as port:
         assert get(*(f"http://127.0.0.1:{port}/{number}" for number in range(300))) == b"there" * 300
 
 

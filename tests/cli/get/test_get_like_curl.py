@@ -13,7 +13,7 @@ import brotlicffi
 import pytest
 
 import sync_h2
-from support.command_line import get, run
+from support.programs.command_line import get, run
 from sync_h2 import ErrorCode, Headers, ServerStream
 
 

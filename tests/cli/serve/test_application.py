@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.command_line import PATIENCE, run, serving
-from support.peers import curl
+from support.programs.command_line import PATIENCE, run, serving
+from support.programs.others import curl
+from support.tls.certificates import Certificate
 
 APPLICATION = '''
 """Applications, and what is none."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from support.certificates import Certificate
-from support.chromium import page_in_chromium
-from support.command_line import serving
+from support.programs.chromium import page_in_chromium
+from support.programs.command_line import serving
+from support.tls.certificates import Certificate
 
 IMAGES = 100
 

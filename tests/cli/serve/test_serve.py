@@ -16,10 +16,10 @@ import pytest
 
 import sync_h2
 from cli.conftest import LARGE
-from support.bodies import digest, file_digest
-from support.certificates import Certificate
-from support.command_line import PATIENCE, Running, command, environment, run, serving
-from support.peers import curl, free_port, nghttp, program
+from support.octets.bodies import digest, file_digest
+from support.programs.command_line import PATIENCE, Running, command, environment, run, serving
+from support.programs.others import curl, free_port, nghttp, program
+from support.tls.certificates import Certificate
 from sync_h2.cli.exit_status import MEANINGS
 
 # -- curl and nghttp

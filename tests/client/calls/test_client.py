@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import client_of, serving
+from support.connections.clients import client_of, serving
+from support.tls.certificates import Certificate
 from sync_h2 import Client, Headers, Request, Timeouts, exceptions
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.processes import start, succeeds
+from support.programs.processes import start, succeeds
 
 __all__ = ["start"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2 import Client, PoolLimits
 
 PATIENCE = 20.0

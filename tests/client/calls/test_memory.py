@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 
 SIZE = 256 * 1024 * 1024
 MOST_KIB = 60 * 1024

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import sync_h2
-from support.clients import echo_url
+from support.connections.clients import echo_url
 from sync_h2 import exceptions
 from sync_h2.adapters import BaseAdapter, HTTPAdapter
 from sync_h2.testing import HandlerTransport, WSGITransport

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 import sync_h2
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2.client.calls.api import close_connections
 from sync_h2.compat import wsgi
 

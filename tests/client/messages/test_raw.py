@@ -16,7 +16,7 @@ import pytest
 import requests
 
 import sync_h2
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2 import Client, exceptions
 from sync_h2.client.messages.lines import Lines
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from support.raw_peer import RESPONSE, RawPeer
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import RawPeer
 from sync_h2 import (
     ClientSession,
     ConnectionLost,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import echo_url
+from support.connections.clients import echo_url
+from support.tls.certificates import Certificate
 from sync_h2 import exceptions
 from sync_h2.testing import HandlerTransport
 

@@ -13,9 +13,9 @@ import pytest
 import requests
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.socks_proxy import socks_proxy
+from support.connections.clients import client_of, serving
+from support.peers.socks_proxy import socks_proxy
+from support.tls.certificates import Certificate
 from sync_h2 import Client, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 

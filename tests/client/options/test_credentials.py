@@ -12,10 +12,10 @@ import pytest
 import requests
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.connect_proxy import connect_proxy
-from support.forwarding_proxy import forwarding_proxy
+from support.connections.clients import client_of, serving
+from support.peers.connect_proxy import connect_proxy
+from support.peers.forwarding_proxy import forwarding_proxy
+from support.tls.certificates import Certificate
 from sync_h2 import Client, compat, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli import main

@@ -14,10 +14,10 @@ import pytest
 import requests
 
 import sync_h2
-from support.authority import CA
-from support.certificates import Certificate
-from support.clients import serving
-from support.peers import program
+from support.connections.clients import serving
+from support.programs.others import program
+from support.tls.authority import CA
+from support.tls.certificates import Certificate
 from sync_h2 import Client, compat, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.cli import main

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.scripted_server import playing
-from support.threads import eventually
+from support.connections.clients import client_of, serving
+from support.peers.scripted_server import playing
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.client.opening.destination import Destination

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.threads import eventually
+from support.connections.clients import client_of, serving
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import exceptions
 from sync_h2.client.pool.coalescing import covers, names_host
 from sync_h2.client.values.origin import Origin

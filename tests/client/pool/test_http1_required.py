@@ -15,7 +15,7 @@ import pytest
 import requests
 
 import sync_h2
-from support.certificates import Certificate
+from support.tls.certificates import Certificate
 from sync_h2 import Client, ErrorCode, exceptions
 from sync_h2.adapters import RequestsAdapter
 

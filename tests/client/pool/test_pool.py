@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.certificates import Certificate
-from support.clients import client_of, serving
-from support.threads import eventually
+from support.connections.clients import client_of, serving
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import Client, ErrorCode, PoolLimits, Timeouts, exceptions
 from sync_h2.connection.client_side.client_session import ClientSession
 from sync_h2.connection.shared.timers import timers

@@ -22,8 +22,8 @@ import pytest
 import requests
 
 import sync_h2
-from support.command_line import command, environment
-from support.scripted_server import request_head
+from support.peers.scripted_server import request_head
+from support.programs.command_line import command, environment
 from sync_h2 import Client
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.compat import HTTP2Handler

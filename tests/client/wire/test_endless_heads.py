@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import sync_h2
-from support import frames
-from support.scripted_server import request_head, scripted_server
+from support.octets import frames
+from support.peers.scripted_server import request_head, scripted_server
 from sync_h2 import Client, compat, exceptions
 from sync_h2.transport.blocking_tls import BlockingTLSConnection
 

@@ -19,10 +19,10 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
 import sync_h2
-from support.certificates import Certificate
-from support.peers import node_server
-from support.raw_peer import RawPeer
-from support.scripted_server import received, request_head, scripted_server
+from support.peers.raw_peer import RawPeer
+from support.peers.scripted_server import received, request_head, scripted_server
+from support.programs.others import node_server
+from support.tls.certificates import Certificate
 from sync_h2 import Client, ErrorCode, Timeouts, exceptions
 from sync_h2.client.messages.bodies import body_of
 from sync_h2.client.messages.call import Call

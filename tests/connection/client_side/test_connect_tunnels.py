@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
-from support import bodies
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets import bodies
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually, waits
 from sync_h2 import (
     ConnectionLost,
     ErrorCode,

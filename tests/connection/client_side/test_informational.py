@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.raw_peer import client_and_raw_server
-from support.threads import eventually, waits
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import eventually, waits
 from sync_h2 import HTTP2Error, InvalidArgument, InvalidState
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import RstStreamFrame
 
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server
-from support.threads import eventually
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, InvalidArgument, InvalidState, ProtocolError, StreamReset
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from support.certificates import Certificate
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually, waits
+from support.tls.certificates import Certificate
 from sync_h2 import Headers, connect, create_secure_server
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.connections import Connections, connections, plain_connections, tls_connections, tls_contexts
-from support.threads import PATIENCE
+from support.connections.pairs import Connections, connections, plain_connections, tls_connections, tls_contexts
+from support.threads.background import PATIENCE
 
 __all__ = ["connections", "plain_connections", "tls_connections", "tls_contexts"]
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, PingFrame, RstStreamFrame
 
-from support.raw_peer import RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets.fields import RESPONSE, UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually, waits
 from sync_h2 import SessionStats, StreamStats
 from sync_h2.constants import PREFACE
 

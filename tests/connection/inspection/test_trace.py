@@ -23,10 +23,11 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from support.certificates import Certificate
-from support.lock_rules import inside_a_critical_section
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.rules.lock_rules import inside_a_critical_section
+from support.threads.background import eventually, waits
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, Headers, connect, create_secure_server, create_server, serve_socket
 from sync_h2.connection.sending.outbox import Outbox
 from sync_h2.testing import pair

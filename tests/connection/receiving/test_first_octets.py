@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 
-from support.certificates import Certificate
-from support.raw_peer import PATIENCE, REQUEST, RawPeer, server_and_raw_client
-from support.threads import Background, eventually
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import PATIENCE, RawPeer, server_and_raw_client
+from support.threads.background import Background, eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, ServerSession, create_secure_server, create_server
 from sync_h2.constants import PREFACE
 from sync_h2.protocol.frames.first_octets import LONGEST_OPENING, Opening, recognise

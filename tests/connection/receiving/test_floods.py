@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 
-from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import Background, eventually
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import Background, eventually
 from sync_h2 import ErrorCode, HTTP2Error, ProtocolError
 from sync_h2.constants import SettingId
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support import frames
-from support.raw_peer import REQUEST, RESPONSE, UPLOAD, RawPeer, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets import frames
+from support.octets.fields import REQUEST, RESPONSE, UPLOAD
+from support.peers.raw_peer import RawPeer, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, Headers, ProtocolError
 
 LONG = ("x-long", "y" * 40_000)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.raw_peer import UPLOAD, server_and_raw_client
-from support.threads import eventually
-from support.turns import CountedTurns, counted
+from support.octets import frames
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import server_and_raw_client
+from support.threads.background import eventually
+from support.threads.turns import CountedTurns, counted
 from sync_h2.connection.receiving import turns
 from sync_h2.connection.receiving.turns import MOST_AT_ONCE, Budget
 

@@ -8,8 +8,9 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, PushPromiseFrame
 
 import sync_h2
-from support.raw_peer import REQUEST, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import constants
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 from sync_h2.protocol.frames.padding import padding_for

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.http1_client import get, http1_session
-from support.memory_takers import KINDS
-from support.raw_peer import UPLOAD, server_and_raw_client
-from support.threads import eventually
+from support.attacks.memory_takers import KINDS
+from support.octets import frames
+from support.octets.fields import UPLOAD
+from support.peers.http1_client import get, http1_session
+from support.peers.raw_peer import server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, serve_socket
 
 REQUESTS = 30

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame
 
-from support.raw_peer import DATA_ON_STREAM_0, REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import DATA_ON_STREAM_0, client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually, waits
 from sync_h2 import ClientSession, ConnectionLost, ErrorCode, HTTP2Error, SessionClosed, Timeout
 from sync_h2.connection.session import core as session_module
 from sync_h2.constants import SettingId

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually, waits
+from support.threads.background import eventually, waits
 from sync_h2 import ErrorCode, HTTP2Error, Timeout
 from sync_h2.testing import pair
 

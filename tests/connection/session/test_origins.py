@@ -12,9 +12,10 @@ import pytest
 from hyperframe.frame import AltSvcFrame, ExtensionFrame, SettingsFrame
 
 import sync_h2
-from support.connections import Connections, connections, plain_connections, tls_connections, tls_contexts
-from support.raw_peer import RESPONSE, UPLOAD, RawPeer
-from support.threads import PATIENCE
+from support.connections.pairs import Connections, connections, plain_connections, tls_connections, tls_contexts
+from support.octets.fields import RESPONSE, UPLOAD
+from support.peers.raw_peer import RawPeer
+from support.threads.background import PATIENCE
 from sync_h2.connection.session.origins import OriginSet, serialized_origin
 from sync_h2.protocol.frames.extension_frames import build_origin, parse_origin
 

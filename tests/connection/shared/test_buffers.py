@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.threads import PATIENCE, eventually
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import (
     Headers,
     HTTP2Error,

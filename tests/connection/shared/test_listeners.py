@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import PingFrame
 
-from support.raw_peer import RESPONSE, client_and_raw_server
-from support.threads import eventually
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, InvalidArgument
 from sync_h2.testing import pair
 

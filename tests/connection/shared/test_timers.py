@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2.connection.shared.timers import TimerThread, timers
 
 

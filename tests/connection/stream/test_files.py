@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, StreamReset
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 
-from support.raw_peer import RESPONSE, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import RESPONSE, UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode
 from sync_h2.connection.shared.timers import timers
 from sync_h2.connection.stream.stream import Handle, Stream, _forgotten

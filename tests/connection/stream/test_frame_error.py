@@ -10,8 +10,9 @@ import pytest
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 import sync_h2
-from support.raw_peer import REQUEST, RESPONSE, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST, RESPONSE
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2.constants import ErrorCode, FrameType, SettingId
 
 LONG = {"x-long": "x" * 1000}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually, waits
+from support.threads.background import eventually, waits
 from sync_h2 import ErrorCode, InvalidState, StreamReset, Timeout
 
 

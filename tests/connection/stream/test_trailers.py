@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support.raw_peer import RESPONSE, client_and_raw_server
-from support.threads import PATIENCE, eventually
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, StreamReset, Timeout
 from sync_h2.testing import pair
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame
 
-from support.raw_peer import UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually, waits
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually, waits
 from sync_h2 import ConnectionLost, ErrorCode, StreamReset, Timeout
 from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import PingFrame
 
-from support.raw_peer import client_and_raw_server
-from support.threads import eventually
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import eventually
 from sync_h2 import ConnectionLost, ErrorCode, HTTP2Error, InvalidArgument, PingLimit, SessionClosed, Timeout
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from support.raw_peer import client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ConnectionLost, ErrorCode, HTTP2Error, InvalidArgument, Settings, Timeout, default_settings
 from sync_h2.constants import SettingId
 

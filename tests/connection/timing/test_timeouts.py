@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, HeadersFrame
 
-from support import frames
-from support.raw_peer import REQUEST, UPLOAD, client_and_raw_server, server_and_raw_client
-from support.threads import eventually
+from support.octets import frames
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, Timeout
 
 

@@ -1,5 +1,5 @@
 // A server for the interop tests, written with Node's compatibility API. One argument, JSON: {port, certfile, keyfile};
-// without the files it speaks h2c. tests/support/compat_app.py answers the same routes with sync_h2's.
+// without the files it speaks h2c. tests/support/connections/compat_app.py answers the same routes with sync_h2's.
 'use strict';
 
 const fs = require('fs');

@@ -1,5 +1,5 @@
 // Bodies whose bytes follow a rule (byte i is i modulo 251, a prime, so that no two frames are alike): they can be made
-// and checked piece by piece on both sides. tests/support/bodies.py is the same rule in Python.
+// and checked piece by piece on both sides. tests/support/octets/bodies.py is the same rule in Python.
 'use strict';
 
 const crypto = require('crypto');

@@ -1,5 +1,5 @@
 // An HTTP/2 server for the interop tests. One argument, JSON: {port, certfile, keyfile}; without the files it speaks h2c.
-// tests/support/app.py answers the same routes with sync_h2.
+// tests/support/connections/app.py answers the same routes with sync_h2.
 'use strict';
 
 const fs = require('fs');

@@ -7,7 +7,7 @@ from hpack import Decoder, Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import END_HEADERS, END_STREAM, PADDED, PRIORITY, REQUEST
+from support.octets.http2_endpoint import END_HEADERS, END_STREAM, PADDED, PRIORITY, REQUEST
 from sync_h2.constants import ErrorCode, FrameType
 from sync_h2.errors import ProtocolError
 from sync_h2.protocol.fields.header_blocks import HeaderBlockReader, pack_priority, parse_priority, without_padding

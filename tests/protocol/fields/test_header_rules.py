@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.wire import POST, REQUEST, RESPONSE
+from support.octets.http2_endpoint import POST, REQUEST, RESPONSE
 from sync_h2.protocol.fields.header_rules import MalformedHeaders, check_request, check_response, check_trailers
 
 

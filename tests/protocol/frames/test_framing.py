@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import frame, settings
+from support.octets.http2_endpoint import frame, settings
 from sync_h2.constants import PREFACE, ErrorCode
 from sync_h2.errors import ProtocolError
 from sync_h2.protocol.frames.framing import IDLE_BUFFER_SIZE, LARGEST_BUFFER_SIZE, FrameReader, PrefaceError

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import connections
+from support.peers.sockets import tcp_pair
 from sync_h2 import Timeout
 from sync_h2.deadline import Deadline
 from sync_h2.server.accepting.detection import read_opening
@@ -19,7 +19,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    near, far = connections.tcp_pair()
+    near, far = tcp_pair()
     with contextlib.closing(near), contextlib.closing(far):
         yield near, far
 

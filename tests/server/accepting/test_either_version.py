@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from support import frames
-from support.certificates import Certificate
-from support.connections import tcp_pair
-from support.http1_client import GET, RawHTTP1Client, dial, get, http1_session, post
-from support.processes import FORK, start, succeeds
-from support.raw_peer import REQUEST
-from support.threads import Background, eventually
+from support.octets import frames
+from support.octets.fields import REQUEST
+from support.peers.http1_client import GET, RawHTTP1Client, dial, get, http1_session, post
+from support.peers.sockets import tcp_pair
+from support.programs.processes import FORK, start, succeeds
+from support.threads.background import Background, eventually
+from support.tls.certificates import Certificate
 from sync_h2 import (
     ALPNError,
     ConnectionLost,

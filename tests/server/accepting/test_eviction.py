@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, HeadersFrame
 
-from support.raw_peer import REQUEST, RawPeer
-from support.threads import eventually
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ClientSession, Headers, ServerStream, ThreadingServer
 from sync_h2.connection.shared import limit_log
 from sync_h2.constants import PREFACE, SettingId

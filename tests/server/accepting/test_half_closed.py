@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame
 
-from support import frames
-from support.certificates import Certificate
-from support.http1_client import get
-from support.raw_peer import PATIENCE, RawPeer
+from support.octets import frames
+from support.peers.http1_client import get
+from support.peers.raw_peer import PATIENCE, RawPeer
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, connect, create_secure_server, create_server
 from sync_h2.constants import PREFACE
 from sync_h2.server.accepting import half_closed

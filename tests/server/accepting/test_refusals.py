@@ -7,10 +7,10 @@ import socket
 import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 
-from support.certificates import Certificate
-from support.http1_client import get
-from support.raw_peer import PATIENCE, RawPeer
-from support.threads import eventually
+from support.peers.http1_client import get
+from support.peers.raw_peer import PATIENCE, RawPeer
+from support.threads.background import eventually
+from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, create_secure_server, create_server
 from sync_h2.constants import PREFACE
 from sync_h2.server.accepting import refusals

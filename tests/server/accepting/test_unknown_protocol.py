@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.threads import PATIENCE, background, eventually
+from support.threads.background import PATIENCE, background, eventually
 from sync_h2.transport.blocking_tls import BlockingTLSConnection
 
 __all__ = ["background"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.growth import assert_linear
+from support.rules.growth import assert_linear
 from sync_h2.server.handlers.representation import best_coding, precondition_failure, wanted_range
 from sync_h2.server.handlers.static_files import _Folder, _names
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support.raw_peer import REQUEST, UPLOAD, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.raw_peer import server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, HTTP2Error, InvalidState, StreamReset, serve_socket
 from sync_h2.testing import pair
 

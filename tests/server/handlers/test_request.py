@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from support.exchanges import exchange
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.threads import background, eventually, waits
+from support.connections.exchanges import exchange
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import background, eventually, waits
 from sync_h2 import ErrorCode, Headers, InvalidArgument, ServerRequest, SocketManipulationError, StreamReset, Timeout
 from sync_h2.testing import pair
 

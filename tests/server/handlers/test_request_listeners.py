@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import HeadersFrame
 
-from support.raw_peer import UPLOAD, server_and_raw_client
-from support.threads import eventually
+from support.octets.fields import UPLOAD
+from support.peers.raw_peer import server_and_raw_client
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, InvalidArgument, ServerRequest, ServerResponse, create_server, serve_socket
 from sync_h2.testing import pair
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
-from support.exchanges import exchange
-from support.http1_client import get, http1_session
-from support.lock_rules import keep_lock_rules, lock_rules
-from support.raw_peer import REQUEST, UPLOAD, server_and_raw_client
-from support.threads import background, eventually
+from support.connections.exchanges import exchange
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.http1_client import get, http1_session
+from support.peers.raw_peer import server_and_raw_client
+from support.rules.lock_rules import keep_lock_rules, lock_rules
+from support.threads.background import background, eventually
 from sync_h2 import (
     ErrorCode,
     Headers,

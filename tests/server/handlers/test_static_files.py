@@ -15,8 +15,8 @@ from urllib.parse import urljoin
 import pytest
 
 import sync_h2
-from support.http1_client import get as get_request
-from support.http1_client import http1_session
+from support.peers.http1_client import get as get_request
+from support.peers.http1_client import http1_session
 from sync_h2 import Headers, static_files
 from sync_h2.testing import pair
 
@@ -386,7 +386,7 @@ def test_what_is_no_folder_is_refused_at_once(site: Path) -> None:
             static_files(path)
 
 
-# -- conditions, ranges, codings (test_selection.py has the rules)
+# -- conditions, ranges, codings (test_representation.py has the rules)
 
 
 def test_a_file_that_is_known_already(get: Get) -> None:

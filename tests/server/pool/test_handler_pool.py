@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from support.threads import eventually
-from support.tracing import Tracer
+from support.threads.background import eventually
+from support.threads.interrupts import Tracer
 from sync_h2.connection.shared.monitor import Waiter
 from sync_h2.errors import InvalidState
 from sync_h2.server.pool import handler_pool as pool_module

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
-from support.http1_client import get
-from support.raw_peer import PATIENCE, REQUEST, UPLOAD, RawPeer
-from support.threads import Background, eventually, waits
+from support.octets.fields import REQUEST, UPLOAD
+from support.peers.http1_client import get
+from support.peers.raw_peer import PATIENCE, RawPeer
+from support.threads.background import Background, eventually, waits
 from sync_h2 import ClientSession, StreamReset, Timeout, compat, connect, create_secure_server, create_server
 from sync_h2.constants import SettingId
 from sync_h2.server.handlers.static_files import static_files

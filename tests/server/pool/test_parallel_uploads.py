@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.threads import Background, background
+from support.threads.background import Background, background
 from sync_h2 import connect, create_server
 
 __all__ = ["background"]

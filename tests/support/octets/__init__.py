@@ -1,0 +1,1 @@
+"""What is sent and received, without any connection. Imports no other room."""

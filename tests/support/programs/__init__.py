@@ -1,0 +1,1 @@
+"""Programs in processes of their own, other people's and ours. Imports `octets`, `threads` and `tls`."""

@@ -1,0 +1,1 @@
+"""A certificate authority and its certificates. Imports no other room."""
