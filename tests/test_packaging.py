@@ -86,3 +86,11 @@ def test_no_private_key_is_in_the_repository():
     files = {path for path in REPOSITORY.iterdir() if path.is_file()}
     files.update(folder / name for folder in folders for name in files_of(folder))
     assert [path for path in files if mark in path.read_bytes()] == []
+
+
+def test_no_module_is_long_and_no_folder_is_full():
+    modules = list((REPOSITORY / "sync_h2").rglob("*.py"))
+    assert len(modules) > 200
+    assert not [str(path) for path in modules if len(path.read_text().splitlines()) > 450]
+    folders = [path.parent for path in [*modules, *(REPOSITORY / "tests").rglob("*.py")]]
+    assert not [str(folder) for folder in set(folders) if folders.count(folder) > 15]

@@ -1,4 +1,4 @@
-"""The arguments of the command line, and from there to the commands."""
+"""The arguments of the command line, and from there to the commands. On the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How a command ends: exit statuses, and the error that stands for one of them and a line on stderr."""
+"""How a command ends: exit statuses, and the error that stands for one of them and a line on stderr. Any
+thread.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from ..connection.inspection.trace import TraceFunction
+from ..connection.inspection.trace import TraceFunction, check_trace
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
 from ..connection.session.configuration import Configuration
@@ -70,10 +70,11 @@ def serve_socket(
     no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
     `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
-    configuration = Configuration.for_server(settings, trace=trace, listeners=listeners, **limits)
+    check_trace(trace)
     for function in (handler, on_request):
         if function is not None:
             check_handler(function)
+    configuration = Configuration.for_server(settings, trace=trace, listeners=listeners, **limits)
     bounds = configuration.limits
     try:
         http1 = http1_session_class(allow_http1)

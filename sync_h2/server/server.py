@@ -305,7 +305,7 @@ class ThreadingServer(SessionHost, Observable):
     def _interrupted(self, error: BaseException) -> None:
         logger.error("an exception struck while the server's state was being changed", exc_info=error)
 
-    # -- what sessions ask (see connection.server_session.Host)
+    # -- what sessions ask (see connection.server_side.server_session.Host)
 
     def _handlers(self) -> list[Handler]:
         with self._monitor, self._lock:

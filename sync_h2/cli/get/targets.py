@@ -1,4 +1,6 @@
-"""What `get` is asked for: URLs as people type them, and the requests that they become."""
+"""What `get` is asked for: URLs as people type them, and the requests that they become. On the main
+thread; redirects on that of their request.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding an application by the name that the command line gives it."""
+"""Finding an application by the name that the command line gives it. On the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A certificate made on the spot, for a server whose user has none."""
+"""A certificate made on the spot, for a server whose user has none. On the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sync-h2 serve`: a folder, or a WSGI application."""
+"""`sync-h2 serve`: a folder, or a WSGI application. On the main thread."""
 
 from __future__ import annotations
 

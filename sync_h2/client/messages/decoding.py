@@ -1,7 +1,7 @@
 """Content codings (RFC 9110 section 8.4): gzip and deflate, and br and zstd where a package for them is installed.
 
 A decoder gives what it has a piece at a time, so that a small body that stands for a large one takes little memory: 405
-octets of brotli can be 512 MiB.
+octets of brotli can be 512 MiB. Runs on the thread that reads the body.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A client's stream: a request on its way out, the response on its way in."""
+"""A client's stream: a request on its way out, the response on its way in. Any thread."""
 
 from __future__ import annotations
 

@@ -6,12 +6,16 @@ On the reader thread, under the session's lock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from ...constants import FRAME_HEADER_LENGTH, ErrorCode, FrameType
 from ...errors import ProtocolError
 from ...protocol.connection import Connection
 from ...protocol.events import Event
 from ...protocol.frames.first_octets import HTTP_1_REFUSAL, LONGEST_OPENING, Opening, recognise, wrong_protocol
+from ...protocol.limits import Limits
+from ..sending.outbox import Outbox
+from ..shared.stream_state import StreamState
 from .receiver import Handlers, Receiver, ReceivingSession
 from .turns import MOST_AT_ONCE, small_pieces
 
@@ -25,12 +29,26 @@ _WORTH_OF_HEADERS = 5  # times the work of other frames that carry nothing
 _WORTH_OF_SETTINGS = 2
 
 
+class FramedSession(ReceivingSession, Protocol):
+    """What a receiver of frames needs of its session."""
+
+    type: str
+    _limits: Limits
+    _outbox: Outbox
+    _streams: dict[int, StreamState]
+
+    def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
+        """The peer broke the protocol, or a limit."""
+
+
 class FrameReceiver(Receiver):
     """The receiver of an HTTP/2 session."""
 
+    _session: FramedSession
+
     def __init__(
         self,
-        session: ReceivingSession,
+        session: FramedSession,
         protocol: Connection,
         handlers: Handlers,
         receive_frame: ReceiveFrame,

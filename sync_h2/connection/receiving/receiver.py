@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ...errors import HTTP2Error, ProtocolError, TLSError
-from ...protocol.limits import Limits
+from ...errors import HTTP2Error, TLSError
 from ...protocol.wire import Wire
 from ...transport.transport import END, Transport
-from ..sending.outbox import Outbox
 from ..sending.sender import Sender
 from ..shared.monitor import Monitor
-from ..shared.stream_state import StreamState
 from ..timing.watchdog import Watchdog
 from .turns import Budget, let_others_go, turns
 
@@ -29,21 +26,14 @@ _MEMORY_LOOK = 64
 class ReceivingSession(Protocol):
     """What a receiver needs of its session."""
 
-    type: str
     _monitor: Monitor
     _transport: Transport
-    _limits: Limits
-    _outbox: Outbox
     _sender: Sender
     _watchdog: Watchdog
-    _streams: dict[int, StreamState]
     _destroyed: bool
 
     def _end_locked(self, error: HTTP2Error | None, goaway_code: int | None) -> None:
         """The connection is at its end."""
-
-    def _fail_locked(self, error: ProtocolError, limit: str | None = None) -> None:
-        """The peer broke the protocol, or a limit."""
 
     def _input_ended_locked(self, hint: str) -> None:
         """The peer sends nothing more; `hint` says why that may be, to be added to a sentence."""

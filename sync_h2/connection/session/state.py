@@ -4,9 +4,9 @@ Who may touch what:
 
 - under the lock (`with self._monitor, self._lock`), from any thread: `_streams` and every field of the StreamStates
   in it, `_stream_window`, the flags and errors of the end (`_closing` to `_goaway_error`), and the insides of
-  `_protocol`, `_outbox`, `_sender`, `_inbound`, `_header_memory`, `_stream_counters`, `_pings`, `_settings_sent`,
-  `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended`, `_connected` and of the TLS engine. Methods that need
-  the lock end in `_locked`; those classes say so of all their methods.
+  `_protocol`, `_outbox`, `_pump`, `_sender`, `_inbound`, `_header_memory`, `_stream_counters`, `_pings`,
+  `_settings_sent`, `_listeners`, `_dispatcher`, `_watchdog`, `_keeper`, `_ended`, `_connected` and of the TLS engine.
+  Methods that need the lock end in `_locked`; those classes say so of all their methods.
 - set once by the constructor and only read afterwards, without the lock: the references to these objects, `_monitor`,
   `_lock`, `_transport`, `_limits`, `_peer_address`, `_receiver`, `_fate`, `_trace`, `_began_at`, `_first_window`.
 - of the transport, the receiving side and `_protocol.frames` belong to the reader alone, its blocking send to the

@@ -19,7 +19,7 @@ def first_stream_window(max_memory: int, max_streams: int, *, server: bool) -> i
 
     A server's streams may have to wait for a handler. What they hold unread meanwhile must not stop the data of those
     that are read: all of it fits into the half of the memory up to which the connection's credit is given back (see
-    inbound_flow.py).
+    receiving/inbound_flow.py).
     """
     if not server:
         return STREAM_WINDOW

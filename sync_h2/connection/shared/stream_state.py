@@ -163,7 +163,7 @@ class StreamState:
         self.precredited = 0  # bytes at the buffer's front whose credit was returned before they were read
         self.reading_all = False  # somebody collects the whole body: credit returns on arrival
         self.window = window
-        self.header_memory = 0  # octets that the header lists above take (see header_memory.py)
+        self.header_memory = 0  # octets that the header lists above take (see receiving/header_memory.py)
         self.discarded = False  # some of it was dropped unread: it has no end to be read
         self.remote_ended = False
         self.ended_with_headers = False
@@ -179,7 +179,8 @@ class StreamState:
         self.no_body = False  # HEAD, 204, 205, 304: what is written is dropped
         self.unsent_length: int | None = None  # what is missing of the content-length we announced
         self.reset_after_end: int | None = None  # close(0) before everything was out
-        # The end of an answer that waits for the rest of the request (see early_answers.py): all of it, or octets.
+        # The end of an answer that waits for the rest of the request: all of it, or octets (see
+        # server_side/early_answers.py).
         self.held: tuple[ResponseFields | None, bytes] | None = None
         self.declined = False  # nobody reads what the peer still sends
         self.unwanted = False  # the peer has answered, and reads nothing more of what we send

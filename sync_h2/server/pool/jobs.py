@@ -1,4 +1,4 @@
-"""What a pool runs, and what every pool offers to those who have something to run."""
+"""What a pool runs, and what every pool offers to those who have something to run, on whatever thread."""
 
 from __future__ import annotations
 

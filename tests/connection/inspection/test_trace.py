@@ -28,7 +28,7 @@ from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
 from support.rules.lock_rules import inside_a_critical_section
 from support.threads.background import eventually, waits
 from support.tls.certificates import Certificate
-from sync_h2 import ErrorCode, Headers, connect, create_secure_server, create_server, serve_socket
+from sync_h2 import Client, ErrorCode, Headers, connect, create_secure_server, create_server, serve_socket
 from sync_h2.connection.sending.outbox import Outbox
 from sync_h2.testing import pair
 
@@ -564,6 +564,7 @@ def test_what_is_no_function_is_refused_before_anything_is_opened(trace: Any, ce
             lambda: create_server(trace=trace),
             lambda: create_secure_server(certfile=certificate.certfile, keyfile=certificate.keyfile, trace=trace),
             lambda: serve_socket(near, trace=trace),
+            lambda: Client(trace=trace),
         ):
             with pytest.raises(TypeError, match="trace must be a function"):
                 attempt()
