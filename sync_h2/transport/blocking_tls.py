@@ -1,4 +1,5 @@
-"""A TLS connection as a blocking socket, for a peer that did not choose HTTP/2 (a server's `unknown_protocol`).
+"""A TLS connection as a blocking socket, for a peer that did not choose HTTP/2: a server's `unknown_protocol`, a
+client's HTTP/1.1.
 
 One thread may receive while another sends. The engine is used under a lock of its own, for a moment at a time; the
 socket is non-blocking, and whoever has to wait for it waits in `poll` with a deadline. Only what would let a record be

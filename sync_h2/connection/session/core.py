@@ -3,7 +3,8 @@
 Here its parts are put together, and started. The threads of a session are the reader (receiving/reader.py: in blocking
 `recv` or under the lock, never anywhere else), the writer (sending/writer.py: only when the kernel did not take
 everything at once), the dispatcher (shared/listeners.py: only while there are events somebody listens for), the keeper
-(keeper.py: only after `ref`), the process's timer thread (timing/watchdog.py), and whoever calls the public methods.
+(keeper.py: only after `ref`), and whoever calls the public methods; and two of the process, the timer thread
+(shared/timers.py), which looks at deadlines, and the one that waits for full sockets (transport/full_sockets.py).
 """
 
 from __future__ import annotations
