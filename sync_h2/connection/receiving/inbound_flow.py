@@ -1,8 +1,8 @@
 """A session's receiving side of flow control: which credit goes back to the peer, and when (RFC 9113 section 6.9).
 
-A stream's credit returns when its data is read, or comes for a call that takes all of it. The connection's returns when data arrives, so that a slow reader
-stops only itself; when more is unread than memory allows, it is held back until something is read. Every method needs
-the session's lock.
+A stream's credit returns when its data is read, or comes for a call that takes all of it. The connection's returns when
+data arrives, so that a slow reader stops only itself; when more is unread than memory allows, it is held back until
+something is read. Every method needs the session's lock.
 """
 
 from __future__ import annotations

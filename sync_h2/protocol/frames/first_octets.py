@@ -1,5 +1,5 @@
-"""What protocol a client speaks, by its first octets: a server without TLS looks before it says anything. And the
-whole answers to those that it does not serve.
+"""What protocol a client speaks, by its first octets: a server without TLS looks before it says anything. And the whole
+answers to those that it does not serve.
 
 Pure functions of what has arrived; a session's reader thread calls them under its lock, the acceptor and a connection's
 own thread before there is a session.

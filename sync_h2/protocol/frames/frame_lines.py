@@ -199,7 +199,7 @@ DETAILS: dict[int, Callable[[memoryview], Iterator[str]]] = {
     FrameType.ORIGIN: _origin,
     FrameType.PRIORITY_UPDATE: _priority_update,
 }
-"""What a line says of a payload, by the type of its frame; without header blocks, and DATA, of which nothing is said."""
+"""What a line says of a payload, by the type of its frame. Header blocks are apart; of DATA nothing is said."""
 
 
 def _type_name(frame_type: int) -> str:

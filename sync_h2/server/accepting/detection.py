@@ -1,7 +1,7 @@
 """What a client without TLS speaks, found out before there is a session.
 
-On the connection's own thread, which blocks (with `serve_socket` the caller's); of one that is refused on the acceptor's,
-which does not.
+On the connection's own thread, which blocks (with `serve_socket` the caller's); of one that is refused on the
+acceptor's, which does not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How a connection begins, and so what session it gets: HTTP/2, or HTTP/1.1 where that is allowed.
 
-On the connection's own thread, or with `serve_socket` the caller's, before anything is shared; it blocks for up to `handshake_timeout`.
+On the connection's own thread, or with `serve_socket` the caller's, before anything is shared; it blocks for up to
+`handshake_timeout`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What connections without TLS are told that are refused: in the words of the protocol that they speak. Those that have not shown
-yet what that is may do so for a moment.
+"""What connections without TLS are told that are refused: in the words of the protocol that they speak. Those that have
+not shown yet what that is may do so for a moment.
 
 On the acceptor's thread alone, which waits for them beside all else.
 """
