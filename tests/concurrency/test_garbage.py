@@ -131,9 +131,12 @@ class Collector:
             sys.settrace(previous)
 
 
-def victims_of(client: Any) -> list[list[Any]]:
-    """Handles of streams of this session, bare and with files around them, and a session of its own."""
+def victims_of(client: Any) -> tuple[list[list[Any]], list[weakref.ref[Any]]]:
+    """Handles of streams of this session, bare and with files around them, and sessions of their own; these once more,
+    weakly.
+    """
     victims: list[list[Any]] = []
+    sessions: list[weakref.ref[Any]] = []
     for number in range(VICTIMS):
         stream = client.request({":method": "POST", ":path": "/victim"})
         if number % 4 == 0:
@@ -148,7 +151,8 @@ def victims_of(client: Any) -> list[list[Any]]:
             victims.append([text, io.BufferedReader(stream.rfile)])
         else:
             victims.append([stream, stream.wfile, stream.rfile, pair()[0]])
-    return victims
+            sessions.append(weakref.ref(victims[-1][-1]))
+    return victims, sessions
 
 
 def count_and_keep(kept: list[Any], stream: Any, headers: Any) -> None:
@@ -190,7 +194,7 @@ def test_a_collection_under_the_lock(where: str, dropped: Dropped, monkeypatch: 
     reader_collector = Collector(waiting_for_victims, period=7)
     monkeypatch.setattr(Session, "_reader_target", traced_reader)
     client, server = pair(handler)
-    victims = victims_of(client)
+    victims, sessions = victims_of(client)
     eventually(lambda: len(kept) == VICTIMS)
     if where == "caller":
         collector = Collector(victims, period=7)
@@ -209,8 +213,10 @@ def test_a_collection_under_the_lock(where: str, dropped: Dropped, monkeypatch: 
     waiting_for_victims.clear()
 
     def all_closed() -> bool:
-        gc.collect()  # again and again: while the reader collects, this does nothing, and the other way round
-        return all(stream.closed for stream in kept)
+        # Again and again: while the reader collects, this does nothing, and the other way round; and a session whose
+        # reader is just handling something is no garbage yet.
+        gc.collect()
+        return all(stream.closed for stream in kept) and not any(session() for session in sessions)
 
     eventually(all_closed)
     for stream in kept:  # whatever was collected has been cancelled, and nothing of it looks whole
