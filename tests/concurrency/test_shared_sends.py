@@ -68,14 +68,18 @@ def test_who_sends_for_others_may_stop(connections: Connections, background: Any
     """Another thread writes without an end; the request of the one that sends for it returns all the same."""
     session, peer = connections.raw_server()
     uploading = session.request(UPLOAD)  # the main thread sends under the lock
-    requesting = background(session.request)
     turns = 0
-    while not requesting.done() and turns < 100:
-        if gate.entered.acquire(timeout=0.01):
-            turns += 1
-            uploading._write(b"x", None, ends=False)  # queued while the other sends
+    while not turns:
+        requesting = background(session.request)
+        while not requesting.done() and turns < 100:
+            if gate.entered.acquire(timeout=0.01):
+                turns += 1
+                uploading._write(b"x", None, ends=False)  # queued while the other sends
+                gate.open.release()
+        requesting.result(PATIENCE)
+        if not turns:  # the reader, which left the lock at that moment, sends for it: once, for it has nothing to do
+            assert gate.entered.acquire(timeout=PATIENCE)
             gate.open.release()
-    requesting.result(PATIENCE)
     assert 1 < turns < 100
     uploading.end()
     received = 0
