@@ -90,7 +90,7 @@ def _printing(atoms: type[Any]) -> type[Any]:
     of HTTP/2 may have anything but NUL, CR and LF in them.
     """
 
-    class PrintableAtoms(atoms):  # type: ignore[misc]
+    class PrintableAtoms(atoms):  # type: ignore[misc]  # a base class that is found at run time
         def __getitem__(self, name: str) -> Any:
             value = super().__getitem__(name)
             return printable(value) if isinstance(value, str) else value

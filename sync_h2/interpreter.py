@@ -31,7 +31,7 @@ if TYPE_CHECKING or not FREE_THREADED_BUILD or sys.version_info >= (3, 14):
     SharedDict = dict
 else:
 
-    class SharedDict(dict):  # type: ignore[type-arg]
+    class SharedDict(dict):  # type: ignore[type-arg]  # for type checkers it is dict, above
         """A dict that threads read whose values others have made. 3.13's own `get` takes such a dict's lock twice, and
         so gives up its core some forty times: 25 microseconds, three hundred times what `[]` takes.
         """

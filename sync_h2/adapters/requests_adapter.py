@@ -135,7 +135,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
             version=body.version,
             preload_content=False,
             decode_content=False,
-            original_response=_Original(answer, body),  # type: ignore[arg-type]
+            original_response=_Original(answer, body),  # type: ignore[arg-type]  # has what is asked of it
             pool=shown_url(request.url or ""),  # type: ignore[arg-type]  # for the message of a timeout, and nothing else
             request_method=request.method,
         )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 # The socket module's private mark for "not given"; HTTPConnection's signature shows it to everybody.
-_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # private
 
 _PIECE = 1 << 20  # octets that are read at a time, however many there should be
 
@@ -93,7 +93,7 @@ class HTTP2Response(http.client.HTTPResponse):
     def read1(self, n: int = -1) -> bytes:
         return self._unless_cut(super().read1(n))
 
-    def readline(self, limit: int = -1) -> bytes:  # type: ignore[override]
+    def readline(self, limit: int = -1) -> bytes:  # type: ignore[override]  # named as http.client's
         return self._unless_cut(super().readline(limit))
 
     def readinto(self, b: WriteableBuffer) -> int:
@@ -226,7 +226,7 @@ class HTTP2Connection(http.client.HTTPConnection):
             response.incoming.deadline = deadline
             return response
 
-        self.response_class = response_class  # type: ignore[assignment]
+        self.response_class = response_class  # type: ignore[assignment]  # a function in place of a class
         try:
             super()._tunnel()  # type: ignore[misc]  # not in typeshed
         finally:

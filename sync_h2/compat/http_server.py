@@ -81,7 +81,7 @@ def handler_for(
 
 
 def _one_request_class(handler_class: type[http.server.BaseHTTPRequestHandler]) -> type[Any]:
-    class OneRequest(handler_class):  # type: ignore[valid-type, misc]
+    class OneRequest(handler_class):  # type: ignore[valid-type, misc]  # a base class that is found at run time
         # What is left of a body must never be taken for the next request.
         close_connection = property(lambda self: True, lambda self, value: None)
 

@@ -264,7 +264,7 @@ class Response:
 
 def _length_of(result: object) -> int | None:
     try:
-        return len(result)  # type: ignore[arg-type]
+        return len(result)  # type: ignore[arg-type]  # whether it has one is the question
     except TypeError:  # many have none
         return None
 

@@ -47,7 +47,7 @@ class HTTPBasicAuth(AuthBase):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HTTPBasicAuth) and (self.username, self.password) == (other.username, other.password)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # compared by value
 
 
 class HTTPProxyAuth(HTTPBasicAuth):
@@ -165,7 +165,7 @@ class HTTPDigestAuth(AuthBase):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (other.username, other.password)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # compared by value
 
 
 _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}

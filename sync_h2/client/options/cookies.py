@@ -62,7 +62,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
             cookie.value = cookie.value.replace('\\"', "")
         with self._cookies_lock:
-            paths = self._cookies.get(cookie.domain, {})  # type: ignore[attr-defined]
+            paths = self._cookies.get(cookie.domain, {})  # type: ignore[attr-defined]  # private
             paths.get(cookie.path, {}).pop(cookie.name, None)  # so that it counts as new, not as old as its name
             super().set_cookie(cookie, *arguments, **options)
 
@@ -82,26 +82,26 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     def __contains__(self, name: object) -> bool:
         return any(cookie.name == name for cookie in self)
 
-    def keys(self) -> list[str]:  # type: ignore[override]
+    def keys(self) -> list[str]:  # type: ignore[override]  # a jar and a mapping at once
         return [cookie.name for cookie in self]
 
-    def values(self) -> list[str | None]:  # type: ignore[override]
+    def values(self) -> list[str | None]:  # type: ignore[override]  # a jar and a mapping at once
         return [cookie.value for cookie in self]
 
-    def items(self) -> list[tuple[str, str | None]]:  # type: ignore[override]
+    def items(self) -> list[tuple[str, str | None]]:  # type: ignore[override]  # a jar and a mapping at once
         return [(cookie.name, cookie.value) for cookie in self]
 
     iterkeys = keys
     itervalues = values
     iteritems = items
 
-    def __iter__(self) -> Iterator[Cookie]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Cookie]:  # type: ignore[override]  # a jar and a mapping at once
         # A copy: others may add cookies meanwhile.
         with self._cookies_lock:
             return iter(list(super().__iter__()))
 
     __eq__ = MutableMapping.__eq__  # names and values
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # compared by value
 
     def list_domains(self) -> list[str]:
         return list(dict.fromkeys(cookie.domain for cookie in self))
@@ -117,7 +117,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         """Names and values, of one domain or path where these are given."""
         return {cookie.name: cookie.value for cookie in self._matching(None, domain, path)}
 
-    def update(self, other: Any = (), **values: Any) -> None:  # type: ignore[override]
+    def update(self, other: Any = (), **values: Any) -> None:  # type: ignore[override]  # a jar and a mapping at once
         """Take the cookies of another jar, or of a dict."""
         if isinstance(other, http.cookiejar.CookieJar):
             for cookie in _cookies_of(other):
@@ -140,7 +140,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         return state
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(state["_policy"])  # type: ignore[misc]
+        self.__init__(state["_policy"])  # type: ignore[misc]  # a new lock and an empty jar
         self.__dict__.update(state)
 
     def _matching(self, name: str | None, domain: str | None, path: str | None) -> Iterator[Cookie]:
@@ -249,13 +249,14 @@ def take_cookies(jar: http.cookiejar.CookieJar, response: Any) -> None:
     if fields:
         fields = understood(fields)
     if fields:
+        # Both have what the standard library's jar asks of them.
         jar.extract_cookies(_Fields(fields), _asked(response.request))  # type: ignore[arg-type]
         _forget_oldest(jar)
 
 
 def _forget_oldest(jar: http.cookiejar.CookieJar) -> None:
-    with jar._cookies_lock:  # type: ignore[attr-defined]
-        domains: dict[str, dict[str, dict[str, Cookie]]] = jar._cookies  # type: ignore[attr-defined]
+    with jar._cookies_lock:  # type: ignore[attr-defined]  # private
+        domains: dict[str, dict[str, dict[str, Cookie]]] = jar._cookies  # type: ignore[attr-defined]  # private
         for domain, paths in domains.items():
             if not domain:
                 continue  # the program's own
@@ -270,7 +271,7 @@ def _forget_oldest(jar: http.cookiejar.CookieJar) -> None:
 
 def _cookies_of(jar: http.cookiejar.CookieJar) -> list[Cookie]:
     """What is in a jar at this moment: others may add cookies meanwhile."""
-    with jar._cookies_lock:  # type: ignore[attr-defined]
+    with jar._cookies_lock:  # type: ignore[attr-defined]  # private
         return list(jar)
 
 
@@ -331,7 +332,7 @@ def jar_of(cookies: Any) -> http.cookiejar.CookieJar:
         return cookies
     if cookies is not None and not isinstance(cookies, (Mapping, list, tuple)):
         raise TypeError(f"cookies are a mapping or an http.cookiejar.CookieJar, not {type(cookies).__name__}")
-    return cookiejar_from_dict(dict(cookies or {}))  # type: ignore[no-any-return]
+    return cookiejar_from_dict(dict(cookies or {}))  # type: ignore[no-any-return]  # a new jar
 
 
 def dict_from_cookiejar(jar: http.cookiejar.CookieJar) -> dict[str, str | None]:
@@ -372,5 +373,5 @@ def _is_empty(jar: http.cookiejar.CookieJar) -> bool:
 
 
 def _policy_of(jar: http.cookiejar.CookieJar) -> http.cookiejar.CookiePolicy:
-    policy: http.cookiejar.CookiePolicy = jar._policy  # type: ignore[attr-defined]
+    policy: http.cookiejar.CookiePolicy = jar._policy  # type: ignore[attr-defined]  # private
     return policy

@@ -195,8 +195,8 @@ class HTTP1Response(http.client.HTTPResponse):
                 raise MalformedMessage("a chunk is longer than its size")
             left = self._read_next_chunk_size()
             if left == 0:
-                self._read_and_discard_trailer()  # type: ignore[attr-defined]
-                self._close_conn()  # type: ignore[attr-defined]
+                self._read_and_discard_trailer()  # type: ignore[attr-defined]  # private
+                self._close_conn()  # type: ignore[attr-defined]  # private
                 left = None
             self.chunk_left = left
         return left

@@ -43,7 +43,7 @@ class TLSSocket:
     def makefile(self, mode: str, buffering: int) -> socket.SocketIO:
         """A file without a buffer."""
         self._files += 1
-        return socket.SocketIO(self, "r")  # type: ignore[arg-type]
+        return socket.SocketIO(self, "r")  # type: ignore[arg-type]  # takes what has the methods of a socket
 
     def fileno(self) -> int:
         return self._connection.fileno()

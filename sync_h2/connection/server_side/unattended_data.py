@@ -23,7 +23,7 @@ from typing import Protocol
 try:
     import resource
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # looked at before it is used
 
 from ...constants import ErrorCode
 from ...errors import HTTP2Error, StreamReset
