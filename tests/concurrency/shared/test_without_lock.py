@@ -73,7 +73,10 @@ def meeting(function: Callable[..., Any], most: float = 0.2) -> Callable[..., An
 DEAF = """
 from sync_h2.cli import main
 
+ready = threading.Event()
+
 def interrupt():
+    ready.wait()  # what the main thread makes before takes locks too
     main = threading.main_thread().ident
     waits = ("/monitor.py", "/interpreter.py", "/get/command.py")
     while not sys._current_frames()[main].f_code.co_filename.endswith(waits):
@@ -86,6 +89,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 client, server = pair(lambda stream, headers: threading.Event().wait())
 silent = sync_h2.create_server(print)
 try:
+    ready.set()
     %s
 except KeyboardInterrupt:
     pass
