@@ -82,12 +82,12 @@ class Connection(MessageReceiving):
         stream = table.streams.get(stream_id)
         if stream is None:
             return self._data_on_absent_stream(stream_id, length)
-        state = stream.state_machine.state
+        state = stream.state
         if state is not StreamState.OPEN and state is not StreamState.HALF_CLOSED_LOCAL:
             if state is StreamState.HALF_CLOSED_REMOTE:
                 return self._discard(stream, length, ErrorCode.STREAM_CLOSED, "DATA after the end of the stream")
             raise protocol_error("DATA on a reserved stream", stream_id)
-        if not stream.state_machine.headers_received:
+        if not stream.headers_received:
             return self._discard(stream, length, ErrorCode.PROTOCOL_ERROR, "DATA before the response's headers")
         if length > stream.inbound_window:
             return self._discard(stream, length, ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
@@ -198,9 +198,9 @@ class Connection(MessageReceiving):
         if not stream_id:
             if not increment:
                 raise protocol_error("WINDOW_UPDATE opens the connection's window by 0")
-            if table.outbound_flow_control_window + increment > MAX_WINDOW_SIZE:
+            if table.outbound_window + increment > MAX_WINDOW_SIZE:
                 raise ProtocolError("the connection's window overflows", code=ErrorCode.FLOW_CONTROL_ERROR)
-            table.outbound_flow_control_window += increment
+            table.outbound_window += increment
             return [WindowUpdated(0, increment)]
         stream = table.streams.get(stream_id)
         if stream is None:
@@ -211,9 +211,9 @@ class Connection(MessageReceiving):
             raise protocol_error("WINDOW_UPDATE on a stream that the peer promised", stream_id)
         if not increment:
             return self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE opens the stream's window by 0")
-        if stream.outbound_flow_control_window + increment > MAX_WINDOW_SIZE:
+        if stream.outbound_window + increment > MAX_WINDOW_SIZE:
             return self._stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window overflows")
-        stream.outbound_flow_control_window += increment
+        stream.outbound_window += increment
         return [WindowUpdated(stream_id, increment)]
 
     # The connection
@@ -255,13 +255,13 @@ class Connection(MessageReceiving):
         table = self._table
         change = settings["initial_window_size"] - table.initial_outbound_window
         for stream in table.streams.values() if change else ():
-            stream.outbound_flow_control_window += change
-            if stream.outbound_flow_control_window > MAX_WINDOW_SIZE:
+            stream.outbound_window += change
+            if stream.outbound_window > MAX_WINDOW_SIZE:
                 message = "SETTINGS_INITIAL_WINDOW_SIZE makes a stream's window overflow"
                 raise ProtocolError(message, stream_id=stream.stream_id, code=ErrorCode.FLOW_CONTROL_ERROR)
         table.initial_outbound_window += change
         if values.header_table_size is not None:
-            table.limit_encoder_table(min(values.header_table_size, self.limits.max_deflate_dynamic_table_size))
+            table.encoder.limit_table(min(values.header_table_size, self.limits.max_deflate_dynamic_table_size))
         self.max_outbound_frame_size = settings["max_frame_size"]
         if settings.max_concurrent_streams is not None:
             self.peer_max_concurrent_streams = settings.max_concurrent_streams

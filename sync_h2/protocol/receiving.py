@@ -148,9 +148,8 @@ class MessageReceiving(Sending):
 
     def _block_on_stream(self, stream: Stream, block: HeaderBlock) -> list[Event]:
         """A block on a live stream: a response, or trailers."""
-        machine = stream.state_machine
         stream_id = block.stream_id
-        if machine.headers_received:
+        if stream.headers_received:
             if stream.is_tunnel:
                 raise MalformedHeaders("HEADERS in a tunnel, which carries nothing but DATA")
             check_trailers(block.fields)
@@ -173,7 +172,7 @@ class MessageReceiving(Sending):
                 return self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "too many informational responses")
             # Changes no state: the final response is still to come.
             return [InformationalReceived(stream_id, Headers.from_wire(block.field_list), block.memory)]
-        if machine.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
+        if stream.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
             return self._stream_error(stream, ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once")
         method = stream.request_method
         if method == b"CONNECT" and status.startswith(b"2"):

@@ -18,9 +18,10 @@ from .fields.header_blocks import pack_priority
 from .fields.headers import RequestFields, ResponseFields
 from .frames.extension_frames import build_altsvc, build_origin, build_priority_update
 from .frames.framing import frame_header
-from .h2_overrides import Stream, StreamInputs, StreamState, StreamTable
+from .h2_overrides import Stream, StreamInputs, StreamState
 from .settings import Settings, pack_settings
 from .state import ConnectionState
+from .stream_table import StreamTable
 
 # Plain numbers: an operation on IntFlag members costs a microsecond.
 _END_STREAM = int(FrameFlag.END_STREAM)
@@ -159,7 +160,7 @@ class Sending(ConnectionState):
         """Send a 1xx response, which any client of HTTP/2 knows: True."""
         self._only_server("a response")
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state not in _CAN_SEND or stream.state_machine.headers_sent:
+        if stream is None or stream.state not in _CAN_SEND or stream.headers_sent:
             raise self._cannot_send(stream_id, "an informational response")
         self.check_block_length(headers)
         # Changes no state: the final response is still to come.
@@ -173,7 +174,7 @@ class Sending(ConnectionState):
         """Send the final response's headers."""
         self._only_server("a response")
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state_machine.headers_sent:
+        if stream is None or stream.headers_sent:
             raise self._cannot_send(stream_id, "a response")
         # A pushed stream counts from its response on (RFC 9113 section 5.1.2).
         if (
@@ -266,12 +267,12 @@ class Sending(ConnectionState):
         if length > self.max_outbound_frame_size:
             raise InvalidArgument(f"{length} octets do not fit into a frame of {self.max_outbound_frame_size}")
         table = self._table
-        if length and (length > stream.outbound_flow_control_window or length > table.outbound_flow_control_window):
+        if length and (length > stream.outbound_window or length > table.outbound_window):
             raise InvalidState(f"{length} octets do not fit into the send window", stream_id=stream_id)
         if padding is not None and not 0 <= padding <= 255:
             raise InvalidArgument(f"padding must be from 0 to 255 octets, not {padding}")
-        stream.outbound_flow_control_window -= length
-        table.outbound_flow_control_window -= length
+        stream.outbound_window -= length
+        table.outbound_window -= length
         self._flood_guard.data_sent(length)
         flags = 0
         # SEND_DATA leaves each state in which it is allowed as it is; only the end is a transition.
@@ -298,7 +299,7 @@ class Sending(ConnectionState):
                 return
             holder = stream
             # Until the peer has answered, our HEADERS may still be queued: overtaking them would hit an idle stream.
-            urgent = bool(stream.state_machine.headers_received) or not self._table.is_outbound(stream_id)
+            urgent = bool(stream.headers_received) or not self._table.is_outbound(stream_id)
         if holder.inbound_window + increment > MAX_WINDOW_SIZE:
             raise InvalidArgument(f"a window of more than {MAX_WINDOW_SIZE} octets", stream_id=stream_id or None)
         holder.inbound_window += increment
@@ -331,13 +332,13 @@ class Sending(ConnectionState):
 
     def _sendable(self, stream_id: int, what: str) -> Stream:
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state not in _CAN_SEND or not stream.state_machine.headers_sent:
+        if stream is None or stream.state not in _CAN_SEND or not stream.headers_sent:
             raise self._cannot_send(stream_id, what)
         return stream
 
     def _cannot_send(self, stream_id: int, what: str) -> InvalidState:
         stream = self._table.streams.get(stream_id)
-        headers_sent = stream is not None and stream.state_machine.headers_sent
+        headers_sent = stream is not None and stream.headers_sent
         state = self.stream_state(stream_id).replace("_", "-")
         return InvalidState(
             f"{what} cannot be sent now: the stream is {state}, its headers were {'' if headers_sent else 'not '}sent",

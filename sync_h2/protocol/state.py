@@ -14,10 +14,10 @@ from .fields.header_blocks import HeaderBlockReader
 from .flood_guard import FloodGuard
 from .frames.framing import FrameReader
 from .frames.padding import padding_for
-from .h2_overrides import StreamTable
 from .limits import Limits
 from .local_settings import LocalSettings
 from .settings import Settings
+from .stream_table import StreamTable
 
 Emit = Callable[[bool, tuple["bytes | memoryview", ...]], None]
 """Takes (urgent, buffers): a frame, or a header block's frames, to go out unbroken. Urgent ones may overtake others."""
@@ -46,7 +46,7 @@ class ConnectionState:
         self.frames = FrameReader(expect_preface=not client, max_frame_size=DEFAULT_MAX_FRAME_SIZE)
         self._emit = emit
         self._table = StreamTable(client=client)
-        self._table.limit_encoder_table(min(4096, limits.max_deflate_dynamic_table_size))
+        self._table.encoder.limit_table(min(4096, limits.max_deflate_dynamic_table_size))
         self._header_blocks = HeaderBlockReader(
             self._table.decoder,
             max_continuation_frames=limits.max_continuation_frames,
@@ -116,14 +116,14 @@ class ConnectionState:
         stream = self._table.streams.get(stream_id)
         if stream is None:
             return 0
-        return min(stream.outbound_flow_control_window, self._table.outbound_flow_control_window)
+        return min(stream.outbound_window, self._table.outbound_window)
 
     def outbound_window(self, stream_id: int = 0) -> int:
         """The stream's own send window (0: the connection's)."""
         if not stream_id:
-            return self._table.outbound_flow_control_window
+            return self._table.outbound_window
         stream = self._table.streams.get(stream_id)
-        return stream.outbound_flow_control_window if stream is not None else 0
+        return stream.outbound_window if stream is not None else 0
 
     def inbound_window(self, stream_id: int = 0) -> int:
         """What the peer may still send on the stream (0: on the connection)."""

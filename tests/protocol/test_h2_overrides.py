@@ -1,4 +1,4 @@
-"""The stream table: what it takes from h2, and for each override that plain h2 still needs it.
+"""What is taken from h2 and hpack, and for each override that they still need it.
 
 The tests named `test_plain_h2_...` fail when h2 changes its mind; then the override that they belong to can go.
 """
@@ -34,11 +34,10 @@ from support.octets.http2_endpoint import (
 from sync_h2.constants import PREFACE, FrameType
 from sync_h2.protocol.h2_overrides import (
     HeaderDecoder,
-    StateMachine,
-    StreamClosedBy,
+    HeaderEncoder,
+    Stream,
     StreamInputs,
     StreamState,
-    StreamTable,
 )
 
 
@@ -60,66 +59,7 @@ def plain_client() -> h2.connection.H2Connection:
     return connection
 
 
-def requested(table: StreamTable, stream_id: int, *inputs: StreamInputs):
-    stream = table.begin(stream_id)
-    table.apply(stream, StreamInputs.RECV_HEADERS, *inputs)
-    return stream
-
-
-# Stream counts and closed streams
-
-
-def test_open_streams_are_counted_by_their_transitions():
-    table = StreamTable(client=False)
-    first = requested(table, 1)
-    requested(table, 3, StreamInputs.RECV_END_STREAM)
-    assert table.open_inbound_streams == 2
-    table.apply(first, StreamInputs.RECV_RST_STREAM)
-    assert table.open_inbound_streams == 1
-    assert list(table.streams) == [3]
-    pushed = table.begin(2)
-    table.apply(table.streams[3], StreamInputs.SEND_PUSH_PROMISE)
-    table.apply(pushed, StreamInputs.SEND_PUSH_PROMISE)
-    assert pushed.state is StreamState.RESERVED_LOCAL
-    assert table.open_outbound_streams == 0
-    table.apply(pushed, StreamInputs.SEND_HEADERS)
-    assert table.open_outbound_streams == 1
-    table.apply(pushed, StreamInputs.SEND_END_STREAM)
-    assert table.open_outbound_streams == 0
-    reserved = table.begin(4)
-    table.apply(reserved, StreamInputs.SEND_PUSH_PROMISE)
-    table.apply(reserved, StreamInputs.SEND_RST_STREAM)
-    assert table.open_outbound_streams == 0
-
-
-def test_closed_streams_are_purged_at_once_and_remembered():
-    table = StreamTable(client=False)
-    table.apply(
-        requested(table, 1, StreamInputs.RECV_END_STREAM), StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM
-    )
-    table.apply(requested(table, 3), StreamInputs.RECV_RST_STREAM)
-    table.apply(requested(table, 5), StreamInputs.SEND_RST_STREAM)
-    table.skip(9)
-    assert not table.streams
-    assert [table.closed_by(stream_id) for stream_id in (1, 3, 5, 7, 9)] == [
-        StreamClosedBy.SEND_END_STREAM,
-        StreamClosedBy.RECV_RST_STREAM,
-        StreamClosedBy.SEND_RST_STREAM,
-        None,
-        StreamClosedBy.SEND_RST_STREAM,
-    ]
-    assert not table.is_idle(9)
-    assert table.is_idle(11)
-    assert table.is_idle(2)
-
-
-def test_the_memory_of_closed_streams_is_bounded():
-    table = StreamTable(client=False)
-    for stream_id in range(1, 20_001, 2):
-        table.apply(requested(table, stream_id), StreamInputs.RECV_RST_STREAM)
-    assert len(table._closed_streams) == StreamTable.MAX_CLOSED_STREAMS
-    assert table.closed_by(19_999) is StreamClosedBy.RECV_RST_STREAM
-    assert table.closed_by(1) is None
+# Closed streams
 
 
 def test_plain_h2_remembers_closed_streams_without_need():
@@ -141,16 +81,7 @@ def headers_frame(encoder: Encoder, stream_id: int, fields, *, end_stream: bool 
     return frame(FrameType.HEADERS, 4 | end_stream, stream_id, block)
 
 
-# Windows
-
-
-def test_new_streams_get_the_windows_that_are_in_force():
-    table = StreamTable(client=True)
-    table.initial_inbound_window, table.initial_outbound_window = 10, 20
-    stream = table.begin(1)
-    assert (stream.inbound_window, stream.outbound_flow_control_window) == (10, 20)
-    stream.inbound_window -= 15
-    assert stream.inbound_window == -5
+# Settings
 
 
 def test_plain_h2_applies_two_frames_at_one_ack():
@@ -176,17 +107,16 @@ def plain_changes(*sizes: int) -> Encoder:
 
 @pytest.mark.parametrize("sizes", [(0,), (0, 0), (100, 4096), (4096,), (0, 4096, 50, 4096, 0, 60), (50, 60, 60)])
 def test_a_change_of_the_encoder_table_is_always_signalled_and_in_two_steps_at_most(sizes):
-    table = StreamTable(client=True)
-    decoder = Decoder()
-    decoder.decode(table.encode([HeaderTuple(b"a", b"1")]), raw=True)
+    encoder, decoder = HeaderEncoder(), Decoder()
+    decoder.decode(encoder.encode([HeaderTuple(b"a", b"1")]), raw=True)
     for size in sizes:
-        table.limit_encoder_table(size)
-    assert len(table.encoder.table_size_changes) <= 2
+        encoder.limit_table(size)
+    assert len(encoder.table_size_changes) <= 2
     decoder.max_allowed_table_size = max(sizes)
     for _ in range(2):
-        decoder.decode(table.encode([HeaderTuple(b"b", b"2"), HeaderTuple(b"a", b"1")]), raw=True)
+        decoder.decode(encoder.encode([HeaderTuple(b"b", b"2"), HeaderTuple(b"a", b"1")]), raw=True)
         assert decoder.header_table.maxsize == sizes[-1]
-        assert decoder.header_table.dynamic_entries == table.encoder.header_table.dynamic_entries
+        assert decoder.header_table.dynamic_entries == encoder.header_table.dynamic_entries
 
 
 def test_plain_hpack_forgets_a_change_when_the_size_is_set_once_more():
@@ -449,20 +379,29 @@ def exchange(ours: Endpoint, theirs: h2.connection.H2Connection) -> tuple[list, 
 FLAGS = ("client", "headers_sent", "trailers_sent", "headers_received", "trailers_received")
 
 
+def h2s_part(machine: H2StreamStateMachine):
+    """What h2 knows of a stream."""
+    return {name: vars(machine)[name] for name in vars(H2StreamStateMachine(1))}
+
+
 def outcome_of(machine: H2StreamStateMachine, stream_input: StreamInputs):
     try:
         machine.process_input(stream_input)
     except h2.exceptions.ProtocolError as error:
-        return type(error), vars(machine)
-    return vars(machine)
+        return type(error), h2s_part(machine)
+    return h2s_part(machine)
+
+
+def test_a_new_stream_is_what_h2_makes():
+    assert h2s_part(Stream(7, 10, 20)) == vars(H2StreamStateMachine(7))
 
 
 @pytest.mark.parametrize("state", StreamState)
-def test_the_state_machine_makes_h2s_transitions(state):
+def test_a_stream_makes_h2s_transitions(state):
     """Every input in every state, whatever has been sent and received before."""
     for flags in itertools.product((None, False, True), repeat=len(FLAGS)):
         for stream_input in StreamInputs:
-            machines = [H2StreamStateMachine(1), StateMachine(1)]
+            machines = [H2StreamStateMachine(1), Stream(1, 0, 0)]
             for machine in machines:
                 vars(machine).update(zip(FLAGS, flags, strict=True), state=state)
             expected, ours = (outcome_of(machine, stream_input) for machine in machines)

@@ -59,7 +59,7 @@ def unchanged(endpoint: Endpoint):
         list(table.encoder.header_table.dynamic_entries),
         {stream_id: stream.state for stream_id, stream in table.streams.items()},
         table.highest_outbound_stream_id,
-        table.outbound_flow_control_window,
+        table.outbound_window,
         endpoint.connection.pending_settings,
     )
 

@@ -186,7 +186,7 @@ def test_a_stream_whose_own_window_was_closed_has_no_claim_either(link: SlowLink
     link.request(3)
     link.request(5)
     link.receive(10)
-    link.session._protocol._table.streams[5].outbound_flow_control_window = 0
+    link.session._protocol._table.streams[5].outbound_window = 0
     assert link.receive(100) == {3: 100 * STEP}
     link.peer.open_window(5, 10_000_000)
     assert shares(link.receive(100), (3, 5)) == [0.5, 0.5]

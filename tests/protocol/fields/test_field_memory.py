@@ -14,8 +14,9 @@ from sync_h2.http1.protocol import HTTP1Protocol
 from sync_h2.protocol.fields.field_list import FieldList
 from sync_h2.protocol.fields.headers import Headers
 from sync_h2.protocol.fields.hpack_memo import RememberingDecoder
-from sync_h2.protocol.h2_overrides import HeaderDecoder, StreamTable
+from sync_h2.protocol.h2_overrides import HeaderDecoder
 from sync_h2.protocol.limits import Limits
+from sync_h2.protocol.stream_table import StreamTable
 
 Fields = list[tuple[bytes, bytes]]
 LISTS = 50
