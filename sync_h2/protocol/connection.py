@@ -35,6 +35,9 @@ from .limits import LimitReached
 from .receiving import MessageReceiving, protocol_error
 from .settings import Settings, settings_from_items
 
+# Plain numbers: members of an enumeration are slow to find.
+_HEADERS = int(FrameType.HEADERS)
+_PUSH_PROMISE = int(FrameType.PUSH_PROMISE)
 _ACK = int(FrameFlag.ACK)
 _END_STREAM = int(FrameFlag.END_STREAM)
 _PADDED = int(FrameFlag.PADDED)
@@ -51,11 +54,11 @@ class Connection(MessageReceiving):
     @property
     def header_block_open(self) -> bool:
         """Whether a header block has begun whose end has not arrived."""
-        return self._header_blocks.open or self.frames.partial_type in HEADER_BLOCK_FRAMES
+        return self._header_blocks.open is not None or self.frames.partial_type in HEADER_BLOCK_FRAMES
 
     def receive_frame(self, frame_type: int, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         """What a frame means. Raises ProtocolError, and nothing else, when the connection has to end."""
-        if self._header_blocks.open and frame_type != FrameType.CONTINUATION:
+        if self._header_blocks.open is not None and frame_type != FrameType.CONTINUATION:
             raise protocol_error("a frame between the frames of a header block")
         if not self.settings_received and (frame_type != FrameType.SETTINGS or flags & _ACK):
             raise protocol_error("the first frame is not SETTINGS")
@@ -132,12 +135,12 @@ class Connection(MessageReceiving):
         if not stream_id:
             raise protocol_error("HEADERS on stream 0")
         self.last_received_stream_id = stream_id
-        return self._block_received(self._header_blocks.begin(FrameType.HEADERS, flags, stream_id, payload))
+        return self._block_received(self._header_blocks.begin(_HEADERS, flags, stream_id, payload))
 
     def _receive_push_promise(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         if not self.client:
             raise protocol_error("PUSH_PROMISE from a client", stream_id)
-        return self._block_received(self._header_blocks.begin(FrameType.PUSH_PROMISE, flags, stream_id, payload))
+        return self._block_received(self._header_blocks.begin(_PUSH_PROMISE, flags, stream_id, payload))
 
     def _receive_continuation(self, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
         return self._block_received(self._header_blocks.continuation(flags, stream_id, payload))

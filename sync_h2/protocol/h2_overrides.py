@@ -65,7 +65,7 @@ class Stream(H2StreamStateMachine):
         # What may still come, and what may be sent; negative after a reduction of SETTINGS_INITIAL_WINDOW_SIZE.
         self.inbound_window = inbound_window
         self.outbound_window = outbound_window
-        self.request_method: bytes | None = None
+        self.request_method = ""
         # h2 accepts content-length with END_STREAM on HEADERS, and a short body that trailers end; and refuses an empty
         # DATA frame after a 304 that announces a length (RFC 9113 section 8.1.1). None: no length was announced.
         self.content_left: int | None = None

@@ -71,13 +71,18 @@ class MessageReceiving(Sending):
             return []
         if block.promised_stream_id is not None:
             return self._promise_received(block, block.promised_stream_id)
-        stream = self._table.streams.get(block.stream_id)
+        table = self._table
+        stream_id = block.stream_id
+        stream = table.streams.get(stream_id)
         if stream is None:
-            events = self._block_on_absent_stream(block)
+            if not self.client and stream_id % 2 and stream_id > table.highest_inbound_stream_id:
+                events = self._request_received(block)
+            else:
+                events = self._block_on_absent_stream(stream_id)
         elif stream.state is StreamState.HALF_CLOSED_REMOTE:
             events = self._stream_error(stream, ErrorCode.STREAM_CLOSED, "HEADERS after the end of the stream")
         elif stream.state is StreamState.RESERVED_LOCAL:
-            raise protocol_error("HEADERS on a stream that we promised", block.stream_id)
+            raise protocol_error("HEADERS on a stream that we promised", stream_id)
         elif block.too_large:
             events = self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "a header list over the announced size")
         else:
@@ -85,15 +90,12 @@ class MessageReceiving(Sending):
                 events = self._block_on_stream(stream, block)
             except MalformedHeaders as error:
                 events = self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, str(error))
-        if block.priority is not None and block.stream_id in self._table.streams:
-            events += self._priority_received(block.stream_id, *block.priority)
+        if block.priority is not None and stream_id in table.streams:
+            events += self._priority_received(stream_id, *block.priority)
         return events
 
-    def _block_on_absent_stream(self, block: HeaderBlock) -> list[Event]:
-        stream_id = block.stream_id
+    def _block_on_absent_stream(self, stream_id: int) -> list[Event]:
         table = self._table
-        if not self.client and not table.is_outbound(stream_id) and table.is_idle(stream_id):
-            return self._request_received(block)
         if not table.is_idle(stream_id) and table.closed_by(stream_id) is None:
             # Ids only go up; this one was passed over (RFC 9113 section 5.1.1).
             raise protocol_error("HEADERS on a stream that is closed", stream_id)
@@ -108,14 +110,13 @@ class MessageReceiving(Sending):
             table.skip(stream_id)
             self._flood_guard.count_invalid_frame(stream_id)
             return []
-        if self.open_inbound_streams() >= self._max_inbound_streams:
+        if table.open_inbound_streams >= self._max_inbound_streams:
             return self._refuse(stream_id)
         self._flood_guard.accepted_stream()
-        extended_connect = bool(self._local_settings.latest("enable_connect_protocol"))
         request = _NO_REQUEST
         if not block.too_large:
             try:
-                request = block.field_list.request(extended_connect=extended_connect)
+                request = block.field_list.request(extended_connect=self._extended_connect)
                 if block.end_stream and request.content_length:
                     raise MalformedHeaders(
                         f"content-length is {request.content_length}, but the request ends with its headers"
@@ -123,20 +124,17 @@ class MessageReceiving(Sending):
             except MalformedHeaders as error:
                 table.skip(stream_id)
                 return self._reset_absent(stream_id, ErrorCode.PROTOCOL_ERROR, str(error))
-        stream = table.begin(stream_id)
-        stream.request_method = request.method.encode("latin-1")
+        stream = table.begin_request(stream_id, block.end_stream)
+        stream.request_method = request.method
         stream.content_left = request.content_length
-        if block.end_stream:
-            table.apply(stream, StreamInputs.RECV_HEADERS, StreamInputs.RECV_END_STREAM)
-        else:
-            table.apply(stream, StreamInputs.RECV_HEADERS)
         if self._prioritized_idle:
             self._prioritized_idle = {idle for idle in self._prioritized_idle if idle > stream_id}
         if block.too_large:
             self._flood_guard.count_reset(stream_id)  # the answer that it gets costs us as much
             return [HeaderListTooLarge(stream_id, block.end_stream)]
-        headers = Headers.from_wire(block.field_list)
-        return [RequestReceived(stream_id, headers, block.end_stream, block.memory, request.method, request.priority)]
+        fields = block.field_list
+        headers = Headers.from_wire(fields)
+        return [RequestReceived(stream_id, headers, block.end_stream, fields.memory, request.method, request.priority)]
 
     def _refuse(self, stream_id: int) -> list[Event]:
         """A stream over the limit: the peer may try again (RFC 9113 sections 5.1.2 and 8.7)."""
@@ -172,13 +170,16 @@ class MessageReceiving(Sending):
                 return self._stream_error(stream, ErrorCode.ENHANCE_YOUR_CALM, "too many informational responses")
             # Changes no state: the final response is still to come.
             return [InformationalReceived(stream_id, Headers.from_wire(block.field_list), block.memory)]
-        if stream.state is StreamState.RESERVED_REMOTE and self.open_inbound_streams() >= self._max_inbound_streams:
+        if (
+            stream.state is StreamState.RESERVED_REMOTE
+            and self._table.open_inbound_streams >= self._max_inbound_streams
+        ):
             return self._stream_error(stream, ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once")
         method = stream.request_method
-        if method == b"CONNECT" and status.startswith(b"2"):
+        if method == "CONNECT" and status.startswith(b"2"):
             content_length = None  # RFC 9110 section 9.3.6: the tunnel begins here, whatever the headers say
             stream.is_tunnel = True
-        elif method == b"HEAD" or status in _STATUS_WITHOUT_CONTENT:
+        elif method == "HEAD" or status in _STATUS_WITHOUT_CONTENT:
             content_length = 0  # whatever the headers say (RFC 9113 section 8.1.1)
         if block.end_stream:
             if content_length:
@@ -223,7 +224,7 @@ class MessageReceiving(Sending):
         table.apply(stream, StreamInputs.RECV_PUSH_PROMISE)
         promised = table.begin(promised_stream_id)
         table.apply(promised, StreamInputs.RECV_PUSH_PROMISE)
-        promised.request_method = next(value for name, value in block.fields if name == b":method")
+        promised.request_method = block.field_list.request(extended_connect=False).method
         return [PushPromiseReceived(stream_id, promised_stream_id, Headers.from_wire(block.field_list), block.memory)]
 
     def _promise_problem(self, block: HeaderBlock, stream: Stream | None) -> tuple[ErrorCode, str]:
@@ -233,7 +234,7 @@ class MessageReceiving(Sending):
         if self._local_settings.latest("enable_push") is False:
             return ErrorCode.CANCEL, "we are switching push off"
         # Reserved streams count against no limit of the RFC's, but each is kept.
-        if len(self._table.streams) - self.open_outbound_streams() >= self._max_inbound_streams:
+        if len(self._table.streams) - self._table.open_outbound_streams >= self._max_inbound_streams:
             return ErrorCode.REFUSED_STREAM, "more pushed streams than we allow at once"
         if block.too_large:
             return ErrorCode.ENHANCE_YOUR_CALM, "a header list over the announced size"

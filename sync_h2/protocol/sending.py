@@ -29,8 +29,8 @@ _END_HEADERS = int(FrameFlag.END_HEADERS)
 _PADDED = int(FrameFlag.PADDED)
 _PRIORITY = int(FrameFlag.PRIORITY)
 
-_CAN_SEND = frozenset({StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE})
-_CAN_RECEIVE = frozenset({StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL})
+_OPEN, _RESERVED_LOCAL, _RESERVED_REMOTE = StreamState.OPEN, StreamState.RESERVED_LOCAL, StreamState.RESERVED_REMOTE
+_HALF_CLOSED_LOCAL, _HALF_CLOSED_REMOTE = StreamState.HALF_CLOSED_LOCAL, StreamState.HALF_CLOSED_REMOTE
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 
@@ -72,6 +72,7 @@ class Sending(ConnectionState):
         self._max_inbound_streams = _stated_or(
             local.latest("max_concurrent_streams"), self.limits.max_concurrent_streams
         )
+        self._extended_connect = bool(local.latest("enable_connect_protocol"))
         change = local.largest("initial_window_size") - table.initial_inbound_window
         if change:
             table.initial_inbound_window += change
@@ -142,11 +143,12 @@ class Sending(ConnectionState):
         if self._goaway_received_last_id is not None:
             raise InvalidState("the peer takes no more streams (GOAWAY)")
         stream_id = self.next_outbound_stream_id
-        if self.open_outbound_streams() >= self.peer_max_concurrent_streams:
+        if self._table.open_outbound_streams >= self.peer_max_concurrent_streams:
             raise InvalidState(f"the peer takes at most {self.peer_max_concurrent_streams} streams at once")
         if headers.is_extended_connect and not self.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL)")
-        self.check_block_length(headers)
+        if headers.octets > self.limits.max_send_header_block_length:
+            self.check_block_length(headers)
         flags, prefix = 0, b""
         if priority is not None:
             flags, prefix = _PRIORITY, _checked_priority(stream_id, *priority)
@@ -160,7 +162,7 @@ class Sending(ConnectionState):
         """Send a 1xx response, which any client of HTTP/2 knows: True."""
         self._only_server("a response")
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state not in _CAN_SEND or stream.headers_sent:
+        if stream is None or stream.headers_sent or not _can_send(stream):
             raise self._cannot_send(stream_id, "an informational response")
         self.check_block_length(headers)
         # Changes no state: the final response is still to come.
@@ -170,21 +172,19 @@ class Sending(ConnectionState):
     def trailers_will_follow(self, stream_id: int) -> None:
         """Trailers will end the response that is sent next: nothing to do, any HTTP/2 message can have them."""
 
-    def send_response(self, stream_id: int, headers: Sequence[HeaderTuple], end_stream: bool) -> None:
+    def send_response(self, stream_id: int, headers: ResponseFields, end_stream: bool) -> None:
         """Send the final response's headers."""
-        self._only_server("a response")
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.headers_sent:
+        if stream is None or stream.headers_sent or self.client:
+            self._only_server("a response")
             raise self._cannot_send(stream_id, "a response")
         # A pushed stream counts from its response on (RFC 9113 section 5.1.2).
-        if (
-            stream.state is StreamState.RESERVED_LOCAL
-            and self.open_outbound_streams() >= self.peer_max_concurrent_streams
-        ):
+        if stream.state is _RESERVED_LOCAL and self._table.open_outbound_streams >= self.peer_max_concurrent_streams:
             message = f"the peer takes at most {self.peer_max_concurrent_streams} pushed streams at once"
             raise InvalidState(message, stream_id=stream_id)
-        self.check_block_length(headers)
-        if stream.request_method == b"CONNECT":
+        if headers.octets > self.limits.max_send_header_block_length:
+            self.check_block_length(headers)
+        if stream.request_method == "CONNECT":
             stream.is_tunnel = dict(headers)[b":status"].startswith(b"2")
         self._send_block(stream, headers, end_stream)
 
@@ -200,7 +200,7 @@ class Sending(ConnectionState):
         if not self.remote_settings.enable_push:
             raise InvalidState("the client has switched server push off", stream_id=stream_id)
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state not in _CAN_SEND:
+        if stream is None or not _can_send(stream):
             raise self._cannot_send(stream_id, "PUSH_PROMISE")
         if self._table.is_outbound(stream_id):
             raise InvalidState("a pushed stream cannot push (RFC 9113 section 8.4)", stream_id=stream_id)
@@ -219,10 +219,7 @@ class Sending(ConnectionState):
         """Raise HeaderBlockTooLong for more octets of fields than `max_send_header_block_length`."""
         # Before compression: once it is known how long the block became, the encoder has moved and the block must be
         # sent.
-        if isinstance(headers, RequestFields | ResponseFields):
-            length = headers.octets
-        else:
-            length = sum([len(name) + len(value) for name, value in headers])
+        length = sum([len(name) + len(value) for name, value in headers])
         if length > self.limits.max_send_header_block_length:
             limit = self.limits.max_send_header_block_length
             raise HeaderBlockTooLong(
@@ -262,11 +259,11 @@ class Sending(ConnectionState):
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
         """Send one DATA frame. With its padding it must fit `send_window` and `max_outbound_frame_size`."""
+        table = self._table
         stream = self._sendable(stream_id, "DATA")
         length = len(data) if padding is None else len(data) + padding + 1
         if length > self.max_outbound_frame_size:
             raise InvalidArgument(f"{length} octets do not fit into a frame of {self.max_outbound_frame_size}")
-        table = self._table
         if length and (length > stream.outbound_window or length > table.outbound_window):
             raise InvalidState(f"{length} octets do not fit into the send window", stream_id=stream_id)
         if padding is not None and not 0 <= padding <= 255:
@@ -295,7 +292,7 @@ class Sending(ConnectionState):
         urgent = True
         if stream_id:
             stream = self._table.streams.get(stream_id)
-            if stream is None or stream.state not in (*_CAN_RECEIVE, StreamState.RESERVED_REMOTE):
+            if stream is None or not _can_receive(stream):
                 return
             holder = stream
             # Until the peer has answered, our HEADERS may still be queued: overtaking them would hit an idle stream.
@@ -332,7 +329,7 @@ class Sending(ConnectionState):
 
     def _sendable(self, stream_id: int, what: str) -> Stream:
         stream = self._table.streams.get(stream_id)
-        if stream is None or stream.state not in _CAN_SEND or not stream.headers_sent:
+        if stream is None or not stream.headers_sent or not _can_send(stream):
             raise self._cannot_send(stream_id, what)
         return stream
 
@@ -352,6 +349,18 @@ class Sending(ConnectionState):
     def _only_server(self, what: str) -> None:
         if self.client:
             raise InvalidState(f"only a server sends {what}")
+
+
+# Compared one by one: an enumeration's members are slow to find in a set.
+
+
+def _can_send(stream: Stream) -> bool:
+    return stream.state is _OPEN or stream.state is _HALF_CLOSED_REMOTE
+
+
+def _can_receive(stream: Stream) -> bool:
+    state = stream.state
+    return state is _OPEN or state is _HALF_CLOSED_LOCAL or state is _RESERVED_REMOTE
 
 
 def _stated_or(value: int | None, default: int) -> int:

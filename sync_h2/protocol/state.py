@@ -58,7 +58,9 @@ class ConnectionState:
         self._first_settings = Settings(
             max_concurrent_streams=limits.max_concurrent_streams, max_header_list_size=limits.max_header_list_size
         ).merged(settings)
+        # Of our SETTINGS what may come by now, see `_apply_local_settings`:
         self._max_inbound_streams = limits.max_concurrent_streams
+        self._extended_connect = False
         self._header_blocks.limit(limits.max_header_list_size)
         self._goaway_sent_last_id = MAX_STREAM_ID
         self._goaway_received_last_id: int | None = None

@@ -25,7 +25,7 @@ from .h2_overrides import (
 MOST_CLOSED_STREAMS = 1024
 """Closed streams that are remembered: frames that were under way when a stream was closed need it."""
 _CLOSED_STREAM_MEMORY = 150  # octets
-_CLOSED = StreamState.CLOSED
+_OPEN, _HALF_CLOSED_REMOTE, _CLOSED = StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED
 
 
 class StreamTable:
@@ -77,6 +77,17 @@ class StreamTable:
             self.highest_outbound_stream_id = stream_id
         else:
             self.highest_inbound_stream_id = stream_id
+        return stream
+
+    def begin_request(self, stream_id: int, end_stream: bool) -> Stream:
+        """A new stream that the client has opened with HEADERS: `begin` with its transitions, in one step."""
+        stream = Stream(stream_id, self.initial_inbound_window, self.initial_outbound_window)
+        stream.client = False
+        stream.headers_received = stream.counted_open = True
+        stream.state = _HALF_CLOSED_REMOTE if end_stream else _OPEN
+        self.streams[stream_id] = stream
+        self.highest_inbound_stream_id = stream_id
+        self.open_inbound_streams += 1
         return stream
 
     def skip(self, stream_id: int) -> None:

@@ -5,12 +5,10 @@ some more.
 from __future__ import annotations
 
 import pytest
-from hpack import HeaderTuple
 
 from support.octets.http2_endpoint import (
     ACK,
     REQUEST,
-    RESPONSE,
     Clock,
     Endpoint,
     client,
@@ -23,7 +21,7 @@ from support.octets.http2_endpoint import (
 )
 from sync_h2.constants import ErrorCode, FrameType
 from sync_h2.errors import ProtocolError
-from sync_h2.protocol.fields.headers import encode_request
+from sync_h2.protocol.fields.headers import encode_request, encode_response
 from sync_h2.protocol.flood_guard import FloodGuard, RateLimit
 from sync_h2.protocol.limits import LimitReached, Limits
 from sync_h2.protocol.settings import Settings
@@ -84,7 +82,7 @@ def answered_request() -> Endpoint:
     """A server that has answered stream 1, so that it is closed."""
     endpoint = server()
     endpoint.receive(endpoint.headers(1, REQUEST, end_stream=True))
-    endpoint.connection.send_response(1, [HeaderTuple(*field) for field in RESPONSE], True)
+    endpoint.connection.send_response(1, encode_response(None), True)
     return endpoint
 
 
@@ -130,7 +128,7 @@ def test_a_client_that_opens_the_windows_for_every_few_octets_is_no_flood(piece:
     """Stream and connection, for each DATA frame and for each 512 octets; also when the stream has ended by then."""
     endpoint = server()
     endpoint.receive(endpoint.headers(1, REQUEST, end_stream=True) + window_update(1, 2**30) + window_update(0, 2**30))
-    endpoint.connection.send_response(1, [HeaderTuple(*field) for field in RESPONSE], False)
+    endpoint.connection.send_response(1, encode_response(None), False)
     updates = 0
     for _ in range(1000):
         endpoint.connection.send_data(1, bytes(piece), False)
@@ -146,7 +144,7 @@ def test_requests_earn_their_priorities():
         for _ in range(3):
             endpoint.receive(frame(FrameType.PRIORITY, 0, stream_id, bytes(5)) + UNKNOWN)
         endpoint.receive(endpoint.headers(stream_id, REQUEST, end_stream=True) + window_update(stream_id, 1000))
-        endpoint.connection.send_response(stream_id, [HeaderTuple(*field) for field in RESPONSE], True)
+        endpoint.connection.send_response(stream_id, encode_response(None), True)
         endpoint.receive(window_update(0, 1))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sync_h2.protocol.h2_overrides import StreamClosedBy, StreamInputs, StreamState
 from sync_h2.protocol.stream_table import MOST_CLOSED_STREAMS, StreamTable
 
@@ -33,6 +35,18 @@ def test_open_streams_are_counted_by_their_transitions():
     table.apply(reserved, StreamInputs.SEND_PUSH_PROMISE)
     table.apply(reserved, StreamInputs.SEND_RST_STREAM)
     assert table.open_outbound_streams == 0
+
+
+@pytest.mark.parametrize("end_stream", [False, True])
+def test_a_request_opens_its_stream_as_h2_has_it(end_stream):
+    tables = [StreamTable(client=False), StreamTable(client=False)]
+    ends = (StreamInputs.RECV_END_STREAM,) if end_stream else ()
+    streams = [tables[0].begin_request(5, end_stream), requested(tables[1], 5, *ends)]
+    assert vars(streams[0]) == vars(streams[1])
+    for table, stream in zip(tables, streams, strict=True):
+        assert table.streams == {5: stream}
+        assert (table.open_inbound_streams, table.open_outbound_streams) == (1, 0)
+        assert not table.is_idle(5)
 
 
 def test_closed_streams_are_purged_at_once_and_remembered():

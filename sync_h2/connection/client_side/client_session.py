@@ -141,7 +141,7 @@ class ClientSession(Session):
         it is closing (`retryable`) or has ended.
         """
         block = encode_request(headers, scheme=self._scheme, authority=self._authority)
-        method = block.method.decode()
+        method = block.method
         if end_stream is None:
             end_stream = method in _METHODS_WITHOUT_BODY and not wait_for_trailers
         if end_stream and wait_for_trailers:

@@ -14,7 +14,7 @@ from hpack import NeverIndexedHeaderTuple
 
 from .header_rules import check_request, check_response
 
-_MOST_SHARED_FIELDS = 32
+MOST_SHARED_FIELDS = 32
 _LONGEST_PACKED_FIELD = 16  # octets: larger ones may be shared with the compression table and with other lists
 _MOST_PACKED = 256  # different fields: an octet tells them apart
 _SEPARATOR = b"\n"  # which no field that was checked has
@@ -81,7 +81,7 @@ class FieldList:
     def pack(self) -> None:
         """Take less memory from now on, if that is worth it: nobody may look for long. The list has been checked."""
         fields = self._fields
-        if fields is None or len(fields) <= _MOST_SHARED_FIELDS:
+        if fields is None or len(fields) <= MOST_SHARED_FIELDS:
             return
         small: list[tuple[bytes, bytes]] = []
         others: list[tuple[bytes, bytes]] = []
@@ -118,7 +118,7 @@ class FieldList:
         if texts is None:
             known = self.fields
             texts = texts_of(known, repeats=self._repeats)
-            if len(known) > _MOST_SHARED_FIELDS or self.size > _LARGEST_SHARED:
+            if len(known) > MOST_SHARED_FIELDS or self.size > _LARGEST_SHARED:
                 return texts
             self._texts = texts
         fields, index, sensitive = texts

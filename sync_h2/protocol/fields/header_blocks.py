@@ -24,6 +24,7 @@ _PRIORITY = struct.Struct(">LB")
 _STREAM_ID = struct.Struct(">L")
 _STREAM_ID_MASK = 0x7FFF_FFFF
 # Set as plain numbers: an operation on IntFlag members costs a microsecond.
+_PUSH_PROMISE = int(FrameType.PUSH_PROMISE)
 _END_STREAM = int(FrameFlag.END_STREAM)
 _END_HEADERS = int(FrameFlag.END_HEADERS)
 _PADDED = int(FrameFlag.PADDED)
@@ -34,7 +35,8 @@ _PRIORITY_FLAG = int(FrameFlag.PRIORITY)
 _HARD_BOUND_FACTOR = 4
 _SMALLEST_HARD_BOUND = 256 * 1024
 
-_NO_FIELDS = FieldList(())
+_Beginning = tuple[int, "int | None", bool, "tuple[bool, int, int] | None"]
+"""What a block's first frame says: `HeaderBlock`'s first four fields."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,6 @@ class HeaderBlock:
     promised_stream_id: int | None
     end_stream: bool
     priority: tuple[bool, int, int] | None
-    encoded: bytes
     field_list: FieldList
     too_large: bool
 
@@ -72,7 +73,9 @@ class HeaderBlockReader:
         self._max_header_pairs = max_header_pairs
         self._max_header_list_size = 0
         self._hard_bound = 0
-        self._block: HeaderBlock | None = None
+        # Of a block whose END_HEADERS has not come (nothing but its CONTINUATION may come now): what its first frame
+        # said, and what it has of octets.
+        self.open: _Beginning | None = None
         self._fragments: list[bytes] = []
         self._length = 0
 
@@ -88,11 +91,6 @@ class HeaderBlockReader:
         """About how many octets the block under way takes, and the blocks that are remembered."""
         return self._length + self._remembering_decoder.memory
 
-    @property
-    def open(self) -> bool:
-        """Whether a block has begun whose END_HEADERS has not come: nothing but its CONTINUATION may come now."""
-        return self._block is not None
-
     def begin(self, frame_type: int, flags: int, stream_id: int, payload: memoryview) -> HeaderBlock | None:
         """A HEADERS or PUSH_PROMISE frame; the block, if this was all of it."""
         if flags & _PADDED:
@@ -100,7 +98,7 @@ class HeaderBlockReader:
         promised_stream_id = None
         priority = None
         end_stream = False
-        if frame_type == FrameType.PUSH_PROMISE:
+        if frame_type == _PUSH_PROMISE:
             if len(payload) < _STREAM_ID.size:
                 raise _too_short("PUSH_PROMISE")
             promised_stream_id = _STREAM_ID.unpack_from(payload)[0] & _STREAM_ID_MASK
@@ -112,51 +110,56 @@ class HeaderBlockReader:
                     raise _too_short("HEADERS")
                 priority = parse_priority(payload)
                 payload = payload[_PRIORITY.size :]
-        self._block = HeaderBlock(stream_id, promised_stream_id, end_stream, priority, b"", _NO_FIELDS, False)
-        return self._fragment(flags, payload)
+        beginning = stream_id, promised_stream_id, end_stream, priority
+        if flags & _END_HEADERS:
+            return self._decoded(bytes(payload), beginning)
+        self.open = beginning
+        self._add(payload)
+        return None
 
     def continuation(self, flags: int, stream_id: int, payload: memoryview) -> HeaderBlock | None:
         """A CONTINUATION frame; the block, if this was its end."""
-        if self._block is None or self._block.stream_id != stream_id:
+        beginning = self.open
+        if beginning is None or beginning[0] != stream_id:
             raise ProtocolError("CONTINUATION does not continue a header block", code=ErrorCode.PROTOCOL_ERROR)
         if len(self._fragments) > self._max_continuation_frames:
             raise LimitReached(
                 "max_continuation_frames", "a header block in too many CONTINUATION frames", stream_id=stream_id
             )
-        return self._fragment(flags, payload)
+        self._add(payload)
+        if not flags & _END_HEADERS:
+            return None
+        encoded = b"".join(self._fragments)
+        self.open, self._fragments, self._length = None, [], 0
+        return self._decoded(encoded, beginning)
 
-    def _fragment(self, flags: int, payload: memoryview) -> HeaderBlock | None:
-        block = self._block
-        assert block is not None
+    def _add(self, payload: memoryview) -> None:
         self._fragments.append(bytes(payload))
         self._length += len(payload)
         if self._length > self._hard_bound:
-            raise LimitReached("max_header_list_size", "a header block that is too long", stream_id=block.stream_id)
-        if not flags & _END_HEADERS:
-            return None
-        block.encoded = b"".join(self._fragments)
-        self._block, self._fragments, self._length = None, [], 0
-        self._decode(block)
-        return block
+            assert self.open is not None
+            raise _too_long(self.open[0])
 
-    def _decode(self, block: HeaderBlock) -> None:
+    def _decoded(self, encoded: bytes, beginning: _Beginning) -> HeaderBlock:
+        stream_id = beginning[0]
+        if len(encoded) > self._hard_bound:
+            raise _too_long(stream_id)
         try:
-            block.field_list = self._remembering_decoder.decode(block.encoded)
+            fields = self._remembering_decoder.decode(encoded)
         except OversizedHeaderListError as error:
             raise LimitReached(
-                "max_header_list_size", "a header list that is too large", stream_id=block.stream_id
+                "max_header_list_size", "a header list that is too large", stream_id=stream_id
             ) from error
         # hpack promises HPACKError; h2 guards against the others, which older versions let through.
         except (HPACKError, IndexError, TypeError, ValueError) as error:
-            # Some of hpack's messages hold the whole block.
             raise ProtocolError(
-                # Some of hpack's messages end with the octets as a Python object.
+                # Some of hpack's messages end with the octets of the whole block as a Python object.
                 f"HPACK decoding failed: {str(error).partition(': <')[0][:100]}",
-                stream_id=block.stream_id,
+                stream_id=stream_id,
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
-        size, count = block.field_list.size, block.field_list.count
-        block.too_large = size > self._max_header_list_size or count > self._max_header_pairs
+        too_large = fields.size > self._max_header_list_size or fields.count > self._max_header_pairs
+        return HeaderBlock(*beginning, fields, too_large)
 
 
 def without_padding(payload: memoryview) -> memoryview:
@@ -178,6 +181,10 @@ def parse_priority(payload: memoryview) -> tuple[bool, int, int]:
 def pack_priority(exclusive: bool, depends_on: int, weight: int) -> bytes:
     """The five octets of RFC 7540 section 6.3."""
     return _PRIORITY.pack(depends_on | (0x8000_0000 if exclusive else 0), weight - 1)
+
+
+def _too_long(stream_id: int) -> LimitReached:
+    return LimitReached("max_header_list_size", "a header block that is too long", stream_id=stream_id)
 
 
 def _too_short(frame: str) -> ProtocolError:

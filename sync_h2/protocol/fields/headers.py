@@ -15,7 +15,7 @@ from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ...errors import InvalidArgument
 from ...interpreter import SharedDict
-from .field_list import FieldList, texts_of
+from .field_list import MOST_SHARED_FIELDS, FieldList, texts_of
 from .header_rules import (
     CREDENTIALS,
     SINGLE_VALUE,
@@ -69,7 +69,7 @@ class Headers(MutableMapping[str, Any]):
         """Headers over a validated field list, decoded (as latin-1) when first looked at."""
         headers = cls.__new__(cls)
         headers._wire = fields
-        if isinstance(fields, FieldList):
+        if isinstance(fields, FieldList) and fields.count > MOST_SHARED_FIELDS:
             fields.pack()
         return headers
 
@@ -182,29 +182,42 @@ def _texts(name: str, value: Any) -> list[str]:
     )
 
 
-class RequestFields(list[HeaderTuple]):
-    """The checked field list of a request, and what it says; shared, and so never changed."""
+class CheckedFields(list[HeaderTuple]):
+    """A checked field list, and what it says; never changed. There are `octets` in names and values.
 
-    __slots__ = ("content_length", "is_extended_connect", "method", "octets")
+    One that is remembered may be sent many times: it `is_shared`. As a dict's key each of them stands for itself alone.
+    """
 
-    def __init__(self, fields: Sequence[HeaderTuple], method: bytes, content_length: int | None) -> None:
+    __slots__ = ("content_length", "is_shared", "octets")
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __init__(self, fields: Sequence[HeaderTuple], content_length: int | None) -> None:
         super().__init__(fields)
         self.octets = sum([len(name) + len(value) for name, value in fields])
-        self.method = method
         self.content_length = content_length
-        self.is_extended_connect = method == b"CONNECT" and any(name == b":protocol" for name, _ in fields)
+        self.is_shared = False
 
 
-class ResponseFields(list[HeaderTuple]):
-    """The checked field list of a final response, and what it says; shared, and so never changed."""
+class RequestFields(CheckedFields):
+    """A request's."""
 
-    __slots__ = ("content_length", "octets", "status")
+    __slots__ = ("is_extended_connect", "method")
+
+    def __init__(self, fields: Sequence[HeaderTuple], method: str, content_length: int | None) -> None:
+        super().__init__(fields, content_length)
+        self.method = method
+        self.is_extended_connect = method == "CONNECT" and any(name == b":protocol" for name, _ in fields)
+
+
+class ResponseFields(CheckedFields):
+    """A final response's."""
+
+    __slots__ = ("status",)
 
     def __init__(self, fields: Sequence[HeaderTuple], status: str, content_length: int | None) -> None:
-        super().__init__(fields)
-        self.octets = sum([len(name) + len(value) for name, value in fields])
+        super().__init__(fields, content_length)
         self.status = status
-        self.content_length = content_length
 
 
 _Encoded = TypeVar("_Encoded", RequestFields, ResponseFields)
@@ -250,6 +263,7 @@ class _Remembered(Generic[_Encoded]):
         ):
             if len(self._by_items) >= self._MOST:
                 self._by_items.clear()
+            encoded.is_shared = True
             self._by_items[key] = encoded
         return encoded
 
@@ -279,14 +293,14 @@ def encode_request(
         raise InvalidArgument(
             f":authority of CONNECT names a host and a port, as in 'host:443', not {headers[':authority']!r}"
         )
-    return _requests.put(key, RequestFields(fields, wire_method, content_length))
+    return _requests.put(key, RequestFields(fields, wire_method.decode("latin-1"), content_length))
 
 
 def encode_push(headers: HeadersSource | None, *, scheme: str, authority: str) -> RequestFields:
     """The field list of a request that is answered in advance; safe and without content (RFC 9113 section 8.4)."""
     fields = encode_request(headers, scheme=scheme, authority=authority)
-    if fields.method not in (b"GET", b"HEAD"):
-        raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {fields.method.decode('latin-1')!r}")
+    if fields.method not in ("GET", "HEAD"):
+        raise InvalidArgument(f"only GET and HEAD can be pushed, not :method {fields.method!r}")
     if fields.content_length:
         raise InvalidArgument("a promised request has no content: leave out content-length")
     return fields

@@ -7,7 +7,7 @@ alike, as most do, that saves two fifths of the time that a request takes here. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
@@ -81,14 +81,17 @@ class RememberingEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._watch = _TableWatch(encoder.header_table)
-        self._memo: dict[tuple[object, ...], bytes] = SharedDict()
+        self._memo: dict[Hashable, bytes] = SharedDict()
         self.memory = 0
         """Octets that what is remembered takes, about."""
 
     def encode(self, fields: Sequence[HeaderTuple]) -> bytes:
         """The block for these fields."""
-        # Tuples that differ only in the never-indexed mark are equal.
-        key = (*fields, *[field.indexable for field in fields])
+        # One object for many blocks is soon found. Otherwise the fields are the key, with the never-indexed marks,
+        # because tuples that differ in nothing else are equal.
+        key: Hashable = fields
+        if not getattr(fields, "is_shared", False):
+            key = (*fields, *[field.indexable for field in fields])
         table = self._encoder.header_table
         # A new size is signalled in the next block, which is like no other.
         resized = table.resized
