@@ -6,6 +6,7 @@ from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sync_h2.protocol.fields.headers import Headers, encode_response
 from sync_h2.protocol.fields.hpack_memo import RememberingDecoder, RememberingEncoder
 from sync_h2.protocol.stream_table import StreamTable
 
@@ -73,6 +74,32 @@ def test_a_list_that_comes_again_is_not_encoded_again():
     assert len(calls) == 2
     assert remembering.encode([NeverIndexedHeaderTuple(b"a", b"1")])[0] & 0x10
     assert len(calls) == 3
+
+
+def test_a_response_that_is_sent_again_is_not_encoded_again():
+    """Neither as the same object, as most programs send it, nor as another with the same fields."""
+    encoder = Encoder()
+    encoder.encode, calls = counting(encoder.encode)
+    remembering = RememberingEncoder(encoder)
+    shared = [encode_response({":status": 204}), encode_response({":status": 204})]
+    assert shared[0] is shared[1]
+    others = [encode_response([(":status", "204")]) for _ in range(2)]
+    assert others[0] is not others[1]
+    blocks = {remembering.encode(fields) for fields in (*shared, *others, *shared, *others)}
+    assert len(calls) == 2  # once for either kind
+    assert blocks == {b"\x89"}
+
+
+def test_sensitive_fields_are_told_apart_from_the_same_that_are_not():
+    remembering = RememberingEncoder(Encoder())
+    shared = encode_response({"x-a": "1"})
+    remembering.encode(shared)  # adds to the table
+    assert remembering.encode(shared) == remembering.encode(shared) == b"\x88\xbe"
+    headers = Headers({"x-a": "1"})
+    headers.sensitive.add("x-a")
+    for _ in range(2):
+        assert remembering.encode(encode_response(headers))[1] & 0x10
+        assert remembering.encode(shared) == b"\x88\xbe"
 
 
 def test_the_memo_is_bounded():
