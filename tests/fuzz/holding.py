@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.octets.http2_endpoint import Endpoint
+from sync_h2.protocol.stream_table import MOST_CLOSED_STREAMS
 
 
 def holds_little(endpoint: Endpoint, opened_here: int) -> None:
@@ -13,7 +14,7 @@ def holds_little(endpoint: Endpoint, opened_here: int) -> None:
     table, limits = connection._table, connection.limits
     # What the peer has open, and as many again that are only reserved.
     assert len(table.streams) <= 2 * limits.max_concurrent_streams + opened_here
-    assert len(table._closed_streams) <= table.MAX_CLOSED_STREAMS
+    assert len(table._closed) <= MOST_CLOSED_STREAMS
     assert connection.inflate_dynamic_table_size <= table.decoder.max_allowed_table_size
     assert connection.deflate_dynamic_table_size <= limits.max_deflate_dynamic_table_size
     assert connection._header_blocks._length <= connection._header_blocks._hard_bound
