@@ -157,13 +157,21 @@ def test_an_exit_status_and_atexit_functions_are_kept(start: Any) -> None:
 INTERRUPT = """
 def interrupt():
     main = threading.main_thread().ident
-    blocks = lambda: sys._current_frames()[main].f_code.co_name in ("block", "acquire")
-    eventually(blocks)
+
+    def blocks_in():
+        frame = sys._current_frames().get(main)  # there is none at the interpreter's end
+        while frame is not None and frame.f_code.co_name == "acquire":
+            frame = frame.f_back
+        return frame if frame is not None and frame.f_code.co_name == "block" else None
+
+    first = eventually(blocks_in)
+    again = True
     # Again while nothing comes of it: a signal between Python's last look at its signals and the wait wakes nobody.
-    while blocks():
+    # What the main thread waits for after that is another call.
+    while again:
         os.kill(os.getpid(), signal.SIGINT)
         once_more = time.monotonic() + 1
-        while blocks() and time.monotonic() < once_more:
+        while (again := blocks_in() is first) and time.monotonic() < once_more:
             time.sleep(0.002)
 """
 

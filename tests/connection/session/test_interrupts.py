@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -28,18 +29,20 @@ def interrupt(background: Any) -> Callable[[], None]:
     main = threading.main_thread().ident
     assert main is not None
 
-    def blocks() -> bool:
-        frame = sys._current_frames()[main]
+    def blocks_in() -> FrameType | None:
         # Without the interpreter's lock what it blocks on is of Python too.
-        return _BLOCK in (frame.f_code, frame.f_back and frame.f_back.f_code)
+        frame = sys._current_frames()[main]
+        return next((at for at in (frame, frame.f_back) if at is not None and at.f_code is _BLOCK), None)
 
     def wait_and_interrupt() -> None:
-        eventually(blocks, "a blocking call")
+        first = eventually(blocks_in, "a blocking call")
+        again = True
         # Again while nothing comes of it: a signal between Python's last look at its signals and the wait wakes nobody.
-        while blocks():
+        # What the main thread waits for after that is another call.
+        while again:
             signal.pthread_kill(main, signal.SIGINT)
             once_more = time.monotonic() + 1
-            while blocks() and time.monotonic() < once_more:
+            while (again := blocks_in() is first) and time.monotonic() < once_more:
                 time.sleep(0.002)
 
     return lambda: background(wait_and_interrupt)

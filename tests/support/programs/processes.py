@@ -35,9 +35,10 @@ def in_background(function, *arguments):
 
 def eventually(condition):
     deadline = time.monotonic() + 10
-    while not condition():
+    while not (outcome := condition()):
         assert time.monotonic() < deadline, condition
         time.sleep(0.002)
+    return outcome
 
 def waits(stream):
     return stream._state.arrived.waiting or stream._state.progressed.waiting

@@ -6,19 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 PATIENCE = 10.0
 
 
-def eventually(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Wait until `condition()` holds: for what happens on another thread and leaves nothing to wait for."""
+def eventually(condition: Callable[[], T], what: str = "the condition") -> T:
+    """Wait until `condition()` holds, and return what it gives: for what happens on another thread and leaves nothing
+    to wait for.
+    """
     deadline = time.monotonic() + PATIENCE
-    while not condition():
+    while not (outcome := condition()):
         assert time.monotonic() < deadline, f"{what} did not come about in {PATIENCE} s"
         time.sleep(0.002)
+    return outcome
 
 
 def waits(stream: Any) -> bool:
