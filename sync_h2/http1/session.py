@@ -290,6 +290,7 @@ class HTTP1Receiver(Receiver):
         except ProtocolError as error:
             session._fail_locked(error, getattr(error, "limit", None))
         finally:
+            session._input_handled_locked()
             self._budget.spend(protocol.pieces - before, octets)
         if session._destroyed:
             return False

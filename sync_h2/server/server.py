@@ -308,8 +308,9 @@ class ThreadingServer(SessionHost, Observable):
     # -- what sessions ask (see connection.server_side.server_session.Host)
 
     def _handlers(self) -> list[Handler]:
-        with self._monitor, self._lock:
-            functions = list(self._listeners.take_locked("stream"))
+        functions = self._listeners.lasting("stream")
+        if functions is None:
+            functions = self._take_listeners("stream")
         if self._request_handler is not None:
             functions.append(self._request_handler)
         return functions

@@ -19,8 +19,8 @@ class SessionHost:
 
     _pool: Pool
 
-    def _submit(self, session: ServerSession, job: Job) -> bool:
-        return self._pool.submit(session, job)
+    def _submit(self, session: ServerSession, *jobs: Job) -> bool:
+        return self._pool.submit(session, *jobs)
 
     def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         return self._pool.job_waits(give_up)

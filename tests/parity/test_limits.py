@@ -245,7 +245,7 @@ def test_close_timeout(role: str, background: Background) -> None:
         with_stream(role, session, peer)
         reading = background(_held[0].read)
 
-        eventually(lambda: _held[0]._state.arrived.waiting)
+        eventually(lambda: _held[0]._state.reader_waits)
         with session:
             pass  # the stream is being read, so it is not cancelled
         assert isinstance(reading.exception(10), HTTP2Error)

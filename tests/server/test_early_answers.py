@@ -439,7 +439,7 @@ def test_an_early_end_of_a_body_that_is_read_is_still_an_error(raw: Any, status:
     peer.headers(1, [*UPLOAD, ("content-length", "100000")])
     peer.expect(HeadersFrame, 1)
     peer.data(1, b"x")
-    eventually(lambda: peer.session._streams[1].arrived.waiting)
+    eventually(lambda: peer.session._streams[1].reader_waits)
     peer.data(1, b"x", end_stream=True)
     assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.PROTOCOL_ERROR
     assert seen.get(timeout=5).code == ErrorCode.PROTOCOL_ERROR

@@ -41,7 +41,7 @@ def test_an_answer_does_not_wait_for_handlers_that_have_no_thread() -> None:
         assert last[0].read(timeout=TIMEOUT) == b"x"
         free.set()
         assert [stream.read(timeout=TIMEOUT) for stream in last[1:]] == [b"x"] * 3
-    assert server._waiting_handlers == 0
+    assert not server._unbegun
 
 
 def test_a_conversation_is_not_slowed_down_by_requests_that_have_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

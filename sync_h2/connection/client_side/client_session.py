@@ -25,7 +25,7 @@ from ..shared.listeners import Listener
 from ..shared.monitor import WaitQueue
 from ..shared.priorities import DEFAULT_PRIORITY, Priority, check_priority, set_priority_locked
 from ..shared.stream_state import StreamState
-from ..stream.frame_errors import FrameErrors
+from ..stream.frame_errors import HeaderBlockTooLong, fail_for_frame
 from ..stream.stream import stream_listeners
 from .client_stream import ClientStream
 
@@ -163,11 +163,15 @@ class ClientSession(Session):
         stream = ClientStream(self, state)
         stream._register_all(listeners)
         pending = _PendingRequest(state, block, end_stream, priority, priority)
-        with FrameErrors(self, state, FrameType.HEADERS), self._monitor, self._lock:
-            self._check_may_request_locked(pending)
-            self._pending[state] = pending
-            self._slots_changed_locked()
-            self._sender.send_soon_locked()
+        try:
+            with self._monitor, self._lock:
+                self._check_may_request_locked(pending)
+                self._pending[state] = pending
+                self._slots_changed_locked()
+                self._sender.send_soon_locked()
+        except HeaderBlockTooLong as error:
+            fail_for_frame(self, state, FrameType.HEADERS, error)
+            raise
         if state.id is None and (wait or state.closed):
             what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
             if pending.block.is_extended_connect:
@@ -261,7 +265,7 @@ class ClientSession(Session):
         self._opened_locked(state)
         set_priority_locked(self._streams, state, request.priority)
         state.local_ended = request.end_stream
-        state.progressed.wake_all_locked()
+        state.wake_writers_locked()
         state.listeners.emit_locked("ready")
         self._pump.schedule(state)  # a body may have been posted meanwhile
 
@@ -319,8 +323,7 @@ class ClientSession(Session):
         if state is None:
             return
         state.response_headers = event.headers
-        state.arrived.wake_all_locked()
-        state.progressed.wake_all_locked()  # who sends the body may not want to go on
+        state.wake_all_locked()  # who sends the body may not want to go on
         state.listeners.emit_locked("push" if state.is_push else "response", event.headers)
         if event.end_stream:
             state.ended_with_headers = True
@@ -335,7 +338,7 @@ class ClientSession(Session):
             state.continued = True
             state.listeners.emit_locked("continue")
         state.listeners.emit_locked("headers", event.headers)
-        state.arrived.wake_all_locked()
+        state.wake_readers_locked()
 
     def _push_promise_received_locked(self, event: events.PushPromiseReceived) -> None:
         parent = self._streams.get(event.stream_id)
@@ -366,7 +369,7 @@ class ClientSession(Session):
         if parent.pushes is None:
             parent.pushes = deque()
         parent.pushes.append(stream)
-        parent.arrived.wake_all_locked()
+        parent.wake_readers_locked()
         self._listeners.emit_locked("stream", stream, event.headers)
 
     def _altsvc_received_locked(self, event: events.AltsvcReceived) -> None:

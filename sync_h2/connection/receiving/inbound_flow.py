@@ -104,7 +104,7 @@ class InboundFlow:
 
     def window_shrunk(self, state: StreamState) -> None:
         """SETTINGS of ours have come into force, maybe while somebody waits for data."""
-        if state.arrived.waiting:
+        if state.reader_waits:
             self.wait_for(state)
 
     def _returned(self, state: StreamState, count: int) -> None:

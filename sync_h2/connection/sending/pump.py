@@ -163,16 +163,16 @@ class Pump:
             if not item.remaining:
                 state.outgoing.popleft()
                 ends = bool(state.outgoing) and state.outgoing[0] is End.END_STREAM
-                state.progressed.wake_all_locked()
-            elif item.remaining <= LARGEST_FRAME and state.progressed.waiting and not self._shared_by_requests:
-                state.progressed.wake_all_locked()  # a server can take over so much
+                state.wake_writers_locked()
+            elif item.remaining <= LARGEST_FRAME and state.writer_waits and not self._shared_by_requests:
+                state.wake_writers_locked()  # a server can take over so much
             padding = None if protocol.padding is None else protocol.padding(count, largest - count)
             protocol.send_data(state.id, piece, ends, padding)
             self._framed(state, count, ends)
             return count
         state.outgoing.popleft()
         if isinstance(item, Posted):  # an empty write
-            state.progressed.wake_all_locked()
+            state.wake_writers_locked()
         elif item is End.END_STREAM:
             padding = None
             if protocol.padding is not None:
@@ -200,5 +200,5 @@ class Pump:
     def _ended(self, state: StreamState) -> None:
         state.drop_outgoing()
         state.local_ended = True
-        state.progressed.wake_all_locked()
+        state.wake_writers_locked()
         self._on_end(state)

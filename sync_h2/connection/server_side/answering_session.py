@@ -102,7 +102,7 @@ class AnsweringSession(Session):
                 state.reset_after_end = ErrorCode.NO_ERROR
 
     def _short_body_locked(self, state: StreamState) -> None:
-        if state.arrived.waiting:  # it must never look whole to who reads it
+        if state.reader_waits:  # it must never look whole to who reads it
             state.remote_ended = False
             error = ProtocolError("the body ended too early", stream_id=state.id, code=ErrorCode.PROTOCOL_ERROR)
             self._reset_locked(state, ErrorCode.PROTOCOL_ERROR, error)

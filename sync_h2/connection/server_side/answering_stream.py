@@ -19,7 +19,7 @@ from ...protocol.fields.headers import (
 )
 from ..shared.limit_log import log_limit
 from ..shared.stream_state import Posted
-from ..stream.frame_errors import FrameErrors
+from ..stream.frame_errors import HeaderBlockTooLong, fail_for_frame
 from ..stream.stream import Stream
 from .answering_session import AnsweringSession
 from .date import current_date
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+_METHODS_APART = frozenset({"HEAD", "CONNECT"})  # whose answers are no common ones
 _REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
 STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
 
@@ -72,16 +73,32 @@ class AnsweringStream(Stream):
     ) -> None:
         """`respond`; where `data_follows`, the headers wait for the caller's next call, which takes them along."""
         block = encode_response(headers, date=current_date() if send_date else None)
-        with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
-            self._respond_locked(block, end_stream, wait_for_trailers)
-            if not data_follows:
-                self._session._sender.send_soon_locked()
+        try:
+            with self._monitor, self._lock:
+                self._respond_locked(block, end_stream, wait_for_trailers)
+                if not data_follows:
+                    self._session._sender.send_soon_locked()
+        except HeaderBlockTooLong as error:
+            fail_for_frame(self._session, self._state, FrameType.HEADERS, error)
+            raise
 
     def _respond_locked(self, block: ResponseFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
         self._check_unanswered_locked()
         assert state.id is not None
         status, length = block.status, block.content_length
+        method = state.request_method
+        if not (
+            end_stream
+            or wait_for_trailers
+            or not state.remote_ended
+            or status in STATUSES_WITHOUT_BODY
+            or method in _METHODS_APART
+        ):  # nothing is held back, and a body follows
+            self._session._protocol.send_response(state.id, block, False)
+            state.unsent_length = length
+            state.sent_headers = Headers.from_wire(block)
+            return
         if state.request_method == "CONNECT" and status.startswith("2"):
             # RFC 9110 section 8.6, RFC 9113 section 8.5
             if length is not None:
@@ -219,8 +236,12 @@ class AnsweringStream(Stream):
     def _inform(self, headers: HeadersSource) -> bool:
         """`additional_headers`; whether anything was sent."""
         block = encode_informational(headers)
-        with FrameErrors(self._session, self._state, FrameType.HEADERS), self._monitor, self._lock:
-            return self._inform_locked(block)
+        try:
+            with self._monitor, self._lock:
+                return self._inform_locked(block)
+        except HeaderBlockTooLong as error:
+            fail_for_frame(self._session, self._state, FrameType.HEADERS, error)
+            raise
 
     def _inform_locked(self, block: EncodableFields) -> bool:
         state = self._state

@@ -140,7 +140,7 @@ class EarlyAnswers:
     def discard(self, state: StreamState) -> bool:
         """The handler has returned: throw away what is left of the body. False when the stream is to be reset."""
         # What comes through a tunnel must not vanish without a word, nor what somebody waits for.
-        if not self._most or state.request_method == "CONNECT" or state.arrived.waiting:
+        if not self._most or state.request_method == "CONNECT" or state.reader_waits:
             return False
         if state not in self._rests:
             self._await(state)

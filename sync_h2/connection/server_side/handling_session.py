@@ -38,9 +38,9 @@ class Handling(WaitedFor, Protocol):
     def _handlers(self) -> list[Handler]:
         """The functions that a new stream is given to."""
 
-    def _submit(self, session: Any, job: Callable[[], None]) -> bool:
-        """Run `job` on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every few
-        milliseconds until then.
+    def _submit(self, session: Any, *jobs: Callable[[], None]) -> bool:
+        """Run these jobs on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every
+        few milliseconds until then.
         """
 
 
@@ -55,8 +55,10 @@ class HandlingSession(AnsweringSession):
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
         # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
         self._jobs = 0
+        # Not guarded: each change is one operation of a set. Jobs that no thread has begun yet; threads that run one.
+        self._unbegun: set[StreamState] = set()
         self._handler_threads: set[int] = set()
-        self._waiting_handlers = 0  # jobs that no thread has begun yet
+        self._arrived: list[ServerStream] = []  # in this turn of the reader's, and not given to the pool
         self._handler_began_at = 0.0
         self._handlers_wait_since = 0.0
         self._noted_waiting = False  # set without the lock: a second line would do no harm
@@ -75,29 +77,41 @@ class HandlingSession(AnsweringSession):
         state.remote_ended = state.ended_with_headers = event.end_stream
         self._jobs += 1
         state.has_job = True
-        if not self._waiting_handlers:
-            self._handlers_wait_since = time.monotonic()
-        self._waiting_handlers += 1
-        stream = ServerStream(self, state)
-        self._monitor.after_unlock(partial(self._submit, stream, event.headers))
+        if not self._unbegun:
+            self._handlers_wait_since = state.opened_at or 0.0
+        self._unbegun.add(state)
+        self._arrived.append(ServerStream(self, state))
 
-    def _submit(self, stream: ServerStream, headers: Headers) -> None:
+    def _input_handled_locked(self) -> None:
+        if self._arrived:
+            self._monitor.after_unlock(partial(self._submit, self._arrived))
+            self._arrived = []
+
+    def _submit(self, streams: list[ServerStream]) -> None:
         try:
-            watched = self._host._submit(self, partial(self._handle, stream, headers))
-        except Exception:
-            with self._monitor, self._lock:
-                self._handler_begins_locked()
-                wanted = (
-                    not stream._state.closed
-                )  # the session, and with it its pool, may have ended before this was run
-                self._job_done_locked(stream._state)
-                self._reset_locked(stream._state, ErrorCode.REFUSED_STREAM)
-            if wanted:
-                logger.exception("no handler can be run for stream %s", stream.id)
+            watched = self._host._submit(self, *[partial(self._handle, stream) for stream in streams])
+        except Exception as error:
+            for stream in streams:
+                self._refuse(stream, error)
         else:
             if watched is not self._pool_watched:
                 with self._monitor, self._lock:
                     self._pool_watched = watched
+
+    def _refuse(self, stream: ServerStream, error: Exception) -> None:
+        """No handler will be run, unless one has begun."""
+        state = stream._state
+        try:
+            self._unbegun.remove(state)
+        except KeyError:
+            return
+        with self._monitor, self._lock:
+            wanted = not state.closed  # the session, and with it its pool, may have ended before this was run
+            self._job_done_locked(state)
+            self._reset_locked(state, ErrorCode.REFUSED_STREAM)
+            self._sender.send_locked()  # what others sent may have waited for it
+        if wanted:
+            logger.error("no handler can be run for stream %s", state.id, exc_info=error)
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         state = self._new_stream_locked(event.stream_id, None)
@@ -110,28 +124,29 @@ class HandlingSession(AnsweringSession):
         state.end_posted = state.local_ended = True
         self._local_end_locked(state)
 
-    def _handle(self, stream: ServerStream, headers: Headers) -> None:
+    def _handle(self, stream: ServerStream) -> None:
         """One stream's job, on a thread of the pool."""
         state = stream._state
+        try:
+            self._unbegun.remove(state)
+        except KeyError:
+            return  # submitted twice, because an interrupt fell into that
         thread = threading.get_ident()
-        functions: list[Callable[..., object]] = list(self._host._handlers())
-        with self._monitor, self._lock:
-            if state.handler_begun:
-                return  # submitted twice, because an interrupt fell into that
-            state.handler_begun = True
-            self._handler_begins_locked()
-            if state.closed:
-                functions = []
-            else:
-                functions += self._listeners.take_locked("stream")
-            self._handler_threads.add(thread)
+        self._handler_threads.add(thread)
+        self._handler_began_at = time.monotonic()
+        # What others sent waits for the last that begins. Who puts a send off has found `_pool_watched` with the lock.
+        if not self._unbegun and (self._pool_watched or self._sender.deferred_locked):
+            with self._monitor, self._lock:
+                if self._sender.deferred_locked:
+                    self._sender.send_locked()
+        functions: list[Callable[..., object]] = [] if state.closed else self._stream_handlers()
         assert state.opened_at is not None
         if self._handler_began_at - state.opened_at > _LONG_WAIT:
             self._note_waiting()
         failed = True
         try:
             for function in functions:
-                function(stream, headers)
+                function(stream, state.request_headers)
             failed = False
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
@@ -142,18 +157,22 @@ class HandlingSession(AnsweringSession):
             else:
                 logger.exception("the handler of stream %s failed", state.id)
         finally:
-            with self._monitor, self._lock:
-                self._job_done_locked(state)
+            if state.closed and state.is_settled:
                 self._handler_threads.discard(thread)
-                self._finish_locked(stream, failed)
-                if state.closed:
-                    self._header_memory.release(state)
+            else:
+                with self._monitor, self._lock:
+                    self._job_done_locked(state)
+                    self._handler_threads.discard(thread)
+                    self._finish_locked(stream, failed)
+                    if state.closed:
+                        self._header_memory.release(state)
 
-    def _handler_begins_locked(self) -> None:
-        self._waiting_handlers -= 1
-        self._handler_began_at = time.monotonic()
-        if not self._waiting_handlers and self._sender.deferred_locked:
-            self._sender.send_locked()
+    def _stream_handlers(self) -> list[Callable[..., object]]:
+        functions = self._listeners.lasting("stream")
+        if functions is None:
+            with self._monitor, self._lock:
+                functions = self._listeners.take_locked("stream")
+        return [*self._host._handlers(), *functions]
 
     def _handlers_wait(self) -> None:
         """The pool has no thread for some handlers yet: what others sent may wait for them no longer. No lock held."""
@@ -175,7 +194,7 @@ class HandlingSession(AnsweringSession):
 
     def _more_is_coming_locked(self) -> bool:
         return (
-            self._waiting_handlers > 0
+            len(self._unbegun) > 0
             and self._pool_watched
             # Those that wait may wait for long: for threads that block.
             and time.monotonic() - self._handler_began_at < _NEXT_HANDLER_BEGINS
@@ -189,7 +208,7 @@ class HandlingSession(AnsweringSession):
     def _local_end_locked(self, state: StreamState) -> None:
         self._job_done_locked(state)
         super()._local_end_locked(state)
-        if state.closed:  # like the job's, its place is free for what the client sends next
+        if state.closed and state.header_memory:  # like the job's, its place is free for what the client sends next
             self._header_memory.release(state)
 
     def _finish_locked(self, stream: ServerStream, failed: bool) -> None:

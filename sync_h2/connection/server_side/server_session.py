@@ -157,7 +157,7 @@ class ServerSession(HandlingSession):
         watchdog = self._watchdog
         if watchdog.handshake is not None or self._sender.held_locked:
             return self._began_at
-        working = len(self._handler_threads) + self._waiting_handlers - self._host._handlers_that_wait(self)
+        working = len(self._handler_threads) + len(self._unbegun) - self._host._handlers_that_wait(self)
         if working > 0:
             return None
         streams = list(self._streams.values())

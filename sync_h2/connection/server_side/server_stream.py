@@ -13,7 +13,7 @@ from ...protocol.fields.headers import (
 )
 from ..shared.priorities import DEFAULT_WEIGHT, check_priority, set_priority_locked
 from ..shared.stream_state import End
-from ..stream.frame_errors import FrameErrors
+from ..stream.frame_errors import HeaderBlockTooLong, fail_for_frame
 from .answering_stream import AnsweringStream
 from .file_responses import FileRange, StatCheck, respond_with_fd, respond_with_file
 
@@ -127,22 +127,26 @@ class ServerStream(AnsweringStream):
         )
         priority = check_priority(exclusive, parent, DEFAULT_WEIGHT)
         session = self._session
-        with FrameErrors(session, self._state, FrameType.PUSH_PROMISE), self._monitor, self._lock:
-            self._raise_if_closed_locked()
-            reason = self._why_no_push_locked()
-            if reason is not None:
-                raise InvalidState(reason, stream_id=self._state.id)
-            assert self._state.id is not None
-            if session._protocol.has_stream_ids and parent == session._protocol.next_outbound_stream_id:
-                raise InvalidArgument(f"parent {parent} is the pushed stream itself: it can't depend on itself")
-            promised_id = session._protocol.push(self._state.id, block)
-            promised = Headers.from_wire(block)
-            state = session._new_stream_locked(promised_id, promised, promised[":method"], promised.get("priority"))
-            state.is_push = True
-            state.remote_ended = True
-            set_priority_locked(session._streams, state, priority)
-            pushed = ServerStream(session, state)
-            session._sender.send_locked()
+        try:
+            with self._monitor, self._lock:
+                self._raise_if_closed_locked()
+                reason = self._why_no_push_locked()
+                if reason is not None:
+                    raise InvalidState(reason, stream_id=self._state.id)
+                assert self._state.id is not None
+                if session._protocol.has_stream_ids and parent == session._protocol.next_outbound_stream_id:
+                    raise InvalidArgument(f"parent {parent} is the pushed stream itself: it can't depend on itself")
+                promised_id = session._protocol.push(self._state.id, block)
+                promised = Headers.from_wire(block)
+                state = session._new_stream_locked(promised_id, promised, promised[":method"], promised.get("priority"))
+                state.is_push = True
+                state.remote_ended = True
+                set_priority_locked(session._streams, state, priority)
+                pushed = ServerStream(session, state)
+                session._sender.send_locked()
+        except HeaderBlockTooLong as error:
+            fail_for_frame(session, self._state, FrameType.PUSH_PROMISE, error)
+            raise
         return pushed
 
     def _why_no_push_locked(self) -> str | None:

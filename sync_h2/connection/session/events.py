@@ -60,7 +60,7 @@ class ReceivingLifecycle(Lifecycle):
             state.buffer.append(event.data)
             inbound.buffered(state, size)
             if not state.reading_all:
-                state.arrived.wake_all_locked()
+                state.wake_readers_locked()
         inbound.arrived(event.flow_controlled_length)
         if event.end_stream:
             if event.short:

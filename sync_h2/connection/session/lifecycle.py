@@ -67,7 +67,7 @@ class Lifecycle(SessionFields):
     def _remote_end_locked(self, state: StreamState) -> None:
         """The peer's END_STREAM has arrived."""
         state.remote_ended = True
-        state.arrived.wake_all_locked()
+        state.wake_readers_locked()
         if state.local_ended:
             self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
 
@@ -92,25 +92,23 @@ class Lifecycle(SessionFields):
         state.error = error
         state.aborted = not state.local_ended
         # Before it leaves the table, where `_interrupted` would find those who still wait.
-        state.arrived.wake_all_locked()
-        state.progressed.wake_all_locked()
-        state.drop_outgoing()
-        self._pump.unschedule(state)
+        state.wake_all_locked()
+        if state.outgoing or state.scheduled:
+            state.drop_outgoing()
+            self._pump.unschedule(state)
         if state.id is not None:
             self._streams.pop(state.id, None)
-            stream = state.handle and state.handle()
-            if stream is not None and (len(state.buffer) or state.header_memory):
-                self._unread[state.id] = state
         if state.opened_at is not None:
             self._watchdog.last_activity = state.closed_at = time.monotonic()
             self._stream_counters.stream_closed(state.closed_at - state.opened_at)
         if state.aborted:
             state.listeners.emit_locked("aborted")
-        if code not in (ErrorCode.NO_ERROR, ErrorCode.CANCEL) and error is not None:
+        if error is not None and code not in (ErrorCode.NO_ERROR, ErrorCode.CANCEL):
             state.listeners.emit_locked("error", error)
-        state.listeners.emit_locked("close", int(code))
+        state.listeners.emit_close_locked(int(code))
         self._stream_closed_locked(state)
-        self._maybe_finish_locked()
+        if self._closing:
+            self._maybe_finish_locked()
 
     def _forget(self, state: StreamState) -> None:
         """Nobody holds the stream any more. Runs on the timer thread."""
@@ -248,8 +246,7 @@ class Lifecycle(SessionFields):
                 state.error = self._end_reason
             if state.rst_code is None:
                 state.rst_code = int(ErrorCode.INTERNAL_ERROR)
-            state.arrived.wake_all_locked()
-            state.progressed.wake_all_locked()
+            state.wake_all_locked()
         self._connected.wake_all_locked()
         self._pings.wake_all()
         self._settings_sent.wake_all()
@@ -291,6 +288,6 @@ class Lifecycle(SessionFields):
             if not self._gone:
                 self._gone = True
                 self._gone_at = time.monotonic()
-                self._listeners.emit_locked("close")
+                self._listeners.emit_close_locked()
             self._dispatcher.finish_locked()
         self._session_gone()

@@ -279,7 +279,7 @@ class Session(SessionCore):
             return
         with self._monitor, self._lock:
             for state in list(self._streams.values()):
-                if not (state.arrived.waiting or state.progressed.waiting):
+                if not (state.reader_waits or state.writer_waits):
                     self._reset_locked(state, ErrorCode.CANCEL)
         try:
             self.close(self._limits.close_timeout)

@@ -76,8 +76,6 @@ class SessionFields(Observable):
         self._lock = self._monitor.lock
 
         self._streams: dict[int, StreamState] = SharedDict()  # the open ones, reserved ones included
-        # Closed ones with something that nobody has read: a handle that is collected with its stream is not called.
-        self._unread: dict[int, StreamState] = {}
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
         self._body_received_at = 0.0
@@ -181,6 +179,9 @@ class SessionFields(Observable):
 
     def _memory_changed_locked(self) -> None:
         """Something has come, and may be kept."""
+
+    def _input_handled_locked(self) -> None:
+        """What has come has been handled; the lock is about to be released."""
 
     def _unattended_overdue_locked(self, now: float) -> None:
         """It is time to see whether the peer takes what nobody waits to send."""

@@ -29,6 +29,7 @@ MOST_WAITING = 10_000
 """Events that may wait for a listener that blocks; what comes beyond is dropped and logged."""
 _LINGER = 1.0  # seconds for which an idle dispatcher thread waits for the next event
 _KEPT_ONCE = frozenset({"connect", "response", "trailers", "aborted", "error", "close", "ready", "want_trailers"})
+_NONE: dict[str, Any] = {}
 _KEPT_MANY = 64  # how many of the repeatable events are kept for a first listener that comes late
 
 _NODE_STREAM_EVENTS = frozenset({"data", "end", "drain", "finish", "readable", "pipe", "unpipe", "set_encoding"})
@@ -49,54 +50,72 @@ def check_event(name: str, known: Mapping[str, bool]) -> None:
 class Listeners:
     """What listens to one object, whose events are `known`; the `KEPT` ones wait here for their first listener."""
 
-    __slots__ = ("_dispatcher", "_functions", "_kept", "known")
+    __slots__ = ("_dispatcher", "_end", "_functions", "_kept", "known")
 
     def __init__(self, dispatcher: Dispatcher, known: Mapping[str, bool]) -> None:
         self.known = known
         self._dispatcher = dispatcher
-        self._functions: dict[str, list[tuple[Listener, bool]]] = {}
-        self._kept: dict[str, list[tuple[object, ...]]] = {}
+        # With each function whether it is for one event only. Neither these tuples nor `_NONE` are ever changed.
+        self._functions: dict[str, tuple[tuple[Listener, bool], ...]] = _NONE
+        self._kept: dict[str, list[tuple[object, ...]]] = _NONE
+        self._end: tuple[object, ...] | None = None
 
     def add_locked(self, name: str, function: Listener, once: bool = False) -> None:
-        self._functions.setdefault(name, []).append((function, once))
-        for kept in self._kept.pop(name, ()):
+        self._functions = {**self._functions, name: (*self._functions.get(name, ()), (function, once))}
+        if name == "close" and self._end is not None:
+            self._dispatcher.post_locked(self, name, self._end)
+            self._end = None
+        for kept in self._kept.pop(name, ()) if self._kept else ():
             arguments = tuple(item() if isinstance(item, weakref.ref) else item for item in kept)
             if not kept or arguments[0] is not None:
                 self._dispatcher.post_locked(self, name, arguments)
 
     def remove_locked(self, name: str, function: Listener) -> None:
-        functions = self._functions.get(name, [])
-        for entry in functions:
+        entries = list(self._functions.get(name, ()))
+        for entry in entries:
             if entry[0] == function:
-                functions.remove(entry)
+                entries.remove(entry)
+                self._functions = {**self._functions, name: tuple(entries)}
                 break
 
     def emit_locked(self, name: str, *arguments: object) -> bool:
         """Queue the event; False when nobody listens for it (it may be kept)."""
-        if self._functions and self._functions.get(name):
+        if self._functions.get(name):
             self._dispatcher.post_locked(self, name, arguments)
             return True
         if self.known[name] is KEPT:
+            if self._kept is _NONE:
+                self._kept = {}
             kept = self._kept.setdefault(name, [])
             if len(kept) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
                 # A stream that nobody holds is forgotten: the event does not hold it either.
                 kept.append((weakref.ref(arguments[0]), *arguments[1:]) if name == "stream" else arguments)
         return False
 
+    def emit_close_locked(self, *arguments: object) -> None:
+        """`emit_locked("close", ...)`, which comes to each stream and session: it is kept without a table."""
+        if self._functions.get("close"):
+            self._dispatcher.post_locked(self, "close", arguments)
+        else:
+            self._end = arguments
+
     def any_locked(self, name: str) -> bool:
         """Whether anybody listens for the event."""
-        return bool(self._functions and self._functions.get(name))
+        return bool(self._functions.get(name))
 
     def take_locked(self, name: str) -> list[Listener]:
         """The functions to call for one event, `once` ones removed."""
-        entries = self._functions.get(name) if self._functions else None
-        if not entries:
-            return []
-        functions = [entry[0] for entry in entries]
-        lasting = [entry for entry in entries if not entry[1]]
+        entries = self._functions.get(name, ())
+        lasting = tuple([entry for entry in entries if not entry[1]])
         if len(lasting) < len(entries):
-            self._functions[name] = lasting
-        return functions
+            self._functions = {**self._functions, name: lasting}
+        return [entry[0] for entry in entries]
+
+    def lasting(self, name: str) -> list[Listener] | None:
+        """The same without the lock; None if there are `once` ones, which have to be removed."""
+        entries = self._functions.get(name, ())
+        functions = [function for function, once in entries if not once]
+        return functions if len(functions) == len(entries) else None
 
 
 class Dispatcher:

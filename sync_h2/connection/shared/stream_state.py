@@ -1,21 +1,20 @@
 """What the session knows of one stream. Everything here is guarded by the session's lock.
 
-The user holds another object, the `Stream`; this one holds it weakly. So a stream that nobody can read any more is
-noticed, and reset, while the session goes on with the state it needs.
+The user holds another object, the `Stream`, which refers to this one. So a stream that nobody can read any more is
+noticed when that is dropped, and reset, while the session goes on with the state it needs.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...errors import HTTP2Error
 from ...protocol.fields.headers import EncodableFields
 from .listeners import Listeners
-from .monitor import Monitor, WaitQueue
+from .monitor import DEBUG, Monitor, WaitQueue
 from .priorities import DEFAULT_URGENCY, DEFAULT_WEIGHT
 from .receive_buffer import ReceiveBuffer
 from .receive_window import ReceiveWindow
@@ -79,7 +78,6 @@ class StreamState:
         "__weakref__",
         # which stream
         "id",
-        "handle",
         "request_method",
         "request_headers",
         "is_push",
@@ -119,8 +117,9 @@ class StreamState:
         "rst_code",
         "error",
         # who waits and listens
-        "arrived",
-        "progressed",
+        "_monitor",
+        "_arrived",
+        "_progressed",
         "listeners",
         "last_activity",
         "inactivity",
@@ -134,7 +133,6 @@ class StreamState:
         "ticket",
         # server
         "has_job",
-        "handler_begun",
         "detached",
         "fails_unanswered",
         # what it has done
@@ -148,8 +146,6 @@ class StreamState:
 
     def __init__(self, monitor: Monitor, listeners: Listeners, window: ReceiveWindow) -> None:
         self.id: int | None = None
-        # A weak reference to the `Stream`, kept for its callback.
-        self.handle: Callable[[], object | None] | None = None
         self.request_method = "GET"
         self.request_headers: Headers | None = None
         self.is_push = False
@@ -191,8 +187,9 @@ class StreamState:
         self.rst_code: int | None = None
         self.error: HTTP2Error | None = None
 
-        self.arrived = WaitQueue(monitor)  # headers, data, trailers, a push, or the end of what comes
-        self.progressed = WaitQueue(monitor)  # posted data was framed, a slot was got, or the stream ended
+        self._monitor = monitor
+        self._arrived: WaitQueue | None = None
+        self._progressed: WaitQueue | None = None
         self.listeners = listeners
         self.last_activity = 0.0
         self.inactivity: float | None = None
@@ -206,7 +203,6 @@ class StreamState:
         self.ticket = 0
 
         self.has_job = False  # its handler counts against MAX_CONCURRENT_STREAMS
-        self.handler_begun = False
         self.detached = False  # whoever took the stream over ends it, not the end of its handler
         self.fails_unanswered = False  # without an answer the stream is reset, where it would get a 500
         # Moments of `time.monotonic()`; None: not yet.
@@ -232,6 +228,56 @@ class StreamState:
         """Something happened on the stream: `set_timeout` starts anew."""
         if self.inactivity:
             self.last_activity = time.monotonic()
+
+    # Made for who waits: as a rule nobody does.
+
+    @property
+    def arrived(self) -> WaitQueue:
+        """Where threads wait for headers, data, trailers, a push, or the end of what comes."""
+        assert not DEBUG or self._monitor.owned
+        if self._arrived is None:
+            self._arrived = WaitQueue(self._monitor)
+        return self._arrived
+
+    @property
+    def progressed(self) -> WaitQueue:
+        """Where they wait for posted data to be framed, for a slot, or for the stream's end."""
+        assert not DEBUG or self._monitor.owned
+        if self._progressed is None:
+            self._progressed = WaitQueue(self._monitor)
+        return self._progressed
+
+    @property
+    def reader_waits(self) -> bool:
+        """Whether a thread waits in `arrived`. A look that needs no lock."""
+        return self._arrived is not None and self._arrived.waiting
+
+    @property
+    def writer_waits(self) -> bool:
+        """Whether a thread waits in `progressed`. A look that needs no lock."""
+        return self._progressed is not None and self._progressed.waiting
+
+    def wake_readers_locked(self) -> None:
+        """Something has come."""
+        if self._arrived is not None:
+            self._arrived.wake_all_locked()
+
+    def wake_writers_locked(self) -> None:
+        """Something has been framed."""
+        if self._progressed is not None:
+            self._progressed.wake_all_locked()
+
+    def wake_all_locked(self) -> None:
+        """The stream has ended."""
+        if self._arrived is not None:
+            self._arrived.wake_all_locked()
+        if self._progressed is not None:
+            self._progressed.wake_all_locked()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of it counts against the session any more: neither its handler nor what it keeps."""
+        return not self.has_job and not self.header_memory
 
     @property
     def unread(self) -> int:

@@ -156,7 +156,7 @@ class ReadableStream(StreamCalls):
             if state.reading_all:
                 with self._monitor, self._lock:
                     state.reading_all = False
-                    state.arrived.wake_all_locked()  # nobody else was woken by what came meanwhile
+                    state.wake_readers_locked()  # nobody else was woken by what came meanwhile
 
     def _take_all_locked(self) -> bytes:
         self._has_ended_locked()

@@ -14,7 +14,7 @@ from ...protocol.fields.headers import Headers, HeadersSource, encode_trailers
 from ..shared.monitor import WaitQueue
 from ..shared.stream_state import End, Posted, Trailers
 from .calls import StreamCalls
-from .frame_errors import FrameErrors
+from .frame_errors import HeaderBlockTooLong, fail_for_frame
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -131,9 +131,11 @@ class WritableStream(StreamCalls):
             pump = self._session._pump
             if not pump.may_frame_at_once(state, length):
                 return False
-            self._may_post_locked(length, ends)
-            if state.unsent_length is not None:
-                state.unsent_length -= length
+            unsent = state.unsent_length
+            if unsent is not None:
+                if length > unsent or (ends and length < unsent):
+                    self._may_post_locked(length, ends)  # raises
+                state.unsent_length = unsent - length
             state.end_posted = ends
             pump.frame_at_once(state, data, ends)
             self._session._sender.send_soon_locked()
@@ -201,25 +203,29 @@ class WritableStream(StreamCalls):
         """
         block = encode_trailers(headers)
         state = self._state
-        with FrameErrors(self._session, state, FrameType.HEADERS), self._monitor, self._lock:
-            if state.unwanted and not self._answers:
-                return
-            self._raise_if_closed_locked()
-            if state.sent_headers is None:
-                raise InvalidState("trailers come after the headers", stream_id=state.id)
-            if not state.wait_for_trailers:
-                raise InvalidState("trailers need wait_for_trailers=True with the headers", stream_id=state.id)
-            if state.trailers_posted:
-                raise InvalidState("the trailers have been sent already", stream_id=state.id)
-            if state.unsent_length:
-                raise InvalidState(f"{state.unsent_length} bytes of content-length are missing", stream_id=state.id)
-            # Here, for they may be framed much later, by whoever lets the data before them go.
-            self._session._protocol.check_block_length(block)
-            state.trailers_posted = state.end_posted = True
-            state.sent_trailers = Headers.from_wire(block)
-            state.post(Trailers(block))
-            self._session._pump.schedule(state)
-            self._session._sender.send_locked()
+        try:
+            with self._monitor, self._lock:
+                if state.unwanted and not self._answers:
+                    return
+                self._raise_if_closed_locked()
+                if state.sent_headers is None:
+                    raise InvalidState("trailers come after the headers", stream_id=state.id)
+                if not state.wait_for_trailers:
+                    raise InvalidState("trailers need wait_for_trailers=True with the headers", stream_id=state.id)
+                if state.trailers_posted:
+                    raise InvalidState("the trailers have been sent already", stream_id=state.id)
+                if state.unsent_length:
+                    raise InvalidState(f"{state.unsent_length} bytes of content-length are missing", stream_id=state.id)
+                # Here, for they may be framed much later, by whoever lets the data before them go.
+                self._session._protocol.check_block_length(block)
+                state.trailers_posted = state.end_posted = True
+                state.sent_trailers = Headers.from_wire(block)
+                state.post(Trailers(block))
+                self._session._pump.schedule(state)
+                self._session._sender.send_locked()
+        except HeaderBlockTooLong as error:
+            fail_for_frame(self._session, state, FrameType.HEADERS, error)
+            raise
 
     def _goes_on_without_locked(self, posted: Posted) -> bool:
         """Whether the session sends what is left of `posted`, and then the end if that was posted, by itself."""

@@ -30,21 +30,22 @@ class ExecutorPool:
         self._at_peers: Counter[Hashable] = Counter()  # jobs that wait for their peers
         self._shut_down = False
 
-    def submit(self, key: Hashable, job: Job) -> bool:
-        """Give `job` to the executor. Raises InvalidState when that has been shut down.
+    def submit(self, key: Hashable, *new: Job) -> bool:
+        """Give these jobs to the executor. Raises InvalidState when that has been shut down.
 
         False: nobody watches over the jobs that wait.
         """
         if self._shut_down:
             raise InvalidState("the handler pool has been shut down")
-        try:
-            future = self._executor.submit(self._run, key, job)
-        except RuntimeError as error:
-            raise InvalidState(f"the executor takes no handler: {error}") from error
-        with self._lock:
-            self._futures.setdefault(key, set()).add(future)
-        # Called at once if the job has run already.
-        future.add_done_callback(lambda future: self._done(key, future))
+        for job in new:
+            try:
+                future = self._executor.submit(self._run, key, job)
+            except RuntimeError as error:
+                raise InvalidState(f"the executor takes no handler: {error}") from error
+            with self._lock:
+                self._futures.setdefault(key, set()).add(future)
+            # Called at once if the job has run already.
+            future.add_done_callback(lambda future: self._done(key, future))
         return False
 
     def forget(self, key: Hashable) -> None:

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -89,26 +89,27 @@ class HandlerPool:
 
     # -- Any thread, with no lock held --
 
-    def submit(self, key: Hashable, job: Job) -> bool:
-        """Have `job` run when it is its turn, without waiting for that. Raises InvalidState when it never can.
+    def submit(self, key: Hashable, *new: Job) -> bool:
+        """Have each of these jobs run when it is its turn, without waiting for that. Raises InvalidState when they
+        never can.
 
-        True if `on_waiting` is called for as long as it waits.
+        True if `on_waiting` is called for as long as one of them waits.
         """
         with self._lock:
             if self._shut_down:
                 raise InvalidState("the handler pool has been shut down")
             if key in self._turns:
                 jobs = self._turns[key]
-                jobs.append(job)
+                jobs.extend(new)
             else:
-                jobs = self._turns[key] = deque((job,))  # in one step: none may be there without a job
-            woken, starting = self._staff_locked(1)
-            # The job is as good as taken if a worker was found for it alone.
-            watch = (len(jobs) > 1 or not (woken or starting)) and self._must_wake_watcher_locked()
+                jobs = self._turns[key] = deque(new)  # in one step: none may be there without a job
+            woken, starting = self._staff_locked(len(new))
+            # They are as good as taken if there is a worker for each.
+            watch = len(jobs) > len(woken) + starting and self._must_wake_watcher_locked()
         for waiter in woken:
             waiter.wake()
-        if starting:
-            self._start_worker(partial(self._take_back_locked, key, job))
+        for _ in range(starting):
+            self._start_worker(partial(self._take_back_locked, key, new))
         if watch:
             self._watch_from_now_on()
         return self._watching
@@ -314,13 +315,14 @@ class HandlerPool:
             del self._turns[key]
         return key, job
 
-    def _take_back_locked(self, key: Hashable, job: Job) -> bool:
-        jobs = self._turns.get(key, ())
-        if job not in jobs:
+    def _take_back_locked(self, key: Hashable, given: Sequence[Job]) -> bool:
+        jobs = self._turns.get(key)
+        if jobs is None or given[0] not in jobs:
             return False
-        assert isinstance(jobs, deque)
-        jobs.remove(job)
-        if not jobs:
+        left = [job for job in jobs if job not in given]
+        if left:
+            self._turns[key] = deque(left)
+        else:
             del self._turns[key]
         return True
 

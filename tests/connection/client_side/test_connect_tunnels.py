@@ -341,7 +341,7 @@ def test_a_session_that_ends_wakes_it(end: str, background: Any) -> None:
 
 
 def waits_for_slot(session: Any) -> bool:
-    return all(state.progressed.waiting for state in session._pending)
+    return all(state.writer_waits for state in session._pending)
 
 
 def test_a_server_may_allow_it_later() -> None:

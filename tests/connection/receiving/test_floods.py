@@ -140,10 +140,15 @@ def test_a_reader_is_woken_by_what_a_read_of_everything_gave_up(background: Back
     with client_and_raw_server() as (session, peer):
         stream = session.request()
         peer.headers(1, ((":status", "200"),))
+
+        def waiting() -> list[int]:
+            with session._monitor, session._lock:
+                return stream._state.arrived.thread_ids
+
         everything = background(stream.read, -1, 0.5)
         eventually(lambda: stream._state.reading_all)
         piece = background(stream.read, 5)
-        eventually(lambda: len(stream._state.arrived._waiters) == 2)
+        eventually(lambda: len(waiting()) == 2)
         peer.data(1, b"hello")
         assert everything.exception(5) is not None
         assert piece.result(5) == b"hello"

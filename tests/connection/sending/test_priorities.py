@@ -6,8 +6,9 @@ is the scheduler's alone.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,8 +29,9 @@ WIDE_STREAMS = {SettingId.INITIAL_WINDOW_SIZE: 2**30}
 class SlowLink:
     """A server with streams that have much to send, and the client's end of it."""
 
-    def __init__(self, session: sync_h2.ServerSession, peer: RawPeer) -> None:
+    def __init__(self, session: sync_h2.ServerSession, peer: RawPeer, served: Mapping[int, Any]) -> None:
         self.session = session
+        self.served = served
         self.peer = peer
         # The first stream takes the window that every connection starts with; from here on nothing is sent unless
         # `receive` lets it.
@@ -84,7 +86,10 @@ def open_link() -> Iterator[Callable[..., SlowLink]]:
     opened: list[Any] = []
 
     def make(body_size: int = BODY, chunk: int = 0) -> SlowLink:
+        served: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
         def handler(stream: Any, headers: Any) -> None:
+            served[stream.id] = stream
             stream.respond()
             if stream.id == 1 or not chunk:
                 stream.end(b"x" * (BODY if stream.id == 1 else body_size))
@@ -93,7 +98,7 @@ def open_link() -> Iterator[Callable[..., SlowLink]]:
 
         context = server_and_raw_client(handler, peer_settings=WIDE_STREAMS, write_timeout=None)
         opened.append(context)
-        return SlowLink(*context.__enter__())
+        return SlowLink(*context.__enter__(), served)
 
     yield make
     for context in opened:
@@ -151,7 +156,7 @@ def test_a_weight_that_the_server_gives_holds_at_once_and_sends_no_frame(link: S
     link.request(3)
     link.request(5)
     assert shares(link.receive(100), (3, 5)) == [0.5, 0.5]
-    served = link.session._streams[5].handle()
+    served = link.served[5]
     served.priority(weight=48)
     assert link.peer.settled() == []
     assert shares(link.receive(400), (3, 5)) == [0.25, 0.75]

@@ -72,4 +72,4 @@ def test_a_stream_that_is_handed_over_twice_is_handled_once(monkeypatch: pytest.
             peer.expect(DataFrame, stream_id)
         eventually(lambda: not (session._host._pool._turns or session._host._pool._assigned))
         assert handled == [1, 3, 5]
-        assert session._waiting_handlers == 0
+        assert not session._unbegun

@@ -373,7 +373,7 @@ def test_a_with_block_destroys_after_close_timeout(background: Any, caplog: Any)
         peer.headers(1, UPLOAD)
         peer.settled()
         with caplog.at_level(logging.WARNING, "sync_h2"), session:
-            eventually(lambda: any(state.arrived.waiting for state in session._streams.values()))
+            eventually(lambda: any(state.reader_waits for state in session._streams.values()))
         assert session.destroyed
     assert "close" in caplog.text
 

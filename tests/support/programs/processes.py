@@ -41,7 +41,7 @@ def eventually(condition):
     return outcome
 
 def waits(stream):
-    return stream._state.arrived.waiting or stream._state.progressed.waiting
+    return stream._state.reader_waits or stream._state.writer_waits
 
 def say(line):
     print(line, flush=True)

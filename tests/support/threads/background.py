@@ -29,7 +29,7 @@ def eventually(condition: Callable[[], T], what: str = "the condition") -> T:
 def waits(stream: Any) -> bool:
     """Whether some thread is blocked in a call of `stream`."""
     state = stream._state
-    return bool(state.arrived.waiting or state.progressed.waiting)
+    return bool(state.reader_waits or state.writer_waits)
 
 
 Background = Callable[..., "Future[Any]"]
