@@ -74,8 +74,10 @@ class Pump:
             self._scheduler.add(state)
 
     def unschedule(self, state: StreamState) -> None:
-        self._scheduler.remove(state)
-        self._blocked.pop(state, None)
+        if state.scheduled:
+            self._scheduler.remove(state)
+        if self._blocked:
+            self._blocked.pop(state, None)
 
     def change_priority(self, state: StreamState, urgency: int, sequential: bool) -> None:
         """Give a stream another urgency (RFC 9218), and say whether it is not to be interleaved."""

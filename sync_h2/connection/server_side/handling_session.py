@@ -9,12 +9,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from ...constants import ErrorCode
-from ...errors import HTTP2Error, Timeout
+from ...errors import HTTP2Error, InvalidState, Timeout
 from ...protocol import events
 from ...protocol.fields.headers import Headers, encode_response
 from ...transport.transport import Transport
@@ -40,8 +40,14 @@ class Handling(WaitedFor, Protocol):
 
     def _submit(self, session: Any, *jobs: Callable[[], None]) -> bool:
         """Run these jobs on the pool, some time; never blocks. True if the session's `_handlers_wait` is called every
-        few milliseconds until then.
+        few milliseconds until then. Raises when it will not run them, and `JobsRefused` when it will not run some.
         """
+
+
+class JobsRefused(InvalidState):
+    """What runs the handlers takes some jobs that it was given together, and not these."""
+
+    jobs: Sequence[Callable[[], None]] = ()
 
 
 class HandlingSession(AnsweringSession):
@@ -88,11 +94,14 @@ class HandlingSession(AnsweringSession):
             self._arrived = []
 
     def _submit(self, streams: list[ServerStream]) -> None:
+        jobs = [partial(self._handle, stream) for stream in streams]
         try:
-            watched = self._host._submit(self, *[partial(self._handle, stream) for stream in streams])
+            watched = self._host._submit(self, *jobs)
         except Exception as error:
-            for stream in streams:
-                self._refuse(stream, error)
+            refused = error.jobs if isinstance(error, JobsRefused) else jobs
+            for stream, job in zip(streams, jobs, strict=True):
+                if job in refused:
+                    self._refuse(stream, error)
         else:
             if watched is not self._pool_watched:
                 with self._monitor, self._lock:
@@ -207,9 +216,11 @@ class HandlingSession(AnsweringSession):
 
     def _local_end_locked(self, state: StreamState) -> None:
         self._job_done_locked(state)
-        super()._local_end_locked(state)
-        if state.closed and state.header_memory:  # like the job's, its place is free for what the client sends next
+        if (
+            state.remote_ended and state.header_memory
+        ):  # like the job's, its place is free for what the client sends next
             self._header_memory.release(state)
+        super()._local_end_locked(state)
 
     def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
         """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body
@@ -253,7 +264,7 @@ class HandlingSession(AnsweringSession):
         return self._jobs
 
     def _handler_threads_locked(self) -> set[int]:
-        return self._handler_threads
+        return self._handler_threads.copy()
 
     @contextlib.contextmanager
     def _as_callback(self) -> Iterator[None]:

@@ -316,3 +316,4 @@ class ServerSession(HandlingSession):
     def _session_gone(self) -> None:
         error = self._end_reason if self._failed else None
         self._host._session_ended(self, error)
+        self._unbegun.clear()  # the pool has dropped their jobs

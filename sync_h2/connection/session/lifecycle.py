@@ -93,11 +93,14 @@ class Lifecycle(SessionFields):
         state.aborted = not state.local_ended
         # Before it leaves the table, where `_interrupted` would find those who still wait.
         state.wake_all_locked()
-        if state.outgoing or state.scheduled:
-            state.drop_outgoing()
-            self._pump.unschedule(state)
+        state.drop_outgoing()
+        self._pump.unschedule(state)
         if state.id is not None:
             self._streams.pop(state.id, None)
+            if len(state.buffer) or state.header_memory:
+                stream = state.handle and state.handle()  # is held here until it is noted
+                if stream is not None:
+                    self._unread[state.id] = state
         if state.opened_at is not None:
             self._watchdog.last_activity = state.closed_at = time.monotonic()
             self._stream_counters.stream_closed(state.closed_at - state.opened_at)

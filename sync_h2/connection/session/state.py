@@ -76,6 +76,8 @@ class SessionFields(Observable):
         self._lock = self._monitor.lock
 
         self._streams: dict[int, StreamState] = SharedDict()  # the open ones, reserved ones included
+        # Closed ones with something that nobody has read: a handle that is collected with its stream is not called.
+        self._unread: dict[int, StreamState] = {}
         self._stream_counters = StreamCounters()
         self._began_at = time.monotonic()
         self._body_received_at = 0.0

@@ -1,13 +1,14 @@
 """What the session knows of one stream. Everything here is guarded by the session's lock.
 
-The user holds another object, the `Stream`, which refers to this one. So a stream that nobody can read any more is
-noticed when that is dropped, and reset, while the session goes on with the state it needs.
+The user holds another object, the `Stream`; this one holds it weakly. So a stream that nobody can read any more is
+noticed, and reset, while the session goes on with the state it needs.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ class StreamState:
         "__weakref__",
         # which stream
         "id",
+        "handle",
         "request_method",
         "request_headers",
         "is_push",
@@ -146,6 +148,8 @@ class StreamState:
 
     def __init__(self, monitor: Monitor, listeners: Listeners, window: ReceiveWindow) -> None:
         self.id: int | None = None
+        # A weak reference to the `Stream`, kept for its callback.
+        self.handle: Callable[[], object | None] | None = None
         self.request_method = "GET"
         self.request_headers: Headers | None = None
         self.is_push = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -51,6 +52,31 @@ def stream_listeners(dispatcher: Dispatcher) -> Listeners:
     return Listeners(dispatcher, _EVENTS)
 
 
+class Handle(weakref.ref["Stream"]):
+    """What a session has of a stream that its user holds: it tells when nobody does any more."""
+
+    __slots__ = ("session", "state")
+
+    session: Session
+    state: StreamState
+
+
+def _forgotten(handle: weakref.ref[Stream], is_exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+    # Runs wherever the handle was collected, under any lock: a look and one put, nothing else.
+    if is_exiting():
+        return  # the timer thread is gone, and so may be what the modules hold
+    assert isinstance(handle, Handle)
+    try:
+        session, state = handle.session, handle.state
+    except AttributeError:
+        return  # the stream's making was interrupted: nobody has heard of it yet
+    del handle.session, handle.state  # the state refers to the handle: a cycle, and garbage
+    if state.id is not None:
+        session._unread.pop(state.id, None)
+    if not state.closed or len(state.buffer) or state.header_memory:
+        timers.run(partial(session._forget, state))
+
+
 class Stream(ReadableStream, WritableStream):
     """One HTTP/2 stream. Use what `session.request` and the server's handlers give."""
 
@@ -64,17 +90,10 @@ class Stream(ReadableStream, WritableStream):
         self._listeners = state.listeners
         self._rfile: StreamReader | None = None
         self._wfile: StreamWriter | None = None
-
-    def __del__(self, is_exiting: Callable[[], bool] = sys.is_finalizing) -> None:
-        # Runs wherever the last reference was dropped, under any lock: a look and one put, nothing else.
-        if is_exiting():
-            return  # the timer thread is gone, and so may be what the modules hold
-        try:
-            session, state = self._session, self._state
-        except AttributeError:
-            return  # its making was interrupted: nobody has heard of it yet
-        if not state.closed or len(state.buffer) or state.header_memory:
-            timers.run(partial(session._forget, state))
+        handle = Handle(self, _forgotten)
+        handle.session = session
+        handle.state = state
+        state.handle = handle
 
     # -- attributes
 

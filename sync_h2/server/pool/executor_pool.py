@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for_futures
 from functools import partial
 
+from ...connection.server_side.handling_session import JobsRefused
 from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock
@@ -31,21 +32,30 @@ class ExecutorPool:
         self._shut_down = False
 
     def submit(self, key: Hashable, *new: Job) -> bool:
-        """Give these jobs to the executor. Raises InvalidState when that has been shut down.
+        """Give these jobs to the executor. Raises `JobsRefused` for those that it does not take, and InvalidState when
+        this has been shut down.
 
         False: nobody watches over the jobs that wait.
         """
         if self._shut_down:
             raise InvalidState("the handler pool has been shut down")
+        refused: list[Job] = []
+        reason: RuntimeError | None = None
         for job in new:
             try:
                 future = self._executor.submit(self._run, key, job)
             except RuntimeError as error:
-                raise InvalidState(f"the executor takes no handler: {error}") from error
+                reason = error
+                refused.append(job)
+                continue
             with self._lock:
                 self._futures.setdefault(key, set()).add(future)
             # Called at once if the job has run already.
             future.add_done_callback(lambda future: self._done(key, future))
+        if reason is not None:
+            refusal = JobsRefused(f"the executor takes no handler: {reason}")
+            refusal.jobs = refused
+            raise refusal from reason
         return False
 
     def forget(self, key: Hashable) -> None:

@@ -373,6 +373,10 @@ class HandlerPool:
             if stranded:
                 raise InvalidState("no thread can be started to run a handler") from error
             _log.warning("no thread can be started for one more worker; handlers wait for the others")
+            with self._lock:
+                watch = bool(self._turns) and self._must_wake_watcher_locked()
+            if watch:  # it tries again
+                self._watch_from_now_on()
 
     def _watch_from_now_on(self) -> None:
         watcher = threading.Thread(target=self._watch, name=f"{self._name}s-watcher", daemon=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hyperframe.frame import DataFrame, RstStreamFrame
 
 from support.octets.fields import REQUEST
 from support.peers.raw_peer import server_and_raw_client
-from support.threads.background import eventually
+from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, InvalidState
 
 
@@ -73,3 +74,22 @@ def test_a_stream_that_is_handed_over_twice_is_handled_once(monkeypatch: pytest.
         eventually(lambda: not (session._host._pool._turns or session._host._pool._assigned))
         assert handled == [1, 3, 5]
         assert not session._unbegun
+
+
+def test_a_session_that_has_ended_keeps_nothing_of_what_was_not_begun() -> None:
+    free = threading.Event()
+    try:
+        with server_and_raw_client(lambda *_: free.wait(PATIENCE), max_workers=1) as (session, peer):
+            for stream_id in (1, 3, 5):
+                peer.headers(stream_id, REQUEST, end_stream=True)
+            eventually(lambda: session._handler_threads and len(session._unbegun) == 2)
+            peer.close()
+            eventually(lambda: session._gone and not session._unbegun)
+    finally:
+        free.set()
+
+
+def test_the_threads_of_handlers_are_looked_at_while_they_begin_and_end() -> None:
+    """What is iterated over is nobody else's."""
+    with server_and_raw_client(lambda *_: None) as (session, _):
+        assert session._handler_threads_locked() is not session._handler_threads_locked()

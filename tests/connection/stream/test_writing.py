@@ -18,6 +18,21 @@ from sync_h2.constants import DEFAULT_WINDOW_SIZE, SettingId
 WINDOW = 16 * 1024 * 1024 // 2 // 100  # half of max_session_memory, for max_concurrent_streams
 
 
+def test_who_gave_up_waiting_for_the_connections_window_leaves_nothing_behind() -> None:
+    with client_and_raw_server(peer_settings={SettingId.INITIAL_WINDOW_SIZE: 1_000_000}) as (session, peer):
+        peer.settled()
+        first = session.request({":method": "POST"})
+        with pytest.raises(Timeout):
+            first.write(b"x" * (DEFAULT_WINDOW_SIZE + 1), timeout=0.01)
+        for _ in range(3):
+            stream = session.request({":method": "POST"})
+            with pytest.raises(Timeout):
+                stream.write(b"x", timeout=0.01)
+            stream.close()
+        first.close()
+        assert not session._pump._blocked
+
+
 def test_write_returns_the_length_of_any_buffer(ends: Any) -> None:
     stream, served = ends.exchange()
     numbers = array.array("I", [1, 2, 3])

@@ -13,9 +13,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 
+from support.octets.fields import REQUEST
+from support.peers.raw_peer import server_and_raw_client
 from support.threads.background import eventually
 from support.threads.interrupts import Tracer
+from sync_h2.connection.server_side.handling_session import JobsRefused
 from sync_h2.connection.shared.monitor import Waiter
 from sync_h2.errors import InvalidState
 from sync_h2.server.pool import handler_pool as pool_module
@@ -427,6 +431,43 @@ def test_without_a_thread_for_one_more_worker_the_job_waits_for_another(
     assert pool.shutdown(timeout=TIMEOUT)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_jobs_for_which_no_thread_could_be_started_are_tried_again(
+    make_pool: MakePool, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """There is a worker, which may run for ever; so it is not raised, and the watcher has to see to them."""
+    monkeypatch.setattr(pool_module, "_RETRY", 0.01)
+    pool = make_pool(8)
+    pool.submit("a", jobs.job("a"))
+    jobs.wait_started("a")
+    eventually(lambda: not pool._watching)
+    pool._pace.allowed = 8
+    names = [f"b{number}" for number in range(count)]
+    start = threading.Thread.start
+
+    def start_no_worker(self: threading.Thread) -> None:
+        if "watcher" not in self.name:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_no_worker)
+        pool.submit("b", *map(jobs.job, names))
+    jobs.wait_started(*names)
+    jobs.let_go("a", *names)
+    jobs.wait_ended("a", *names)
+
+
+def test_jobs_that_come_together_run_at_once_and_in_order(make_pool: MakePool, jobs: Jobs) -> None:
+    pool = make_pool(1)
+    pool.submit("a", *map(jobs.job, ["a1", "a2", "a3"]))
+    jobs.wait_started("a1")
+    pool.submit("a", jobs.job("a4"))
+    jobs.let_go("a1", "a2", "a3", "a4")
+    jobs.wait_ended("a4")
+    assert jobs.started == ["a1", "a2", "a3", "a4"]
+
+
 # -- forget and shutdown
 
 
@@ -560,6 +601,44 @@ def test_an_executor_that_was_shut_down_is_an_invalid_state(executor: ThreadPool
     with pytest.raises(InvalidState, match="cannot schedule new futures") as caught:
         ExecutorPool(executor).submit("key", pytest.fail)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+class TakesThree(ThreadPoolExecutor):
+    """One whose queue is full after three jobs."""
+
+    given = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Any:
+        self.given += 1
+        if self.given > 3:
+            raise RuntimeError("the queue is full")
+        return super().submit(*arguments, **options)
+
+
+def test_of_jobs_that_come_together_an_executor_may_refuse_some(jobs: Jobs) -> None:
+    given = [jobs.job(name) for name in "abcde"]
+    with TakesThree(3) as executor:
+        with pytest.raises(JobsRefused, match="the queue is full") as caught:
+            ExecutorPool(executor).submit("key", *given)
+        assert caught.value.jobs == given[3:]
+        jobs.wait_started("a", "b", "c")
+        jobs.let_go("a", "b", "c")
+
+
+def test_a_stream_that_an_executor_refuses_takes_no_other_with_it() -> None:
+    refused = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        assert refused.wait(TIMEOUT)
+        stream.end(b"x")
+
+    with TakesThree(1) as executor, server_and_raw_client(handler, executor=executor) as (_, peer):
+        flags = ["END_HEADERS", "END_STREAM"]
+        peer.send(*[HeadersFrame(number, peer._encoder.encode(REQUEST), flags=flags) for number in (1, 3, 5, 7)])
+        assert peer.expect(RstStreamFrame).stream_id == 7
+        refused.set()
+        for number in (1, 3, 5):
+            assert peer.expect(DataFrame, number).data == b"x"
 
 
 # -- a worker that stays
