@@ -15,6 +15,9 @@ from h2.events import Event
 from h2.stream import STREAM_OPEN, H2StreamStateMachine, StreamClosedBy, StreamInputs, StreamState
 from hpack import Decoder, Encoder, HeaderTuple, HPACKDecodingError
 from hpack.hpack import decode_integer
+from hpack.table import HeaderTable
+
+from ..interpreter import SharedDict
 
 # hpack logs every field that it codes at DEBUG, which is slow, and runs the user's logging handlers under the session's
 # lock. Who wants to see that sets the level of the logger "hpack".
@@ -142,8 +145,40 @@ def _literal_length(data: bytes | memoryview, prefix_bits: int) -> int:
     return end
 
 
+_STATIC_TABLE: dict[bytes, tuple[int, dict[bytes, int]]] = SharedDict(
+    {name: (index, SharedDict(values)) for name, (index, values) in HeaderTable.STATIC_TABLE_MAPPING.items()}
+)
+
+
+class EncoderTable(HeaderTable):
+    """hpack's table of fields, whose static part all threads of the process look into. Where `SharedDict` says so, a
+    plain dict is locked for that, and stays so for ever in a child that was forked meanwhile.
+    """
+
+    def search(self, name: bytes, value: bytes) -> tuple[int, bytes, bytes | None] | None:
+        """The index of a field, with its name, and its value if that stands there, too."""
+        named: tuple[int, bytes, bytes | None] | None = None
+        known = _STATIC_TABLE.get(name)
+        if known is not None:
+            index = known[1].get(value)
+            if index is not None:
+                return index, name, value
+            named = known[0], name, None
+        for index, field in enumerate(self.dynamic_entries, HeaderTable.STATIC_TABLE_LENGTH + 1):
+            if field[0] == name:
+                if field[1] == value:
+                    return index, name, value
+                if named is None:
+                    named = index, name, None
+        return named
+
+
 class HeaderEncoder(Encoder):
     """hpack's encoder, which tells the peer what the table's size has become and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_table = EncoderTable()
 
     def limit_table(self, size: int) -> None:
         """The peer's decoder takes a dynamic table of at most `size` (RFC 7541 section 4.2).

@@ -16,6 +16,7 @@ from h2.settings import SettingCodes
 from h2.stream import H2StreamStateMachine
 from hpack import Decoder, Encoder, HeaderTuple, HPACKDecodingError, NeverIndexedHeaderTuple
 from hpack.hpack import encode_integer
+from hpack.table import HeaderTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from support.octets.http2_endpoint import (
 )
 from sync_h2.constants import PREFACE, FrameType
 from sync_h2.protocol.h2_overrides import (
+    EncoderTable,
     HeaderDecoder,
     HeaderEncoder,
     Stream,
@@ -125,6 +127,29 @@ def test_plain_hpack_forgets_a_change_when_the_size_is_set_once_more():
 
 def test_plain_hpack_signals_every_step():
     assert len(plain_changes(*[0, 4096] * 100).table_size_changes) == 200
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b":method", b":status", b"date", b"cookie", b"x"]),
+            st.sampled_from([b"", b"GET", b"200", b"1", b"2"]),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_fields_are_found_where_hpack_finds_them(fields):
+    """Its own table looks into a dict that all threads share, and plain dicts are locked for that on 3.13t."""
+    ours, theirs = EncoderTable(), HeaderTable()
+    for name, value in fields:
+        assert ours.search(name, value) == theirs.search(name, value)
+        for table in (ours, theirs):
+            table.add(name, value)
+
+
+def test_the_encoder_has_a_table_that_no_other_thread_locks():
+    assert isinstance(HeaderEncoder().header_table, EncoderTable)
 
 
 def literals(rest: int) -> bytes:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-_METHODS_APART = frozenset({"HEAD", "CONNECT"})  # whose answers are no common ones
+_METHODS_APART = ("HEAD", "CONNECT")  # whose answers are no common ones
 _REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
-STATUSES_WITHOUT_BODY = frozenset({"204", "205", "304"})
+STATUSES_WITHOUT_BODY = ("204", "205", "304")
 
 
 class AnsweringStream(Stream):

@@ -55,13 +55,16 @@ class Listeners:
     def __init__(self, dispatcher: Dispatcher, known: Mapping[str, bool]) -> None:
         self.known = known
         self._dispatcher = dispatcher
-        # With each function whether it is for one event only. Neither these tuples nor `_NONE` are ever changed.
+        # With each function whether it is for one event only. Neither these tuples nor `_NONE` are ever changed, and
+        # nothing is looked up in `_NONE`: see `interpreter.SharedDict`.
         self._functions: dict[str, tuple[tuple[Listener, bool], ...]] = _NONE
         self._kept: dict[str, list[tuple[object, ...]]] = _NONE
         self._end: tuple[object, ...] | None = None
 
     def add_locked(self, name: str, function: Listener, once: bool = False) -> None:
-        self._functions = {**self._functions, name: (*self._functions.get(name, ()), (function, once))}
+        functions = dict(self._functions) if self._functions else {}
+        functions[name] = (*functions.get(name, ()), (function, once))
+        self._functions = functions
         if name == "close" and self._end is not None:
             self._dispatcher.post_locked(self, name, self._end)
             self._end = None
@@ -71,7 +74,7 @@ class Listeners:
                 self._dispatcher.post_locked(self, name, arguments)
 
     def remove_locked(self, name: str, function: Listener) -> None:
-        entries = list(self._functions.get(name, ()))
+        entries = list(self._functions.get(name, ())) if self._functions else []
         for entry in entries:
             if entry[0] == function:
                 entries.remove(entry)
@@ -80,7 +83,7 @@ class Listeners:
 
     def emit_locked(self, name: str, *arguments: object) -> bool:
         """Queue the event; False when nobody listens for it (it may be kept)."""
-        if self._functions.get(name):
+        if self._functions and self._functions.get(name):
             self._dispatcher.post_locked(self, name, arguments)
             return True
         if self.known[name] is KEPT:
@@ -94,17 +97,19 @@ class Listeners:
 
     def emit_close_locked(self, *arguments: object) -> None:
         """`emit_locked("close", ...)`, which comes to each stream and session: it is kept without a table."""
-        if self._functions.get("close"):
+        if self._functions and self._functions.get("close"):
             self._dispatcher.post_locked(self, "close", arguments)
         else:
             self._end = arguments
 
     def any_locked(self, name: str) -> bool:
         """Whether anybody listens for the event."""
-        return bool(self._functions.get(name))
+        return bool(self._functions and self._functions.get(name))
 
     def take_locked(self, name: str) -> list[Listener]:
         """The functions to call for one event, `once` ones removed."""
+        if not self._functions:
+            return []
         entries = self._functions.get(name, ())
         lasting = tuple([entry for entry in entries if not entry[1]])
         if len(lasting) < len(entries):
@@ -113,6 +118,8 @@ class Listeners:
 
     def lasting(self, name: str) -> list[Listener] | None:
         """The same without the lock; None if there are `once` ones, which have to be removed."""
+        if not self._functions:
+            return []
         entries = self._functions.get(name, ())
         functions = [function for function, once in entries if not once]
         return functions if len(functions) == len(entries) else None
