@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from ..connection.server_side.date import current_date
 from ..constants import ErrorCode
 from ..errors import InvalidState
+from ..interpreter import SharedDict
 from ..protocol.fields.headers import EncodableFields, ResponseFields
 from ..protocol.sending import HeaderBlockTooLong
 from .exchange import MOST_DISCARDED, Exchange, Framing
 from .response_heads import error_answer, has_no_body, response_head
 from .state import ConnectionState
 
-_STATUS_OF_RESET: dict[int, int] = {ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500}
+_STATUS_OF_RESET: dict[int, int] = SharedDict({ErrorCode.REFUSED_STREAM: 503, ErrorCode.INTERNAL_ERROR: 500})
 
 
 class Sending(ConnectionState):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..constants import MAX_WINDOW_SIZE, ErrorCode, FrameFlag, FrameType
 from ..errors import InvalidArgument, ProtocolError
+from ..interpreter import SharedDict
 from .events import (
     AltsvcReceived,
     DataDiscarded,
@@ -316,21 +317,23 @@ class Connection(MessageReceiving):
         return [OriginReceived(parse_origin(bytes(payload)))]
 
 
-_RECEIVERS: dict[int, Callable[[Connection, int, int, memoryview], list[Event]]] = {
-    FrameType.DATA: Connection._receive_data,
-    FrameType.HEADERS: Connection._receive_headers,
-    FrameType.PRIORITY: Connection._receive_priority,
-    FrameType.RST_STREAM: Connection._receive_rst_stream,
-    FrameType.SETTINGS: Connection._receive_settings,
-    FrameType.PUSH_PROMISE: Connection._receive_push_promise,
-    FrameType.PING: Connection._receive_ping,
-    FrameType.GOAWAY: Connection._receive_goaway,
-    FrameType.WINDOW_UPDATE: Connection._receive_window_update,
-    FrameType.CONTINUATION: Connection._receive_continuation,
-    FrameType.ALTSVC: Connection._receive_altsvc,
-    FrameType.ORIGIN: Connection._receive_origin,
-    FrameType.PRIORITY_UPDATE: Connection._receive_priority_update,
-}
+_RECEIVERS: dict[int, Callable[[Connection, int, int, memoryview], list[Event]]] = SharedDict(
+    {
+        FrameType.DATA: Connection._receive_data,
+        FrameType.HEADERS: Connection._receive_headers,
+        FrameType.PRIORITY: Connection._receive_priority,
+        FrameType.RST_STREAM: Connection._receive_rst_stream,
+        FrameType.SETTINGS: Connection._receive_settings,
+        FrameType.PUSH_PROMISE: Connection._receive_push_promise,
+        FrameType.PING: Connection._receive_ping,
+        FrameType.GOAWAY: Connection._receive_goaway,
+        FrameType.WINDOW_UPDATE: Connection._receive_window_update,
+        FrameType.CONTINUATION: Connection._receive_continuation,
+        FrameType.ALTSVC: Connection._receive_altsvc,
+        FrameType.ORIGIN: Connection._receive_origin,
+        FrameType.PRIORITY_UPDATE: Connection._receive_priority_update,
+    }
+)
 
 
 def _size_error(frame: str, payload: memoryview) -> ProtocolError:

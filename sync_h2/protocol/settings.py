@@ -19,6 +19,7 @@ from ..constants import (
     SettingId,
 )
 from ..errors import InvalidArgument
+from ..interpreter import SharedDict
 
 _LARGEST_VALUE = 2**32 - 1
 _ENTRY = struct.Struct(">HL")
@@ -35,7 +36,7 @@ _KNOWN: dict[str, tuple[SettingId, int, int]] = {
     "enable_connect_protocol": (SettingId.ENABLE_CONNECT_PROTOCOL, 0, 1),
     "no_rfc7540_priorities": (SettingId.NO_RFC7540_PRIORITIES, 0, 1),
 }
-_NAME_OF_ID: dict[int, str] = {int(setting_id): name for name, (setting_id, _, _) in _KNOWN.items()}
+_NAME_OF_ID: dict[int, str] = SharedDict({int(setting_id): name for name, (setting_id, _, _) in _KNOWN.items()})
 _BOOLEANS = frozenset({"enable_push", "enable_connect_protocol", "no_rfc7540_priorities"})
 _NO_CUSTOM: Mapping[int, int] = MappingProxyType({})
 _set_unchecked = object.__setattr__  # what was checked already: a peer may send thousands of these frames

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...exceptions import ContentDecodingError
+from ...interpreter import SharedDict
 from ..values.fields import length_of
 from ..values.structures import ResponseHeaders
 from .answer import Answer
@@ -18,7 +19,7 @@ from .decoding import Decoding, codings_of
 from .progress import Progress
 
 _CHUNK = 64 * 1024
-_VERSIONS = {"HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20}
+_VERSIONS = SharedDict({"HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20})
 
 
 class _TooMuch(Exception):

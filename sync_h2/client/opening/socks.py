@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from ...deadline import Deadline
 from ...exceptions import InvalidProxyURL, ProxyError
+from ...interpreter import SharedDict
 from ...transport.sockets import resolve
 from ...transport.urls import URL
 from ..values.origin import Origin
@@ -25,16 +26,18 @@ _PASSWORD_VERSION = b"\x01"
 _CONNECT = b"\x01"
 _IPV4, _NAME, _IPV6 = 0x01, 0x03, 0x04
 _LONGEST_TEXT = 255
-_REFUSALS = {
-    0x01: "general failure",
-    0x02: "not allowed by its rules",
-    0x03: "network unreachable",
-    0x04: "host unreachable",
-    0x05: "connection refused",
-    0x06: "TTL expired",
-    0x07: "command not supported",
-    0x08: "address type not supported",
-}
+_REFUSALS = SharedDict(
+    {
+        0x01: "general failure",
+        0x02: "not allowed by its rules",
+        0x03: "network unreachable",
+        0x04: "host unreachable",
+        0x05: "connection refused",
+        0x06: "TTL expired",
+        0x07: "command not supported",
+        0x08: "address type not supported",
+    }
+)
 
 
 def open_socks_tunnel(sock: socket.socket, target: Origin, proxy: URL, deadline: Deadline) -> None:

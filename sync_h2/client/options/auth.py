@@ -15,7 +15,7 @@ import secrets
 from typing import Any
 
 from ...exceptions import InvalidHeader, InvalidURL
-from ...interpreter import Lock
+from ...interpreter import Lock, SharedDict
 from ...transport.fork import renew_in_forked_child
 from ..values.fields import challenges, quoted_string
 from ..values.origin import DEFAULT_PORTS
@@ -168,7 +168,9 @@ class HTTPDigestAuth(AuthBase):
     __hash__ = None  # type: ignore[assignment]  # compared by value
 
 
-_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
+_HASHES = SharedDict(
+    {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
+)
 
 
 def _hash_function(algorithm: str) -> str:

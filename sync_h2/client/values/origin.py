@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...interpreter import SharedDict
 from ...transport.host_names import as_authority
 from ...transport.urls import URL
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = SharedDict({"http": 80, "https": 443})
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import logging
 import time
 
 from ...errors import HTTP2Error
-from ...interpreter import Lock
+from ...interpreter import Lock, SharedDict
 
 logger = logging.getLogger("sync_h2.connection")
 
 _SECONDS_BETWEEN = 10.0
 
 _lock = Lock()
-_last_logged: dict[str, float] = {}
+_last_logged: dict[str, float] = SharedDict({})
 
 
 def log_limit(session: object, limit: str, error: HTTP2Error) -> None:

@@ -11,6 +11,7 @@ import io
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from ...interpreter import SharedDict
 from ..shared.timers import timers
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # Whether the calling thread collects garbage: a buffer that is part of it calls `close()` like anybody else. The
 # collector calls these with its phase and a dict of what it did; all are C's, for an interrupt that strikes a callback
 # in Python would be lost.
-_latest: dict[str, dict[str, int]] = {}  # by phase, of which the last one is the latest
+_latest: dict[str, dict[str, int]] = SharedDict({})  # by phase, of which the last one is the latest
 _own = threading.local()
 gc.callbacks += [_latest.pop, _latest.__setitem__, functools.partial(setattr, _own)]
 

@@ -19,7 +19,7 @@ from ..limits import LimitReached
 from .field_list import FieldList
 from .hpack_memo import RememberingDecoder
 
-HEADER_BLOCK_FRAMES = frozenset({int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION)})
+HEADER_BLOCK_FRAMES = (int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION))
 _PRIORITY = struct.Struct(">LB")
 _STREAM_ID = struct.Struct(">L")
 _STREAM_ID_MASK = 0x7FFF_FFFF

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ...interpreter import SharedDict
+
 CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """Fields that speak of one HTTP/1.1 connection: forbidden (RFC 9113 section 8.2.2)."""
 
@@ -35,7 +37,7 @@ _COMMON_NAMES = SINGLE_VALUE - {b"content-length", b"host"} | frozenset(
     b"server set-cookie strict-transport-security traceparent tracestate trailer vary via www-authenticate "
     b"x-forwarded-for x-forwarded-host x-forwarded-proto x-powered-by x-request-id".split()
 )
-_DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
+_DEFAULT_PORTS = SharedDict({b"http": b"80", b"https": b"443"})
 _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"})
 
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # a token of RFC 9110 section 5.6.2 in lower case

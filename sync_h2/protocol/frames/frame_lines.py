@@ -14,6 +14,7 @@ from hpack import HPACKError
 
 from ...constants import FRAME_HEADER_LENGTH, PREFACE, FrameFlag, FrameType, SettingId, error_code_name
 from ...errors import ProtocolError
+from ...interpreter import SharedDict
 from ..fields.header_blocks import HEADER_BLOCK_FRAMES, parse_priority, without_padding
 from ..fields.sensitive import HIDDEN, shown_fields
 from ..h2_overrides import HeaderDecoder
@@ -29,14 +30,16 @@ _LARGEST_TABLE = 2**32 - 1
 _END_HEADERS = int(FrameFlag.END_HEADERS)
 _PADDED = int(FrameFlag.PADDED)
 _PRIORITY = int(FrameFlag.PRIORITY)
-_FLAGS: dict[int, dict[int, str]] = {
-    FrameType.DATA: {0x1: "END_STREAM", _PADDED: "PADDED"},
-    FrameType.HEADERS: {0x1: "END_STREAM", _END_HEADERS: "END_HEADERS", _PADDED: "PADDED", _PRIORITY: "PRIORITY"},
-    FrameType.SETTINGS: {0x1: "ACK"},
-    FrameType.PUSH_PROMISE: {_END_HEADERS: "END_HEADERS", _PADDED: "PADDED"},
-    FrameType.PING: {0x1: "ACK"},
-    FrameType.CONTINUATION: {_END_HEADERS: "END_HEADERS"},
-}
+_FLAGS: dict[int, dict[int, str]] = SharedDict(
+    {
+        FrameType.DATA: {0x1: "END_STREAM", _PADDED: "PADDED"},
+        FrameType.HEADERS: {0x1: "END_STREAM", _END_HEADERS: "END_HEADERS", _PADDED: "PADDED", _PRIORITY: "PRIORITY"},
+        FrameType.SETTINGS: {0x1: "ACK"},
+        FrameType.PUSH_PROMISE: {_END_HEADERS: "END_HEADERS", _PADDED: "PADDED"},
+        FrameType.PING: {0x1: "ACK"},
+        FrameType.CONTINUATION: {_END_HEADERS: "END_HEADERS"},
+    }
+)
 
 _SETTINGS_ENTRY = struct.Struct(">HL")
 _UNSIGNED_32 = struct.Struct(">L")

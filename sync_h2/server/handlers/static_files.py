@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 from ...connection.server_side.file_responses import FileRange
 from ...connection.server_side.handling_session import Handler
 from ...connection.server_side.server_stream import ServerStream
+from ...interpreter import SharedDict
 from ...protocol.fields.headers import Headers
 from .representation import best_coding, precondition_failure, wanted_range
 
@@ -32,13 +33,15 @@ _INDEX_PAGES = ("index.html", "index.htm")
 _COMPRESSED = {"br": ".br", "gzip": ".gz"}
 """Content codings, the best first, and what a sibling that is compressed so has behind its name."""
 
-_COMPRESSED_TYPES = {
-    "br": "application/x-brotli",
-    "bzip2": "application/x-bzip2",
-    "compress": "application/x-compress",
-    "gzip": "application/gzip",
-    "xz": "application/x-xz",
-}
+_COMPRESSED_TYPES = SharedDict(
+    {
+        "br": "application/x-brotli",
+        "bzip2": "application/x-bzip2",
+        "compress": "application/x-compress",
+        "gzip": "application/gzip",
+        "xz": "application/x-xz",
+    }
+)
 _SAYS_ITS_CHARSET = ("text/html", "text/xml")
 _LONGEST_PATH = 3 * 4096
 """No system has longer names: 4096 bytes, each of them quoted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import collections
 import contextlib
 import gc
@@ -12,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,6 +310,31 @@ def test_an_adapter_is_mounted_while_another_thread_looks_for_one() -> None:
         assert client.get_adapter("https://example.com/path") is adapter
         assert client.get_adapter("https://example.org/deeper/path") is other
         assert [len(prefix) for prefix in client.adapters] == sorted(map(len, client.adapters), reverse=True)
+
+
+def test_no_plain_dict_of_the_process_is_looked_into_by_get() -> None:
+    """3.13t locks it for that, and a child that is forked at that moment finds it locked for ever."""
+    package = Path(sync_h2.__file__).parent
+    trees = {path: ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    plain = {
+        path: {
+            target.id
+            for node in tree.body
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict | ast.DictComp)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+        for path, tree in trees.items()
+    }
+    public = {name for names in plain.values() for name in names if not name.startswith("_")}
+    asked = {
+        f"{path.relative_to(package)}: {node.value.id}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "get" and isinstance(node.value, ast.Name)
+        if node.value.id in plain[path] | public
+    }
+    assert not asked
 
 
 @pytest.mark.usefixtures("switching")
