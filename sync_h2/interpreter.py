@@ -33,7 +33,8 @@ else:
 
     class SharedDict(dict):  # type: ignore[type-arg]  # for type checkers it is dict, above
         """A dict that threads read whose values others have made. 3.13's own `get` takes such a dict's lock twice, and
-        so gives up its core some forty times: 25 microseconds, three hundred times what `[]` takes.
+        so gives up its core some forty times: 25 microseconds, three hundred times what `[]` takes. And
+        a child that is forked while another thread has that lock finds it taken for ever.
         """
 
         __slots__ = ()

@@ -121,4 +121,4 @@ class FloodGuard:
     def accepted_stream(self) -> None:
         """A stream within the limit: the peer keeps to it again."""
         self._rejected_streams = 0
-        self._earned += _EARNED_BY_REQUEST
+        self.request_made()

@@ -87,13 +87,12 @@ class AnsweringStream(Stream):
         self._check_unanswered_locked()
         assert state.id is not None
         status, length = block.status, block.content_length
-        method = state.request_method
         if not (
             end_stream
             or wait_for_trailers
             or not state.remote_ended
             or status in STATUSES_WITHOUT_BODY
-            or method in _METHODS_APART
+            or state.request_method in _METHODS_APART
         ):  # nothing is held back, and a body follows
             self._session._protocol.send_response(state.id, block, False)
             state.unsent_length = length

@@ -15,7 +15,7 @@ logger = logging.getLogger("sync_h2.connection")
 _SECONDS_BETWEEN = 10.0
 
 _lock = Lock()
-_last_logged: dict[str, float] = SharedDict({})
+_last_logged: dict[str, float] = SharedDict()
 
 
 def log_limit(session: object, limit: str, error: HTTP2Error) -> None:

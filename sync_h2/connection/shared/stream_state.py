@@ -272,11 +272,9 @@ class StreamState:
             self._progressed.wake_all_locked()
 
     def wake_all_locked(self) -> None:
-        """The stream has ended."""
-        if self._arrived is not None:
-            self._arrived.wake_all_locked()
-        if self._progressed is not None:
-            self._progressed.wake_all_locked()
+        """Everybody may go on, or has to look: the stream has ended, or been answered."""
+        self.wake_readers_locked()
+        self.wake_writers_locked()
 
     @property
     def is_settled(self) -> bool:

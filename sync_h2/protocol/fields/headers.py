@@ -190,7 +190,7 @@ class CheckedFields(list[HeaderTuple]):
 
     __slots__ = ("content_length", "is_shared", "octets")
 
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a list's is None; this one is never changed
 
     def __init__(self, fields: Sequence[HeaderTuple], content_length: int | None) -> None:
         super().__init__(fields)

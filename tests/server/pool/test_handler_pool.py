@@ -393,6 +393,12 @@ def fail_to_start(self: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
+def start_watchers_only(self: threading.Thread, start: Callable[..., None] = threading.Thread.start) -> None:
+    if "watcher" not in self.name:
+        fail_to_start(self)
+    start(self)
+
+
 def test_without_a_thread_for_any_worker_the_submitter_is_told(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,13 +419,6 @@ def test_without_a_thread_for_one_more_worker_the_job_waits_for_another(
     pool = HandlerPool(4, name="short of threads", on_waiting=looks.append)
     pool.submit("a", jobs.job("a"))
     jobs.wait_started("a")
-    start = threading.Thread.start
-
-    def start_watchers_only(self: threading.Thread) -> None:
-        if "watcher" not in self.name:
-            raise RuntimeError("can't start new thread")
-        start(self)
-
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start_watchers_only)
         pool.submit("b", jobs.job("b"))
@@ -443,15 +442,8 @@ def test_jobs_for_which_no_thread_could_be_started_are_tried_again(
     eventually(lambda: not pool._watching)
     pool._pace.allowed = 8
     names = [f"b{number}" for number in range(count)]
-    start = threading.Thread.start
-
-    def start_no_worker(self: threading.Thread) -> None:
-        if "watcher" not in self.name:
-            raise RuntimeError("can't start new thread")
-        start(self)
-
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start_no_worker)
+        patch.setattr(threading.Thread, "start", start_watchers_only)
         pool.submit("b", *map(jobs.job, names))
     jobs.wait_started(*names)
     jobs.let_go("a", *names)
