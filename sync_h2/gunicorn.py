@@ -273,6 +273,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     # -- one request, on a handler's thread
 
     def _handle(self, stream: ServerStream, headers: Headers) -> None:
+        stream._takes_long()  # frameworks keep a database's connection for each thread
         if not may_run(stream, headers):
             return
         environ = make_environ(stream, headers, self._base)

@@ -42,6 +42,7 @@ def wsgi(
     bodies = BodyBuffers(max_buffered_body)
 
     def handler(stream: ServerStream, headers: Headers) -> None:
+        stream._takes_long()  # frameworks keep a database's connection for each thread
         if may_run(stream, headers):
             Response(stream, headers[":method"], bodies).run(app, make_environ(stream, headers, base))
 

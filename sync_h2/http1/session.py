@@ -57,6 +57,8 @@ class HTTP1Session(ServerSession):
 
     _protocol: HTTP1Protocol
 
+    _reader_handles = False  # it waits for handlers: see above
+
     def __init__(
         self, transport: Transport, host: Host, configuration: Configuration, *, origins: Sequence[str] = ()
     ) -> None:
@@ -290,7 +292,7 @@ class HTTP1Receiver(Receiver):
         except ProtocolError as error:
             session._fail_locked(error, getattr(error, "limit", None))
         finally:
-            session._input_handled_locked()
+            session._input_handled_locked(False)
             self._budget.spend(protocol.pieces - before, octets)
         if session._destroyed:
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from ..connection.server_side.quick_handlers import QuickHandlingSession
 from ..connection.server_side.server_session import ServerSession
 from ..errors import HTTP2Error, InvalidArgument
 from .pool.executor_pool import ExecutorPool
@@ -21,6 +22,15 @@ class SessionHost:
 
     def _submit(self, session: ServerSession, *jobs: Job) -> bool:
         return self._pool.submit(session, *jobs)
+
+    def _reader_leaves(self, session: QuickHandlingSession) -> bool:
+        return self._pool.reader_leaves(session)
+
+    def _handler_takes_long(self) -> None:
+        self._pool.job_takes_long()
+
+    def _reader_ends(self, session: QuickHandlingSession) -> None:
+        self._pool.reader_ends()
 
     def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         return self._pool.job_waits(give_up)

@@ -94,13 +94,15 @@ class FrameReceiver(Receiver):
         handlers = self._handlers
         outbox.count_replies = True
         frames = octets = pieces = earned = 0
+        has_more = False
         pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
                 if pieces >= pauses_at:
                     small = small_pieces(pieces, octets)
                     if small >= MOST_AT_ONCE:
-                        return True
+                        has_more = True
+                        break
                     pauses_at += MOST_AT_ONCE - small
                 frame = self._frame_reader.next_frame()
                 if frame is None:
@@ -133,8 +135,8 @@ class FrameReceiver(Receiver):
             session._fail_locked(error, limit)
         finally:
             outbox.count_replies = False
-            session._input_handled_locked()
+            session._input_handled_locked(has_more)
             self._budget.spend(pieces - earned, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames
-        return False
+        return has_more

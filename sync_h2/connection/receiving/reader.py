@@ -1,7 +1,11 @@
-"""The reader thread: it blocks in `recv` and in nothing else.
+"""The reader thread: it blocks in `recv` and in nothing else of ours.
 
 It refers to its session only while that handles what came. So a session that nobody refers to any more can be collected
 although its reader waits.
+
+A server's reader also runs handlers that are quick as a rule (see server_side/handling_session.py): to wake another
+thread takes longer than they do. It leaves its seat for that. When one takes long after all, another thread takes the
+seat and reads on, and the first ends with its handler.
 """
 
 from __future__ import annotations
@@ -27,6 +31,13 @@ class Reading(Protocol):
     def _receiver(self) -> Receiver:
         """Handles what comes."""
 
+    @property
+    def _for_reader(self) -> object:
+        """What the reader does before it reads on, if that is anything."""
+
+    def _do_for_reader(self) -> bool:
+        """Do that; True if the calling thread is still the one that reads."""
+
     def _interrupted(self, error: BaseException) -> None:
         """The reader failed: nobody may wait for it."""
 
@@ -36,6 +47,34 @@ class Reading(Protocol):
 
 SessionReference = Callable[[], "Reading | None"]
 """A weak reference to a session."""
+
+
+class Seat:
+    """Where the thread that reads a session sits. Who leaves it sits down again, unless another thread has taken it:
+    each of the two is one step in C.
+    """
+
+    __slots__ = ("_vacancies",)
+
+    def __init__(self) -> None:
+        self._vacancies: list[None] = []
+
+    @property
+    def vacant(self) -> bool:
+        """Whether nobody sits there, at this moment."""
+        return bool(self._vacancies)
+
+    def leave(self) -> None:
+        """For the thread that reads: it does something else now."""
+        self._vacancies.append(None)
+
+    def take(self) -> bool:
+        """Sit down, if nobody does."""
+        try:
+            self._vacancies.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class Fate:
@@ -48,9 +87,12 @@ class Fate:
 
 
 def read_forever(session_reference: SessionReference, transport: Transport, frames: Input, fate: Fate) -> None:
-    """Read until the connection ends, then close the descriptor. Runs on the reader thread."""
+    """Read until the connection ends, then close the descriptor; or until another thread reads. Runs on the reader
+    thread.
+    """
     try:
-        _read_until_end(session_reference, transport, frames)
+        if not _read_until_end(session_reference, transport, frames):
+            return
         _leave(session_reference, transport)
     except BaseException as error:  # a MemoryError, say: whatever it is, nobody may wait for a reader that is gone
         logger.exception("the reader failed")
@@ -72,8 +114,11 @@ def _leave(session_reference: SessionReference, transport: Transport) -> None:
         timers.run(transport.close)  # there, because the session's finalizer has had the connection shut down there
 
 
-def _read_until_end(session_reference: SessionReference, transport: Transport, frames: Input) -> None:
-    while True:
+def _read_until_end(session_reference: SessionReference, transport: Transport, frames: Input) -> bool:
+    """False if another thread has taken over before the end."""
+    session = session_reference()
+    while session is None or not session._for_reader or session._do_for_reader():
+        del session
         view = frames.writable()
         lost: HTTP2Error | None = None
         try:
@@ -82,5 +127,6 @@ def _read_until_end(session_reference: SessionReference, transport: Transport, f
             lost = error
         session = session_reference()
         if session is None or not session._receiver.received(view, lost):
-            return
-        del session, view
+            return True
+        del view
+    return False

@@ -41,8 +41,8 @@ class ReceivingSession(Protocol):
     def _memory_changed_locked(self) -> None:
         """Something has come, and may be kept."""
 
-    def _input_handled_locked(self) -> None:
-        """What has come has been handled; the lock is about to be released."""
+    def _input_handled_locked(self, has_more: bool) -> None:
+        """What has come has been handled, or others go first with it; the lock is about to be released."""
 
     def _goaway_words(self) -> str:
         """What the peer's GOAWAY said, to be added to a sentence."""

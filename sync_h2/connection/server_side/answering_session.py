@@ -30,6 +30,9 @@ class WaitedFor(Protocol):
         called. `give_up` is called when too many wait.
         """
 
+    def _handler_takes_long(self) -> None:
+        """The calling thread's handler, and those like it, are not for a thread that reads."""
+
 
 class AnsweringSession(Session):
     """The streams of a server's session."""

@@ -260,6 +260,12 @@ class AnsweringStream(Stream):
     def _before_blocking(self) -> Callable[[], None] | None:
         return self._session._host._handler_waits(self._give_up)
 
+    def _takes_long(self) -> None:
+        """For a handler to call first that takes long as a rule, or keeps things for each of its threads: the thread
+        that reads is not for it.
+        """
+        self._session._host._handler_takes_long()
+
     def _give_up(self) -> None:
         """More handlers wait for their peers than may, and this stream's has for longest: it ends."""
         session = self._session

@@ -18,6 +18,7 @@ from ...errors import HTTP2Error, InvalidState, Timeout
 from ...protocol import events
 from ...protocol.fields.headers import Headers, encode_response
 from ...transport.transport import Transport
+from ..receiving.reader import Seat
 from ..session.configuration import Configuration
 from ..shared.stream_state import End, StreamState
 from .answering_session import AnsweringSession, WaitedFor
@@ -57,6 +58,7 @@ class HandlingSession(AnsweringSession):
 
     def __init__(self, transport: Transport, host: Handling, configuration: Configuration) -> None:
         self._host = host
+        self._seat = Seat()  # the reader's, which it leaves to run handlers (see quick_handlers.py)
         # Guarded by the lock. A job is counted until its handler returns or its response has ended, not until the
         # stream closes: otherwise a client that opens and resets could buy unlimited work. (Not until it returns
         # alone: a client that sees END_STREAM may open the next stream before the handler's last line has run.)
@@ -88,7 +90,7 @@ class HandlingSession(AnsweringSession):
         self._unbegun.add(state)
         self._arrived.append(ServerStream(self, state))
 
-    def _input_handled_locked(self) -> None:
+    def _input_handled_locked(self, has_more: bool) -> None:
         if self._arrived:
             self._monitor.after_unlock(partial(self._submit, self._arrived))
             self._arrived = []
@@ -143,8 +145,9 @@ class HandlingSession(AnsweringSession):
         thread = threading.get_ident()
         self._handler_threads.add(thread)
         self._handler_began_at = time.monotonic()
-        # What others sent waits for the last that begins. Who puts a send off has found `_pool_watched` with the lock.
-        if not self._unbegun and (self._pool_watched or self._sender.deferred_locked):
+        # What others sent waits for the last that begins, or for the reader's return to its seat. Who puts a send off
+        # has found `_pool_watched` with the lock.
+        if not self._unbegun and (self._pool_watched or self._sender.deferred_locked) and not self._seat.vacant:
             with self._monitor, self._lock:
                 if self._sender.deferred_locked:
                     self._sender.send_locked()
@@ -202,7 +205,7 @@ class HandlingSession(AnsweringSession):
             )
 
     def _more_is_coming_locked(self) -> bool:
-        return (
+        return self._seat.vacant or (
             len(self._unbegun) > 0
             and self._pool_watched
             # Those that wait may wait for long: for threads that block.

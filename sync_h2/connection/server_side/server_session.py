@@ -24,7 +24,7 @@ from ..session.origins import HasOrigin, serialized_origin
 from ..shared.stream_state import StreamState
 from ..stream.stream import Stream
 from ..timing.watchdog import LAST_WORDS
-from .handling_session import Handling, HandlingSession
+from .quick_handlers import QuickHandlingSession, SharesReaders
 from .request_lines import printable_target
 
 logger = logging.getLogger("sync_h2.server")
@@ -44,7 +44,7 @@ _MEMORY_STEP = 64 * 1024
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
-class Host(Handling, Protocol):
+class Host(SharesReaders, Protocol):
     """What a session needs of the server it belongs to; called with no lock held."""
 
     def _handlers_that_wait(self, session: ServerSession) -> int:
@@ -63,7 +63,7 @@ class Host(Handling, Protocol):
         """The session is gone."""
 
 
-class ServerSession(HandlingSession):
+class ServerSession(QuickHandlingSession):
     """The server's end of a connection."""
 
     _host: Host

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sized
 from typing import Any
 
 from ...errors import HTTP2Error
@@ -182,7 +183,14 @@ class SessionFields(Observable):
     def _memory_changed_locked(self) -> None:
         """Something has come, and may be kept."""
 
-    def _input_handled_locked(self) -> None:
+    _for_reader: Sized = ()
+    """What the reader does before it reads on."""
+
+    def _do_for_reader(self) -> bool:
+        """Do that, on the reader thread with no lock held; False if another thread reads now."""
+        return True
+
+    def _input_handled_locked(self, has_more: bool) -> None:
         """What has come has been handled; the lock is about to be released."""
 
     def _unattended_overdue_locked(self, now: float) -> None:

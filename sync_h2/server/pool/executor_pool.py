@@ -18,6 +18,7 @@ from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock
 from .jobs import Job, run_logged
+from .readers import ReadSession
 
 
 class ExecutorPool:
@@ -64,6 +65,16 @@ class ExecutorPool:
             futures = list(self._futures.get(key, ()))
         for future in futures:
             future.cancel()
+
+    def reader_leaves(self, session: ReadSession) -> bool:
+        """Never: all jobs are the executor's."""
+        return False
+
+    def job_takes_long(self) -> None:
+        """No job is a reader's."""
+
+    def reader_ends(self) -> None:
+        """None has left."""
 
     def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """As in `HandlerPool`; but the executor alone decides how many threads there are, so nobody has to give up."""

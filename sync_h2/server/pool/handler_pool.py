@@ -25,6 +25,7 @@ from ...interpreter import Lock, SharedDict, threads_at_once
 from .jobs import Job, run_logged
 from .pace import Pace
 from .peer_waits import PeerWaits
+from .readers import LOOK, Readers, ReadSession
 
 IDLE_TIMEOUT = 5.0
 
@@ -34,7 +35,7 @@ _LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
 _IN_A_ROW = 7
 """How many more jobs of the same key a worker takes, as long as they are quick: answers of one session share sends."""
 _RETRY = 1.0  # seconds until another worker is started after the system had no thread for one
-_QUIET_TICKS = 20  # without a waiting job: the watcher goes to sleep
+_QUIET = 0.02  # seconds without a waiting job: the watcher goes to sleep
 
 _log = logging.getLogger("sync_h2.server")
 
@@ -69,6 +70,7 @@ class HandlerPool:
         self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
         self._peer_waits = PeerWaits()
+        self._readers = Readers(max_workers // 2)
         # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
         # it off the list first: a worker that is not on it when it wakes has been chosen.
         self._idle: list[Waiter] = []
@@ -118,6 +120,7 @@ class HandlerPool:
         """Drop the jobs of `key` that have not started."""
         with self._lock:
             self._keeping.discard(key)
+            self._readers.forget(key)
             dropped = self._turns.pop(key, None)
         # Out of the lock, because what the jobs refer to may go with them.
         del dropped
@@ -130,6 +133,9 @@ class HandlerPool:
         most is called, with no lock held; it has to end that one's wait.
         """
         thread = threading.get_ident()
+        session = self._readers.by_thread.get(thread)
+        if session is not None:
+            self._relieve(thread, session)
         with self._lock:
             key = self._assigned.get(thread)
             if key is None:
@@ -144,6 +150,48 @@ class HandlerPool:
         if ends is not None:
             ends()
         return partial(self._job_goes_on, thread, key)
+
+    def reader_leaves(self, session: ReadSession) -> bool:
+        """Whether the calling thread, which reads `session`, may run jobs itself until it reads on. True: it has left
+        its seat, and as soon as one of them takes long another thread reads.
+        """
+        if self._readers.rest or self._keeping:
+            return False
+        thread = threading.get_ident()
+        if thread not in self._readers.by_thread:
+            with self._lock:
+                full = self._worker_count + len(self._readers) >= self._max_workers
+                if self._shut_down or full or not self._readers.admit(thread, session):
+                    return False
+        session._seat.leave()
+        if thread not in self._readers.by_thread:  # dismissed just now
+            return not session._seat.take()
+        if not self._watching:
+            with self._lock:
+                watch = self._must_wake_watcher_locked()
+            if watch:
+                self._watch_from_now_on()
+        return self._watching or not session._seat.take()
+
+    def job_takes_long(self) -> None:
+        """The calling thread's job is not for a reader, and others are like it: from now on readers leave all of them
+        to workers.
+        """
+        thread = threading.get_ident()
+        session = self._readers.by_thread.get(thread)
+        if session is not None:
+            self._readers.rest_for_good()
+            try:
+                self._relieve(thread, session)
+            except InvalidState as error:  # the watcher tries again
+                _log.warning("%s", error)
+
+    def reader_ends(self) -> None:
+        """The calling thread has been relieved, and its job has ended."""
+        with self._lock:
+            del self._assigned[threading.get_ident()]
+            self._worker_count -= 1
+            self._left.notify_all()
 
     def waiting_jobs(self, key: Hashable) -> int:
         """How many jobs of `key` wait for their peer. A look without the lock."""
@@ -244,6 +292,8 @@ class HandlerPool:
                 self._tick_until_quiet()
                 with self._lock:
                     self._watching = bool(self._turns)
+                    # A reader leaves its seat before it looks whether it is watched.
+                    self._watching = self._watching or self._readers.anybody_away
                     if not self._watching and (self._shut_down or not self._keeping):
                         self._watcher_left_locked()
                         return
@@ -253,10 +303,10 @@ class HandlerPool:
             _log.exception("the watcher of the handler pool failed")
 
     def _tick_until_quiet(self) -> None:
-        quiet = 0
+        quiet = 0.0
         interval = _TICK
         moment, computed = time.monotonic(), time.process_time()
-        while quiet < _QUIET_TICKS:
+        while quiet < _QUIET:
             time.sleep(interval)
             now, computed_now = time.monotonic(), time.process_time()
             with self._lock:
@@ -268,9 +318,10 @@ class HandlerPool:
                 if self._shut_down and not waiting:
                     return
             moment, computed = now, computed_now
-            quiet = 0 if waiting else quiet + 1
+            self._look_after_readers()
+            quiet = 0 if waiting or self._readers.busy else quiet + interval
             helped = self._staff()
-            tick = max(threading.active_count() * _TICK_OF_A_THREAD, _TICK)
+            tick = max(threading.active_count() * _TICK_OF_A_THREAD, _TICK if waiting else LOOK)
             interval = tick if helped or not waiting else max(min(interval * 1.5, _LONGEST_TICK), tick)
             if self._on_waiting is not None:
                 for key in waiting:
@@ -281,6 +332,29 @@ class HandlerPool:
                     del key
             del waiting
 
+    def _look_after_readers(self) -> None:
+        for thread, session in self._readers.look():
+            try:
+                self._relieve(thread, session)
+            except InvalidState as error:
+                _log.warning("%s", error)
+
+    def _relieve(self, thread: int, session: ReadSession) -> None:
+        """Have another thread read: this one has a job that takes long. From now on it is one of the workers."""
+
+        def relieve() -> bool:
+            with self._lock:
+                if not self._readers.relieve(thread, session):
+                    return False
+                self._worker_count += 1
+                self._assigned[thread] = session
+                return True
+
+        try:
+            session._read_on(relieve)
+        except RuntimeError as error:
+            raise InvalidState("no thread can be started to read while a handler waits") from error
+
     # -- With the pool's lock held --
 
     def _active_locked(self) -> int:
@@ -288,12 +362,14 @@ class HandlerPool:
         return self._worker_count - len(self._idle) - self._peer_waits.count
 
     def _most_active_locked(self) -> int:
-        return min(self._pace.allowed, self._max_workers)
+        return min(self._pace.allowed, self._max_workers - len(self._readers))
 
     def _staff_locked(self, most: int) -> tuple[list[Waiter], int]:
         """Up to `most` workers more where jobs wait for them: those to wake, and how many are to be started."""
         wanted = 0
         if self._turns:
+            if self._readers and self._active_locked() >= self._max_workers - len(self._readers):
+                self._readers.dismiss_idle()
             # An active one may be about to take a job; then this one finds none, and rests again.
             wanted = min(most, self._most_active_locked() - self._active_locked())
         if wanted > 1:

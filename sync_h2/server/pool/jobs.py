@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
+from .readers import ReadSession
+
 Job = Callable[[], None]
 
 _log = logging.getLogger("sync_h2.server")
@@ -17,6 +19,12 @@ class Pool(Protocol):
     def submit(self, key: Hashable, *new: Job) -> bool: ...
 
     def forget(self, key: Hashable) -> None: ...
+
+    def reader_leaves(self, session: ReadSession) -> bool: ...
+
+    def job_takes_long(self) -> None: ...
+
+    def reader_ends(self) -> None: ...
 
     def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None: ...
 

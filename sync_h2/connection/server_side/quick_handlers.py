@@ -1,0 +1,125 @@
+"""Handlers on the thread that has read their requests: most are quick, and to wake another thread takes longer.
+
+The thread leaves its seat meanwhile. Whoever finds that a handler takes long, or that it is about to wait for its peer,
+has another thread read on and run what is left; so somebody always reads, at most some milliseconds late. Answers are
+sent together when the thread is back. Threads and locks otherwise as in session/state.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from ...interpreter import taken_lock
+from ...transport.transport import Transport
+from ..session.configuration import Configuration
+from .handling_session import Handling, HandlingSession
+from .server_stream import ServerStream
+
+logger = logging.getLogger("sync_h2.server")
+
+_USED_BEFORE = 32  # requests: connections that are used little leave the reader's own work to those that are used much
+_LONGEST_TURN = 0.005  # seconds until what is left of what was read goes to the pool
+
+
+class SharesReaders(Handling, Protocol):
+    """What runs the handlers; called with no lock held."""
+
+    def _reader_leaves(self, session: QuickHandlingSession) -> bool:
+        """Whether the calling thread may run quick handlers now. True: it has left its seat, and is watched."""
+
+    def _reader_ends(self, session: QuickHandlingSession) -> None:
+        """The calling thread has left its seat, and another has it."""
+
+
+class QuickHandlingSession(HandlingSession):
+    """A session whose reader runs handlers of requests that have come whole."""
+
+    _host: SharesReaders
+
+    _reader_handles = True  # where nothing but reading waits for a reader
+
+    def __init__(self, transport: Transport, host: Handling, configuration: Configuration) -> None:
+        # Each change is one operation of the list. Requests that the reader handles before it reads on.
+        self._for_reader: list[ServerStream] = []
+        super().__init__(transport, host, configuration)
+
+    def _input_handled_locked(self, has_more: bool) -> None:
+        if (
+            self._arrived
+            and self._reader_handles
+            and not has_more
+            and (self._arrived[0].id or 0) > 2 * _USED_BEFORE
+            and all(stream._state.remote_ended for stream in self._arrived)
+        ):
+            self._for_reader += self._arrived
+            self._arrived = []
+        else:
+            super()._input_handled_locked(has_more)
+
+    def _do_for_reader(self) -> bool:
+        """Handle what was read; False if another thread reads now."""
+        if not self._host._reader_leaves(self):
+            self._hand_on()
+            return True
+        began = time.monotonic()
+        while self._for_reader:
+            try:
+                stream = self._for_reader.pop(0)
+            except IndexError:  # who reads now has given it away
+                break
+            try:
+                self._handle(stream)
+            except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its session
+                logger.exception("the handler of stream %s failed", stream.id)
+            del stream
+            if self._handler_began_at - began > _LONGEST_TURN:
+                self._hand_on()
+        if not self._seat.take():
+            self._host._reader_ends(self)
+            return False
+        with self._monitor, self._lock:
+            # Also what other threads have left to this one because they found it away.
+            self._sender.send_locked()
+        return True
+
+    def _hand_on(self) -> None:
+        """Give to the pool what the reader has not begun."""
+        streams = []
+        while self._for_reader:
+            try:
+                streams.append(self._for_reader.pop(0))
+            except IndexError:
+                break
+        if streams:
+            self._submit(streams)
+
+    def _read_on(self, relieve: Callable[[], bool]) -> None:
+        """Have another thread read if `relieve()`, which is called when that is there. No lock held.
+
+        Raises RuntimeError when no thread can be started.
+        """
+        may_begin = taken_lock()
+        relieved: list[None] = []
+        reader = partial(_read_in_place, may_begin.acquire, relieved, self._reader_target())
+        threading.Thread(target=reader, name="sync_h2-reader", daemon=True).start()
+        try:
+            if not relieve():
+                return
+            relieved.append(None)
+        finally:
+            may_begin.release()
+        self._hand_on()
+        with self._monitor, self._lock:
+            self._sender.send_locked()
+
+
+def _read_in_place(wait: Callable[[], bool], relieved: list[None], read: Callable[[], None]) -> None:
+    """On a thread that is to read in place of another."""
+    wait()
+    if relieved:
+        read()
