@@ -23,7 +23,7 @@ class SessionHost:
     def _submit(self, session: ServerSession, *jobs: Job) -> bool:
         return self._pool.submit(session, *jobs)
 
-    def _reader_leaves(self, session: QuickHandlingSession) -> bool:
+    def _reader_leaves(self, session: QuickHandlingSession) -> object | None:
         return self._pool.reader_leaves(session)
 
     def _handler_takes_long(self) -> None:

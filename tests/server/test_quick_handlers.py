@@ -247,6 +247,33 @@ def test_a_session_that_ends_while_its_reader_runs_a_handler() -> None:
         assert stream.closed
 
 
+def test_who_was_relieved_leaves_the_next_readers_seat_alone() -> None:
+    """Which that one has left in its turn."""
+    threads: list[threading.Thread] = []
+    released = [threading.Event(), threading.Event()]
+
+    def waits(stream: Any) -> None:
+        threads.append(threading.current_thread())
+        released[len(threads) - 1].wait(PATIENCE)
+        stream.end()
+
+    with serving({"/waits": waits}) as (client, session):
+        pool = session._host._pool
+        streams = [client.request({":path": "/waits"})]
+        eventually(lambda: pool._readers.rest, "another reader")
+        eventually(lambda: get(client, "/whose") == READER)
+        pool._look_after_readers = lambda: None
+        streams.append(client.request({":path": "/waits"}))
+        eventually(lambda: len(threads) == 2 and session._seat.vacant)
+        released[0].set()
+        threads[0].join(PATIENCE)
+        assert not threads[0].is_alive()
+        assert session._seat.vacant
+        released[1].set()
+        assert get(client, "/whose")
+        assert [stream.read(timeout=PATIENCE) for stream in streams] == [b"", b""]
+
+
 def test_answers_of_what_was_read_together_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
     def handler(stream: Any, headers: Any) -> None:
         whose(stream)

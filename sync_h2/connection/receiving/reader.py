@@ -50,28 +50,38 @@ SessionReference = Callable[[], "Reading | None"]
 
 
 class Seat:
-    """Where the thread that reads a session sits. Who leaves it sits down again, unless another thread has taken it:
-    each of the two is one step in C.
+    """Where the thread that reads a session sits. Who leaves it comes back to it, unless another thread has taken it:
+    each of the two is one step in C. Needs no lock.
     """
 
-    __slots__ = ("_vacancies",)
+    __slots__ = ("_absences",)
 
     def __init__(self) -> None:
-        self._vacancies: list[None] = []
+        self._absences: list[object] = []  # one at most
 
     @property
     def vacant(self) -> bool:
         """Whether nobody sits there, at this moment."""
-        return bool(self._vacancies)
+        return bool(self._absences)
 
-    def leave(self) -> None:
-        """For the thread that reads: it does something else now."""
-        self._vacancies.append(None)
+    def leave(self) -> object:
+        """For the thread that reads: it does something else now, until it returns from this absence."""
+        absence = object()
+        self._absences.append(absence)
+        return absence
+
+    def return_from(self, absence: object) -> bool:
+        """False if the seat has been taken meanwhile, even if that thread has left it, too."""
+        try:
+            self._absences.remove(absence)
+        except ValueError:
+            return False
+        return True
 
     def take(self) -> bool:
-        """Sit down, if nobody does."""
+        """For another thread: False if somebody sits there."""
         try:
-            self._vacancies.pop()
+            self._absences.pop()
         except IndexError:
             return False
         return True

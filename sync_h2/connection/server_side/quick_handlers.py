@@ -29,8 +29,10 @@ _LONGEST_TURN = 0.005  # seconds until what is left of what was read goes to the
 class SharesReaders(Handling, Protocol):
     """What runs the handlers; called with no lock held."""
 
-    def _reader_leaves(self, session: QuickHandlingSession) -> bool:
-        """Whether the calling thread may run quick handlers now. True: it has left its seat, and is watched."""
+    def _reader_leaves(self, session: QuickHandlingSession) -> object | None:
+        """The calling thread may run quick handlers now: it has left its seat, for this absence, and is watched. None:
+        it may not.
+        """
 
     def _reader_ends(self, session: QuickHandlingSession) -> None:
         """The calling thread has left its seat, and another has it."""
@@ -44,7 +46,7 @@ class QuickHandlingSession(HandlingSession):
     _reader_handles = True  # where nothing but reading waits for a reader
 
     def __init__(self, transport: Transport, host: Handling, configuration: Configuration) -> None:
-        # Each change is one operation of the list. Requests that the reader handles before it reads on.
+        # Requests that the reader handles before it reads on; a new list for each reader. Each change is one operation.
         self._for_reader: list[ServerStream] = []
         super().__init__(transport, host, configuration)
 
@@ -63,14 +65,16 @@ class QuickHandlingSession(HandlingSession):
 
     def _do_for_reader(self) -> bool:
         """Handle what was read; False if another thread reads now."""
-        if not self._host._reader_leaves(self):
-            self._hand_on()
+        streams = self._for_reader
+        absence = self._host._reader_leaves(self)
+        if absence is None:
+            self._hand_on(streams)
             return True
         began = time.monotonic()
-        while self._for_reader:
+        while streams:
             try:
-                stream = self._for_reader.pop(0)
-            except IndexError:  # who reads now has given it away
+                stream = streams.pop(0)
+            except IndexError:  # it went to the pool, because this takes long
                 break
             try:
                 self._handle(stream)
@@ -78,8 +82,8 @@ class QuickHandlingSession(HandlingSession):
                 logger.exception("the handler of stream %s failed", stream.id)
             del stream
             if self._handler_began_at - began > _LONGEST_TURN:
-                self._hand_on()
-        if not self._seat.take():
+                self._hand_on(streams)
+        if not self._seat.return_from(absence):
             self._host._reader_ends(self)
             return False
         with self._monitor, self._lock:
@@ -87,16 +91,16 @@ class QuickHandlingSession(HandlingSession):
             self._sender.send_locked()
         return True
 
-    def _hand_on(self) -> None:
-        """Give to the pool what the reader has not begun."""
-        streams = []
-        while self._for_reader:
+    def _hand_on(self, streams: list[ServerStream]) -> None:
+        """Give to the pool what the reader has not begun of these."""
+        taken = []
+        while streams:
             try:
-                streams.append(self._for_reader.pop(0))
+                taken.append(streams.pop(0))
             except IndexError:
                 break
-        if streams:
-            self._submit(streams)
+        if taken:
+            self._submit(taken)
 
     def _read_on(self, relieve: Callable[[], bool]) -> None:
         """Have another thread read if `relieve()`, which is called when that is there. No lock held.
@@ -111,10 +115,12 @@ class QuickHandlingSession(HandlingSession):
             if not relieve():
                 return
             relieved.append(None)
+            streams, self._for_reader = self._for_reader, []
         finally:
             may_begin.release()
-        self._hand_on()
+        self._hand_on(streams)
         with self._monitor, self._lock:
+            # What was left to the reader because it was away.
             self._sender.send_locked()
 
 

@@ -66,9 +66,8 @@ class ExecutorPool:
         for future in futures:
             future.cancel()
 
-    def reader_leaves(self, session: ReadSession) -> bool:
+    def reader_leaves(self, session: ReadSession) -> None:
         """Never: all jobs are the executor's."""
-        return False
 
     def job_takes_long(self) -> None:
         """No job is a reader's."""

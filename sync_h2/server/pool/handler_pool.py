@@ -151,27 +151,27 @@ class HandlerPool:
             ends()
         return partial(self._job_goes_on, thread, key)
 
-    def reader_leaves(self, session: ReadSession) -> bool:
-        """Whether the calling thread, which reads `session`, may run jobs itself until it reads on. True: it has left
-        its seat, and as soon as one of them takes long another thread reads.
+    def reader_leaves(self, session: ReadSession) -> object | None:
+        """The calling thread, which reads `session`, may run jobs itself until it reads on: it has left its seat, for
+        this absence, and as soon as one of them takes long another thread reads. None: it may not.
         """
         if self._readers.rest or self._keeping:
-            return False
+            return None
         thread = threading.get_ident()
         if thread not in self._readers.by_thread:
             with self._lock:
                 full = self._worker_count + len(self._readers) >= self._max_workers
                 if self._shut_down or full or not self._readers.admit(thread, session):
-                    return False
-        session._seat.leave()
-        if thread not in self._readers.by_thread:  # dismissed just now
-            return not session._seat.take()
+                    return None
+        absence = session._seat.leave()
         if not self._watching:
             with self._lock:
                 watch = self._must_wake_watcher_locked()
             if watch:
                 self._watch_from_now_on()
-        return self._watching or not session._seat.take()
+        # It may have been dismissed just now, or nobody can be started to watch.
+        stays = thread not in self._readers.by_thread or not self._watching
+        return None if stays and session._seat.return_from(absence) else absence
 
     def job_takes_long(self) -> None:
         """The calling thread's job is not for a reader, and others are like it: from now on readers leave all of them

@@ -69,9 +69,7 @@ class Readers:
     def dismiss_idle(self) -> None:
         """Those that run no jobs now are none of them any more, until they are admitted again."""
         for thread, session in list(self.by_thread.items()):
-            del self.by_thread[thread]
-            if session._seat.vacant:  # it may have left its seat just before, and have seen that it is one of them
-                self.by_thread[thread] = session
+            self._dismiss(thread, session)
 
     def relieve(self, thread: int, session: ReadSession) -> bool:
         """The thread's job takes long, or is about to wait; False if it has ended meanwhile."""
@@ -90,10 +88,16 @@ class Readers:
         self._rests_for_good = True
 
     def forget(self, session: object) -> None:
-        """It is read no more."""
+        """Its reader is none of them, unless it runs jobs now."""
         for thread, read in list(self.by_thread.items()):
             if read is session:
-                del self.by_thread[thread]
+                self._dismiss(thread, read)
+
+    def _dismiss(self, thread: int, session: ReadSession) -> None:
+        del self.by_thread[thread]
+        # It may have left its seat just before, and have seen that it is one of them. To be relieved it has to be.
+        if session._seat.vacant:
+            self.by_thread[thread] = session
 
     def look(self) -> list[tuple[int, ReadSession]]:
         """Those that have been at the same job since the last look. On the watcher's thread, without the lock."""
