@@ -106,6 +106,8 @@ class Receiver:
                     if self._has_more:
                         self._sender.send_locked()
                         return None
+                    if not self._transport.encrypted:
+                        break  # what the kernel gave is all
                     view = self._input.writable()
             except TLSError as error:
                 session._end_locked(error, None)

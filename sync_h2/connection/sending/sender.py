@@ -114,10 +114,12 @@ class Sender:
             self._outbox.clear()
             return False
         self._pump.run()
-        self._wrap_locked()
+        if self._outbox.size:
+            self._wrap_locked()
         if self._transport.unsent_locked:
             return True
-        self.all_sent_locked()
+        if self._finishing:
+            self.all_sent_locked()
         return False
 
     def _send_some_locked(self) -> None:

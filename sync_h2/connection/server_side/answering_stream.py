@@ -84,7 +84,8 @@ class AnsweringStream(Stream):
 
     def _respond_locked(self, block: ResponseFields, end_stream: bool, wait_for_trailers: bool) -> None:
         state = self._state
-        self._check_unanswered_locked()
+        if state.closed or state.sent_headers is not None:
+            self._check_unanswered_locked()  # raises
         assert state.id is not None
         status, length = block.status, block.content_length
         if not (

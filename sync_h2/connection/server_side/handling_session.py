@@ -218,7 +218,8 @@ class HandlingSession(AnsweringSession):
             self._jobs -= 1
 
     def _local_end_locked(self, state: StreamState) -> None:
-        self._job_done_locked(state)
+        if state.has_job:
+            self._job_done_locked(state)
         if (
             state.remote_ended and state.header_memory
         ):  # like the job's, its place is free for what the client sends next

@@ -51,17 +51,18 @@ class QuickHandlingSession(HandlingSession):
         super().__init__(transport, host, configuration)
 
     def _input_handled_locked(self, has_more: bool) -> None:
-        if (
-            self._arrived
-            and self._reader_handles
-            and not has_more
-            and (self._arrived[0].id or 0) > 2 * _USED_BEFORE
-            and all(stream._state.remote_ended for stream in self._arrived)
-        ):
-            self._for_reader += self._arrived
-            self._arrived = []
-        else:
-            super()._input_handled_locked(has_more)
+        arrived = self._arrived
+        if not arrived:
+            return
+        if self._reader_handles and not has_more and (arrived[0]._state.id or 0) > 2 * _USED_BEFORE:
+            for stream in arrived:
+                if not stream._state.remote_ended:
+                    break
+            else:
+                self._for_reader += arrived
+                self._arrived = []
+                return
+        super()._input_handled_locked(has_more)
 
     def _do_for_reader(self) -> bool:
         """Handle what was read; False if another thread reads now."""

@@ -110,7 +110,8 @@ class Lifecycle(SessionFields):
             state.listeners.emit_locked("error", error)
         state.listeners.emit_close_locked(int(code))
         self._stream_closed_locked(state)
-        self._maybe_finish_locked()
+        if self._closing:
+            self._maybe_finish_locked()
 
     def _forget(self, state: StreamState) -> None:
         """Nobody holds the stream any more. Runs on the timer thread."""

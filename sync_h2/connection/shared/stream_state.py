@@ -273,8 +273,9 @@ class StreamState:
 
     def wake_all_locked(self) -> None:
         """Everybody may go on, or has to look: the stream has ended, or been answered."""
-        self.wake_readers_locked()
-        self.wake_writers_locked()
+        for queue in (self._arrived, self._progressed):
+            if queue is not None:
+                queue.wake_all_locked()
 
     @property
     def is_settled(self) -> bool:

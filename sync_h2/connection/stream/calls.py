@@ -64,4 +64,4 @@ class StreamCalls(Observable):
         """What a role does before it reads."""
 
     def _before_writing(self, length: int, *, ends: bool) -> None:
-        """What a role does before it writes `length` bytes, the last ones if the body `ends` with them."""
+        """What a role does before it writes `length` bytes and has sent no headers, the last ones if it `ends` so."""

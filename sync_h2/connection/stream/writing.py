@@ -117,12 +117,14 @@ class WritableStream(StreamCalls):
 
     def _write_at_once(self, data: bytes, timeout: float | None, ends: bool) -> bool:
         """The same for what nothing stands in the way of; False, without a change, if something does."""
-        check_timeout(timeout)
+        if timeout is not None:
+            check_timeout(timeout)
         state = self._state
         length = len(data)
         if not length and (not ends or (self._answers and state.sent_headers is None)):
             return False
-        self._before_writing(length, ends=ends)
+        if state.sent_headers is None:
+            self._before_writing(length, ends=ends)
         with self._monitor, self._lock:
             if state.closed or state.end_posted or state.no_body or state.id is None:
                 return False
