@@ -98,6 +98,25 @@ def _printing(atoms: type[Any]) -> type[Any]:
     return PrintableAtoms
 
 
+class _PerRequest:
+    """The settings that each request asks for: of gunicorn's configuration each look takes a microsecond."""
+
+    def __init__(self, cfg: Any) -> None:
+        self.keepalive = bool(cfg.keepalive)
+        self.pre_request, self.post_request = cfg.pre_request, cfg.post_request
+        line = cfg.limit_request_line
+        self.longest_line = min(line, _LARGEST_REQUEST_LINE) if line else None
+        fields: int = cfg.limit_request_fields
+        self.most_fields = fields if 0 < fields <= _MOST_FIELDS else _MOST_FIELDS
+        self.longest_field: int = cfg.limit_request_field_size
+        self.takes_any_method = bool(getattr(cfg, "permit_unconventional_http_method", True))
+        self.forwarder_headers = getattr(cfg, "forwarder_headers", [])
+        self.header_map = getattr(cfg, "header_map", "drop")
+        self.scheme_keys = {
+            "HTTP_" + name.upper().replace("-", "_"): value for name, value in cfg.secure_scheme_headers.items()
+        }
+
+
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves HTTP/2 (over TLS if gunicorn has a certificate, otherwise cleartext) with gunicorn's settings, and
     HTTP/1.1 where the extra `http1` is installed.
@@ -212,7 +231,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             "allow_http1": http1_is_installed() and getattr(cfg, "http_protocols", None) != ["h2"],
             "max_workers": cfg.threads if cfg.threads > 1 else _THREADS,
             "max_sessions": cfg.worker_connections,
-            "max_header_pairs": self._most_fields + len((":method", ":scheme", ":authority", ":path")),
+            "max_header_pairs": self._per_request.most_fields + len((":method", ":scheme", ":authority", ":path")),
             "read_timeout": cfg.timeout or None,
             "write_timeout": cfg.timeout or None,
             "settings": {},
@@ -234,9 +253,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         return server
 
     @functools.cached_property
-    def _most_fields(self) -> int:
-        most: int = self.cfg.limit_request_fields
-        return most if 0 < most <= _MOST_FIELDS else _MOST_FIELDS
+    def _per_request(self) -> _PerRequest:
+        return _PerRequest(self.cfg)
 
     def _default_context(self) -> ssl.SSLContext:
         cfg = self.cfg
@@ -282,12 +300,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if refusal := self._refusal(stream, headers) or self._map_fields(environ, headers):
             self._refuse(stream, environ, headers, *refusal)
             return
-        if not self.cfg.keepalive and stream.http_version != "2.0":
+        settings = self._per_request
+        if not settings.keepalive and stream.http_version != "2.0":
             stream.session.close(wait=False)
         request = Request(environ, headers)
         response = Response(stream, request.method, self._bodies)
         began_at = time.monotonic()
-        self.cfg.pre_request(self, request)
+        settings.pre_request(self, request)
         self._count()
         try:
             response.run(self.wsgi, environ)
@@ -298,26 +317,26 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             self.log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began_at))
             try:
-                self.cfg.post_request(self, request, environ, response)
+                settings.post_request(self, request, environ, response)
             except Exception:
                 self.log.exception("Exception in post_request hook")
 
     def _refusal(self, stream: ServerStream, headers: Headers) -> tuple[HTTPStatus, str] | None:
         """What to answer to a request that goes over a limit, and which; octets are counted as gunicorn does."""
-        cfg = self.cfg
+        settings = self._per_request
         http1 = stream.http_version != "2.0"
         fields = [(name, value) for name, value in headers.pairs() if not name.startswith(":")]
         line = len(headers.get(":path", ""))
         if http1:
             line += len(headers[":method"]) + len("  HTTP/1.1")
-        if cfg.limit_request_line and line > min(cfg.limit_request_line, _LARGEST_REQUEST_LINE):
+        if settings.longest_line is not None and line > settings.longest_line:
             return HTTPStatus.REQUEST_URI_TOO_LONG, "limit_request_line"
-        if not getattr(cfg, "permit_unconventional_http_method", True) and not _is_conventional(headers[":method"]):
+        if not settings.takes_any_method and not _is_conventional(headers[":method"]):
             return HTTPStatus.BAD_REQUEST, "permit_unconventional_http_method"
-        if len(fields) + http1 > self._most_fields:  # Host is one
+        if len(fields) + http1 > settings.most_fields:  # Host is one
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "limit_request_fields"
-        if cfg.limit_request_field_size:
-            most = cfg.limit_request_field_size - len(": \r\n" if http1 else ": ")
+        if settings.longest_field:
+            most = settings.longest_field - len(": \r\n" if http1 else ": ")
             if any(len(name) + len(value) > most for name, value in fields):
                 return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "limit_request_field_size"
         return None
@@ -336,12 +355,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _sets_environ(self, name: str, environ: Environ) -> bool:
         """Whether the peer is a proxy whose word on this key counts."""
-        names = getattr(self.cfg, "forwarder_headers", [])
+        names = self._per_request.forwarder_headers
         return (name in names or "*" in names) and self._is_trusted(environ["REMOTE_ADDR"])
 
     def _map_fields(self, environ: Environ, headers: Headers) -> tuple[HTTPStatus, str] | None:
         """Take what a trusted proxy says into the environ, and names with an underscore, if that is wanted."""
-        policy = getattr(self.cfg, "header_map", "drop")
+        policy = self._per_request.header_map
         for name in {name for name, _ in headers.pairs() if "_" in name}:
             if policy != "dangerous" and not self._sets_environ(name.upper(), environ):
                 if policy == "refuse":
@@ -358,18 +377,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """False when a trusted proxy contradicts itself."""
         said = {
             "https" if environ[key] == value else "http"
-            for key, value in self._scheme_keys.items()
+            for key, value in self._per_request.scheme_keys.items()
             if key in environ and self._is_trusted(environ["REMOTE_ADDR"])
         }
         if len(said) == 1:
             environ["wsgi.url_scheme"] = said.pop()
         return len(said) < 2
-
-    @functools.cached_property
-    def _scheme_keys(self) -> dict[str, str]:
-        return {
-            "HTTP_" + name.upper().replace("-", "_"): value for name, value in self.cfg.secure_scheme_headers.items()
-        }
 
     def _count(self) -> None:
         with self._counting:

@@ -73,6 +73,9 @@ class Response:
         first. Raises what the application raises, and the stream's errors.
         """
         environ["sync_h2.send_trailers"] = self.send_trailers
+        if self._stream.end_after_headers:
+            self._run(app, environ)
+            return
         try:
             with self._bodies.receiving(environ, self._stream):
                 self._run(app, environ)
@@ -191,10 +194,11 @@ class Response:
     def _begin(self, *, length_known: bool, empty: bool = False) -> None:
         self._prepare(length_known or self._length is not None)
         self._say_reason()
-        self._stream.respond(
+        self._stream._respond(
             _fields_to_send(self._code, self._fields),
             end_stream=empty and not self._takes_trailers,
             wait_for_trailers=self._takes_trailers,
+            data_follows=not empty and not self._without_content,
         )
         self._begun = True
         self._ended = empty and not self._takes_trailers
@@ -205,8 +209,8 @@ class Response:
 
     def _prepare(self, length_known: bool) -> None:
         self._without_content = self._is_head or self._code in _WITHOUT_CONTENT
-        announced = any(name == "trailer" for name, _ in self._fields)
-        self._takes_trailers = not self._without_content and (bool(self._trailers) or announced or not length_known)
+        announced = bool(self._trailers) or "trailer" in dict(self._fields)
+        self._takes_trailers = not self._without_content and (announced or not length_known)
 
     def _send_file(self, file: object) -> bool:
         """Send a file of the system from where it stands, read by position; False if it is not one."""

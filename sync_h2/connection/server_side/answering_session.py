@@ -39,6 +39,8 @@ class AnsweringSession(Session):
 
     type = "server"
     _host: WaitedFor
+    _reader_handles = True
+    """Whether the thread that reads may run handlers (see quick_handlers.py). Changed without the lock, once."""
 
     def __init__(self, transport: Transport, configuration: Configuration) -> None:
         # Of PRIORITY_UPDATEs for streams that are not open yet: urgency, and whether it is sequential.

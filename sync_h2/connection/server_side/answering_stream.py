@@ -67,7 +67,7 @@ class AnsweringStream(Stream):
         headers: HeadersSource | None,
         end_stream: bool,
         wait_for_trailers: bool,
-        send_date: bool,
+        send_date: bool = True,
         *,
         data_follows: bool = False,
     ) -> None:
@@ -265,7 +265,9 @@ class AnsweringStream(Stream):
         """For a handler to call first that takes long as a rule, or keeps things for each of its threads: the thread
         that reads is not for it.
         """
-        self._session._host._handler_takes_long()
+        if self._session._reader_handles:
+            self._session._reader_handles = False
+            self._session._host._handler_takes_long()
 
     def _give_up(self) -> None:
         """More handlers wait for their peers than may, and this stream's has for longest: it ends."""

@@ -43,8 +43,6 @@ class QuickHandlingSession(HandlingSession):
 
     _host: SharesReaders
 
-    _reader_handles = True  # where nothing but reading waits for a reader
-
     def __init__(self, transport: Transport, host: Handling, configuration: Configuration) -> None:
         # Requests that the reader handles before it reads on; a new list for each reader. Each change is one operation.
         self._for_reader: list[ServerStream] = []

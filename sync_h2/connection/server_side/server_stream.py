@@ -42,8 +42,7 @@ class ServerStream(AnsweringStream):
     @property
     def end_after_headers(self) -> bool:
         """True when the request ended with its headers: it has no body."""
-        with self._monitor, self._lock:
-            return self._state.ended_with_headers
+        return self._state.ended_with_headers  # set before there was a stream to ask
 
     @property
     def push_allowed(self) -> bool:

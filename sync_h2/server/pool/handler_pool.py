@@ -177,10 +177,10 @@ class HandlerPool:
         """The calling thread's job is not for a reader, and others are like it: from now on readers leave all of them
         to workers.
         """
+        self._readers.rest_for_good()
         thread = threading.get_ident()
         session = self._readers.by_thread.get(thread)
         if session is not None:
-            self._readers.rest_for_good()
             try:
                 self._relieve(thread, session)
             except InvalidState as error:  # the watcher tries again

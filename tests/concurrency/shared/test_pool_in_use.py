@@ -21,6 +21,7 @@ from support.connections.pairs import Connections
 from support.octets.fields import REQUEST, UPLOAD
 from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, HTTP2Error, StreamReset, connect, create_server
+from sync_h2.connection.server_side import quick_handlers
 
 POST = {":method": "POST"}
 
@@ -352,6 +353,7 @@ def test_without_a_thread_for_the_first_worker_streams_are_refused(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the process has as many threads as it may have."""
+    monkeypatch.setattr(quick_handlers, "_USED_BEFORE", 1)
     client, server = connections.pair(lambda stream, headers: stream.end(b"x"))
 
     start = threading.Thread.start
