@@ -102,7 +102,7 @@ def test_a_handler_that_waits_for_its_client_leaves_the_reading_to_others(tls: b
     """Nobody looks for it here: who is about to wait sees to it."""
     size = 3_000_000
     with serving({"/large": lambda stream: stream.end(bytes(size))}) as (client, session):
-        session._host._pool._look_after_readers = lambda: None
+        session._host._pool._readers.look = lambda: None
         large = client.request({":path": "/large"})
         client.ping(timeout=PATIENCE)
         assert sum(map(len, large)) == size
@@ -120,7 +120,7 @@ def test_readers_rest_after_one_took_long_and_begin_again() -> None:
     with serving({"/long": lambda stream: (moment.wait(0.1), stream.end())}) as (client, session):
         get(client, "/long")
         readers = session._host._pool._readers
-        assert not readers.by_thread or readers.rest
+        assert not readers._by_thread or readers.rest
         eventually(lambda: get(client, "/whose") == READER)
 
 
@@ -202,7 +202,7 @@ def test_a_handler_that_waits_where_no_thread_can_be_started(
         start(thread)
 
     with serving({"/large": large}) as (client, session):
-        session._host._pool._look_after_readers = lambda: None
+        session._host._pool._readers.look = lambda: None
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             stream = client.request({":path": "/large"})
@@ -262,7 +262,7 @@ def test_who_was_relieved_leaves_the_next_readers_seat_alone() -> None:
         streams = [client.request({":path": "/waits"})]
         eventually(lambda: pool._readers.rest, "another reader")
         eventually(lambda: get(client, "/whose") == READER)
-        pool._look_after_readers = lambda: None
+        pool._readers.look = lambda: None
         streams.append(client.request({":path": "/waits"}))
         eventually(lambda: len(threads) == 2 and session._seat.vacant)
         released[0].set()

@@ -70,7 +70,13 @@ class HandlerPool:
         self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
         self._peer_waits = PeerWaits()
-        self._readers = Readers(max_workers // 2)
+        self._readers = Readers(
+            self._lock,
+            max_workers // 2,
+            admits_locked=self._admits_reader_locked,
+            is_watched=self._is_watched,
+            becomes_worker_locked=self._becomes_worker_locked,
+        )
         # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
         # it off the list first: a worker that is not on it when it wakes has been chosen.
         self._idle: list[Waiter] = []
@@ -120,7 +126,7 @@ class HandlerPool:
         """Drop the jobs of `key` that have not started."""
         with self._lock:
             self._keeping.discard(key)
-            self._readers.forget(key)
+            self._readers.forget_locked(key)
             dropped = self._turns.pop(key, None)
         # Out of the lock, because what the jobs refer to may go with them.
         del dropped
@@ -133,9 +139,7 @@ class HandlerPool:
         most is called, with no lock held; it has to end that one's wait.
         """
         thread = threading.get_ident()
-        session = self._readers.by_thread.get(thread)
-        if session is not None:
-            self._relieve(thread, session)
+        self._readers.about_to_wait()
         with self._lock:
             key = self._assigned.get(thread)
             if key is None:
@@ -155,36 +159,11 @@ class HandlerPool:
         """The calling thread, which reads `session`, may run jobs itself until it reads on: it has left its seat, for
         this absence, and as soon as one of them takes long another thread reads. None: it may not.
         """
-        if self._readers.rest or self._keeping:
-            return None
-        thread = threading.get_ident()
-        if thread not in self._readers.by_thread:
-            with self._lock:
-                full = self._worker_count + len(self._readers) >= self._max_workers
-                if self._shut_down or full or not self._readers.admit(thread, session):
-                    return None
-        absence = session._seat.leave()
-        if not self._watching:
-            with self._lock:
-                watch = self._must_wake_watcher_locked()
-            if watch:
-                self._watch_from_now_on()
-        # It may have been dismissed just now, or nobody can be started to watch.
-        stays = thread not in self._readers.by_thread or not self._watching
-        return None if stays and session._seat.return_from(absence) else absence
+        return None if self._keeping else self._readers.leaves(session)
 
     def job_takes_long(self) -> None:
-        """The calling thread's job is not for a reader, and others are like it: from now on readers leave all of them
-        to workers.
-        """
+        """The calling thread's job is not for a reader, and others are like it: from now on all are workers'."""
         self._readers.rest_for_good()
-        thread = threading.get_ident()
-        session = self._readers.by_thread.get(thread)
-        if session is not None:
-            try:
-                self._relieve(thread, session)
-            except InvalidState as error:  # the watcher tries again
-                _log.warning("%s", error)
 
     def reader_ends(self) -> None:
         """The calling thread has been relieved, and its job has ended."""
@@ -318,7 +297,7 @@ class HandlerPool:
                 if self._shut_down and not waiting:
                     return
             moment, computed = now, computed_now
-            self._look_after_readers()
+            self._readers.look()
             quiet = 0 if waiting or self._readers.busy else quiet + interval
             helped = self._staff()
             tick = max(threading.active_count() * _TICK_OF_A_THREAD, _TICK if waiting else LOOK)
@@ -332,30 +311,23 @@ class HandlerPool:
                     del key
             del waiting
 
-    def _look_after_readers(self) -> None:
-        for thread, session in self._readers.look():
-            try:
-                self._relieve(thread, session)
-            except InvalidState as error:
-                _log.warning("%s", error)
-
-    def _relieve(self, thread: int, session: ReadSession) -> None:
-        """Have another thread read: this one has a job that takes long. From now on it is one of the workers."""
-
-        def relieve() -> bool:
+    def _is_watched(self) -> bool:
+        """Have the watcher look from now on; False if there can be none."""
+        if not self._watching:
             with self._lock:
-                if not self._readers.relieve(thread, session):
-                    return False
-                self._worker_count += 1
-                self._assigned[thread] = session
-                return True
-
-        try:
-            session._read_on(relieve)
-        except RuntimeError as error:
-            raise InvalidState("no thread can be started to read while a handler waits") from error
+                watch = self._must_wake_watcher_locked()
+            if watch:
+                self._watch_from_now_on()
+        return self._watching
 
     # -- With the pool's lock held --
+
+    def _admits_reader_locked(self) -> bool:
+        return not self._shut_down and self._worker_count + len(self._readers) < self._max_workers
+
+    def _becomes_worker_locked(self, thread: int, key: Hashable) -> None:
+        self._worker_count += 1
+        self._assigned[thread] = key
 
     def _active_locked(self) -> int:
         """How many workers have a job that does not wait for its peer, or are about to look for one."""
@@ -369,7 +341,7 @@ class HandlerPool:
         wanted = 0
         if self._turns:
             if self._readers and self._active_locked() >= self._max_workers - len(self._readers):
-                self._readers.dismiss_idle()
+                self._readers.dismiss_idle_locked()
             # An active one may be about to take a job; then this one finds none, and rests again.
             wanted = min(most, self._most_active_locked() - self._active_locked())
         if wanted > 1:

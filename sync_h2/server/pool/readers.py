@@ -1,16 +1,21 @@
 """Threads that read and, between two reads, run the quick jobs of their sessions themselves: which may, when they do
 not, and when another thread has to read in their place.
 
-A table under the pool's lock, but for looks that need none. The watcher looks; whoever is about to wait in a job calls.
+Guarded by the pool's lock, but for looks that need none. Readers ask, the watcher looks, and whoever is about to wait
+in a job calls.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from ...connection.receiving.reader import Seat
+from ...errors import InvalidState
 from ...interpreter import SharedDict
 
 LOOK = 0.005
@@ -18,6 +23,8 @@ LOOK = 0.005
 _SHORTEST_REST = 0.01  # seconds for which no reader runs jobs after one has taken long; twice as many each time ...
 _LONGEST_REST = 10.0
 _OFTEN = 10  # ... if that comes before so many times the last rest have passed
+
+_log = logging.getLogger("sync_h2.server")
 
 
 class ReadSession(Hashable, Protocol):
@@ -31,13 +38,28 @@ class ReadSession(Hashable, Protocol):
 
 
 class Readers:
-    """The threads that may run jobs, at most `most`. Each stays one until it reads no more: what handlers keep for
-    each thread (a connection to a database) is kept by no more threads than the pool has.
+    """The threads that may run jobs, at most `most`. Each stays one until it reads no more, or a worker needs its
+    place: so no more jobs run at once than the pool has threads.
+
+    `admits_locked()` says whether the pool has a place for one; `is_watched()` has the watcher look from now on, if it
+    can; `becomes_worker_locked(thread, session)` is called when a reader's job has taken long, and is a worker's now.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self,
+        lock: AbstractContextManager[Any],
+        most: int,
+        *,
+        admits_locked: Callable[[], bool],
+        is_watched: Callable[[], bool],
+        becomes_worker_locked: Callable[[int, ReadSession], None],
+    ) -> None:
+        self._lock = lock
         self._most = most
-        self.by_thread: dict[int, ReadSession] = SharedDict()
+        self._admits_locked = admits_locked
+        self._is_watched = is_watched
+        self._becomes_worker_locked = becomes_worker_locked
+        self._by_thread: dict[int, ReadSession] = SharedDict()
         self._rest = _SHORTEST_REST
         self._relieved_at = self._rests_until = 0.0
         self._rests_for_good = False
@@ -47,7 +69,7 @@ class Readers:
         self.busy = False  # whether any has run jobs lately
 
     def __len__(self) -> int:
-        return len(self.by_thread)
+        return len(self._by_thread)
 
     @property
     def rest(self) -> bool:
@@ -57,61 +79,98 @@ class Readers:
     @property
     def anybody_away(self) -> bool:
         """Whether a reader runs jobs at this moment. A look without the lock."""
-        return any(session._seat.vacant for session in list(self.by_thread.values()))
+        return any(session._seat.vacant for session in list(self._by_thread.values()))
 
-    def admit(self, thread: int, session: ReadSession) -> bool:
-        """Whether this thread, which reads `session`, is one of them from now on."""
-        if len(self.by_thread) >= self._most:
-            return False
-        self.by_thread[thread] = session
-        return True
+    # -- With no lock held --
 
-    def dismiss_idle(self) -> None:
-        """Those that run no jobs now are none of them any more, until they are admitted again."""
-        for thread, session in list(self.by_thread.items()):
-            self._dismiss(thread, session)
+    def leaves(self, session: ReadSession) -> object | None:
+        """The calling thread, which reads `session`, may run jobs itself until it reads on: it has left its seat, for
+        this absence, and as soon as one of them takes long another thread reads. None: it may not.
+        """
+        if self.rest:
+            return None
+        thread = threading.get_ident()
+        if thread not in self._by_thread:
+            with self._lock:
+                if len(self._by_thread) >= self._most or not self._admits_locked():
+                    return None
+                self._by_thread[thread] = session
+        absence = session._seat.leave()
+        # It may have been dismissed just now, or nobody can be started to watch.
+        if (thread not in self._by_thread or not self._is_watched()) and session._seat.return_from(absence):
+            return None
+        return absence
 
-    def relieve(self, thread: int, session: ReadSession) -> bool:
-        """The thread's job takes long, or is about to wait; False if it has ended meanwhile."""
-        if self.by_thread.get(thread) is not session or not session._seat.take():
-            return False
-        del self.by_thread[thread]
-        now = time.monotonic()
-        often = now - self._relieved_at < _OFTEN * self._rest
-        self._rest = min(self._rest * 2, _LONGEST_REST) if often else _SHORTEST_REST
-        self._relieved_at = now
-        self._rests_until = now + self._rest
-        return True
+    def about_to_wait(self) -> None:
+        """The calling thread waits in what it does. If that is a reader's job, another thread reads.
+
+        Raises InvalidState when none can be started.
+        """
+        thread = threading.get_ident()
+        session = self._by_thread.get(thread)
+        if session is not None:
+            self._relieve(thread, session)
 
     def rest_for_good(self) -> None:
-        """No reader runs jobs any more. Needs no lock."""
+        """The calling thread's job is not for a reader, and others are like it: from now on all are the workers'."""
         self._rests_for_good = True
+        try:
+            self.about_to_wait()
+        except InvalidState as error:  # the watcher tries again
+            _log.warning("%s", error)
 
-    def forget(self, session: object) -> None:
+    def look(self) -> None:
+        """See to those that have been at the same job since the last look. On the watcher's thread."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK:
+            return
+        self._looked_at = now
+        readers = list(self._by_thread.items())
+        seen, self._seen = self._seen, {thread: session._handler_began_at for thread, session in readers}
+        self.busy = self.anybody_away or self._seen != seen
+        for thread, session in readers:
+            if session._seat.vacant and seen.get(thread) == self._seen[thread]:
+                try:
+                    self._relieve(thread, session)
+                except InvalidState as error:
+                    _log.warning("%s", error)
+
+    def _relieve(self, thread: int, session: ReadSession) -> None:
+        """Have another thread read: this one has a job that takes long."""
+        try:
+            session._read_on(lambda: self._take_seat(thread, session))
+        except RuntimeError as error:
+            raise InvalidState("no thread can be started to read while a handler waits") from error
+
+    def _take_seat(self, thread: int, session: ReadSession) -> bool:
+        """False if the job has ended meanwhile, or somebody else has seen to it."""
+        with self._lock:
+            if self._by_thread.get(thread) is not session or not session._seat.take():
+                return False
+            del self._by_thread[thread]
+            self._becomes_worker_locked(thread, session)
+            now = time.monotonic()
+            often = now - self._relieved_at < _OFTEN * self._rest
+            self._rest = min(self._rest * 2, _LONGEST_REST) if often else _SHORTEST_REST
+            self._relieved_at = now
+            self._rests_until = now + self._rest
+        return True
+
+    # -- With the pool's lock held --
+
+    def forget_locked(self, session: object) -> None:
         """Its reader is none of them, unless it runs jobs now."""
-        for thread, read in list(self.by_thread.items()):
+        for thread, read in list(self._by_thread.items()):
             if read is session:
                 self._dismiss(thread, read)
 
+    def dismiss_idle_locked(self) -> None:
+        """Those that run no jobs now are none of them any more, until they are admitted again."""
+        for thread, session in list(self._by_thread.items()):
+            self._dismiss(thread, session)
+
     def _dismiss(self, thread: int, session: ReadSession) -> None:
-        del self.by_thread[thread]
+        del self._by_thread[thread]
         # It may have left its seat just before, and have seen that it is one of them. To be relieved it has to be.
         if session._seat.vacant:
-            self.by_thread[thread] = session
-
-    def look(self) -> list[tuple[int, ReadSession]]:
-        """Those that have been at the same job since the last look. On the watcher's thread, without the lock."""
-        now = time.monotonic()
-        if now - self._looked_at < LOOK:
-            return []
-        self._looked_at = now
-        readers = list(self.by_thread.items())
-        self.busy = any(self._seen.get(thread) != session._handler_began_at for thread, session in readers)
-        late = [
-            (thread, session)
-            for thread, session in readers
-            if session._seat.vacant and self._seen.get(thread) == session._handler_began_at
-        ]
-        self.busy = self.busy or bool(late)
-        self._seen = {thread: session._handler_began_at for thread, session in readers}
-        return late
+            self._by_thread[thread] = session
