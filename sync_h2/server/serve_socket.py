@@ -21,7 +21,7 @@ from ..protocol.settings import Settings
 from ..transport.tls import TLSEngine, set_alpn
 from .accepting.handshake import begin_plain, begin_secure, http1_session_class, protocols
 from .handlers.request_listeners import RequestHandler, check_handler, request_handler
-from .pool.jobs import Pool
+from .pool.pool import Pool
 from .session_host import SessionHost, make_pool
 
 # A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody

@@ -34,7 +34,7 @@ from .accepting.refusals import say_and_close
 from .connections import Connections
 from .handlers.request_listeners import REQUEST_EVENTS, request_handler
 from .memory import ServerMemory
-from .pool.jobs import Pool
+from .pool.pool import Pool
 from .session_host import SessionHost
 
 logger = logging.getLogger("sync_h2.server")

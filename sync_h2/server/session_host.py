@@ -12,7 +12,8 @@ from ..connection.server_side.server_session import ServerSession
 from ..errors import HTTP2Error, InvalidArgument
 from .pool.executor_pool import ExecutorPool
 from .pool.handler_pool import HandlerPool
-from .pool.jobs import Job, Pool
+from .pool.jobs import Job
+from .pool.pool import Pool
 
 
 class SessionHost:
@@ -24,13 +25,20 @@ class SessionHost:
         return self._pool.submit(session, *jobs)
 
     def _reader_leaves(self, session: QuickHandlingSession) -> object | None:
-        return self._pool.reader_leaves(session)
+        readers = self._pool.readers
+        return None if readers is None else readers.leaves(session)
 
-    def _handler_takes_long(self) -> None:
-        self._pool.job_takes_long()
+    def _reader_helps(self, session: QuickHandlingSession, absence: object) -> None:
+        if self._pool.readers is not None:
+            self._pool.readers.help_out(session, absence)
 
     def _reader_ends(self, session: QuickHandlingSession) -> None:
-        self._pool.reader_ends()
+        if self._pool.readers is not None:
+            self._pool.readers.ends()
+
+    def _handler_takes_long(self) -> None:
+        if self._pool.readers is not None:
+            self._pool.readers.rest_for_good()
 
     def _handler_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         return self._pool.job_waits(give_up)

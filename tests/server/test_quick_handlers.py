@@ -102,7 +102,7 @@ def test_a_handler_that_waits_for_its_client_leaves_the_reading_to_others(tls: b
     """Nobody looks for it here: who is about to wait sees to it."""
     size = 3_000_000
     with serving({"/large": lambda stream: stream.end(bytes(size))}) as (client, session):
-        session._host._pool._readers.look = lambda: None
+        session._host._pool.readers.look = lambda: None
         large = client.request({":path": "/large"})
         client.ping(timeout=PATIENCE)
         assert sum(map(len, large)) == size
@@ -119,7 +119,7 @@ def test_readers_rest_after_one_took_long_and_begin_again() -> None:
     moment = threading.Event()
     with serving({"/long": lambda stream: (moment.wait(0.1), stream.end())}) as (client, session):
         get(client, "/long")
-        readers = session._host._pool._readers
+        readers = session._host._pool.readers
         assert not readers._by_thread or readers.rest
         eventually(lambda: get(client, "/whose") == READER)
 
@@ -127,7 +127,7 @@ def test_readers_rest_after_one_took_long_and_begin_again() -> None:
 def test_who_takes_long_again_and_again_is_tried_less_and_less() -> None:
     moment = threading.Event()
     with serving({"/long": lambda stream: (moment.wait(0.02), stream.end())}) as (client, session):
-        readers = session._host._pool._readers
+        readers = session._host._pool.readers
         first = readers._rest
         for _ in range(60):
             get(client, "/long")
@@ -155,7 +155,7 @@ def test_an_application_is_nothing_for_a_reader() -> None:
     client, session = pair(compat.wsgi(app))
     with client:
         workers = names(client, 200)
-        assert session._host._pool._readers.rest
+        assert session._host._pool.readers.rest
         assert READER not in names(client)
     assert len(workers) <= 3
 
@@ -174,12 +174,38 @@ def test_as_many_handlers_run_at_once_as_the_pool_may_have_threads() -> None:
         for _ in range(50):
             for session in sessions:
                 get(session, "/")
-        readers = server._pool._readers  # type: ignore[attr-defined]
+        readers = server._pool.readers  # type: ignore[attr-defined]
         assert len(readers) <= 2
         meeting = [sessions[0].request({":path": "/meet"}) for _ in range(4)]
         assert [stream.read(timeout=PATIENCE) for stream in meeting] == [b""] * 4
         for session in sessions:
             session.close()
+
+
+def test_a_reader_helps_those_who_wait_for_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its own requests were always ahead of theirs; and what it runs for them may take long."""
+    going, released = threading.Event(), threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        if headers[":path"] == "/waits":
+            going.set()
+            released.wait(PATIENCE)
+        whose(stream)
+
+    with create_server(handler) as server, connect(server.url) as client, connect(server.url) as newcomer:
+        pool = server._pool
+        eventually(lambda: get(client, "/") == READER, "a handler on the reader's thread")
+        with monkeypatch.context() as patched:
+            patched.setattr(pool, "_staff_locked", lambda most: ([], 0))
+            first, second = newcomer.request(), newcomer.request({":path": "/waits"})
+            eventually(lambda: sum(map(len, list(pool._turns.values()))) == 2)
+            assert get(client, "/")
+            assert first.read(timeout=PATIENCE).decode() == READER
+            assert going.wait(PATIENCE)
+        eventually(lambda: get(client, "/") == READER, "another reader")
+        assert not second.closed
+        released.set()
+        assert second.read(timeout=PATIENCE).decode() == READER
 
 
 def test_a_handler_that_waits_where_no_thread_can_be_started(
@@ -202,7 +228,7 @@ def test_a_handler_that_waits_where_no_thread_can_be_started(
         start(thread)
 
     with serving({"/large": large}) as (client, session):
-        session._host._pool._readers.look = lambda: None
+        session._host._pool.readers.look = lambda: None
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             stream = client.request({":path": "/large"})
@@ -260,9 +286,9 @@ def test_who_was_relieved_leaves_the_next_readers_seat_alone() -> None:
     with serving({"/waits": waits}) as (client, session):
         pool = session._host._pool
         streams = [client.request({":path": "/waits"})]
-        eventually(lambda: pool._readers.rest, "another reader")
+        eventually(lambda: pool.readers.rest, "another reader")
         eventually(lambda: get(client, "/whose") == READER)
-        pool._readers.look = lambda: None
+        pool.readers.look = lambda: None
         streams.append(client.request({":path": "/waits"}))
         eventually(lambda: len(threads) == 2 and session._seat.vacant)
         released[0].set()

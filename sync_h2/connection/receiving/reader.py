@@ -70,6 +70,10 @@ class Seat:
         self._absences.append(absence)
         return absence
 
+    def is_left_for(self, absence: object) -> bool:
+        """Whether nobody has taken it since."""
+        return absence in self._absences
+
     def return_from(self, absence: object) -> bool:
         """False if the seat has been taken meanwhile, even if that thread has left it, too."""
         try:

@@ -34,6 +34,9 @@ class SharesReaders(Handling, Protocol):
         it may not.
         """
 
+    def _reader_helps(self, session: QuickHandlingSession, absence: object) -> None:
+        """The calling thread has run the handlers of what it has read, and may run others that wait."""
+
     def _reader_ends(self, session: QuickHandlingSession) -> None:
         """The calling thread has left its seat, and another has it."""
 
@@ -82,13 +85,17 @@ class QuickHandlingSession(HandlingSession):
             del stream
             if self._handler_began_at - began > _LONGEST_TURN:
                 self._hand_on(streams)
+        self._host._reader_helps(self, absence)
         if not self._seat.return_from(absence):
             self._host._reader_ends(self)
             return False
-        with self._monitor, self._lock:
-            # Also what other threads have left to this one because they found it away.
-            self._sender.send_locked()
+        self._send_now()
         return True
+
+    def _send_now(self) -> None:
+        """Send what answers have left to be sent together, also those of other threads that found the reader away."""
+        with self._monitor, self._lock:
+            self._sender.send_locked()
 
     def _hand_on(self, streams: list[ServerStream]) -> None:
         """Give to the pool what the reader has not begun of these."""
@@ -118,9 +125,7 @@ class QuickHandlingSession(HandlingSession):
         finally:
             may_begin.release()
         self._hand_on(streams)
-        with self._monitor, self._lock:
-            # What was left to the reader because it was away.
-            self._sender.send_locked()
+        self._send_now()
 
 
 def _read_in_place(wait: Callable[[], bool], relieved: list[None], read: Callable[[], None]) -> None:

@@ -18,11 +18,12 @@ from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock
 from .jobs import Job, run_logged
-from .readers import ReadSession
 
 
 class ExecutorPool:
     """Runs jobs on an executor of the user's, who decides how many run at once and which is next, and shuts it down."""
+
+    readers = None
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -65,15 +66,6 @@ class ExecutorPool:
             futures = list(self._futures.get(key, ()))
         for future in futures:
             future.cancel()
-
-    def reader_leaves(self, session: ReadSession) -> None:
-        """Never: all jobs are the executor's."""
-
-    def job_takes_long(self) -> None:
-        """No job is a reader's."""
-
-    def reader_ends(self) -> None:
-        """None has left."""
 
     def job_waits(self, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """As in `HandlerPool`; but the executor alone decides how many threads there are, so nobody has to give up."""

@@ -25,7 +25,7 @@ from ...interpreter import Lock, SharedDict, threads_at_once
 from .jobs import Job, run_logged
 from .pace import Pace
 from .peer_waits import PeerWaits
-from .readers import LOOK, Readers, ReadSession
+from .readers import LOOK, Readers
 
 IDLE_TIMEOUT = 5.0
 
@@ -70,13 +70,7 @@ class HandlerPool:
         self._turns: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._assigned: dict[int, Hashable] = SharedDict()  # the key of the job that a thread runs
         self._peer_waits = PeerWaits()
-        self._readers = Readers(
-            self._lock,
-            max_workers // 2,
-            admits_locked=self._admits_reader_locked,
-            is_watched=self._is_watched,
-            becomes_worker_locked=self._becomes_worker_locked,
-        )
+        self.readers = Readers(self, max_workers // 2)
         # Idle workers. Who became idle last is woken first, so that the others' time runs out. Whoever wakes one takes
         # it off the list first: a worker that is not on it when it wakes has been chosen.
         self._idle: list[Waiter] = []
@@ -125,8 +119,8 @@ class HandlerPool:
     def forget(self, key: Hashable) -> None:
         """Drop the jobs of `key` that have not started."""
         with self._lock:
-            self._keeping.discard(key)
-            self._readers.forget_locked(key)
+            self._keep_locked(key, False)
+            self.readers.forget_locked(key)
             dropped = self._turns.pop(key, None)
         # Out of the lock, because what the jobs refer to may go with them.
         del dropped
@@ -139,7 +133,7 @@ class HandlerPool:
         most is called, with no lock held; it has to end that one's wait.
         """
         thread = threading.get_ident()
-        self._readers.about_to_wait()
+        self.readers.about_to_wait()
         with self._lock:
             key = self._assigned.get(thread)
             if key is None:
@@ -155,23 +149,6 @@ class HandlerPool:
             ends()
         return partial(self._job_goes_on, thread, key)
 
-    def reader_leaves(self, session: ReadSession) -> object | None:
-        """The calling thread, which reads `session`, may run jobs itself until it reads on: it has left its seat, for
-        this absence, and as soon as one of them takes long another thread reads. None: it may not.
-        """
-        return None if self._keeping else self._readers.leaves(session)
-
-    def job_takes_long(self) -> None:
-        """The calling thread's job is not for a reader, and others are like it: from now on all are workers'."""
-        self._readers.rest_for_good()
-
-    def reader_ends(self) -> None:
-        """The calling thread has been relieved, and its job has ended."""
-        with self._lock:
-            del self._assigned[threading.get_ident()]
-            self._worker_count -= 1
-            self._left.notify_all()
-
     def waiting_jobs(self, key: Hashable) -> int:
         """How many jobs of `key` wait for their peer. A look without the lock."""
         return self._peer_waits.of(key)
@@ -185,7 +162,7 @@ class HandlerPool:
         not `wanted` or after `forget`, no longer.
         """
         with self._lock:
-            (self._keeping.add if wanted else self._keeping.discard)(key)
+            self._keep_locked(key, wanted)
             wanted = wanted and not self._shut_down
             watch = wanted and self._must_wake_watcher_locked()
         if watch:
@@ -272,7 +249,7 @@ class HandlerPool:
                 with self._lock:
                     self._watching = bool(self._turns)
                     # A reader leaves its seat before it looks whether it is watched.
-                    self._watching = self._watching or self._readers.anybody_away
+                    self._watching = self._watching or self.readers.anybody_away
                     if not self._watching and (self._shut_down or not self._keeping):
                         self._watcher_left_locked()
                         return
@@ -297,8 +274,8 @@ class HandlerPool:
                 if self._shut_down and not waiting:
                     return
             moment, computed = now, computed_now
-            self._readers.look()
-            quiet = 0 if waiting or self._readers.busy else quiet + interval
+            self.readers.look()
+            quiet = 0 if waiting or self.readers.busy else quiet + interval
             helped = self._staff()
             tick = max(threading.active_count() * _TICK_OF_A_THREAD, _TICK if waiting else LOOK)
             interval = tick if helped or not waiting else max(min(interval * 1.5, _LONGEST_TICK), tick)
@@ -322,26 +299,44 @@ class HandlerPool:
 
     # -- With the pool's lock held --
 
+    def _keep_locked(self, key: Hashable, wanted: bool) -> None:
+        (self._keeping.add if wanted else self._keeping.discard)(key)
+        self.readers.suspended = bool(self._keeping)  # no thread might be had to read in place of one
+
     def _admits_reader_locked(self) -> bool:
-        return not self._shut_down and self._worker_count + len(self._readers) < self._max_workers
+        return not self._shut_down and self._worker_count + len(self.readers) < self._max_workers
 
     def _becomes_worker_locked(self, thread: int, key: Hashable) -> None:
         self._worker_count += 1
-        self._assigned[thread] = key
+        self._assigned.setdefault(thread, key)
+
+    def _worker_ends_locked(self, thread: int) -> None:
+        del self._assigned[thread]
+        self._worker_count -= 1
+        self._left.notify_all()
+
+    def _begin_next_locked(self, thread: int) -> Job | None:
+        if not self._turns:
+            return None
+        self._assigned[thread], job = self._next_locked(None)
+        return job
+
+    def _job_done_locked(self, thread: int) -> None:
+        del self._assigned[thread]
 
     def _active_locked(self) -> int:
         """How many workers have a job that does not wait for its peer, or are about to look for one."""
         return self._worker_count - len(self._idle) - self._peer_waits.count
 
     def _most_active_locked(self) -> int:
-        return min(self._pace.allowed, self._max_workers - len(self._readers))
+        return min(self._pace.allowed, self._max_workers - len(self.readers))
 
     def _staff_locked(self, most: int) -> tuple[list[Waiter], int]:
         """Up to `most` workers more where jobs wait for them: those to wake, and how many are to be started."""
         wanted = 0
         if self._turns:
-            if self._readers and self._active_locked() >= self._max_workers - len(self._readers):
-                self._readers.dismiss_idle_locked()
+            if self.readers and self._active_locked() >= self._max_workers - len(self.readers):
+                self.readers.dismiss_idle_locked()
             # An active one may be about to take a job; then this one finds none, and rests again.
             wanted = min(most, self._most_active_locked() - self._active_locked())
         if wanted > 1:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sized
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ...connection.receiving.reader import Seat
 from ...errors import InvalidState
 from ...interpreter import SharedDict
+from .jobs import Job, run_logged
 
 LOOK = 0.005
 """Seconds between two looks. Who is at the same job in two of them takes long."""
+_HELP = 0.005  # seconds for which a reader runs others' jobs before it reads on
 _SHORTEST_REST = 0.01  # seconds for which no reader runs jobs after one has taken long; twice as many each time ...
 _LONGEST_REST = 10.0
 _OFTEN = 10  # ... if that comes before so many times the last rest have passed
@@ -28,37 +30,57 @@ _log = logging.getLogger("sync_h2.server")
 
 
 class ReadSession(Hashable, Protocol):
-    """What is read."""
+    """A session as far as its reader runs jobs."""
 
     _seat: Seat
     _handler_began_at: float
+
+    def _send_now(self) -> None:
+        """Send what answers have left to be sent together."""
 
     def _read_on(self, relieve: Callable[[], bool]) -> None:
         """Have another thread read if `relieve()`, which is called when there is one; RuntimeError: there is none."""
 
 
+class Workers(Protocol):
+    """What readers need of their pool."""
+
+    @property
+    def _lock(self) -> AbstractContextManager[Any]: ...
+
+    @property
+    def _turns(self) -> Sized:
+        """What waits for a worker."""
+
+    def _is_watched(self) -> bool:
+        """Have the watcher look from now on, with no lock held; False if there can be none."""
+
+    def _admits_reader_locked(self) -> bool:
+        """Whether there is a place for another thread that runs jobs."""
+
+    def _becomes_worker_locked(self, thread: int, key: Hashable) -> None:
+        """A reader's job has taken long, and is a worker's now."""
+
+    def _worker_ends_locked(self, thread: int) -> None:
+        """Such a worker is one no more."""
+
+    def _begin_next_locked(self, thread: int) -> Job | None:
+        """The next job that waits for a worker is the thread's."""
+
+    def _job_done_locked(self, thread: int) -> None:
+        """That job has run."""
+
+
 class Readers:
     """The threads that may run jobs, at most `most`. Each stays one until it reads no more, or a worker needs its
     place: so no more jobs run at once than the pool has threads.
-
-    `admits_locked()` says whether the pool has a place for one; `is_watched()` has the watcher look from now on, if it
-    can; `becomes_worker_locked(thread, session)` is called when a reader's job has taken long, and is a worker's now.
     """
 
-    def __init__(
-        self,
-        lock: AbstractContextManager[Any],
-        most: int,
-        *,
-        admits_locked: Callable[[], bool],
-        is_watched: Callable[[], bool],
-        becomes_worker_locked: Callable[[int, ReadSession], None],
-    ) -> None:
-        self._lock = lock
+    def __init__(self, workers: Workers, most: int) -> None:
+        self._workers = workers
+        self._lock = workers._lock
         self._most = most
-        self._admits_locked = admits_locked
-        self._is_watched = is_watched
-        self._becomes_worker_locked = becomes_worker_locked
+        self.suspended = False  # none may run jobs for now
         self._by_thread: dict[int, ReadSession] = SharedDict()
         self._rest = _SHORTEST_REST
         self._relieved_at = self._rests_until = 0.0
@@ -87,19 +109,44 @@ class Readers:
         """The calling thread, which reads `session`, may run jobs itself until it reads on: it has left its seat, for
         this absence, and as soon as one of them takes long another thread reads. None: it may not.
         """
-        if self.rest:
+        if self.suspended or self.rest:
             return None
         thread = threading.get_ident()
         if thread not in self._by_thread:
             with self._lock:
-                if len(self._by_thread) >= self._most or not self._admits_locked():
+                if len(self._by_thread) >= self._most or not self._workers._admits_reader_locked():
                     return None
                 self._by_thread[thread] = session
         absence = session._seat.leave()
         # It may have been dismissed just now, or nobody can be started to watch.
-        if (thread not in self._by_thread or not self._is_watched()) and session._seat.return_from(absence):
+        if (thread not in self._by_thread or not self._workers._is_watched()) and session._seat.return_from(absence):
             return None
         return absence
+
+    def help_out(self, session: ReadSession, absence: object) -> None:
+        """The calling thread has run its session's jobs, and others wait for a worker: run some of those. A reader that
+        ran its own only would have them ahead of all others, again and again, and keep the interpreter from workers.
+        """
+        if not self._workers._turns:
+            return
+        thread = threading.get_ident()
+        until = time.monotonic() + _HELP
+        session._send_now()
+        while session._seat.is_left_for(absence) and (now := time.monotonic()) < until:
+            with self._lock:
+                job = self._workers._begin_next_locked(thread)
+            if job is None:
+                return
+            session._handler_began_at = now  # it goes on
+            run_logged(job)
+            with self._lock:
+                if thread in self._by_thread:  # otherwise it is a worker now
+                    self._workers._job_done_locked(thread)
+
+    def ends(self) -> None:
+        """The calling thread has been relieved, and its job has ended."""
+        with self._lock:
+            self._workers._worker_ends_locked(threading.get_ident())
 
     def about_to_wait(self) -> None:
         """The calling thread waits in what it does. If that is a reader's job, another thread reads.
@@ -148,7 +195,7 @@ class Readers:
             if self._by_thread.get(thread) is not session or not session._seat.take():
                 return False
             del self._by_thread[thread]
-            self._becomes_worker_locked(thread, session)
+            self._workers._becomes_worker_locked(thread, session)
             now = time.monotonic()
             often = now - self._relieved_at < _OFTEN * self._rest
             self._rest = min(self._rest * 2, _LONGEST_REST) if often else _SHORTEST_REST
