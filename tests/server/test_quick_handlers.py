@@ -297,7 +297,7 @@ def test_who_was_relieved_leaves_the_next_readers_seat_alone(monkeypatch: pytest
     with serving({"/waits": waits}) as (client, session):
         pool = session._host._pool
         streams = [client.request({":path": "/waits"})]
-        eventually(lambda: pool.readers.rest, "another reader")
+        eventually(lambda: threads and threads[0].ident not in pool.readers._by_thread, "another reader")
         stop_looking(monkeypatch, pool, lambda: get(client, "/whose"))
         streams.append(client.request({":path": "/waits"}))
         eventually(lambda: len(threads) == 2 and session._seat.vacant)
