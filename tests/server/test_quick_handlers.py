@@ -125,25 +125,6 @@ def test_a_body_that_has_not_come_whole_is_nothing_for_a_reader() -> None:
         stream.end(b"body")
 
 
-def test_readers_rest_after_one_took_long_and_begin_again() -> None:
-    moment = threading.Event()
-    with serving({"/long": lambda stream: (moment.wait(0.1), stream.end())}) as (client, session):
-        get(client, "/long")
-        readers = session._host._pool.readers
-        assert not readers._by_thread or readers.rest
-        eventually(lambda: get(client, "/whose") == READER)
-
-
-def test_who_takes_long_again_and_again_is_tried_less_and_less() -> None:
-    moment = threading.Event()
-    with serving({"/long": lambda stream: (moment.wait(0.02), stream.end())}) as (client, session):
-        readers = session._host._pool.readers
-        first = readers._rest
-        for _ in range(60):
-            get(client, "/long")
-        assert readers._rest > first
-
-
 @pytest.mark.parametrize("option", ["max_workers", "executor"])
 def test_threads_that_the_user_chose_run_all_handlers(option: str) -> None:
     def handler(stream: Any, headers: Any) -> None:
