@@ -128,7 +128,7 @@ class Response:
         self._check(data)
         if data:
             if not self._begun:
-                self._begin(length_known=False)
+                self._begin(length_known=False, piece=data)
             if self._length is not None and self.sent + len(data) > self._length:
                 raise InvalidState(f"the application writes more than its content-length, {self._length}")
             self._send(data)
@@ -153,7 +153,7 @@ class Response:
                 if not self._begun:
                     if count == 1 and self._length is None:
                         self._announce(len(piece))
-                    self._begin(length_known=count is not None)
+                    self._begin(length_known=count is not None, piece=piece)
                 self._send(piece, last=number == count)
             if self._begun and self._without_content:
                 return  # nobody would read the rest, which may be endless
@@ -191,17 +191,19 @@ class Response:
         else:
             self._stream.write(piece)
 
-    def _begin(self, *, length_known: bool, empty: bool = False) -> None:
+    def _begin(self, *, length_known: bool, piece: bytes = b"") -> None:
+        """Send the headers, or leave them to the `piece` that is sent next: without one, content there is none."""
         self._prepare(length_known or self._length is not None)
         self._say_reason()
+        length = self._length
         self._stream._respond(
             _fields_to_send(self._code, self._fields),
-            end_stream=empty and not self._takes_trailers,
+            end_stream=not piece and not self._takes_trailers,
             wait_for_trailers=self._takes_trailers,
-            data_follows=not empty and not self._without_content,
+            data_follows=not self._without_content and 0 < len(piece) <= (len(piece) if length is None else length),
         )
         self._begun = True
-        self._ended = empty and not self._takes_trailers
+        self._ended = not piece and not self._takes_trailers
 
     def _say_reason(self) -> None:
         assert self.status is not None
@@ -246,7 +248,7 @@ class Response:
         if not self._begun:
             if self._length is None and not self._is_head:
                 self._announce(0)
-            self._begin(length_known=True, empty=True)
+            self._begin(length_known=True)
         if self._ended or self._without_content:
             return
         self._ended = True

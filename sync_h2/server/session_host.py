@@ -28,9 +28,9 @@ class SessionHost:
         readers = self._pool.readers
         return None if readers is None else readers.leaves(session)
 
-    def _reader_helps(self, session: QuickHandlingSession, absence: object) -> None:
+    def _reader_helps(self, session: QuickHandlingSession, absence: object, slow: bool) -> None:
         if self._pool.readers is not None:
-            self._pool.readers.help_out(session, absence)
+            self._pool.readers.help_out(session, absence, slow)
 
     def _reader_ends(self, session: QuickHandlingSession) -> None:
         if self._pool.readers is not None:

@@ -30,6 +30,7 @@ from support.programs.processes import start
 from support.rules.lock_rules import keep_lock_rules, lock_rules
 from support.threads.background import PATIENCE, Background, background, eventually
 from support.tls.certificates import Certificate
+from sync_h2 import compat
 from sync_h2.testing import pair
 
 __all__ = ["background", "keep_lock_rules", "lock_rules", "start"]
@@ -247,6 +248,32 @@ def test_a_length_that_is_wrong(serve: Serve, caplog: pytest.LogCaptureFixture) 
     (record,) = caplog.records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
     assert "1 bytes of content-length 5 are missing" in record.getMessage()
+
+
+@pytest.mark.parametrize("way", ["write", "pieces"])
+def test_headers_whose_content_is_dropped_wait_for_nothing(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no content that would take them along."""
+    released = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [("content-length", "0"), ("trailer", "x-end")])
+        if way == "write":
+            with pytest.raises(sync_h2.InvalidState):
+                write(b"more")
+            released.wait(PATIENCE)
+            return []
+        return pieces()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"more"
+        released.wait(PATIENCE)
+
+    client, _ = pair(compat.wsgi(app))
+    with client:
+        stream = client.request()
+        assert stream.wait_response(timeout=PATIENCE)["content-length"] == "0"
+        released.set()
+        assert stream.read(timeout=PATIENCE) == b""
 
 
 def test_two_lengths_are_none(serve: Serve) -> None:

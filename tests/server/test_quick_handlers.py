@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -289,6 +290,86 @@ def test_who_was_relieved_leaves_the_next_readers_seat_alone(monkeypatch: pytest
         released[1].set()
         assert get(client, "/whose")
         assert [stream.read(timeout=PATIENCE) for stream in streams] == [b"", b""]
+
+
+def test_handlers_that_others_begin_do_not_hide_one_that_takes_long() -> None:
+    """The pool may have many of the same session."""
+    released = threading.Event()
+    with serving({"/waits": lambda stream: (released.wait(PATIENCE), whose(stream))}) as (client, session):
+        stream = client.request({":path": "/waits"})
+
+        def is_relieved() -> bool:
+            session._handler_began_at = time.monotonic()
+            return not session._host._pool.readers._by_thread and not session._seat.vacant
+
+        eventually(is_relieved)
+        assert get(client, "/whose")
+        released.set()
+        assert stream.read(timeout=PATIENCE)
+
+
+def test_requests_with_pauses_between_them_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    with serving({}) as (client, session):
+        pool = session._host._pool
+        stop_looking(monkeypatch, pool, lambda: get(client, "/whose"))
+        monkeypatch.setattr(threading.Thread, "start", counted)
+        for _ in range(5):
+            eventually(lambda: not pool._watcher_awake)
+            assert get(client, "/whose") == READER
+        monkeypatch.undo()
+    assert started == []
+
+
+def test_a_watcher_that_an_interrupt_left_asleep_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    released = threading.Event()
+    with serving(
+        {
+            "/waits": lambda stream: stream.end(b"%d" % released.wait(PATIENCE)),
+            "/releases": lambda stream: (released.set(), stream.end()),
+        }
+    ) as (client, session):
+        pool = session._host._pool
+        eventually(lambda: not pool._watcher_awake)
+        with monkeypatch.context() as patched:
+            patched.setattr(pool, "_watch_from_now_on", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                pool.keep_worker("another", True)
+        pool.keep_worker("another", False)
+        waiting = client.request({":path": "/waits"})
+        get(client, "/releases")
+        assert waiting.read(timeout=PATIENCE) == b"1"
+
+
+def test_what_fails_on_a_thread_that_reads_no_more_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    reported: list[Any] = []
+
+    def fail(*_: object) -> None:
+        raise ValueError("it fails")
+
+    with serving({"/waits": lambda stream: (released.wait(PATIENCE), whose(stream))}) as (client, session):
+        pool = session._host._pool
+        stream = client.request({":path": "/waits"})
+        eventually(lambda: not pool.readers._by_thread and not session._seat.vacant, "another reader")
+        monkeypatch.setattr(threading, "excepthook", reported.append)
+        with monkeypatch.context() as patched:
+            patched.setattr(session._host, "_reader_helps", fail)
+            released.set()
+            assert stream.read(timeout=PATIENCE)
+            eventually(lambda: reported)
+        assert reported[0].exc_type is ValueError
+        assert get(client, "/whose")
+        eventually(lambda: len(pool._assigned) == 0)
 
 
 def test_answers_of_what_was_read_together_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:

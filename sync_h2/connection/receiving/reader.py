@@ -3,7 +3,7 @@
 It refers to its session only while that handles what came. So a session that nobody refers to any more can be collected
 although its reader waits.
 
-A server's reader also runs handlers that are quick as a rule (see server_side/handling_session.py): to wake another
+A server's reader also runs handlers that are quick as a rule (see server_side/quick_handlers.py): to wake another
 thread takes longer than they do. It leaves its seat for that. When one takes long after all, another thread takes the
 seat and reads on, and the first ends with its handler.
 """

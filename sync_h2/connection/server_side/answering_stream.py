@@ -262,8 +262,8 @@ class AnsweringStream(Stream):
         return self._session._host._handler_waits(self._give_up)
 
     def _takes_long(self) -> None:
-        """For a handler to call first that takes long as a rule, or keeps things for each of its threads: the thread
-        that reads is not for it.
+        """For a handler to call first that takes long as a rule, or keeps things for each of its threads: readers are
+        not for it, nor from then on for any other handler of its server.
         """
         if self._session._reader_handles:
             self._session._reader_handles = False

@@ -136,7 +136,7 @@ class HandlingSession(AnsweringSession):
         self._local_end_locked(state)
 
     def _handle(self, stream: ServerStream) -> None:
-        """One stream's job, on a thread of the pool."""
+        """One stream's job, on a thread of the pool, or the one that has read the request."""
         state = stream._state
         try:
             self._unbegun.remove(state)

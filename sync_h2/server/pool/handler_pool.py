@@ -1,9 +1,10 @@
 """The threads that handlers run on: daemons, as many as it takes, shared fairly by the sessions.
 
-Reader threads submit jobs, workers run them, and while jobs wait a watcher looks once a millisecond whether another
-worker would help (see pool/pace.py). A worker whose job waits for its peer leaves the count until it goes on: how long
-that takes is the peer's choice, and a few octets would hold every worker otherwise. The pool's one lock guards its
-tables and is never held while a job runs, a thread is started or woken; callers hold no lock.
+Reader threads submit jobs, or run them themselves (see pool/readers.py); workers run the others, and while jobs wait a
+watcher looks once a millisecond whether another worker would help (see pool/pace.py). A worker whose job waits for its
+peer leaves the count until it goes on: how long that takes is the peer's choice, and a few octets would hold every
+worker otherwise. The pool's one lock guards its tables and is never held while a job runs, a thread is started or
+woken; callers hold no lock.
 `concurrent.futures.ThreadPoolExecutor` would keep the interpreter from exiting while a handler is stuck, and would
 serve whoever asks most.
 """
@@ -35,7 +36,7 @@ _LONGEST_TICK = 0.01  # while nothing can be done for the jobs that wait
 _IN_A_ROW = 7
 """How many more jobs of the same key a worker takes, as long as they are quick: answers of one session share sends."""
 _RETRY = 1.0  # seconds until another worker is started after the system had no thread for one
-_QUIET = 0.02  # seconds without a waiting job: the watcher goes to sleep
+_QUIET = 0.02  # seconds without a job that waits, or is a reader's: the watcher goes to sleep, or ends
 
 _log = logging.getLogger("sync_h2.server")
 
@@ -83,10 +84,11 @@ class HandlerPool:
         self._shut_down = False
         # Who needs a worker to be there even when there is no work: at the interpreter's end none can be started.
         self._keeping: set[Hashable] = set()
-        # The watcher's thread, and whether it looks at the jobs or has been woken to do so. Who is interrupted between
-        # the two leaves a watcher that is not alive: the next job that waits gets another.
+        # The watcher's thread, whether it looks at the jobs or is about to be woken to do so, and whether it does. Who
+        # is interrupted as it wakes it leaves one that sleeps: the next that needs it wakes it again.
         self._watcher: threading.Thread | None = None
         self._watching = False
+        self._watcher_awake = False
         self._wake_watcher = Waiter()
 
     # -- Any thread, with no lock held --
@@ -243,14 +245,15 @@ class HandlerPool:
                 return  # another was started before this one had begun
         try:
             while True:
-                if not self._watching:
-                    self._wake_watcher.block(self._idle_timeout)
+                woken = self._watching or self._wake_watcher.block(self._idle_timeout)
+                self._watcher_awake = True
                 self._tick_until_quiet()
                 with self._lock:
-                    self._watching = bool(self._turns)
+                    self._watching = self._watcher_awake = bool(self._turns)
                     # A reader leaves its seat before it looks whether it is watched.
-                    self._watching = self._watching or self.readers.anybody_away
-                    if not self._watching and (self._shut_down or not self._keeping):
+                    self._watching = self._watcher_awake = self._watching or self.readers.anybody_away
+                    stays = self._keeping or (woken and len(self.readers))
+                    if not self._watching and (self._shut_down or not stays):
                         self._watcher_left_locked()
                         return
         except BaseException:  # a MemoryError, say: the next job that waits gets another watcher
@@ -271,7 +274,7 @@ class HandlerPool:
                     passed = max(now - moment, _TICK)
                     cores_used = (computed_now - computed) / passed
                     self._pace.tick(self._active_locked(), passed, passed / interval, cores_used, threads_at_once())
-                if self._shut_down and not waiting:
+                if self._shut_down and not waiting and not self.readers.anybody_away:
                     return
             moment, computed = now, computed_now
             self.readers.look()
@@ -290,7 +293,7 @@ class HandlerPool:
 
     def _is_watched(self) -> bool:
         """Have the watcher look from now on; False if there can be none."""
-        if not self._watching:
+        if not self._watcher_awake:
             with self._lock:
                 watch = self._must_wake_watcher_locked()
             if watch:
@@ -371,14 +374,14 @@ class HandlerPool:
 
     def _must_wake_watcher_locked(self) -> bool:
         """Whether the watcher has to be woken, or started; the caller does it."""
-        if self._watching and self._watcher is not None and self._watcher.is_alive():
+        if self._watcher_awake:
             return False
         self._watching = True
         return True
 
     def _watcher_left_locked(self) -> None:
         self._watcher = None
-        self._watching = False
+        self._watching = self._watcher_awake = False
         self._left.notify_all()
 
     def _leave_locked(self) -> None:

@@ -26,6 +26,12 @@ _SHORTEST_REST = 0.01  # seconds for which no reader runs jobs after one has tak
 _LONGEST_REST = 10.0
 _OFTEN = 10  # ... if that comes before so many times the last rest have passed
 
+_BETWEEN_WARNINGS = 1.0  # seconds
+_SLOW, _TOO_SLOW = 8, 64
+"""A turn with a slow job weighs as much as so many without; beyond that many, readers rest. A busy machine makes some
+seem slow.
+"""
+
 _log = logging.getLogger("sync_h2.server")
 
 
@@ -33,13 +39,14 @@ class ReadSession(Hashable, Protocol):
     """A session as far as its reader runs jobs."""
 
     _seat: Seat
-    _handler_began_at: float
+    handled_by_reader: int
+    """Jobs that its reader has begun."""
 
     def _send_now(self) -> None:
         """Send what answers have left to be sent together."""
 
     def _read_on(self, relieve: Callable[[], bool]) -> None:
-        """Have another thread read if `relieve()`, which is called when there is one; RuntimeError: there is none."""
+        """Have another thread read if `relieve()`, which is called when there is one; InvalidState: there is none."""
 
 
 class Workers(Protocol):
@@ -83,12 +90,15 @@ class Readers:
         self.suspended = False  # none may run jobs for now
         self._by_thread: dict[int, ReadSession] = SharedDict()
         self._rest = _SHORTEST_REST
-        self._relieved_at = self._rests_until = 0.0
+        self._rested_at = self._rests_until = 0.0
         self._rests_for_good = False
         # The watcher's own:
         self._looked_at = 0.0
-        self._seen: dict[int, float] = {}  # when the job began that the thread was at in the last look
+        self._seen: dict[int, int] = {}  # how many jobs the thread had begun in the last look
         self.busy = False  # whether any has run jobs lately
+        self._warned_at = 0.0
+        # Changed without the lock: a lost count does no harm.
+        self._slowness = 0
 
     def __len__(self) -> int:
         return len(self._by_thread)
@@ -118,26 +128,37 @@ class Readers:
                     return None
                 self._by_thread[thread] = session
         absence = session._seat.leave()
-        # It may have been dismissed just now, or nobody can be started to watch.
+        # It may have been dismissed just now, or nobody can be started to watch. (Where it can't return it has been
+        # relieved already, and is away.)
         if (thread not in self._by_thread or not self._workers._is_watched()) and session._seat.return_from(absence):
+            session._send_now()
             return None
         return absence
 
-    def help_out(self, session: ReadSession, absence: object) -> None:
-        """The calling thread has run its session's jobs, and others wait for a worker: run some of those. A reader that
-        ran its own only would have them ahead of all others, again and again, and keep the interpreter from workers.
+    def help_out(self, session: ReadSession, absence: object, slow: bool) -> None:
+        """The calling thread has run its session's jobs (one of them was `slow`), and others wait for a worker: run
+        some of those. A reader that ran its own only would have them ahead of all others, again and again, and keep the
+        interpreter from workers.
         """
+        if slow:
+            self._slowness += _SLOW
+            if self._slowness > _TOO_SLOW:
+                self._slowness = _TOO_SLOW
+                with self._lock:
+                    self._rest_longer()
+        elif self._slowness:
+            self._slowness -= 1
         if not self._workers._turns:
             return
         thread = threading.get_ident()
         until = time.monotonic() + _HELP
         session._send_now()
-        while session._seat.is_left_for(absence) and (now := time.monotonic()) < until:
+        while session._seat.is_left_for(absence) and time.monotonic() < until:
             with self._lock:
                 job = self._workers._begin_next_locked(thread)
             if job is None:
                 return
-            session._handler_began_at = now  # it goes on
+            session.handled_by_reader += 1
             run_logged(job)
             with self._lock:
                 if thread in self._by_thread:  # otherwise it is a worker now
@@ -172,22 +193,23 @@ class Readers:
         if now - self._looked_at < LOOK:
             return
         self._looked_at = now
-        readers = list(self._by_thread.items())
-        seen, self._seen = self._seen, {thread: session._handler_began_at for thread, session in readers}
-        self.busy = self.anybody_away or self._seen != seen
+        with self._lock:
+            readers = list(self._by_thread.items())
+        seen, self._seen = self._seen, {thread: session.handled_by_reader for thread, session in readers}
+        self.busy = self._seen != seen or any(session._seat.vacant for _, session in readers)
         for thread, session in readers:
             if session._seat.vacant and seen.get(thread) == self._seen[thread]:
                 try:
                     self._relieve(thread, session)
                 except InvalidState as error:
-                    _log.warning("%s", error)
+                    session._send_now()  # what waits for its return
+                    if now - self._warned_at >= _BETWEEN_WARNINGS:
+                        self._warned_at = now
+                        _log.warning("%s", error)
 
     def _relieve(self, thread: int, session: ReadSession) -> None:
         """Have another thread read: this one has a job that takes long."""
-        try:
-            session._read_on(lambda: self._take_seat(thread, session))
-        except RuntimeError as error:
-            raise InvalidState("no thread can be started to read while a handler waits") from error
+        session._read_on(lambda: self._take_seat(thread, session))
 
     def _take_seat(self, thread: int, session: ReadSession) -> bool:
         """False if the job has ended meanwhile, or somebody else has seen to it."""
@@ -196,14 +218,17 @@ class Readers:
                 return False
             del self._by_thread[thread]
             self._workers._becomes_worker_locked(thread, session)
-            now = time.monotonic()
-            often = now - self._relieved_at < _OFTEN * self._rest
-            self._rest = min(self._rest * 2, _LONGEST_REST) if often else _SHORTEST_REST
-            self._relieved_at = now
-            self._rests_until = now + self._rest
+            self._rest_longer()
         return True
 
     # -- With the pool's lock held --
+
+    def _rest_longer(self) -> None:
+        now = time.monotonic()
+        often = now - self._rested_at < _OFTEN * self._rest
+        self._rest = min(self._rest * 2, _LONGEST_REST) if often else _SHORTEST_REST
+        self._rested_at = now
+        self._rests_until = now + self._rest
 
     def forget_locked(self, session: object) -> None:
         """Its reader is none of them, unless it runs jobs now."""

@@ -55,7 +55,7 @@ class Session:
 
     def __init__(self) -> None:
         self._seat = Seat()
-        self._handler_began_at = 0.0
+        self.handled_by_reader = 0
         self.no_thread = False
         self.sent = 0
 
@@ -64,7 +64,7 @@ class Session:
 
     def _read_on(self, relieve: Callable[[], bool]) -> None:
         if self.no_thread:
-            raise RuntimeError("can't start new thread")
+            raise InvalidState("no thread can be started to read while a handler waits")
         relieve()
 
 
@@ -114,7 +114,7 @@ def test_who_is_at_the_same_job_in_two_looks_is_relieved(clock: Any) -> None:
     clock.now += 1
     readers.leaves(quick)
     for _ in range(3):
-        quick._handler_began_at += 1
+        quick.handled_by_reader += 1
         clock.now += 2 * module.LOOK
         readers.look()
     assert not workers.workers and readers.busy
@@ -183,7 +183,7 @@ def test_a_reader_helps_for_as_long_as_jobs_wait_and_are_quick(clock: Any) -> No
     readers, session = Readers(workers, 2), Session()
     absence = readers.leaves(session)
     assert absence is not None
-    readers.help_out(session, absence)
+    readers.help_out(session, absence, False)
     assert not session.sent
     done: list[int] = []
 
@@ -192,7 +192,7 @@ def test_a_reader_helps_for_as_long_as_jobs_wait_and_are_quick(clock: Any) -> No
         clock.now += module._HELP / 2
 
     workers._turns = [job] * 5
-    readers.help_out(session, absence)
+    readers.help_out(session, absence, False)
     assert done == [MYSELF] * 2 and not workers.running
     assert session.sent == 1  # its own answers wait for nobody
 
@@ -200,7 +200,37 @@ def test_a_reader_helps_for_as_long_as_jobs_wait_and_are_quick(clock: Any) -> No
         readers.about_to_wait()
 
     workers._turns = [waits, job]
-    readers.help_out(session, absence)
+    readers.help_out(session, absence, False)
     assert workers.workers == [MYSELF]
     assert workers._turns == [job]
     assert not session._seat.return_from(absence)
+
+
+def test_readers_rest_when_many_jobs_are_slow_and_not_for_a_few(clock: Any) -> None:
+    """A busy machine makes any seem slow now and then."""
+    readers, session = Readers(Workers(), 2), Session()
+    absence = readers.leaves(session)
+    assert absence is not None
+    for number in range(500):
+        readers.help_out(session, absence, number % (2 * module._SLOW) == 0)
+    assert not readers.rest
+    for _ in range(module._TOO_SLOW // module._SLOW + 1):
+        readers.help_out(session, absence, True)
+    assert readers.rest
+    clock.now += 1
+    assert not readers.rest
+    readers.help_out(session, absence, True)  # and again at once
+    assert readers.rest
+
+
+def test_that_no_thread_can_be_started_is_said_once_and_answers_are_sent(
+    clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    readers, session = Readers(Workers(), 2), Session()
+    session.no_thread = True
+    readers.leaves(session)
+    for _ in range(5):
+        readers.look()
+        clock.now += 2 * module.LOOK
+    assert session.sent == 4
+    assert len(caplog.records) == 1
