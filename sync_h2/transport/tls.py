@@ -33,6 +33,7 @@ _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # A record carries at most 16 KiB. Encrypting several per call spares calls; more than this would only cost memory,
 # which OpenSSL's buffers keep for as long as the connection lives.
 _ENCRYPT_SIZE = 64 * 1024
+_DECRYPT_SIZE = 64 * 1024
 _HANDSHAKE_READ_SIZE = 16 * 1024
 
 _EXPLANATIONS = {
@@ -116,8 +117,10 @@ class TLSEngine:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ciphertext: list[bytes] = []
+        self._unfed = memoryview(b"")
         self._end_of_file = False
         self._ended = False
+        self._failure: TLSError | None = None
         self.truncated = False
         self._peer = "the client" if server_side else server_hostname or "the server"
         if context.check_hostname and not server_side and not server_hostname:
@@ -201,8 +204,18 @@ class TLSEngine:
     # -- Any thread that holds the session's lock; no I/O --
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Take ciphertext that arrived."""
-        self._incoming.write(data)
+        """Take ciphertext that arrived; it must not change before `read_into` has given 0 or `END`."""
+        while self._feed_piece():
+            pass  # what is older comes first
+        self._unfed = memoryview(data)
+
+    def _feed_piece(self) -> bool:
+        """Let the TLS object have a piece of what was fed; False when it has everything."""
+        if not self._unfed:
+            return False
+        self._incoming.write(self._unfed[:_DECRYPT_SIZE])
+        self._unfed = self._unfed[_DECRYPT_SIZE:]
+        return True
 
     def feed_eof(self) -> None:
         """The peer will send nothing more."""
@@ -211,37 +224,44 @@ class TLSEngine:
     @property
     def pending(self) -> int:
         """Octets of ciphertext that `read_into` has not looked at. Only `feed` and `read_into` change it."""
-        return self._incoming.pending
+        return self._incoming.pending + len(self._unfed)
 
     def read_into(self, view: memoryview) -> int:
-        """Decrypt into `view` (not empty) and return how many octets that gave, at most one record's.
+        """Decrypt into `view` (not empty), record by record for as long as there is ciphertext and room, and return how
+        many octets that gave.
 
         0 means that more ciphertext is needed. `END` is the end; `truncated` is true then if it came without a
-        close_notify alert, so that somebody else than the peer may have caused it.
+        close_notify alert, so that somebody else than the peer may have caused it. An end or an error behind plaintext
+        waits for the next call.
         """
-        if self._ended:
-            return END
-        if self._incoming.pending or self._object.pending():
+        filled = 0
+        room = len(view)
+        incoming = self._incoming
+        while filled < room and not self._ended and (incoming.pending or self._feed_piece() or self._object.pending()):
             try:
-                # 0 and SSLZeroReturnError both are a close_notify; which one comes depends on whether ours was sent.
                 # typeshed knows only what `read` without a buffer returns.
-                count = cast(int, self._object.read(len(view), view))
+                count = cast(int, self._object.read(room - filled, view[filled:]))
+                # 0 and SSLZeroReturnError both are a close_notify; which one comes depends on whether ours was sent.
                 self._ended = count == 0
-                return count or END
-            except ssl.SSLZeroReturnError:
-                self._ended = True
-                return END
+                filled += count
             except ssl.SSLWantReadError:
                 pass
+            except ssl.SSLZeroReturnError:
+                self._ended = True
             except ssl.SSLError as error:
                 self._ended = True
-                raise TLSError(f"TLS with {self._peer} failed: {_reason(error)}") from error
+                self._failure = TLSError(f"TLS with {self._peer} failed: {_reason(error)}")
+                self._failure.__cause__ = error
+        if filled:
+            return filled
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         # Not `MemoryBIO.write_eof`: Python's contexts set OP_IGNORE_UNEXPECTED_EOF, with which OpenSSL 3 reports a cut
         # like a close_notify.
-        if self._end_of_file:
+        if self._end_of_file and not self._ended:
             self._ended = self.truncated = True
-            return END
-        return 0
+        return END if self._ended else 0
 
     def encrypt(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Encrypt `buffers`, which are not needed afterwards. Small ones share records."""
