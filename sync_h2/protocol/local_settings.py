@@ -6,7 +6,6 @@ those of different frames at once.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from .settings import Settings
@@ -19,7 +18,7 @@ class LocalSettings:
 
     def __init__(self) -> None:
         self.acknowledged = Settings.defaults()
-        self._pending: deque[Settings] = deque()
+        self._pending: list[Settings] = []
 
     @property
     def pending_count(self) -> int:
@@ -34,7 +33,7 @@ class LocalSettings:
         """The peer acknowledged the oldest frame: what it stated. None when nothing was waiting for an ACK."""
         if not self._pending:
             return None
-        values = self._pending.popleft()
+        values = self._pending.pop(0)
         self.acknowledged = self.acknowledged.merged(values)
         return values
 

@@ -33,7 +33,7 @@ _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # A record carries at most 16 KiB. Encrypting several per call spares calls; more than this would only cost memory,
 # which OpenSSL's buffers keep for as long as the connection lives.
 _ENCRYPT_SIZE = 64 * 1024
-_DECRYPT_SIZE = 64 * 1024
+DECRYPT_SIZE = 64 * 1024
 _HANDSHAKE_READ_SIZE = 16 * 1024
 
 _EXPLANATIONS = {
@@ -204,17 +204,20 @@ class TLSEngine:
     # -- Any thread that holds the session's lock; no I/O --
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Take ciphertext that arrived; it must not change before `read_into` has given 0 or `END`."""
+        """Take ciphertext that arrived. The first `DECRYPT_SIZE` octets are copied; what follows them must not change
+        before `read_into` has given 0 or `END`.
+        """
         while self._feed_piece():
             pass  # what is older comes first
         self._unfed = memoryview(data)
+        self._feed_piece()
 
     def _feed_piece(self) -> bool:
         """Let the TLS object have a piece of what was fed; False when it has everything."""
         if not self._unfed:
             return False
-        self._incoming.write(self._unfed[:_DECRYPT_SIZE])
-        self._unfed = self._unfed[_DECRYPT_SIZE:]
+        self._incoming.write(self._unfed[:DECRYPT_SIZE])
+        self._unfed = self._unfed[DECRYPT_SIZE:]
         return True
 
     def feed_eof(self) -> None:

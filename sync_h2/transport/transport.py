@@ -17,22 +17,20 @@ import socket
 import struct
 import sys
 import termios
-from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ConnectionLost
 from .sockets import peer_address, prepare
-from .tls import END, TLSEngine
+from .tls import DECRYPT_SIZE, END, TLSEngine
 
 __all__ = ["END", "TLSTransport", "Transport"]
 
 # Linux and macOS refuse more than 1024 buffers in one call; beyond some hundreds there is nothing to gain.
 _MAX_BUFFERS = 512
-_CIPHERTEXT_SIZE = 64 * 1024
-# Once a read has filled the buffer: fewer and larger ones make a download a quarter faster.
-_LARGE_CIPHERTEXT_SIZE = 256 * 1024
+# For ciphertext, once reads have filled smaller buffers: fewer and larger ones make a download a quarter faster.
+_LARGE_READ = 256 * 1024
+_SMALL_READ = 4 * 1024
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 _SO_NWRITE = 0x1024  # macOS
@@ -56,7 +54,7 @@ class Transport:
         self.sock = sock
         self.peer_address = peer_address(sock) if address is None else address
         # Whoever holds the session's lock:
-        self._unsent: deque[bytes | memoryview] = deque()
+        self._unsent: list[bytes | memoryview] = []
         self._unsent_size = 0
         self._borrows = False
         self._in_hand = 0
@@ -70,6 +68,11 @@ class Transport:
     @property
     def alpn_protocol(self) -> str | None:
         return "h2c"
+
+    @property
+    def memory(self) -> int:
+        """Octets of room for what arrives, beside the `view` of `receive`. A look that needs no lock."""
+        return 0
 
     # -- The reader thread, without the lock --
 
@@ -155,17 +158,17 @@ class Transport:
 
     def _copy_borrowed(self) -> None:
         if self._borrows:
-            self._unsent = deque(map(_own, self._unsent))
+            self._unsent = list(map(_own, self._unsent))
             self._borrows = False
 
     def _send_without_blocking(self) -> None:
         unsent = self._unsent
         while unsent:
             if len(unsent) <= _MAX_BUFFERS:
-                batch: Iterable[bytes | memoryview] = unsent
+                batch = unsent
                 size = self._unsent_size
             else:
-                batch = list(islice(unsent, _MAX_BUFFERS))
+                batch = unsent[:_MAX_BUFFERS]
                 size = sum(map(len, batch))
             sent = self.sock.sendmsg(batch, (), _DONT_WAIT | _NO_SIGNAL)
             _drop(unsent, sent)
@@ -173,17 +176,17 @@ class Transport:
             if sent < size:
                 return
 
-    def take_for_send_locked(self) -> deque[bytes | memoryview] | None:
+    def take_for_send_locked(self) -> list[bytes | memoryview] | None:
         """Hand all that is unsent to a thread that gives it to `send_without_waiting`, and what that leaves back with
         `sent_locked`. None when it has to be sent under the lock.
         """
         if self._borrows or not _DONT_WAIT:
             return None
-        taken, self._unsent = self._unsent, deque()
+        taken, self._unsent = self._unsent, []
         self._in_hand, self._unsent_size = self._unsent_size, 0
         return taken
 
-    def sent_locked(self, rest: deque[bytes | memoryview], sent: int) -> bool:
+    def sent_locked(self, rest: list[bytes | memoryview], sent: int) -> bool:
         """`sent` octets are gone, and `rest` comes before all else; True when that is nothing."""
         self._unsent_size += self._in_hand - sent
         self._in_hand = 0
@@ -193,18 +196,18 @@ class Transport:
         self._unsent = rest
         return False
 
-    def take_for_blocking_send_locked(self) -> deque[bytes | memoryview]:
+    def take_for_blocking_send_locked(self) -> list[bytes | memoryview]:
         """Hand all that is unsent to the writer, which gives it to `send_blocking` and then calls
         `blocking_send_done_locked`.
         """
         self._copy_borrowed()
         taken = self._unsent
-        self._unsent = deque()
+        self._unsent = []
         self._in_hand = self._unsent_size
         self._unsent_size = 0
         return taken
 
-    def take_back_locked(self, rest: deque[bytes | memoryview]) -> None:
+    def take_back_locked(self, rest: list[bytes | memoryview]) -> None:
         """What `send_blocking` has left is not the writer's any more."""
         self.sent_locked(rest, self._writer_sent)
         self._writer_sent = 0
@@ -252,13 +255,13 @@ class Transport:
 
     # -- The writer thread, without the lock --
 
-    def send_blocking(self, taken: deque[bytes | memoryview]) -> None:
+    def send_blocking(self, taken: list[bytes | memoryview]) -> None:
         """Send all of `taken`, which is emptied unless the peer has taken nothing for some time. Raises ConnectionLost;
         `shutdown_write` ends it early so.
         """
         try:
             while taken:
-                sent = self.sock.sendmsg(islice(taken, _MAX_BUFFERS), (), _NO_SIGNAL)
+                sent = self.sock.sendmsg(taken[:_MAX_BUFFERS], (), _NO_SIGNAL)
                 _drop(taken, sent)
                 self._writer_sent += sent
         except BlockingIOError:
@@ -268,13 +271,12 @@ class Transport:
 
     # -- Whoever has taken what is to be sent, without the lock --
 
-    def send_without_waiting(self, taken: deque[bytes | memoryview]) -> int:
+    def send_without_waiting(self, taken: list[bytes | memoryview]) -> int:
         """Send what the kernel takes at once, which is removed from `taken`; returns its length. Raises
         ConnectionLost.
         """
-        buffers = islice(taken, _MAX_BUFFERS) if len(taken) > _MAX_BUFFERS else taken
         try:
-            sent = self.sock.sendmsg(buffers, (), _DONT_WAIT | _NO_SIGNAL)
+            sent = self.sock.sendmsg(taken[:_MAX_BUFFERS], (), _DONT_WAIT | _NO_SIGNAL)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -328,37 +330,49 @@ class TLSTransport(Transport):
         self.engine = engine
         self._alpn_protocol = engine.alpn_protocol  # any thread asks, without the lock
         # The reader thread:
-        self._buffer = memoryview(bytearray(_CIPHERTEXT_SIZE))
-        self._filled = False  # the small buffer, by the last read
+        self._large: memoryview | None = None  # a busy connection's buffer for ciphertext
         self._leftover = engine.pending
 
     @property
     def alpn_protocol(self) -> str | None:
         return self._alpn_protocol
 
+    @property
+    def memory(self) -> int:
+        return 0 if (large := self._large) is None else len(large)
+
     def receive(self, view: memoryview) -> int:
         # The peer's first frames may have come with the end of the handshake, and no other octets need follow them.
         leftover, self._leftover = self._leftover, 0
         if leftover:
             return leftover
-        if self._filled:
-            self._filled = False
-            self._buffer = memoryview(bytearray(_LARGE_CIPHERTEXT_SIZE))
-        received = super().receive(self._buffer)
-        self._filled = received == _CIPHERTEXT_SIZE == len(self._buffer)
-        return received
+        return super().receive(self._room(view))
+
+    def _room(self, view: memoryview) -> memoryview:
+        """Where ciphertext goes. That of a connection that is not busy goes where its plaintext will: no second buffer
+        is needed, since the engine copies so much at once.
+        """
+        return view[:DECRYPT_SIZE] if self._large is None else self._large
 
     def plaintext_locked(self, view: memoryview) -> int:
         received = self._received
         self._received = None
         if received:
-            self.engine.feed(self._buffer[:received])
+            self._feed(view, received)
         elif received == 0:
             self.engine.feed_eof()
         try:
             return self.engine.read_into(view)
         finally:
             super().wrap_locked(self.engine.outgoing())
+
+    def _feed(self, view: memoryview, received: int) -> None:
+        room = self._room(view)
+        self.engine.feed(room[:received])
+        if received < _SMALL_READ and received < len(room):
+            self._large = None
+        elif received == len(room) < _LARGE_READ:
+            self._large = memoryview(bytearray(min(received * 16, _LARGE_READ)))
 
     @property
     def truncated(self) -> bool:
@@ -377,15 +391,17 @@ class TLSTransport(Transport):
         super().wrap_locked(self.engine.outgoing())
 
 
-def _drop(buffers: deque[bytes | memoryview], sent: int) -> None:
+def _drop(buffers: list[bytes | memoryview], sent: int) -> None:
     """Forget the first `sent` octets of `buffers`, and the buffers they came from."""
-    while sent:
-        first = buffers[0]
-        if sent < len(first):
-            buffers[0] = memoryview(first)[sent:]
-            return
-        sent -= len(first)
-        buffers.popleft()
+    gone = 0
+    for buffer in buffers:
+        if sent < len(buffer):
+            if sent:
+                buffers[gone] = memoryview(buffer)[sent:]
+            break
+        sent -= len(buffer)
+        gone += 1
+    del buffers[:gone]
 
 
 def _own(buffer: bytes | memoryview) -> bytes | memoryview:

@@ -475,6 +475,22 @@ def test_a_record_larger_than_the_view_comes_in_parts(engines: Engines) -> None:
     assert server.read_into(view) == 0
 
 
+def test_as_many_records_as_there_are_come_at_once(engines: Engines) -> None:
+    client, server = engines
+    octets = bytes(range(256)) * 400
+    for start in range(0, len(octets), 10_000):
+        client.encrypt([octets[start : start + 10_000]])
+    carry(client, server)  # more than is copied at once
+    assert server.pending > len(octets)
+    view = memoryview(bytearray(60_000))
+    first = server.read_into(view)
+    assert first == 60_000
+    received = bytes(view)
+    count = server.read_into(view)
+    assert received + view[:count] == octets
+    assert server.read_into(view) == server.pending == 0
+
+
 # -- The end
 
 
@@ -543,6 +559,22 @@ def test_a_forged_record_is_an_error_and_answered_with_an_alert(engines: Engines
     server.close_notify()
     with pytest.raises(TLSError, match="TLS with localhost failed"):
         client.encrypt([b"too late"])
+
+
+def test_what_came_before_a_forged_record_is_good(engines: Engines) -> None:
+    client, server = engines
+    client.encrypt([b"hello"])
+    good = b"".join(client.outgoing())
+    client.encrypt([b"world"])
+    forged = bytearray(b"".join(client.outgoing()))
+    forged[-1] ^= 1
+    server.feed(good + forged)
+    view = memoryview(bytearray(100))
+    assert server.read_into(view) == 5
+    assert bytes(view[:5]) == b"hello"
+    with pytest.raises(TLSError, match="TLS with the client failed"):
+        server.read_into(view)
+    assert server.read_into(view) == END
 
 
 def test_close_notify_before_the_handshake_does_nothing(tls_contexts: Contexts) -> None:

@@ -8,7 +8,6 @@ import ssl
 import struct
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -266,7 +265,7 @@ def test_a_reset_is_a_lost_connection(tcp_pair: Sockets) -> None:
     with pytest.raises(ConnectionLost, match="the connection broke: Broken pipe"):
         transport.send_some_locked()
     with pytest.raises(ConnectionLost, match="the connection broke: Broken pipe"):
-        transport.send_blocking(deque([b"x"]))
+        transport.send_blocking([b"x"])
     transport.close()
 
 
@@ -342,6 +341,36 @@ def test_frames_that_came_with_the_handshakes_end_are_not_waited_for(
         assert bytes(view[:12]) == b"first frames"
         relay.shutdown(socket.SHUT_WR)
         assert transport.receive(view) == 0
+        transport.close()
+
+
+def test_a_busy_tls_connection_has_a_buffer_for_ciphertext_and_an_idle_one_has_none(
+    tcp_pair: Sockets,
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    shake_hands: Callable[..., tuple[TLSEngine, TLSEngine]],
+    background: ThreadPoolExecutor,
+) -> None:
+    client, server = shake_hands(tcp_pair, tls_contexts)
+    sender, receiver = TLSTransport(tcp_pair[0], client), TLSTransport(tcp_pair[1], server)
+    octets = os.urandom(2_000_000)
+    view = memoryview(bytearray(200_000))  # of which a piece takes ciphertext, until there is a buffer
+    for _ in range(2):
+        assert receiver.memory == 0
+        sending = background.submit(send, sender, [octets])
+        eventually(lambda: len(receiver.sock.recv(70_000, socket.MSG_PEEK)) == 70_000)  # more than the piece
+        received = b""
+        largest = 0
+        while len(received) < len(octets):
+            receiver.receive(view)
+            while (count := receiver.plaintext_locked(view)) > 0:
+                received += view[:count]
+            largest = max(largest, receiver.memory)
+        sending.result(TIMEOUT)
+        assert received == octets
+        assert largest == 256 * 1024
+        send(sender, [b"little"])
+        assert receive(receiver, 6) == b"little"
+    for transport in (sender, receiver):
         transport.close()
 
 

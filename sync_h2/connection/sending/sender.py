@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable
 
 from ...errors import ConnectionLost
@@ -88,7 +87,7 @@ class Sender:
         self.deferred_locked = 0  # calls of `send_soon_locked` since the last send
         self._sending = False  # a thread sends without the lock, or is about to
         # What it sends. Taking it out is one step in C, which it makes without the lock.
-        self._in_hand: list[deque[bytes | memoryview]] = []
+        self._in_hand: list[list[bytes | memoryview]] = []
         self._finishing = False
         self._said_goodbye = False
         self._held: list[bytes | memoryview] | None = None
@@ -174,8 +173,8 @@ class Sender:
             raise
 
     def _next_in_hand_locked(
-        self, rest: deque[bytes | memoryview], sent: int, goes_on: bool
-    ) -> deque[bytes | memoryview] | None:
+        self, rest: list[bytes | memoryview], sent: int, goes_on: bool
+    ) -> list[bytes | memoryview] | None:
         """What the thread is to send next; None when nothing is left, or the rest is the writer's."""
         drained = self._transport.sent_locked(rest, sent)
         if drained and not self.finished and goes_on:
@@ -295,12 +294,12 @@ class Sender:
 
     # -- what the writer asks for
 
-    def take_for_writer_locked(self) -> deque[bytes | memoryview]:
+    def take_for_writer_locked(self) -> list[bytes | memoryview]:
         if self._sending:
-            return deque()
+            return []
         self._transport.blocking_send_done_locked()
         if self.finished or self._held is not None:
-            return deque()
+            return []
         self.frame_for_writer_locked()
         return self._transport.take_for_blocking_send_locked()
 

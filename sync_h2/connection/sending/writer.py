@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import Protocol
 
 from ...errors import ConnectionLost
@@ -35,7 +34,7 @@ class Source(Protocol):
     def frame_for_writer_locked(self) -> None:
         """Frame what can be framed, unless much waits already."""
 
-    def take_for_writer_locked(self) -> deque[bytes | memoryview]:
+    def take_for_writer_locked(self) -> list[bytes | memoryview]:
         """What to send next; empty when nothing waits, or another thread sends."""
 
     def all_sent_locked(self) -> None:
@@ -210,7 +209,7 @@ class Writer:
                         if self._leaves_stalled_locked(buffers):
                             return
 
-    def _leaves_stalled_locked(self, rest: deque[bytes | memoryview]) -> bool:
+    def _leaves_stalled_locked(self, rest: list[bytes | memoryview]) -> bool:
         """The peer has stopped reading: whether the thread leaves, for another to go on with `rest` when it reads."""
         if self._linger is None and not self._source.finished:
             return False

@@ -31,9 +31,9 @@ logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
 
 # Octets, measured on CPython 3.11 (see tests/connection/server_side/test_session_memory.py).
-_SESSION_MEMORY = 64 * 1024
+_SESSION_MEMORY = 40 * 1024
 """What a session takes that has no stream, with its thread."""
-_TLS_MEMORY = 96 * 1024
+_TLS_MEMORY = 40 * 1024
 _STREAM_MEMORY = 1280 if FREE_THREADED_BUILD else 1024  # an object has a larger head there
 """What a stream takes as long as it is open, and ..."""
 _JOB_MEMORY = 2048
@@ -194,6 +194,7 @@ class ServerSession(QuickHandlingSession):
             + self._unattended.held
             + self._outbox.size
             + self._transport.unsent_locked
+            + self._transport.memory
             + self._protocol.memory
         )
 

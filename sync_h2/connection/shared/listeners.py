@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -130,7 +129,7 @@ class Dispatcher:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._events: deque[tuple[Listeners, str, tuple[object, ...]]] = deque()
+        self._events: list[tuple[Listeners, str, tuple[object, ...]]] = []
         self._posted = WaitQueue(monitor)
         self._running = False  # its thread is there, or is being started
         self._begun = False
@@ -203,7 +202,7 @@ class Dispatcher:
             linger: float | None = _LINGER
             with self._monitor, self._monitor.lock:
                 if self._events:
-                    listeners, name, arguments = self._events.popleft()
+                    listeners, name, arguments = self._events.pop(0)
                     batch = (listeners.take_locked(name), arguments, name)
                     del listeners
                 else:

@@ -6,7 +6,6 @@ The protocol layer keeps what the peer may be told; here stand the callers who w
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass
 
 from ...errors import PingLimit
@@ -43,7 +42,7 @@ class Pings:
     def __init__(self, monitor: Monitor, most: int) -> None:
         self._monitor = monitor
         self._most = most
-        self._outstanding: deque[Ping] = deque()
+        self._outstanding: list[Ping] = []
         self.last_duration: float | None = None  # seconds that the last one took that was answered
 
     def add(self, payload: bytes) -> Ping:
@@ -88,7 +87,7 @@ class SettingsSent:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._outstanding: deque[SentSettings] = deque()
+        self._outstanding: list[SentSettings] = []
 
     def __bool__(self) -> bool:
         return bool(self._outstanding)
@@ -103,7 +102,7 @@ class SettingsSent:
             sent = self._outstanding[0]
             sent.acknowledged = True
             sent.applied.wake_all_locked()
-            self._outstanding.popleft()
+            del self._outstanding[0]
 
     @property
     def queues(self) -> list[WaitQueue]:

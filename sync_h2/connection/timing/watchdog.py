@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections import deque
 from typing import Protocol
 
 from ...constants import ErrorCode
@@ -81,7 +80,7 @@ class Watchdog:
         self._armed: float | None = None
         now = time.monotonic()
         self.handshake: float | None = now + self._limits.handshake_timeout if self._limits.handshake_timeout else None
-        self.settings: deque[float] = deque()  # one for each SETTINGS that is not acknowledged
+        self.settings: list[float] = []  # one for each SETTINGS that is not acknowledged
         self.header_block: float | None = None
         self.drain: float | None = None  # when to look whether the client may still not know that the session closes
         self.discards: float | None = None  # how long bodies are received that nobody reads
@@ -117,12 +116,12 @@ class Watchdog:
     def settings_released_locked(self) -> None:
         """Our SETTINGS, which were held back until the client's preface came, go out only now."""
         for _ in range(len(self.settings)):
-            self.settings.popleft()
+            del self.settings[0]
             self.await_settings_locked()
 
     def settings_acknowledged_locked(self) -> None:
         if self.settings:
-            self.settings.popleft()
+            del self.settings[0]
 
     def header_block_locked(self, under_way: bool) -> None:
         """Whether, after what has just arrived, a header block has begun and not ended."""

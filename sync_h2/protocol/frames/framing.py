@@ -11,7 +11,7 @@ import struct
 from ...constants import FRAME_HEADER_LENGTH, PREFACE, ErrorCode
 from ...errors import ProtocolError
 
-IDLE_BUFFER_SIZE = 16 * 1024
+IDLE_BUFFER_SIZE = 2 * 1024
 LARGEST_BUFFER_SIZE = 256 * 1024
 # Below this much room at the buffer's end what is left over moves to its front: a read of a few octets costs a system
 # call.

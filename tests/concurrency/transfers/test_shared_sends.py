@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +27,7 @@ class Gate:
         self.sent_by: list[int] = []
         self.failure: BaseException | None = None
 
-    def __call__(self, transport: Transport, taken: deque[bytes | memoryview]) -> int:
+    def __call__(self, transport: Transport, taken: list[bytes | memoryview]) -> int:
         self.sent_by.append(threading.get_ident())
         self.entered.release()
         assert self.open.acquire(timeout=PATIENCE)
