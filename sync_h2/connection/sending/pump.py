@@ -131,17 +131,24 @@ class Pump:
             self._pumping = False
 
     def _run_until_full(self) -> None:
+        scheduler = self._scheduler
+        alone: StreamState | None = None  # its turn goes on, for there is no other stream
         while self._outbox.size < HIGH_WATER_MARK:
-            state = cast("StreamState | None", self._scheduler.next())
+            state = alone or cast("StreamState | None", scheduler.next())
             if state is None:
                 return
+            alone = None
             count = self._frame_next(state)
             if count is not None:
-                self._scheduler.sent(state, count)
-            if state.outgoing and count is not None:
-                self._scheduler.requeue(state)
+                scheduler.sent(state, count)
+            if not state.outgoing or count is None:
+                scheduler.remove(state)
+            elif scheduler.count == 1:
+                alone = state
             else:
-                self._scheduler.remove(state)
+                scheduler.requeue(state)
+        if alone is not None:
+            scheduler.requeue(alone)
 
     def _frame_next(self, state: StreamState) -> int | None:
         """Frame one piece of what `state` has posted; returns its length, None when no window is left for it."""
