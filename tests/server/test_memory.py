@@ -179,7 +179,7 @@ def test_those_that_have_said_next_to_nothing_are_bounded_together(serve: Serve,
     """A session takes more by itself than its first octets."""
     server = serve(handler, max_server_memory=MEMORY // 4, allow_http1=True)
     with contextlib.ExitStack() as stack:
-        for _ in range(20):
+        for _ in range(30):
             sock = stack.enter_context(socket.create_connection(server.address, TIMEOUT))
             if kind == "a request of HTTP/1.1":
                 sock.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -190,8 +190,8 @@ def test_those_that_have_said_next_to_nothing_are_bounded_together(serve: Serve,
                 if kind == "requests that wait":
                     peer.headers(1, REQUEST, end_stream=True)
                 peer.settled()
-        eventually(lambda: 0 < len(server.sessions) < 20)
-        eventually(lambda: server._memory.together >= len(server.sessions) * 64 * 1024)
+        eventually(lambda: 0 < len(server.sessions) < 30)
+        eventually(lambda: server._memory.together >= len(server.sessions) * 40 * 1024)
         assert server._memory.together <= MEMORY // 4
 
 

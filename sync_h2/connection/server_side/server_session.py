@@ -200,7 +200,8 @@ class ServerSession(QuickHandlingSession):
 
     def _memory_changed_locked(self) -> None:
         taken = self._memory_taken()
-        if abs(taken - self._memory_told) >= _MEMORY_STEP:
+        # At first in any case: what a session takes by itself is less than a step.
+        if not self._memory_told or abs(taken - self._memory_told) >= _MEMORY_STEP:
             self._memory_told = taken
             self._monitor.after_unlock(partial(self._host._memory_changed, self))
 
