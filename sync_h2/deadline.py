@@ -26,9 +26,12 @@ class Deadline:
     __slots__ = ("_moment", "timeout")
 
     def __init__(self, timeout: float | None) -> None:
-        check_timeout(timeout)
-        self.timeout = None if timeout is None or timeout > LONGEST_TIMEOUT else timeout
-        self.restart()
+        self.timeout = self._moment = None
+        if timeout is not None:
+            check_timeout(timeout)
+            if timeout <= LONGEST_TIMEOUT:
+                self.timeout = timeout
+                self._moment = time.monotonic() + timeout
 
     def restart(self) -> None:
         """Count the whole timeout again from now."""

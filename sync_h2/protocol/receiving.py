@@ -188,7 +188,8 @@ class MessageReceiving(Sending):
         else:
             stream.content_left = content_length
             self._table.apply(stream, StreamInputs.RECV_HEADERS)
-        return [ResponseReceived(stream_id, Headers.from_wire(block.field_list), block.end_stream, block.memory)]
+        fields = block.field_list
+        return [ResponseReceived(stream_id, Headers.from_wire(fields), block.end_stream, fields.memory)]
 
     def _promise_received(self, block: HeaderBlock, promised_stream_id: int) -> list[Event]:
         """PUSH_PROMISE (RFC 9113 sections 6.6 and 8.4)."""

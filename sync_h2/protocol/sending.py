@@ -139,23 +139,24 @@ class Sending(ConnectionState):
         self, headers: RequestFields, end_stream: bool, priority: tuple[bool, int, int] | None = None
     ) -> int:
         """Open a stream with a request; its id. `priority` is RFC 7540's (exclusive, depends_on, weight)."""
-        self._only_client("a request")
+        if not self.client:
+            self._only_client("a request")
         if self._goaway_received_last_id is not None:
             raise InvalidState("the peer takes no more streams (GOAWAY)")
         stream_id = self.next_outbound_stream_id
-        if self._table.open_outbound_streams >= self.peer_max_concurrent_streams:
+        table = self._table
+        if table.open_outbound_streams >= self.peer_max_concurrent_streams:
             raise InvalidState(f"the peer takes at most {self.peer_max_concurrent_streams} streams at once")
         if headers.is_extended_connect and not self.remote_settings.enable_connect_protocol:
             raise InvalidState("the peer has not enabled extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL)")
         if headers.octets > self.limits.max_send_header_block_length:
             self.check_block_length(headers)
-        flags, prefix = 0, b""
+        flags, prefix = _END_STREAM if end_stream else 0, b""
         if priority is not None:
-            flags, prefix = _PRIORITY, _checked_priority(stream_id, *priority)
-        stream = self._table.begin(stream_id)
+            flags, prefix = flags | _PRIORITY, _checked_priority(stream_id, *priority)
+        table.begin_own_request(stream_id, end_stream).request_method = headers.method
         self._flood_guard.request_made()
-        stream.request_method = headers.method
-        self._send_block(stream, headers, end_stream, flags, prefix)
+        self._emit_block(FrameType.HEADERS, flags, stream_id, table.encode(headers), prefix)
         return stream_id
 
     def send_informational(self, stream_id: int, headers: Sequence[HeaderTuple]) -> bool:
@@ -228,16 +229,15 @@ class Sending(ConnectionState):
                 f"the header fields have {length} octets; max_send_header_block_length allows {limit}"
             )
 
-    def _send_block(
-        self, stream: Stream, headers: Sequence[HeaderTuple], end_stream: bool, flags: int = 0, prefix: bytes = b""
-    ) -> None:
+    def _send_block(self, stream: Stream, headers: Sequence[HeaderTuple], end_stream: bool) -> None:
         block = self._table.encode(headers)
+        flags = 0
         if end_stream:
-            flags |= _END_STREAM
+            flags = _END_STREAM
             self._table.apply(stream, StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM)
         else:
             self._table.apply(stream, StreamInputs.SEND_HEADERS)
-        self._emit_block(FrameType.HEADERS, flags, stream.stream_id, block, prefix)
+        self._emit_block(FrameType.HEADERS, flags, stream.stream_id, block)
 
     def _emit_block(self, frame_type: int, flags: int, stream_id: int, block: bytes, prefix: bytes = b"") -> None:
         """Send a block, in CONTINUATION frames where it is longer than a frame."""

@@ -79,9 +79,9 @@ class ConnectionState:
     @property
     def next_outbound_stream_id(self) -> int:
         """The next stream id of this side; StreamIDsExhausted when there is none (RFC 9113 section 5.1.1)."""
-        if not self.has_stream_ids:
-            raise StreamIDsExhausted("this connection has used its last stream id; open another")
         highest = self._table.highest_outbound_stream_id
+        if highest + 2 > MAX_STREAM_ID:
+            raise StreamIDsExhausted("this connection has used its last stream id; open another")
         return highest + 2 if highest else 1 if self.client else 2
 
     @property

@@ -25,7 +25,8 @@ from .h2_overrides import (
 MOST_CLOSED_STREAMS = 1024
 """Closed streams that are remembered: frames that were under way when a stream was closed need it."""
 _CLOSED_STREAM_MEMORY = 150  # octets
-_OPEN, _HALF_CLOSED_REMOTE, _CLOSED = StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED
+_OPEN, _CLOSED = StreamState.OPEN, StreamState.CLOSED
+_HALF_CLOSED_LOCAL, _HALF_CLOSED_REMOTE = StreamState.HALF_CLOSED_LOCAL, StreamState.HALF_CLOSED_REMOTE
 
 
 class StreamTable:
@@ -90,6 +91,16 @@ class StreamTable:
         self.open_inbound_streams += 1
         return stream
 
+    def begin_own_request(self, stream_id: int, end_stream: bool) -> Stream:
+        """The same for one that this side opens, as a client."""
+        stream = Stream(stream_id, self.initial_inbound_window, self.initial_outbound_window)
+        stream.client = stream.headers_sent = stream.counted_open = True
+        stream.state = _HALF_CLOSED_LOCAL if end_stream else _OPEN
+        self.streams[stream_id] = stream
+        self.highest_outbound_stream_id = stream_id
+        self.open_outbound_streams += 1
+        return stream
+
     def skip(self, stream_id: int) -> None:
         """Note an inbound stream that was refused when it opened: what still comes on it is ignored."""
         self.highest_inbound_stream_id = stream_id
@@ -107,16 +118,16 @@ class StreamTable:
         """
         for stream_input in inputs:
             stream.process_input(stream_input)
+        stream_id = stream.stream_id
         if stream.state is _CLOSED:
-            del self.streams[stream.stream_id]
-            self._remember_closed(stream.stream_id, stream.stream_closed_by)
-            if stream.counted_open:
-                self._count_open(stream.stream_id, -1)
+            del self.streams[stream_id]
+            self._remember_closed(stream_id, stream.stream_closed_by)
+            more = -int(stream.counted_open)
         elif not stream.counted_open and STREAM_OPEN[stream.state]:
             stream.counted_open = True
-            self._count_open(stream.stream_id, 1)
-
-    def _count_open(self, stream_id: int, more: int) -> None:
+            more = 1
+        else:
+            return
         if stream_id % 2 == self._own_remainder:
             self.open_outbound_streams += more
         else:

@@ -49,6 +49,19 @@ def test_a_request_opens_its_stream_as_h2_has_it(end_stream):
         assert not table.is_idle(5)
 
 
+@pytest.mark.parametrize("end_stream", [False, True])
+def test_so_does_a_request_of_our_own(end_stream):
+    tables = [StreamTable(client=True), StreamTable(client=True)]
+    stepwise = tables[1].begin(5)
+    tables[1].apply(stepwise, StreamInputs.SEND_HEADERS, *([StreamInputs.SEND_END_STREAM] if end_stream else []))
+    streams = [tables[0].begin_own_request(5, end_stream), stepwise]
+    assert vars(streams[0]) == vars(streams[1])
+    for table, stream in zip(tables, streams, strict=True):
+        assert table.streams == {5: stream}
+        assert (table.open_inbound_streams, table.open_outbound_streams) == (0, 1)
+        assert not table.is_idle(5)
+
+
 def test_closed_streams_are_purged_at_once_and_remembered():
     table = StreamTable(client=False)
     table.apply(

@@ -77,7 +77,10 @@ class PoolAdapter(PoolUser, BaseAdapter):
             Call(
                 method=request.method,
                 url=request.url,
-                headers=[(name, as_text(value)) for name, value in (request.headers or {}).items()],
+                headers=[
+                    (name, value if type(value) is str else as_text(value))
+                    for name, value in (request.headers or {}).items()
+                ],
                 body=body,
                 timeouts=Timeouts.of(timeout),
                 proxy=select_proxy(request.url, proxies or {}),

@@ -349,7 +349,8 @@ class Client:
         shown = shown_url(url)
         lowered = shown.lower()
         for prefix, adapter in self.adapters.items():
-            if matches(lowered, prefix.lower()):
+            prefix = prefix.lower()
+            if lowered.startswith(prefix) and matches(lowered, prefix):
                 return adapter
         raise InvalidSchema(f"No connection adapters were found for {shown!r}")
 

@@ -101,5 +101,11 @@ class Exchanges:
 
     def _options_of_ours(self) -> dict[str, Any]:
         """What else there is. Where there is nothing, `send` may be overridden with the arguments of requests."""
-        more = {"total": self._total, "on_upload": self.on_upload, "on_download": self.on_download}
-        return {name: value for name, value in more.items() if value is not None}
+        more: dict[str, Any] = {}
+        if self._total is not None:
+            more["total"] = self._total
+        if self.on_upload is not None:
+            more["on_upload"] = self.on_upload
+        if self.on_download is not None:
+            more["on_download"] = self.on_download
+        return more

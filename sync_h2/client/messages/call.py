@@ -20,6 +20,8 @@ from .bodies import Body
 
 # Fields about one HTTP/1.1 connection, which HTTP/2 has no use for (RFC 9113 section 8.2.2).
 _CONNECTION_FIELDS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+_NOT_ALWAYS_SENT = _CONNECTION_FIELDS | {"host", "te", "proxy-authorization"}
+_FOR_EVER = Deadline(None)
 
 
 @dataclass
@@ -46,20 +48,24 @@ class Call:
     trace: Trace | None = None
 
     def __post_init__(self) -> None:
-        self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
-        check_together(self.verify, self.cert)
+        if self.verify is not True or self.cert is not None:
+            self.verify, self.cert = checked_verify(self.verify), checked_cert(self.cert)
+            check_together(self.verify, self.cert)
         self.parts = parts_of(self.url)
         place_of = _remembered_place if len(self.url) <= LONGEST_REMEMBERED else _place
         self.origin, self.authority, self.target, self.url = place_of(self.parts, shown_url(self.url))
         if self.origin.scheme in DEFAULT_PORTS and not self.origin.host:
             raise InvalidURL(f"Invalid URL {self.url!r}: No host supplied", processed=False)
-        total = self.total or Deadline(self.timeouts.total)
+        total = self.total or (_FOR_EVER if self.timeouts.total is None else Deadline(self.timeouts.total))
         self.patience = Patience(self.timeouts, total, self.url, self.request)
 
     @property
     def host(self) -> str:
         """What the Host field says, or the URL."""
-        return next((value for name, value in self.headers if name.lower() == "host"), None) or self.authority
+        for name, value in self.headers:
+            if name.lower() == "host":
+                return value or self.authority
+        return self.authority
 
     def sent_fields(self, *, to_proxy: bool = False) -> Fields:
         """The header fields as they go out: without Host, and without what is about one HTTP/1.1 connection. What is
@@ -68,11 +74,9 @@ class Call:
         found = []
         for name, value in self.headers:
             lowered = name.lower()
-            if (
-                lowered in _CONNECTION_FIELDS
-                or lowered == "host"
-                or (lowered == "te" and value != "trailers")
-                or (lowered == "proxy-authorization" and self.proxy is not None and not to_proxy)
+            if lowered in _NOT_ALWAYS_SENT and not (
+                (lowered == "te" and value == "trailers")
+                or (lowered == "proxy-authorization" and (self.proxy is None or to_proxy))
             ):
                 continue
             found.append((name, value.strip(" \t")))  # which are no part of the value (RFC 9110 section 5.5)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Hooks = Mapping[str, Any]
+_NO_HOOKS: Hooks = {"response": []}
 
 
 class Hooked:
@@ -45,5 +46,7 @@ def checked_hooks(hooks: Hooks | None) -> dict[str, list[Callable[..., Any]]]:
 
 def merged_hooks(own: Hooks | None, general: Hooks) -> dict[str, Any]:
     """A request's hooks in place of the client's, as in requests."""
+    if own == _NO_HOOKS:
+        return dict(general)
     found = checked_hooks(own)
     return found if found["response"] else dict(general)

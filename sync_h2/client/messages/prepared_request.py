@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.cookiejar
 import json as json_module
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,7 +34,7 @@ class PreparedRequest(Hooked):
         self.headers = CaseInsensitiveDict()
         self.cookies: http.cookiejar.CookieJar | None = None
         self.body: Any = None
-        self.hooks: dict[str, list[Callable[..., Any]]] = checked_hooks(None)
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"response": []}
         self.digest: Any = None
         """The `HTTPDigestAuth` that has authenticated it."""
         self._content: Body | None = None
@@ -116,10 +116,12 @@ class PreparedRequest(Hooked):
 
     def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
         """Set the header fields. Raises InvalidHeader for what would be read as something else."""
+        if isinstance(headers, CaseInsensitiveDict) and _are_usual(headers._fields.values()):
+            self.headers = CaseInsensitiveDict(headers)  # in one step
+            return
         self.headers = CaseInsensitiveDict()
         for name, value in (headers or {}).items():
-            usual = type(name) is str and type(value) is str and _is_name(name) and _is_value(value)
-            self.headers[name if usual else _checked(name, value)] = value
+            self.headers[_checked(name, value)] = value
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the Cookie field, unless there is one, to those of `cookies` that go to the URL."""
@@ -171,7 +173,7 @@ class PreparedRequest(Hooked):
 
     def prepare_auth(self, auth: Any, url: str = "") -> None:
         """Let `auth`, or what stands in the URL, authenticate the request."""
-        if auth is None:
+        if auth is None and "@" in (url or self.url):
             name, _, password = (parts_of(url or self.url).userinfo or "").partition(":")
             auth = (unquote(name), unquote(password)) if name or password else None
         if not auth:
@@ -189,6 +191,14 @@ class PreparedRequest(Hooked):
             raise UnrewindableBodyError(
                 f"the body of {self.method} {shown_url(self.url)} can't be sent once more", request=self
             )
+
+
+def _are_usual(fields: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether these are texts that can be header fields, as nearly all are."""
+    for name, value in fields:
+        if type(name) is not str or type(value) is not str or not _is_name(name) or not _is_value(value):
+            return False
+    return True
 
 
 def _checked(name: Any, value: Any) -> str:

@@ -122,7 +122,7 @@ class Response:
                 raise StreamConsumedError("The content for this response was already consumed", response=self)
             if made_by_hand:
                 self._content = b"".join(self._stream(_CHUNK))
-            elif "content-encoding" in self.headers or self._raw is not None or self._on_download is not None:
+            elif "content-encoding" in self._headers._fields or self._raw is not None or self._on_download is not None:
                 self._content = self.raw.read(decode_content=True)
             else:
                 self._content = self._answer.read()  # in one go
@@ -282,12 +282,12 @@ class Response:
     @property
     def is_redirect(self) -> bool:
         """Whether it is a redirect that can be followed."""
-        return "location" in self.headers and self.status_code in _REDIRECTS
+        return self.status_code in _REDIRECTS and "location" in self.headers
 
     @property
     def is_permanent_redirect(self) -> bool:
         """Whether it is one for good."""
-        return "location" in self.headers and self.status_code in (codes.moved, codes.permanent_redirect)
+        return self.status_code in (codes.moved, codes.permanent_redirect) and "location" in self.headers
 
     @property
     def links(self) -> dict[str, dict[str, str]]:

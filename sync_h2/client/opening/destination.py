@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..options.trust import Shown, Trust
 from ..values.origin import Origin
 
 
-@dataclass(frozen=True)
-class Destination:
-    """What must be equal for requests to share a connection."""
+class Destination(NamedTuple):
+    """What must be equal for requests to share a connection. A tuple, which is compared and looked up in C."""
 
     origin: Origin
     proxy: str | None

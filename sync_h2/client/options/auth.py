@@ -208,11 +208,14 @@ def keeps_authorization(old: str, new: str) -> bool:
     return before.scheme == after.scheme and ports[0] == ports[1]
 
 
+_is_there = functools.partial(os.access, mode=os.F_OK)
+
+
 def netrc_auth(url: Any) -> tuple[str, str] | None:
     """Name and password for the URL's host from `~/.netrc`, `~/_netrc`, or the file that NETRC names; None if there is
     none, or it can't be read.
     """
-    path = next((path for path in _netrc_paths() if os.access(path, os.F_OK)), None)
+    path = next(filter(_is_there, _netrc_paths()), None)
     if path is None:
         return None
     try:

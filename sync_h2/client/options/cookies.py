@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import copy
 import http.cookiejar
+import threading
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -37,7 +38,8 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
 
     def __init__(self, policy: http.cookiejar.CookiePolicy | None = None) -> None:
         super().__init__(policy)
-        self._cookies_lock = RLock()
+        if RLock is not threading.RLock:  # which the base has made
+            self._cookies_lock = RLock()
 
     def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:
         """The value of the cookie of that name, or `default`. Raises CookieConflictError if there are several."""

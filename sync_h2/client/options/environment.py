@@ -26,6 +26,9 @@ _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # Each request asks for some variables that are not there, as a rule, and `os.environ.get` encodes, raises and catches.
 _encoded = functools.lru_cache(64)(getattr(os.environ, "encodekey", str))
 _known: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+_PROXIES = [
+    _encoded(name) for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+]
 
 
 def variable(name: str) -> str | None:
@@ -40,6 +43,8 @@ def ca_bundle() -> str | None:
 
 def environment_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
     """The environment's proxies for a request of `url` by scheme (`all` for any); none if NO_PROXY exempts it."""
+    if not _ASKS_SYSTEM and url.startswith(("http:", "https:")) and not any(map(_known.__contains__, _PROXIES)):
+        return {}
     found = urllib.request.getproxies() if _ASKS_SYSTEM else _named_by_variables(parts_of(url).scheme)
     return {} if not found or bypasses_proxies(url, no_proxy) else found
 

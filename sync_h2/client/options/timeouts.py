@@ -79,19 +79,19 @@ class Patience:
 
     @property
     def connect(self) -> float | None:
-        return self._at_most(self._timeouts.connect)
+        return self._at_most(self._timeouts.connect) if self._bounded else self._timeouts.connect
 
     @property
     def read(self) -> float | None:
-        return self._at_most(self._timeouts.read)
+        return self._at_most(self._timeouts.read) if self._bounded else self._timeouts.read
 
     @property
     def write(self) -> float | None:
-        return self._at_most(self._timeouts.write)
+        return self._at_most(self._timeouts.write) if self._bounded else self._timeouts.write
 
     @property
     def pool(self) -> float | None:
-        return self._at_most(self._timeouts.pool)
+        return self._at_most(self._timeouts.pool) if self._bounded else self._timeouts.pool
 
     @property
     def failure(self) -> Timeout | None:
@@ -116,8 +116,6 @@ class Patience:
         return remaining is None or pause < remaining
 
     def _at_most(self, seconds: float | None) -> float | None:
-        if not self._bounded:
-            return seconds
         self.check()
         remaining = self._total.remaining()
         if remaining is None:

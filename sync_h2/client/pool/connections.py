@@ -42,6 +42,7 @@ class Connections:
         self._alternatives = alternatives
         self._lock = Lock()  # an interrupt in a Condition's own Python code would leave it taken
         self._changed = threading.Condition(self._lock)
+        self._waiting = 0  # threads, for a change
         self._groups: dict[Destination, Group] = SharedDict()
         self._forgotten = Forgotten()
         self._may_be_held = False  # connections, by responses that were dropped and are not finalized yet
@@ -54,6 +55,7 @@ class Connections:
             group.retired = True
         self._lock = Lock()
         self._changed = threading.Condition(self._lock)
+        self._waiting = 0
         self._groups = SharedDict()
         self._forgotten = Forgotten()
 
@@ -104,7 +106,8 @@ class Connections:
                 raise
             shared.has_answered = True
             group.answered_at = time.monotonic()
-            lent = self._lend(shared, call, ending)
+            if call.streams:
+                lent = self._lend(shared, ending)
             return answer
 
         def reuse() -> None:
@@ -119,12 +122,13 @@ class Connections:
         except BaseException:
             ending.end(reusable=False)
             raise
-        lent = self._lend(group, call, ending)
+        if call.streams:
+            lent = self._lend(group, ending)
         return answer
 
-    def _lend(self, lender: SharedSession | Group, call: Call, ending: Ending) -> bool:
-        """Whether the answer's place is the caller's from now on."""
-        if not call.streams or ending.has_come:
+    def _lend(self, lender: SharedSession | Group, ending: Ending) -> bool:
+        """Whether the answer's place is the caller's from now on, who reads it when they like."""
+        if ending.has_come:
             return False
         with self._lock:
             lender.lent += 1
@@ -190,7 +194,8 @@ class Connections:
             beginning: SharedSession | None = None
             unwanted: list[Callable[[], None]] = []
             told = True
-            self._forgotten.give_back()
+            if self._forgotten:
+                self._forgotten.give_back()
             try:
                 with self._lock:
                     if self._closed:
@@ -248,7 +253,11 @@ class Connections:
         waits for, is raised here too.
         """
         awaited = list(group.openings)
-        told = self._changed.wait(_no_longer_than(deadline))
+        self._waiting += 1
+        try:
+            told = self._changed.wait(_no_longer_than(deadline))
+        finally:
+            self._waiting -= 1
         self._check_deadline(deadline, call)
         failed = next((opening.error for opening in awaited if opening.fails(call)), None)
         if failed is not None:
@@ -396,7 +405,8 @@ class Connections:
             shared.lent -= lent
             if not shared.active:
                 shared.idle_since = time.monotonic()
-            self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
+            if self._waiting:
+                self._changed.notify_all()  # whose turn it is, only they know: they wait for various destinations
 
     def _release_http1(self, group: Group, connection: HTTP1Connection, lent: bool, *, reusable: bool) -> None:
         with self._lock:

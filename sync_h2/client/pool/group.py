@@ -42,7 +42,7 @@ class SharedSession:
 
     @property
     def is_open(self) -> bool:
-        return not self.session.closed
+        return self.session._takes_requests
 
     def answers_ping(self, patience: float | None) -> bool:
         """Whether the session still works; one that does not is ended. Blocks for `patience` seconds at most."""
@@ -101,12 +101,15 @@ class Group:
         """A place on a connection that is there. Those that are dead, or have been idle for too long, are dropped, into
         `unwanted`; sessions see to the latter by themselves.
         """
-        if not all(shared.is_open for shared in self.shared):
-            self.shared = [shared for shared in self.shared if shared.is_open]
-        for shared in self.shared:
-            if shared.has_room:
-                shared.active += 1
-                return shared
+        picked: SharedSession | None = None
+        for shared in self.shared.copy():
+            if not shared.is_open:
+                self.shared.remove(shared)
+            elif picked is None and shared.has_room:
+                picked = shared
+        if picked is not None:
+            picked.active += 1
+            return picked
         while self.idle:
             connection = self.idle.pop()
             expired = keepalive_expiry is not None and 0 < connection.idle_since < time.monotonic() - keepalive_expiry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...interpreter import SharedDict
 from ...transport.host_names import as_authority
@@ -11,8 +11,7 @@ from ...transport.urls import URL
 DEFAULT_PORTS = SharedDict({"http": 80, "https": 443})
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Scheme, host and port."""
 
     scheme: str

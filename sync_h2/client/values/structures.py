@@ -84,18 +84,17 @@ class ResponseHeaders(CaseInsensitiveDict):
     """A response's fields; several of one name are joined with a comma, and apart in `get_all`."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__()
         self._pairs = list(pairs)
-        values: dict[str, list[str]] = {}
-        fields = self._fields
+        self._fields = {pair[0].lower(): pair for pair in self._pairs}
+        if len(self._fields) < len(self._pairs):
+            self._join()
+
+    def _join(self) -> None:
+        """Make one of those that have one name, as the first of them has it."""
+        several: dict[str, list[tuple[str, str]]] = {}
         for pair in self._pairs:
-            key = pair[0].lower()
-            if key in fields:
-                values.setdefault(key, [fields[key][1]]).append(pair[1])
-            else:
-                fields[key] = pair
-        for key, several in values.items():
-            fields[key] = (fields[key][0], ", ".join(several))
+            several.setdefault(pair[0].lower(), []).append(pair)
+        self._fields = {key: (pairs[0][0], ", ".join([value for _, value in pairs])) for key, pairs in several.items()}
 
     def get_all(self, name: str, default: Any = None) -> Any:
         """All values of one name, in order; `default` if there is none."""

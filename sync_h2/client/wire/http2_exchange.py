@@ -46,10 +46,11 @@ class HTTP2Answer:
         self._closed = False
         self.session = session
         call.patience.processed = True
-        self.status = int(headers[":status"])
+        status, *fields = headers.pairs()  # pseudo-header fields come first, and a response has this one
+        self.status = int(status[1])
         self.reason = phrase_of(self.status)
-        self.headers: Fields = [pair for pair in headers.pairs() if pair[0] != ":status"]
-        if stream.closed:
+        self.headers: Fields = fields
+        if stream._state.closed:  # a look that needs no lock
             ending.end(reusable=True)
 
     @property
@@ -98,7 +99,11 @@ class HTTP2Answer:
                 raise closed_too_early(self._call) from error
             raise broke_off(self._call, errors.said(error), error.stream_id, error.code) from error
         if size < 0 or (size and not data):
-            self.close()
+            if self._upload is None:  # both sides have ended: there is nothing to close
+                self._closed = True
+                self._ending.end(reusable=True)
+            else:
+                self.close()
         return data
 
     def close(self) -> None:
@@ -122,8 +127,11 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
     """
     has_body = call.body is not None and call.body.length != 0
     try:
-        with step(call.trace, "http2.send_request_headers", request=call.request):
-            stream = session.request(_headers(call), end_stream=not has_body, timeout=call.patience.pool)
+        if call.trace is None:
+            stream = _opened(session, call, has_body)
+        else:
+            with step(call.trace, "http2.send_request_headers", request=call.request):
+                stream = _opened(session, call, has_body)
     except errors.Timeout as error:
         call.patience.check()
         raise PoolTimeout(
@@ -133,11 +141,14 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
         ) from error
     call.patience.processed = None
     try:
-        with step(call.trace, "http2.send_request_body", request=call.request):
+        if call.trace is None:
             upload = _uploaded(stream, call) if has_body else None
-        with step(call.trace, "http2.receive_response_headers", request=call.request) as told:
             headers = _response(stream, call)
-            if told is not None:
+        else:
+            with step(call.trace, "http2.send_request_body", request=call.request):
+                upload = _uploaded(stream, call) if has_body else None
+            with step(call.trace, "http2.receive_response_headers", request=call.request) as told:
+                headers = _response(stream, call)
                 fields = in_octets(pair for pair in headers.pairs() if pair[0] != ":status")
                 told.value = (int(headers[":status"]), fields)
         answer = HTTP2Answer(stream, headers, call, session, ending, upload)
@@ -150,6 +161,10 @@ def send_on(session: ClientSession, call: Call, ending: Ending) -> HTTP2Answer:
         if broken is not None:
             raise broken from error
         raise
+
+
+def _opened(session: ClientSession, call: Call, has_body: bool) -> ClientStream:
+    return session.request(_headers(call), end_stream=not has_body, timeout=call.patience.pool)
 
 
 def _broken_answer(error: BaseException, stream: ClientStream, call: Call) -> ConnectionError | None:

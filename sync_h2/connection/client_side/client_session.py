@@ -81,6 +81,11 @@ class ClientSession(Session):
         return self._protocol.peer_max_concurrent_streams
 
     @property
+    def _takes_requests(self) -> bool:
+        """Whether it is not closing. A look that waits for nothing."""
+        return not self._closing
+
+    @property
     def _awaits_settings(self) -> bool:
         """Whether the server's first SETTINGS are still to come. A look that waits for nothing."""
         return not self._protocol.settings_received and not self._closing
@@ -149,7 +154,8 @@ class ClientSession(Session):
         if wait_for_trailers and method == "CONNECT":
             raise InvalidArgument("a tunnel has no trailers (RFC 9113 section 8.5): leave out wait_for_trailers")
         priority = check_priority(exclusive, parent, weight)
-        check_timeout(timeout)
+        if timeout is not None:
+            check_timeout(timeout)
 
         state = StreamState(self._monitor, stream_listeners(self._dispatcher), self._receive_window())
         state.weight = weight
@@ -161,20 +167,30 @@ class ClientSession(Session):
         if end_stream and state.unsent_length:
             raise InvalidArgument(f"content-length {state.unsent_length} on a request that ends with its headers")
         stream = ClientStream(self, state)
-        stream._register_all(listeners)
-        pending = _PendingRequest(state, block, end_stream, priority, priority)
+        if listeners is not None:
+            stream._register_all(listeners)
+        protocol = self._protocol
         try:
             with self._monitor, self._lock:
-                self._check_may_request_locked(pending)
-                self._pending[state] = pending
-                self._slots_changed_locked()
+                self._check_may_request_locked(block)
+                # As a rule there is a slot for which nobody waits, and nothing that has to be known first.
+                if (
+                    not self._pending
+                    and protocol.open_outbound_streams() < protocol.peer_max_concurrent_streams
+                    and priority is DEFAULT_PRIORITY
+                    and not block.is_extended_connect
+                ):
+                    self._open_locked(state, block, end_stream, priority, priority)
+                else:
+                    self._pending[state] = _PendingRequest(state, block, end_stream, priority, priority)
+                    self._slots_changed_locked()
                 self._sender.send_soon_locked()
         except HeaderBlockTooLong as error:
             fail_for_frame(self, state, FrameType.HEADERS, error)
             raise
         if state.id is None and (wait or state.closed):
             what = "a stream slot (the peer's MAX_CONCURRENT_STREAMS)"
-            if pending.block.is_extended_connect:
+            if block.is_extended_connect:
                 what = f"the peer's SETTINGS, which say whether it takes extended CONNECT, or {what}"
             self._wait_for_slot(stream, timeout, what)
         return stream
@@ -203,24 +219,25 @@ class ClientSession(Session):
             stream._cancel()
             raise
 
-    def _check_may_request_locked(self, request: _PendingRequest) -> None:
+    def _check_may_request_locked(self, block: RequestFields) -> None:
         if self._end_reason is not None:
             raise self._end_reason.again(retryable=True)
-        if not self._protocol.has_stream_ids:
+        protocol = self._protocol
+        if not protocol.has_stream_ids:
             self._start_closing_locked()
             raise StreamIDsExhausted("this connection has used its last stream id; open another")
         if self._closing:
             raise SessionClosed(
                 f"the session is closing and takes no new requests{self._goaway_words()}", retryable=True
             )
-        protocol = self._protocol
         if (
-            request.block.is_extended_connect
+            block.is_extended_connect
             and protocol.settings_received
             and not protocol.remote_settings.enable_connect_protocol
         ):
             raise _extended_connect_refused()
-        protocol.check_block_length(request.block)
+        if block.octets > self._limits.max_send_header_block_length:
+            protocol.check_block_length(block)
 
     def _inactive_locked(self) -> None:
         # `set_timeout` alone closes nothing.
@@ -254,20 +271,22 @@ class ClientSession(Session):
                 error = InvalidArgument(f"parent {stream_id} is the stream itself: it can't depend on itself")
                 self._close_stream_locked(request.state, ErrorCode.CANCEL, error)
                 continue
-            self._open_locked(request)
-            del self._pending[request.state]
+            state = request.state
+            self._open_locked(state, request.block, request.end_stream, request.priority, request.announced_priority)
+            del self._pending[state]
+            state.wake_writers_locked()
+            self._pump.schedule(state)  # a body may have been posted meanwhile
 
-    def _open_locked(self, request: _PendingRequest) -> None:
-        state = request.state
+    def _open_locked(
+        self, state: StreamState, block: RequestFields, end_stream: bool, priority: Priority, announced: Priority
+    ) -> None:
         # Without priority fields, when all of them say what holds anyway.
-        priority = None if request.announced_priority == DEFAULT_PRIORITY else request.announced_priority
-        state.id = self._protocol.send_request(request.block, request.end_stream, priority)
+        state.id = self._protocol.send_request(block, end_stream, None if announced == DEFAULT_PRIORITY else announced)
         self._opened_locked(state)
-        set_priority_locked(self._streams, state, request.priority)
-        state.local_ended = request.end_stream
-        state.wake_writers_locked()
+        if priority is not DEFAULT_PRIORITY:  # which a new stream has
+            set_priority_locked(self._streams, state, priority)
+        state.local_ended = end_stream
         state.listeners.emit_locked("ready")
-        self._pump.schedule(state)  # a body may have been posted meanwhile
 
     def _pending_states_locked(self) -> list[StreamState]:
         return list(self._pending)
@@ -282,7 +301,7 @@ class ClientSession(Session):
             self._header_memory.release(state)
         if state.id is None:
             self._pending.pop(state, None)
-        elif not self._destroyed:
+        elif self._pending and not self._destroyed:
             self._slots_changed_locked()
 
     def _forgotten_locked(self, state: StreamState) -> bool:
@@ -313,7 +332,8 @@ class ClientSession(Session):
         state = self._streams.get(event.stream_id)
         if state is None or not self._keeps_headers_locked(state, event.memory):
             return None
-        state.touch()
+        if state.inactivity:
+            state.touch()
         if state.first_header_at is None:
             state.first_header_at = time.monotonic()
         return state

@@ -21,7 +21,8 @@ class ClientStream(Stream):
         """Wait for the final response's headers (`:status` and fields). Raises `StreamReset`, the session's errors
         and `Timeout`.
         """
-        check_timeout(timeout)
+        if timeout is not None:
+            check_timeout(timeout)
         state = self._state
         if state.response_headers is not None:
             return state.response_headers

@@ -118,7 +118,7 @@ class Sender:
         if self._transport.unsent_locked:
             return True
         if self._finishing:
-            self.all_sent_locked()
+            self._finish_now_locked()
         return False
 
     def _send_some_locked(self) -> None:
@@ -131,8 +131,8 @@ class Sender:
             self._pump.run()
         if not drained or self._outbox.size:
             self.writer.wake_locked()
-        else:
-            self.all_sent_locked()
+        elif self._finishing:
+            self._finish_now_locked()
 
     def _send_after_unlock_locked(self) -> None:
         """As `send_locked`, but the calling thread sends when it has released the lock."""
@@ -177,10 +177,13 @@ class Sender:
     ) -> list[bytes | memoryview] | None:
         """What the thread is to send next; None when nothing is left, or the rest is the writer's."""
         drained = self._transport.sent_locked(rest, sent)
+        unsent = 0
         if drained and not self.finished and goes_on:
             self._pump.run()
-            self._wrap_locked()
-            more = self._transport.take_for_send_locked() if self._transport.unsent_locked else None
+            if self._outbox.size:
+                self._wrap_locked()
+            unsent = self._transport.unsent_locked
+            more = self._transport.take_for_send_locked() if unsent else None
             if more is not None:
                 return more
         self._sent_in_hand_locked()
@@ -188,10 +191,10 @@ class Sender:
             return None
         if not drained or not goes_on:
             self.writer.wake_locked()
-        elif self._transport.unsent_locked:
+        elif unsent:
             self._send_some_locked()
-        else:
-            self.all_sent_locked()
+        elif self._finishing:
+            self._finish_now_locked()
         return None
 
     def _sent_in_hand_locked(self) -> None:
@@ -206,7 +209,8 @@ class Sender:
         A send is a system call and gives the interpreter away, which costs about as much as a small response.
         """
         if (
-            self.deferred_locked < _MOST_DEFERRED
+            not self._sends_unlocked  # a server
+            and self.deferred_locked < _MOST_DEFERRED
             and not self.writer.active
             and self._held is None
             and self._more_is_coming_locked()

@@ -49,7 +49,8 @@ class ReceivingLifecycle(Lifecycle):
         if state is None:
             self._inbound.arrived(event.flow_controlled_length)
             return
-        state.touch()
+        if state.inactivity:
+            state.touch()
         size = len(event.data)
         inbound = self._inbound
         state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit

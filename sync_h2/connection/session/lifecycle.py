@@ -67,9 +67,10 @@ class Lifecycle(SessionFields):
     def _remote_end_locked(self, state: StreamState) -> None:
         """The peer's END_STREAM has arrived."""
         state.remote_ended = True
-        state.wake_readers_locked()
         if state.local_ended:
-            self._close_stream_locked(state, ErrorCode.NO_ERROR, None)
+            self._close_stream_locked(state, ErrorCode.NO_ERROR, None)  # which wakes everybody
+        else:
+            state.wake_readers_locked()
 
     def _reset_locked(self, state: StreamState, code: int, error: HTTP2Error | None = None) -> None:
         """End a stream from our side with RST_STREAM; what was not framed is dropped, what was not read too."""
@@ -93,7 +94,8 @@ class Lifecycle(SessionFields):
         state.aborted = not state.local_ended
         # Before it leaves the table, where `_interrupted` would find those who still wait.
         state.wake_all_locked()
-        state.drop_outgoing()
+        if state.outgoing:
+            state.drop_outgoing()
         self._pump.unschedule(state)
         if state.id is not None:
             self._streams.pop(state.id, None)

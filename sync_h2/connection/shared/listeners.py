@@ -12,6 +12,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from ...errors import InvalidArgument
@@ -29,6 +30,7 @@ MOST_WAITING = 10_000
 _LINGER = 1.0  # seconds for which an idle dispatcher thread waits for the next event
 _KEPT_ONCE = frozenset({"connect", "response", "trailers", "aborted", "error", "close", "ready", "want_trailers"})
 _NONE: dict[str, Any] = {}
+_name_of = itemgetter(0)
 _KEPT_MANY = 64  # how many of the repeatable events are kept for a first listener that comes late
 
 _NODE_STREAM_EVENTS = frozenset({"data", "end", "drain", "finish", "readable", "pipe", "unpipe", "set_encoding"})
@@ -57,7 +59,8 @@ class Listeners:
         # With each function whether it is for one event only. Neither these tuples nor `_NONE` are ever changed, and
         # nothing is looked up in `_NONE`: see `interpreter.SharedDict`.
         self._functions: dict[str, tuple[tuple[Listener, bool], ...]] = _NONE
-        self._kept: dict[str, list[tuple[object, ...]]] = _NONE
+        # Most streams keep two events that nobody listens for: a tuple of them is made sooner than a dict.
+        self._kept: tuple[tuple[str, tuple[object, ...]], ...] = ()
         self._end: tuple[object, ...] | None = None
 
     def add_locked(self, name: str, function: Listener, once: bool = False) -> None:
@@ -67,10 +70,11 @@ class Listeners:
         if name == "close" and self._end is not None:
             self._dispatcher.post_locked(self, name, self._end)
             self._end = None
-        for kept in self._kept.pop(name, ()) if self._kept else ():
-            arguments = tuple(item() if isinstance(item, weakref.ref) else item for item in kept)
-            if not kept or arguments[0] is not None:
-                self._dispatcher.post_locked(self, name, arguments)
+        kept, self._kept = self._kept, tuple([event for event in self._kept if event[0] != name])
+        for arguments in [event[1] for event in kept if event[0] == name]:
+            known = tuple(item() if isinstance(item, weakref.ref) else item for item in arguments)
+            if not known or known[0] is not None:
+                self._dispatcher.post_locked(self, name, known)
 
     def remove_locked(self, name: str, function: Listener) -> None:
         entries = list(self._functions.get(name, ())) if self._functions else []
@@ -86,12 +90,11 @@ class Listeners:
             self._dispatcher.post_locked(self, name, arguments)
             return True
         if self.known[name] is KEPT:
-            if self._kept is _NONE:
-                self._kept = {}
-            kept = self._kept.setdefault(name, [])
-            if len(kept) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
-                # A stream that nobody holds is forgotten: the event does not hold it either.
-                kept.append((weakref.ref(arguments[0]), *arguments[1:]) if name == "stream" else arguments)
+            kept = self._kept
+            if not kept or list(map(_name_of, kept)).count(name) < (1 if name in _KEPT_ONCE else _KEPT_MANY):
+                if name == "stream":  # one that nobody holds is forgotten: the event does not hold it either
+                    arguments = (weakref.ref(arguments[0]), *arguments[1:])
+                self._kept = (*kept, (name, arguments))
         return False
 
     def emit_close_locked(self, *arguments: object) -> None:

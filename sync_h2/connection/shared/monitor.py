@@ -273,7 +273,7 @@ class WaitQueue:
         return [waiter.thread_id for waiter in self._waiters]
 
     def enlist_locked(self) -> Waiter:
-        assert self._monitor.owned
+        assert not DEBUG or self._monitor.owned
         waiter = Waiter()
         if self._waiters:
             self._waiters.append(waiter)

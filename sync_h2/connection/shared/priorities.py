@@ -20,6 +20,10 @@ Priority = tuple[bool, int, int]
 """Whether it is exclusive, the stream that it depends on (0: none), the weight."""
 
 DEFAULT_PRIORITY: Priority = (False, 0, DEFAULT_WEIGHT)
+"""What a stream has of which nobody has said anything."""
+
+
+_SAYS_NOTHING = (False, int, 0, int, DEFAULT_WEIGHT)
 
 
 def parse_priority(value: str) -> tuple[int, bool]:
@@ -51,7 +55,9 @@ S = TypeVar("S", bound=Prioritized)
 
 
 def check_priority(exclusive: bool, parent: int, weight: int) -> Priority:
-    """The arguments of a caller as a priority."""
+    """The arguments of a caller as a priority; `DEFAULT_PRIORITY` itself where they say nothing else."""
+    if (exclusive, type(parent), parent, type(weight), weight) == _SAYS_NOTHING:
+        return DEFAULT_PRIORITY
     check_whole_number("weight", weight, 1, 256)
     check_whole_number("parent", parent, 0, MAX_STREAM_ID)
     return bool(exclusive), parent, weight

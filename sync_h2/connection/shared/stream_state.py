@@ -273,9 +273,10 @@ class StreamState:
 
     def wake_all_locked(self) -> None:
         """Everybody may go on, or has to look: the stream has ended, or been answered."""
-        for queue in (self._arrived, self._progressed):
-            if queue is not None:
-                queue.wake_all_locked()
+        if self._arrived is not None:
+            self._arrived.wake_all_locked()
+        if self._progressed is not None:
+            self._progressed.wake_all_locked()
 
     @property
     def is_settled(self) -> bool:

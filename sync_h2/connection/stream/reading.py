@@ -124,7 +124,8 @@ class ReadableStream(StreamCalls):
 
     def _read_all(self, timeout: float | None, *, between_pieces: bool = False) -> bytes:
         """`timeout` is for all of it, or for each time `between_pieces`."""
-        check_timeout(timeout)
+        if timeout is not None:
+            check_timeout(timeout)
         state = self._state
         self._before_reading()
         if state.remote_ended:
@@ -135,7 +136,8 @@ class ReadableStream(StreamCalls):
 
         def attempt() -> bytes | WaitQueue:
             nonlocal seen
-            if self._has_ended_locked():
+            if state.remote_ended:
+                state.reading_all = False
                 return self._take_all_locked()
             if state.closed:
                 error = self._closed_error_locked()
@@ -143,9 +145,11 @@ class ReadableStream(StreamCalls):
                 raise error
             # From here on credit returns as data arrives, and nobody is woken before the end.
             state.reading_all = True
-            self._session._inbound.take_ahead(state)
-            if len(state.buffer) > seen:
-                seen = len(state.buffer)
+            size = len(state.buffer)
+            if size:
+                self._session._inbound.take_ahead(state)
+            if size > seen:
+                seen = size
                 self._progress(deadline, None if between_pieces else timeout)
             self._session._inbound.wait_for(state)
             return state.arrived
@@ -153,15 +157,18 @@ class ReadableStream(StreamCalls):
         try:
             return self._wait(attempt, deadline, "the end of the body")
         finally:
-            if state.reading_all:
+            if state.reading_all:  # it has not come to the end
                 with self._monitor, self._lock:
                     state.reading_all = False
                     state.wake_readers_locked()  # nobody else was woken by what came meanwhile
 
     def _take_all_locked(self) -> bytes:
-        self._has_ended_locked()
-        data = self._state.buffer.read(-1)
-        self._session._inbound.was_read(self._state, len(data))
+        state = self._state
+        if state.discarded:
+            self._has_ended_locked()  # which raises, if the end has come
+        data = state.buffer.read(-1)
+        if data:
+            self._session._inbound.was_read(state, len(data))
         return data
 
     def _end_or_queue_locked(self, end: T) -> T | WaitQueue:

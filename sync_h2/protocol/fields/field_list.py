@@ -124,6 +124,12 @@ class FieldList:
         fields, index, sensitive = texts
         return fields.copy(), {name: values.copy() for name, values in index.items()}, sensitive.copy()
 
+    def copied_pairs(self) -> list[tuple[str, str]] | None:
+        """The first of these alone, if they are kept here: then others have the list too, and it is not in memory for
+        this caller.
+        """
+        return None if self._texts is None else self._texts[0].copy()
+
 
 def texts_of(fields: Sequence[tuple[bytes, bytes]], *, repeats: bool = False) -> Texts:
     """Decode a field list; if it `repeats` fields, each of them once."""

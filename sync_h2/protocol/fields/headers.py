@@ -107,7 +107,9 @@ class Headers(MutableMapping[str, Any]):
 
     def pairs(self) -> list[tuple[str, str]]:
         """Every field as (name, value), in order."""
-        return list(self._fields)
+        wire = self._wire
+        pairs = wire.copied_pairs() if isinstance(wire, FieldList) else None
+        return list(self._fields) if pairs is None else pairs  # without an index, for which nobody may ask
 
     def copy(self) -> Headers:
         """An independent copy, sensitive marks included."""
