@@ -64,6 +64,12 @@ class Seat:
         """Whether nobody sits there, at this moment."""
         return bool(self._absences)
 
+    @property
+    def absence(self) -> object | None:
+        """What the seat was left for, if it is vacant."""
+        absences = self._absences.copy()
+        return absences[0] if absences else None
+
     def leave(self) -> object:
         """For the thread that reads: it does something else now, until it returns from this absence."""
         absence = object()

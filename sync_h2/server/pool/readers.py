@@ -19,8 +19,11 @@ from ...errors import InvalidState
 from ...interpreter import SharedDict
 from .jobs import Job, run_logged
 
-LOOK = 0.005
-"""Seconds between two looks. Who is at the same job in two of them takes long."""
+LOOK = 0.005  # seconds between two looks
+_PATIENCE = 0.02
+"""Seconds for which a reader may be at the same job. Most that are for some milliseconds wait for the interpreter: a
+busy one has no use for another thread, and who looks late has seen nothing.
+"""
 _HELP = 0.005  # seconds for which a reader runs others' jobs before it reads on
 _SHORTEST_REST = 0.01  # seconds for which no reader runs jobs after one has taken long; twice as many each time ...
 _LONGEST_REST = 10.0
@@ -94,7 +97,9 @@ class Readers:
         self._rests_for_good = False
         # The watcher's own:
         self._looked_at = 0.0
-        self._seen: dict[int, int] = {}  # how many jobs the thread had begun in the last look
+        # Of each thread that was away: for what, and how many jobs it had begun; and since when it has been so.
+        self._seen: dict[int, tuple[tuple[object, int], float]] = {}
+        self._begun: dict[int, int] = {}
         self.busy = False  # whether any has run jobs lately
         self._warned_at = 0.0
         # Changed without the lock: a lost count does no harm.
@@ -188,17 +193,26 @@ class Readers:
             _log.warning("%s", error)
 
     def look(self) -> None:
-        """See to those that have been at the same job since the last look. On the watcher's thread."""
+        """See to those that have been at the same job for long. On the watcher's thread."""
         now = time.monotonic()
         if now - self._looked_at < LOOK:
             return
         self._looked_at = now
         with self._lock:
             readers = list(self._by_thread.items())
-        seen, self._seen = self._seen, {thread: session.handled_by_reader for thread, session in readers}
-        self.busy = self._seen != seen or any(session._seat.vacant for _, session in readers)
+        seen, self._seen = self._seen, {}
+        begun, self._begun = self._begun, {thread: session.handled_by_reader for thread, session in readers}
+        self.busy = begun != self._begun
         for thread, session in readers:
-            if session._seat.vacant and seen.get(thread) == self._seen[thread]:
+            absence = session._seat.absence
+            if absence is None:
+                continue
+            self.busy = True
+            at = (absence, self._begun[thread])
+            before, since = seen.get(thread, (None, now))
+            since = since if before == at else now
+            self._seen[thread] = (at, since)
+            if now - since >= _PATIENCE:
                 try:
                     self._relieve(thread, session)
                 except InvalidState as error:

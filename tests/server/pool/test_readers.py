@@ -96,28 +96,37 @@ def test_a_reader_that_may_not_stays(reason: str) -> None:
     assert not session._seat.vacant
 
 
-def test_who_is_at_the_same_job_in_two_looks_is_relieved(clock: Any) -> None:
+def test_who_is_at_the_same_job_for_long_is_relieved(clock: Any) -> None:
     workers = Workers()
-    readers, quick, slow = Readers(workers, 2), Session(), Session()
+    readers, slow = Readers(workers, 2), Session()
     readers.leaves(slow)
-    readers.look()
-    assert readers.busy and not workers.workers
-    clock.now += module.LOOK / 2
-    readers.look()  # too soon
-    assert not workers.workers
-    clock.now += 2 * module.LOOK
-    readers.look()
+    begun = clock.now
+    while not workers.workers:
+        assert clock.now < begun + 3 * module._PATIENCE
+        readers.look()
+        clock.now += module.LOOK
+    assert clock.now - begun >= module._PATIENCE
     assert workers.workers == [MYSELF]
     assert not len(readers) and not slow._seat.vacant
     readers.ends()
     assert not workers.workers
-    clock.now += 1
-    readers.leaves(quick)
-    for _ in range(3):
-        quick.handled_by_reader += 1
+
+
+@pytest.mark.parametrize("goes_on", ["job", "absence"])
+def test_who_begins_another_job_or_comes_back_is_not(goes_on: str, clock: Any) -> None:
+    workers = Workers()
+    readers, quick = Readers(workers, 2), Session()
+    absence = readers.leaves(quick)
+    for _ in range(100):
         clock.now += 2 * module.LOOK
         readers.look()
-    assert not workers.workers and readers.busy
+        assert readers.busy
+        if goes_on == "job":
+            quick.handled_by_reader += 1
+        else:
+            assert quick._seat.return_from(absence)
+            absence = readers.leaves(quick)
+    assert not workers.workers
 
 
 def test_nobody_is_busy_who_has_run_nothing_since(clock: Any) -> None:
@@ -229,7 +238,9 @@ def test_that_no_thread_can_be_started_is_said_once_and_answers_are_sent(
     readers, session = Readers(Workers(), 2), Session()
     session.no_thread = True
     readers.leaves(session)
-    for _ in range(5):
+    readers.look()
+    clock.now += 2 * module._PATIENCE
+    for _ in range(4):
         readers.look()
         clock.now += 2 * module.LOOK
     assert session.sent == 4
