@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from support.connections.linger import short_linger
+from support.connections.pairs import tls_contexts
 from support.rules.lock_rules import keep_lock_rules, lock_rules
 from support.threads.background import background
 from sync_h2 import ClientSession, ThreadingServer, connect, create_server
 
-__all__ = ["background", "keep_lock_rules", "lock_rules", "short_linger"]
+__all__ = ["background", "keep_lock_rules", "lock_rules", "short_linger", "tls_contexts"]
 
 
 def url(server: ThreadingServer, scheme: str = "http") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -35,13 +36,13 @@ def whose(stream: Any) -> None:
 
 
 @contextmanager
-def serving(actions: dict[str, Action], *, tls: bool = False) -> Iterator[tuple[ClientSession, ServerSession]]:
+def serving(actions: dict[str, Action], **options: Any) -> Iterator[tuple[ClientSession, ServerSession]]:
     """A handler for each path, with `/whose`; the thread that reads runs handlers by now."""
 
     def handler(stream: Any, headers: Any) -> None:
         {"/whose": whose, **actions}[headers[":path"]](stream)
 
-    client, session = pair(handler, tls=tls)
+    client, session = pair(handler, **options)
     with client:
         eventually(lambda: get(client, "/whose") == READER, "a handler on the reader's thread")
         yield client, session
@@ -108,11 +109,14 @@ def test_what_was_read_together_does_not_wait_for_the_handler_that_waits() -> No
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_handler_that_waits_for_its_client_leaves_the_reading_to_others(
-    tls: bool, monkeypatch: pytest.MonkeyPatch
+    tls: bool, tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody looks for it here: who is about to wait sees to it."""
     size = 3_000_000
-    with serving({"/large": lambda stream: stream.end(bytes(size))}, tls=tls) as (client, session):
+    options: dict[str, Any] = {}
+    if tls:
+        options = {"tls": True, "client_context": tls_contexts[0], "server_context": tls_contexts[1]}
+    with serving({"/large": lambda stream: stream.end(bytes(size))}, **options) as (client, session):
         stop_looking(monkeypatch, session._host._pool, lambda: get(client, "/whose"))
         large = client.request({":path": "/large"})
         client.ping(timeout=PATIENCE)
