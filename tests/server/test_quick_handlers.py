@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import socket
 import ssl
 import sys
@@ -53,10 +54,10 @@ def get(client: ClientSession, path: str) -> str:
 
 
 def stop_looking(monkeypatch: pytest.MonkeyPatch, pool: Any, thread_name: Callable[[], str]) -> None:
-    """From here on no reader is relieved because it seems to take long, which on a busy machine any may; and the next
-    handler is the reader's.
-    """
+    """From here on no handler seems to take long, which on a busy machine any may; and the next one is the reader's."""
     monkeypatch.setattr(pool.readers, "look", lambda: None)
+    monkeypatch.setattr(quick_handlers, "_QUICK", math.inf)
+    monkeypatch.setattr(quick_handlers, "_LONGEST_TURN", math.inf)
     eventually(lambda: thread_name() == READER, "a handler on the reader's thread")
 
 
