@@ -191,9 +191,7 @@ class Sending(ConnectionState):
 
     def send_trailers(self, stream_id: int, headers: Sequence[HeaderTuple]) -> None:
         """Send trailers: they end our side of the stream."""
-        stream = self._table.streams.get(stream_id)
-        if stream is None or not stream.headers_sent or not _can_send(stream):
-            raise self._cannot_send(stream_id, "trailers")
+        stream = self._sendable(stream_id, "trailers")
         self.check_block_length(headers)
         self._send_block(stream, headers, True)
 
@@ -262,9 +260,7 @@ class Sending(ConnectionState):
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool, padding: int | None = None) -> None:
         """Send one DATA frame. With its padding it must fit `send_window` and `max_outbound_frame_size`."""
         table = self._table
-        stream = table.streams.get(stream_id)
-        if stream is None or not stream.headers_sent or not _can_send(stream):
-            raise self._cannot_send(stream_id, "DATA")
+        stream = self._sendable(stream_id, "DATA")
         length = len(data) if padding is None else len(data) + padding + 1
         if length > self.max_outbound_frame_size:
             raise InvalidArgument(f"{length} octets do not fit into a frame of {self.max_outbound_frame_size}")
@@ -330,6 +326,12 @@ class Sending(ConnectionState):
 
     def _emit_reset(self, stream_id: int, code: int) -> None:
         self._emit(False, (frame_header(4, FrameType.RST_STREAM, 0, stream_id) + _UNSIGNED_32.pack(code),))
+
+    def _sendable(self, stream_id: int, what: str) -> Stream:
+        stream = self._table.streams.get(stream_id)
+        if stream is None or not stream.headers_sent or not _can_send(stream):
+            raise self._cannot_send(stream_id, what)
+        return stream
 
     def _cannot_send(self, stream_id: int, what: str) -> InvalidState:
         stream = self._table.streams.get(stream_id)

@@ -74,7 +74,7 @@ class Budget:
 
     def spend(self, pieces: int, octets: int) -> None:
         """So many have been handled, which carried so many octets. With the session's lock held."""
-        small = pieces - octets // _OCTETS_OF_A_LARGE_PIECE
+        small = small_pieces(pieces, octets)
         if small > 0:
             self._left = max(self._left - small, -_BURST)
 
