@@ -95,19 +95,19 @@ def test_an_early_priority_is_kept_without_its_text() -> None:
 
 
 def test_a_session_without_streams_takes_what_is_counted() -> None:
-    near, far = socket.socketpair()
-    tracemalloc.start(1)
-    try:
-        before = taken()
-        session = serve_socket(near, lambda stream, headers: None)
-        actual = taken() - before
-    finally:
-        tracemalloc.stop()
-    try:
-        assert actual <= session._memory_taken() <= 3 * actual
-    finally:
+    actual: list[int] = []
+    for _ in range(2):  # what is loaded for the first session is no part of another
+        near, far = socket.socketpair()
+        tracemalloc.start(1)
+        try:
+            before = taken()
+            session = serve_socket(near, lambda stream, headers: None)
+            actual.append(taken() - before)
+        finally:
+            tracemalloc.stop()
         session.destroy()
         far.close()
+    assert actual[-1] <= session._memory_taken() <= 3 * actual[-1]
 
 
 def test_a_request_of_http1_and_what_waits_behind_it() -> None:
