@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import ALPNError
@@ -35,6 +36,13 @@ class SecureThreadingServer(ThreadingServer):
     def _refuse(self, sock: socket.socket, limit: str) -> None:
         # To say why, TLS would have to be set up, which takes a thread and more time than the connection is worth.
         sock.close()
+
+    def _read(self, reader: Callable[[], None]) -> None:
+        # What a handshake took from the system's allocator stays with its thread, about 10 KB of it.
+        try:
+            threading.Thread(target=reader, name="sync_h2-reader", daemon=True).start()
+        except RuntimeError:  # no more threads can be started
+            reader()
 
     def _handshake(self, sock: socket.socket, address: Any) -> Beginning | None:
         engine = TLSEngine(self._context, server_side=True)

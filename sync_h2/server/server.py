@@ -1,8 +1,9 @@
 """The threading server: it accepts connections, gives each a thread of its own, and streams to the handler pool.
 
-Threads: the acceptor gives away what it accepts and does nothing that could block. Each connection's thread makes the
-TLS handshake under a deadline and then becomes its session's reader. Handlers run on the pool. The server's monitor
-guards its connections and its listeners; nobody takes it while holding a session's.
+Threads: the acceptor gives away what it accepts and does nothing that could block. Each connection's thread finds out
+what its client speaks, with TLS by a handshake, under a deadline, and then becomes its session's reader, or starts it.
+Handlers run on the pool. The server's monitor guards its connections and its listeners; nobody takes it while holding
+a session's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -285,6 +286,10 @@ class ThreadingServer(SessionHost, Observable):
             session._receiver.begin_with(beginning.received)
         # The reader refers to its session weakly; while it runs, the server's connections hold it.
         del session
+        self._read(reader)
+
+    def _read(self, reader: Callable[[], None]) -> None:
+        """Run the session's reader."""
         reader()
 
     def _new_session(

@@ -7,9 +7,11 @@ from __future__ import annotations
 import random
 import selectors
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hpack import Encoder
 
@@ -25,11 +27,15 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 
 
 class RawClient:
-    """A cleartext connection that never reads a body, only counts."""
+    """A connection that never reads a body, only counts. Cleartext, or TLS that trusts what is in `cafile`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, cafile: Path | None = None) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if cafile is not None:
+            context = ssl.create_default_context(cafile=str(cafile))
+            context.set_alpn_protocols(["h2"])
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         self.sent = 0
         """Requests so far."""
         self.done = 0

@@ -247,15 +247,16 @@ def _upload(server: Server, count: int) -> float:
 
 
 @contextlib.contextmanager
-def _prepare_idle_connections(setting: Setting, entry: Entry) -> Iterator[Callable[[], Sample]]:
+def _prepare_idle_connections(setting: Setting, entry: Entry, *, tls: bool) -> Iterator[Callable[[], Sample]]:
     """Each makes one request before it is idle, and one after the measurement. Each time on a new server."""
     count = 100 if setting.quick else _number(entry.variant)
+    cafile = setting.places.cafile if tls else None
 
     def measure() -> Sample:
-        with servers.running(entry.peer, setting.places) as server, contextlib.ExitStack() as stack:
+        with servers.running(entry.peer, setting.places, tls=tls) as server, contextlib.ExitStack() as stack:
 
             def connect() -> raw_client.RawClient:
-                client = raw_client.RawClient(server.port)
+                client = raw_client.RawClient(server.port, cafile)
                 stack.callback(client.close)
                 client.get()
                 return client
@@ -504,15 +505,18 @@ ROWS = (
         _SERVERS,
         needs="",
     ),
-    Row(
-        "server-idle-connections",
-        "Server: memory of an idle connection, h2c",
-        KILOBYTES,
-        _prepare_idle_connections,
-        (OURS, "node", "hypercorn", "nghttpd"),
-        ("2,000 connections",),
-        [Goal(KILOBYTES, Entry(OURS, "2,000 connections"), None, 100, at_most=True)],
-        needs="",
+    *(
+        Row(
+            f"server-idle-connections{suffix}",
+            f"Server: memory of an idle connection, {protocol}",
+            KILOBYTES,
+            functools.partial(_prepare_idle_connections, tls=tls),
+            (OURS, "node", "hypercorn", "nghttpd"),
+            (f"{count:,} connections",),
+            [Goal(KILOBYTES, Entry(OURS, f"{count:,} connections"), None, most, at_most=True)],
+            needs="",
+        )
+        for suffix, protocol, tls, count, most in (("", "h2c", False, 2000, 50), ("-tls", "TLS", True, 500, 90))
     ),
     Row(
         "server-open-streams",

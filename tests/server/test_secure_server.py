@@ -54,6 +54,28 @@ def test_a_request_over_tls(server: Any, ca_file: str) -> None:
         assert stream.sent_headers[":authority"] == f"localhost:{server.address[1]}"
 
 
+@pytest.mark.parametrize("refused", [False, True], ids=["another thread", "no more threads"])
+def test_who_made_the_handshake_leaves_the_reading_to_another(
+    monkeypatch: Any, server: Any, ca_file: str, refused: bool
+) -> None:
+    makers: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def start_unless_refused(thread: threading.Thread) -> None:
+        if thread.name == threading.current_thread().name == "sync_h2-reader":
+            makers.append(threading.current_thread())
+            if refused:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_unless_refused)
+    with connect(url(server), cafile=ca_file) as session:
+        assert ask(session) == b"question"
+        eventually(lambda: makers[0].is_alive() == refused)
+        assert ask(session) == b"question"
+    assert len(makers) == 1
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_names_and_addresses_of_the_certificate(server: Any, ca_file: str, host: str) -> None:
     with connect(url(server, host), cafile=ca_file) as session:
