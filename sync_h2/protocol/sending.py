@@ -31,6 +31,7 @@ _PRIORITY = int(FrameFlag.PRIORITY)
 
 _OPEN, _RESERVED_LOCAL, _RESERVED_REMOTE = StreamState.OPEN, StreamState.RESERVED_LOCAL, StreamState.RESERVED_REMOTE
 _HALF_CLOSED_LOCAL, _HALF_CLOSED_REMOTE = StreamState.HALF_CLOSED_LOCAL, StreamState.HALF_CLOSED_REMOTE
+_LARGE = 1024  # octets: to copy fewer costs less than to send one buffer more
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 
@@ -279,10 +280,10 @@ class Sending(ConnectionState):
         if padding is not None:
             header = frame_header(length, FrameType.DATA, flags | _PADDED, stream_id) + bytes((padding,))
             self._emit(False, (header, data, bytes(padding)))
-        elif length:
+        elif length > _LARGE:
             self._emit(False, (frame_header(length, FrameType.DATA, flags, stream_id), data))
         else:
-            self._emit(False, (frame_header(0, FrameType.DATA, flags, stream_id),))
+            self._emit(False, (frame_header(length, FrameType.DATA, flags, stream_id) + data,))
 
     def open_window(self, stream_id: int, increment: int) -> None:
         """Let the peer send `increment` octets more (stream 0: the connection), if any can still come."""

@@ -416,17 +416,21 @@ def test_a_pushed_response_counts_against_the_clients_limit():
 # DATA and windows
 
 
-def test_data_is_handed_on_without_a_copy():
+def test_data_is_handed_on_without_a_copy_unless_it_is_small():
     handed = []
     endpoint = asked()
     endpoint.connection.send_response(1, OK, False)
     endpoint.connection._emit = lambda urgent, buffers: handed.append((urgent, buffers))
-    view = memoryview(b"abc")
-    endpoint.connection.send_data(1, view, False)
-    ((urgent, (header, payload)),) = handed
-    assert payload is view
+    large = memoryview(bytes(range(256)) * 8)
+    small = bytearray(b"abc")
+    endpoint.connection.send_data(1, large, False)
+    endpoint.connection.send_data(1, memoryview(small), False)
+    small.append(0)  # it is nobody else's any more
+    (urgent, (header, payload)), (_, (frame,)) = handed
     assert not urgent
-    assert header == b"\x00\x00\x03\x00\x00\x00\x00\x00\x01"
+    assert payload is large
+    assert header == b"\x00\x08\x00\x00\x00\x00\x00\x00\x01"
+    assert frame == b"\x00\x00\x03\x00\x00\x00\x00\x00\x01abc"
 
 
 def test_padding():
