@@ -46,6 +46,7 @@ _SETTINGS_ENTRY = struct.Struct(">HL")
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
+_BULK = 1024  # octets in a DATA frame: smaller ones are counted one by one
 _SMALL_DATA = 128  # octets: with less in each, DATA for a stream that is gone costs us more than its sender
 
 
@@ -58,7 +59,9 @@ class Connection(MessageReceiving):
         return self._header_blocks.open is not None or self.frames.partial_type in HEADER_BLOCK_FRAMES
 
     def receive_frame(self, frame_type: int, flags: int, stream_id: int, payload: memoryview) -> list[Event]:
-        """What a frame means. Raises ProtocolError, and nothing else, when the connection has to end."""
+        """What a frame means, the one that was taken from `frames` last. Raises ProtocolError, and nothing else, when
+        the connection has to end.
+        """
         if self._header_blocks.open is not None and frame_type != FrameType.CONTINUATION:
             raise protocol_error("a frame between the frames of a header block")
         if not self.settings_received and (frame_type != FrameType.SETTINGS or flags & _ACK):
@@ -108,7 +111,25 @@ class Connection(MessageReceiving):
             self._flood_guard.content_received()
         else:
             self._flood_guard.count_empty_data(stream_id, padded=length > 0)
+        if not flags and length >= _BULK:
+            return [self._bulk_data(stream, payload)]
         return [DataReceived(stream_id, bytes(payload), length, end_stream, short)]
+
+    def _bulk_data(self, stream: Stream, payload: memoryview) -> DataReceived:
+        """DATA, together with what has come right behind it in frames like it, as far as windows and content-length
+        allow: bulk data costs as much as there are events.
+        """
+        length, table, stream_id = len(payload), self._table, stream.stream_id
+        allowed = min(table.inbound_window, stream.inbound_window)
+        if stream.content_left is not None:
+            allowed = min(allowed, stream.content_left)
+        more = self.frames.take_same(frame_header(length, FrameType.DATA, 0, stream_id), length, allowed // length)
+        octets = length * len(more)
+        table.inbound_window -= octets
+        stream.inbound_window -= octets
+        if stream.content_left is not None:
+            stream.content_left -= octets
+        return DataReceived(stream_id, b"".join([payload, *more]), length + octets, False)
 
     def may_end_short(self, stream_id: int) -> None:
         """The request has its answer: its body may end before what its content-length says. (curl 7 ends it when it

@@ -153,8 +153,7 @@ def test_an_application_is_nothing_for_a_reader() -> None:
     with client:
         workers = names(client, 200)
         assert session._host._pool.readers.rest
-        assert READER not in names(client)
-    assert len(workers) <= 3
+        assert READER not in workers | names(client)
 
 
 def test_as_many_handlers_run_at_once_as_the_pool_may_have_threads() -> None:

@@ -92,23 +92,23 @@ class FrameReceiver(Receiver):
         session = self._session
         outbox = self._outbox
         handlers = self._handlers
+        reader = self._frame_reader
         outbox.count_replies = True
-        frames = octets = pieces = earned = 0
+        frames_before, octets_before = reader.frames_taken, reader.octets_taken
+        pieces = earned = 0
         has_more = False
         pauses_at = MOST_AT_ONCE
         try:
             while not session._destroyed:
                 if pieces >= pauses_at:
-                    small = small_pieces(pieces, octets)
+                    small = small_pieces(pieces, reader.octets_taken - octets_before)
                     if small >= MOST_AT_ONCE:
                         has_more = True
                         break
                     pauses_at += MOST_AT_ONCE - small
-                frame = self._frame_reader.next_frame()
+                frame = reader.next_frame()
                 if frame is None:
                     break
-                frames += 1
-                octets += len(frame[3])
                 kind = frame[0]
                 if kind == _HEADERS:
                     pieces += _WORTH_OF_HEADERS
@@ -136,6 +136,7 @@ class FrameReceiver(Receiver):
         finally:
             outbox.count_replies = False
             session._input_handled_locked(has_more)
+            frames, octets = reader.frames_taken - frames_before, reader.octets_taken - octets_before
             self._budget.spend(pieces - earned, octets)
             self.frames_received += frames
             self.bytes_received += octets + FRAME_HEADER_LENGTH * frames

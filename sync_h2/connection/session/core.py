@@ -111,6 +111,7 @@ class SessionCore(ReceivingLifecycle):
         receive_frame: ReceiveFrame = protocol.receive_frame
         if self._trace is not None:
             receive_frame = self._trace.watching(receive_frame)
+            protocol.frames.one_by_one = True
         return FrameReceiver(self, protocol, handlers, receive_frame)
 
     # -- start

@@ -60,6 +60,9 @@ class FrameReader:
         self._frame_length = 0  # of the frame under way, header included; 0 while its header has not arrived
         self._partial_type: int | None = None
         self._capacity_wanted = IDLE_BUFFER_SIZE
+        self.one_by_one = False  # `take_same` gives nothing: somebody looks at each frame
+        self.frames_taken = 0
+        self.octets_taken = 0  # of their payloads
 
     @property
     def memory(self) -> int:
@@ -128,7 +131,26 @@ class FrameReader:
             return None
         self._frame_length, self._partial_type = 0, None
         end = self._start = start + frame_length
+        self.frames_taken += 1
+        self.octets_taken += length
         return frame_type, flags, stream_id & _STREAM_ID_MASK, self._view[start + FRAME_HEADER_LENGTH : end]
+
+    def take_same(self, header: bytes, length: int, most: int) -> list[memoryview]:
+        """The payloads of the whole frames that are next, for as long as they have exactly this header (which announces
+        `length` octets): `most` of them, valid as `next_frame`'s.
+        """
+        payloads: list[memoryview] = []
+        if self.one_by_one:
+            return payloads
+        frame_length = FRAME_HEADER_LENGTH + length
+        start = self._start
+        while len(payloads) < most and self._end - start >= frame_length and self._buffer.startswith(header, start):
+            payloads.append(self._view[start + FRAME_HEADER_LENGTH : start + frame_length])
+            start += frame_length
+        self._start = start
+        self.frames_taken += len(payloads)
+        self.octets_taken += len(payloads) * length
+        return payloads
 
     def _refuse_text(self) -> None:
         """Say so if what looks like a frame's header is text: no frame has such a type and such a stream."""

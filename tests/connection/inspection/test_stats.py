@@ -69,6 +69,23 @@ def test_every_frame_counts_with_its_header_and_the_preface_does_not() -> None:
         assert after.bytes_sent - before.bytes_sent == octets(answer)
 
 
+def test_frames_that_came_together_count_each() -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        stream.end(stream.read())
+
+    with server_and_raw_client(handler) as (session, peer):
+        peer.settled()
+        before = session.stats
+        frames = [DataFrame(1, bytes(2000))] * 30
+        peer.headers(1, UPLOAD)
+        peer.send(*frames)
+        peer.data(1, b"", end_stream=True)
+        peer.expect(HeadersFrame)
+        after = session.stats
+        assert after.frames_received - before.frames_received == 32
+        assert after.bytes_received - before.bytes_received > octets(*frames)
+
+
 def test_the_preface_is_no_frame() -> None:
     with client_and_raw_server(handshake=False) as (session, peer):
         peer.receive_preface()

@@ -23,7 +23,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from support.octets.fields import REQUEST, RESPONSE
+from support.octets.fields import REQUEST, RESPONSE, UPLOAD
 from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
 from support.rules.lock_rules import inside_a_critical_section
 from support.threads.background import eventually, waits
@@ -309,6 +309,18 @@ def test_secrets_are_hidden_in_both_directions() -> None:
 
 
 # -- when and where they come
+
+
+def test_frames_that_are_alike_have_a_line_each() -> None:
+    """The session may take bulk data together."""
+    lines: list[str] = []
+    with server_and_raw_client(answer, trace=lines.append) as (_, peer):
+        peer.headers(1, UPLOAD)
+        peer.send(*[DataFrame(1, bytes(2000))] * 60)
+        peer.settled()
+        peer.data(1, b"", end_stream=True)
+        peer.expect(HeadersFrame)
+        assert spoken(lines, "received").count("DATA stream=1 length=2000") == 60
 
 
 @pytest.mark.parametrize("tls", [False, True])
