@@ -130,6 +130,8 @@ def test_unread_data_of_a_closed_stream_returns_its_connection_credit() -> None:
             peer.headers(stream_id, RESPONSE)
             window += credit(peer, 0)
             for _ in range(10):
+                if window < FRAME:  # how much is owed depends on what came together
+                    window += credit(peer, 0)
                 assert window >= FRAME, f"no credit left at stream {stream_id}"
                 peer.data(stream_id, b"x" * FRAME)
                 window -= FRAME
