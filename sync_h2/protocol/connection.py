@@ -46,7 +46,7 @@ _SETTINGS_ENTRY = struct.Struct(">HL")
 _UNSIGNED_32 = struct.Struct(">L")
 _GOAWAY = struct.Struct(">LL")
 _STREAM_ID_MASK = 0x7FFF_FFFF
-_BULK = 1024  # octets in a DATA frame: smaller ones are counted one by one
+_BULK = 1024  # octets in a DATA frame, from which on those that are alike are taken together
 _SMALL_DATA = 128  # octets: with less in each, DATA for a stream that is gone costs us more than its sender
 
 
@@ -125,6 +125,7 @@ class Connection(MessageReceiving):
             allowed = min(allowed, stream.content_left)
         more = self.frames.take_same(frame_header(length, FrameType.DATA, 0, stream_id), length, allowed // length)
         octets = length * len(more)
+        self._flood_guard.content_received(len(more))
         table.inbound_window -= octets
         stream.inbound_window -= octets
         if stream.content_left is not None:

@@ -76,9 +76,9 @@ class FloodGuard:
         elif not self._invalid_frames.take():
             raise LimitReached("max_session_invalid_frames", "too many frames without a purpose", stream_id=stream_id)
 
-    def content_received(self) -> None:
-        """A DATA frame with content has come."""
-        self._content_frames += 1
+    def content_received(self, frames: int = 1) -> None:
+        """DATA frames with content have come."""
+        self._content_frames += frames
 
     def count_empty_data(self, stream_id: int, *, padded: bool) -> None:
         """A DATA frame without content. Servers that hide how much they say send one of padding now and then: as many

@@ -81,6 +81,14 @@ def test_who_looks_at_each_frame_sees_each() -> None:
     assert len(received(endpoint, data(1, BULK) * 3)) == 3
 
 
+def test_a_peer_may_send_as_many_frames_of_padding_as_there_are_others() -> None:
+    endpoint = uploading(1, values=Settings({"initial_window_size": 2**31 - 1}))
+    endpoint.connection.open_window(0, 10_000_000)
+    for _ in range(60):
+        events = received(endpoint, data(1, BULK) * 40 + frame(FrameType.DATA, PADDED, 1, b"\0") * 40)
+        assert len(events) == 41
+
+
 def test_what_the_connection_has_no_window_for_ends_it() -> None:
     endpoint = uploading(1, values=Settings({"initial_window_size": 1_000_000}))
     with pytest.raises(ProtocolError, match="more than the connection's window"):
@@ -169,7 +177,8 @@ def outcome(chunks: list[bytes], window: int, length: int | None, one_by_one: bo
         else:
             together.append(event)
     windows = [connection.inbound_window(stream_id) for stream_id in (0, 1, 3)]
-    return together, error, windows, endpoint.sent(), connection.frames.frames_taken, connection.frames.octets_taken
+    taken = connection.frames.frames_taken, connection.frames.octets_taken
+    return together, error, windows, endpoint.sent(), taken, connection._flood_guard._content_frames
 
 
 @given(

@@ -65,6 +65,7 @@ class ReceiveBuffer:
                 self._position = 0
         self._size -= count
         self.consumed += count
+        self._let_go()
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
     def readinto(self, target: memoryview) -> int:
@@ -84,7 +85,14 @@ class ReceiveBuffer:
                 self._position = 0
         self._size -= filled
         self.consumed += filled
+        self._let_go()
         return filled
+
+    def _let_go(self) -> None:
+        """Keep no large chunk for a little that is left of it: what is unread is what counts as memory."""
+        if self._position > _TAIL and self._position > 3 * len(self._chunks[0]) // 4:
+            self._chunks[0] = self._chunks[0][self._position :]
+            self._position = 0
 
     def find_line_end(self, limit: int, searched: int = 0) -> int:
         """The length of the first line with its line feed, or -1 when it has not ended yet.
