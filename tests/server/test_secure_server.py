@@ -54,9 +54,11 @@ def test_a_request_over_tls(server: Any, ca_file: str) -> None:
         assert stream.sent_headers[":authority"] == f"localhost:{server.address[1]}"
 
 
-@pytest.mark.parametrize("refused", [False, True], ids=["another thread", "no more threads"])
+@pytest.mark.parametrize(
+    "refused", [None, RuntimeError, MemoryError], ids=["another thread", "no more threads", "no memory for one"]
+)
 def test_who_made_the_handshake_leaves_the_reading_to_another(
-    monkeypatch: Any, server: Any, ca_file: str, refused: bool
+    monkeypatch: Any, server: Any, ca_file: str, refused: type[Exception] | None
 ) -> None:
     makers: list[threading.Thread] = []
     start = threading.Thread.start
@@ -64,14 +66,14 @@ def test_who_made_the_handshake_leaves_the_reading_to_another(
     def start_unless_refused(thread: threading.Thread) -> None:
         if thread.name == threading.current_thread().name == "sync_h2-reader":
             makers.append(threading.current_thread())
-            if refused:
-                raise RuntimeError("can't start new thread")
+            if refused is not None:
+                raise refused("can't start new thread")
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_unless_refused)
     with connect(url(server), cafile=ca_file) as session:
         assert ask(session) == b"question"
-        eventually(lambda: makers[0].is_alive() == refused)
+        eventually(lambda: makers[0].is_alive() is (refused is not None))
         assert ask(session) == b"question"
     assert len(makers) == 1
 
