@@ -227,7 +227,6 @@ def test_clients_of_http1_that_read_no_file(folder: Target) -> None:
     serves_others(folder, [HTTP1_ATTACKS["answers"](folder)] * 300)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["shut windows", "unfinished bodies"])
 def test_as_many_as_may_wait(start: Start, name: str) -> None:
     """Ten connections of 100 streams, with the options as they are."""
@@ -258,7 +257,6 @@ def assert_finished(downloads: Sequence[Download]) -> None:
     assert all(download.digest == expected for download in downloads)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["shut windows", "nobody reads", "unfinished bodies"])
 @pytest.mark.parametrize(("kind", "way"), [("stream", "big"), ("wsgi", "generator")])
 def test_slow_downloads_come_whole_in_the_middle_of_it(start: Start, kind: str, way: str, name: str) -> None:
@@ -269,7 +267,6 @@ def test_slow_downloads_come_whole_in_the_middle_of_it(start: Start, kind: str, 
             assert_finished(downloads)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["shut windows", "unfinished bodies"])
 def test_more_than_may_wait(start: Start, name: str) -> None:
     """The attackers lose streams, others nothing: slow downloads go on, and the bystander is served."""

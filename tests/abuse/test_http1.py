@@ -108,7 +108,6 @@ def test_bodies_that_nobody_reads(victim: Victim) -> None:
                 blast(sock, get("/wait/3", "Content-Length: 1000000000", method="POST") + bytes(1_000_000), 1000)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"1;" + b"a" * 1000 + b"\r\nx\r\n"], ids=["small", "extended"])
 def test_endless_chunks(victim: Victim, chunk: bytes) -> None:
     with victim.watched(connections=3, handlers=3):

@@ -46,7 +46,6 @@ def quick(folder: Path, only: str, *options: str) -> list[Any]:
     return rows
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_row_runs(tmp_path: Path, part: int) -> None:
     names = [row.name for row in ROWS if not row.free_threaded][part::PARTS]
@@ -62,7 +61,6 @@ def test_every_row_runs(tmp_path: Path, part: int) -> None:
         assert set(row["left_out"].values()) <= {"not installed"}
 
 
-@pytest.mark.timeout(120)
 def test_rows_of_free_threading_run(tmp_path: Path) -> None:
     """What an interpreter with the GIL can: only half of each row."""
     program("h2load")

@@ -60,7 +60,6 @@ def paths(bodies: list[bytes]) -> list[str]:
     return [body.decode().split()[1] for body in bodies]
 
 
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("connections", [1, 4])
 def test_no_request_is_lost_when_hup_replaces_the_workers(
     connections: int, gunicorn: Start, visit: Any, background: Background
@@ -84,7 +83,6 @@ def test_no_request_is_lost_when_hup_replaces_the_workers(
     assert pids(bodies) <= first | second
 
 
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("tls", [False, True])
 def test_no_request_is_lost_when_term_ends_it_and_another_takes_over(
     tls: bool, gunicorn: Start, visit: Any, certificate: Certificate, background: Background
@@ -106,7 +104,6 @@ def test_no_request_is_lost_when_term_ends_it_and_another_takes_over(
     assert pids(bodies) & set(successor.workers())
 
 
-@pytest.mark.timeout(100)
 def test_no_request_is_lost_when_workers_end_by_themselves(gunicorn: Start, visit: Any) -> None:
     process = gunicorn("--workers=2", "--max-requests=150")
     client = visit(*process.addresses())
@@ -148,7 +145,6 @@ class KeepAliveClients:
                     connection.close()
 
 
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("keep", [True, False])
 def test_no_request_of_http1_is_lost_when_hup_replaces_the_workers(
     keep: bool, gunicorn: Start, background: Background
@@ -163,7 +159,6 @@ def test_no_request_of_http1_is_lost_when_hup_replaces_the_workers(
             process.says("Worker exiting", 2 * number)
 
 
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_request_of_http1_is_lost_when_workers_end_by_themselves(

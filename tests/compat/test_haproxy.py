@@ -52,7 +52,6 @@ def haproxy(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-@pytest.mark.timeout(120)
 def test_no_request_is_lost_when_a_backend_is_drained(
     gunicorn: Callable[..., Gunicorn], haproxy: Any, background: Background
 ) -> None:

@@ -62,7 +62,6 @@ def paused(session: ServerSession) -> bool:
 # -- the reader's pauses
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("chunks", [False, True])
 def test_a_body_that_nobody_reads_yet_stops_its_sender(chunks: bool, background: Background) -> None:
     handler = Held(echo_length)

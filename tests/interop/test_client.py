@@ -76,21 +76,18 @@ def get(session: sync_h2.ClientSession, path: str) -> bytes:
 # -- bodies
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_bodies_from_and_to_nghttpd(nghttpd, size):
     assert download(nghttpd, f"/{size}") == bodies.pattern_digest(size)
     assert upload(nghttpd, "/", size) == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_bodies_from_and_to_node(node, size):
     assert download(node, f"/bytes/{size}") == bodies.pattern_digest(size)
     assert upload(node, "/echo", size) == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_node_has_received_what_was_sent(node, size):
     with node.request({":method": "POST", ":path": "/sha256"}) as stream:

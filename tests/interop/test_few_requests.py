@@ -10,8 +10,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from support.programs import others
 from support.tls.certificates import Certificate
 from sync_h2 import Client
@@ -30,13 +28,11 @@ def statuses(client: Client, url: str) -> collections.Counter[int]:
         return collections.Counter(threads.map(make, range(REQUESTS)))
 
 
-@pytest.mark.timeout(120)
 def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
     with others.nginx(tmp_path, keepalive_requests=10) as port, Client(h2c=True, trust_env=False) as client:
         assert statuses(client, f"http://127.0.0.1:{port}") == {200: REQUESTS}
 
 
-@pytest.mark.timeout(120)
 def test_hypercorn_with_five_streams_a_connection(tmp_path: Path, certificate: Certificate) -> None:
     with (
         others.hypercorn(tmp_path, certificate, streams=5) as port,

@@ -112,7 +112,6 @@ def test_a_client_without_alpn(origin: str, ca_file: str) -> None:
     assert (result.http_version, result.body) == ("1.1", bodies.pattern_digest(1000))
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("option", ["--http1.1", "--http1.0"])
 def test_large_bodies(origin: str, ca_file: str, upload_files: dict[int, str], option: str) -> None:
     assert curl(f"{origin}/bytes/{LARGE}", option, cafile=ca_file).body == bodies.pattern_digest(LARGE)
@@ -120,7 +119,6 @@ def test_large_bodies(origin: str, ca_file: str, upload_files: dict[int, str], o
     assert json.loads(uploaded.text or "")["sha256"] == bodies.pattern_digest(LARGE).sha256
 
 
-@pytest.mark.timeout(120)
 def test_a_large_body_both_ways_at_once(origin: str, ca_file: str, upload_files: dict[int, str]) -> None:
     echoed = curl(f"{origin}/echo", "--http1.1", "--upload-file", upload_files[LARGE], cafile=ca_file)
     assert echoed.body == bodies.pattern_digest(LARGE)
@@ -154,7 +152,6 @@ def test_nodes_client_keeps_its_connection(origin: str, ca_file: str) -> None:
     assert result["cut"] == "ECONNRESET"
 
 
-@pytest.mark.timeout(60)
 def test_h2load_speaks_http_1(origin: str) -> None:
     summary = h2load_http1(f"{origin}/bytes/1000", requests=2000, connections=20)
     assert (summary.succeeded, summary.failed, summary.errored) == (2000, 0, 0)

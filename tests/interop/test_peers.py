@@ -8,7 +8,6 @@ from support.octets import bodies
 from support.programs.others import curl, h2load, nghttp, node_client
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_curl_and_the_node_server_exchange_bodies(node_origin, ca_file, upload_files, size):
     assert curl(f"{node_origin}/bytes/{size}", cafile=ca_file).body == bodies.pattern_digest(size)
@@ -19,7 +18,6 @@ def test_curl_and_the_node_server_exchange_bodies(node_origin, ca_file, upload_f
     assert echoed.body == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_the_node_client_and_nghttpd_exchange_bodies(nghttpd_origin, ca_file, size):
     result = node_client(

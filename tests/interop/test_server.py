@@ -37,7 +37,6 @@ def origin(server_certificate: Certificate | None) -> Iterator[str]:
 # -- bodies
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_curl_downloads(origin, ca_file, size):
     downloaded = curl(f"{origin}/bytes/{size}", cafile=ca_file)
@@ -45,21 +44,18 @@ def test_curl_downloads(origin, ca_file, size):
     assert downloaded.body == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_curl_uploads(origin, ca_file, upload_files, size):
     uploaded = curl(f"{origin}/sha256", "--upload-file", upload_files[size], cafile=ca_file)
     assert json.loads(uploaded.text) == {**bodies.pattern_digest(size)._asdict(), "trailers": {}}
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_curl_uploads_and_downloads_at_once(origin, ca_file, upload_files, size):
     echoed = curl(f"{origin}/echo", "--upload-file", upload_files[size], cafile=ca_file)
     assert echoed.body == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_node_uploads_and_downloads(origin, ca_file, size):
     requests = [
@@ -86,7 +82,6 @@ def test_nghttp_downloads_and_uploads(origin, upload_files, size):
 # -- many requests
 
 
-@pytest.mark.timeout(120)
 def test_h2load_has_no_failures(origin):
     requests = 2_000 if "coverage" in sys.modules else 20_000  # each takes ten times as long when lines are counted
     summary = h2load(f"{origin}/bytes/12", requests=requests, connections=8, streams=16)

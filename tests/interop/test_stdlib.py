@@ -44,7 +44,6 @@ def files(server_certificate: Certificate | None, document_root: Path) -> Iterat
         yield f"https://localhost:{port}" if server_certificate else f"http://localhost:{port}"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_curl_downloads_a_file(files: str, ca_file: str, size: int):
     downloaded = curl(f"{files}/{size}", cafile=ca_file)
@@ -144,7 +143,6 @@ def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield piece
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_downloads_from_nghttpd(nghttpd: compat.HTTP2Connection, size: int):
     """With trailers behind the body, and on one connection."""
@@ -154,7 +152,6 @@ def test_downloads_from_nghttpd(nghttpd: compat.HTTP2Connection, size: int):
         assert bodies.digest(pieces(response)) == bodies.pattern_digest(size)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", bodies.SIZES)
 def test_downloads_and_uploads_with_node(node: compat.HTTP2Connection, size: int):
     """Without a length one way, and in both framings the other."""

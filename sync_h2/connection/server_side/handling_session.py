@@ -173,6 +173,8 @@ class HandlingSession(AnsweringSession):
                 self._handler_threads.discard(thread)
             else:
                 with self._monitor, self._lock:
+                    if not functions:  # nobody has it who could read what came
+                        self._inbound.discard(state)
                     self._job_done_locked(state)
                     self._handler_threads.discard(thread)
                     self._finish_locked(stream, failed)

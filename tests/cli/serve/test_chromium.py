@@ -58,7 +58,6 @@ def gallery(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(120)
 def test_a_page_with_a_hundred_images(gallery: Path, certificate: Certificate, tmp_path: Path) -> None:
     (tmp_path / "profile").mkdir()
     with serving(gallery, "--cert", certificate.certfile, "--key", certificate.keyfile) as (server, url):

@@ -60,7 +60,6 @@ class Chaos:
         stream.respond({}, end_stream=True)
 
 
-@pytest.mark.timeout(120)  # as much work as many other tests together
 def test_64_threads_thousands_of_requests_and_a_server_that_goes_away_refuses_and_drops(
     certificate: Certificate,
 ) -> None:

@@ -243,7 +243,6 @@ CALLS = [
 ]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_every_line_of_a_call(call: Callable[[Any], Call], stress_round: int | None) -> None:
     client, server = pair(count_body)
@@ -292,7 +291,6 @@ def sessions_left(make: Callable[[], Any], tracer: Tracer, threads_before: set[t
         time.sleep(0.001)  # for the threads that are to let go of it
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", ["connect", "serve_socket"])
 def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str, stress_round: int | None) -> None:
     """Nothing goes on with a connection whose caller never got the session."""
@@ -318,7 +316,6 @@ def test_an_interrupt_at_every_line_of_the_making_of_a_session(make: str, stress
         failures.check()
 
 
-@pytest.mark.timeout(120)
 def test_an_interrupt_at_every_line_of_a_pools_opening_of_a_connection() -> None:
     """Nobody waits for a connection that is not opened any more."""
 
@@ -339,7 +336,6 @@ def test_an_interrupt_at_every_line_of_a_pools_opening_of_a_connection() -> None
         failures.check()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", ["start", "close", "with"])
 def test_an_interrupt_at_every_line_of_a_servers_calls(call: str, stress_round: int | None) -> None:
     """A server can be closed from another thread whatever was interrupted."""
@@ -418,7 +414,6 @@ class FullSession:
         return wrong
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/2"])
 @pytest.mark.parametrize("call", ["ref", "destroy"])
 def test_an_interrupt_while_the_socket_is_full(call: str, version: str, stress_round: int | None) -> None:
@@ -485,7 +480,6 @@ def exchange_everything(client: Any) -> object:
     return bytes(body)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_an_exception_at_every_line_of_the_reader(
     side: str, monkeypatch: pytest.MonkeyPatch, stress_round: int | None

@@ -305,7 +305,6 @@ class Account:
 
 
 @pytest.mark.filterwarnings("ignore:stream \\d+ was dropped unfinished:ResourceWarning")
-@pytest.mark.timeout(120)
 def test_ten_thousand_abandoned_downloads_and_the_next_still_flows(
     plain_connections: Connections, background: Any
 ) -> None:

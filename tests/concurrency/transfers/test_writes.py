@@ -391,7 +391,6 @@ def test_of_threads_that_read_everything_one_gets_it(connections: Connections, b
 # -- both directions
 
 
-@pytest.mark.timeout(110)
 @pytest.mark.parametrize("kind", ["plain", "tls"])
 def test_ping_is_answered_while_100_mb_flows_both_ways(
     kind: str, certificate: Any, background: Any, capsys: pytest.CaptureFixture[str]

@@ -78,6 +78,32 @@ def test_bodies_that_nobody_reads_and_what_is_given_back() -> None:
         assert session._inbound.unread == 0
 
 
+def test_what_came_for_a_handler_that_is_not_begun_is_dropped_with_its_stream() -> None:
+    released = threading.Event()
+    begun: list[int] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        begun.append(stream.id)
+        released.wait(20)
+        stream.end()
+
+    with server_and_raw_client(handler, max_workers=1) as (session, peer):
+        peer.headers(1, UPLOAD, end_stream=True)
+        eventually(lambda: begun)
+        peer.headers(3, UPLOAD)
+        peer.sock.sendall(frames.data(3, bytes(10_000)) * 5)
+        eventually(lambda: session._inbound.unread == 50_000)
+        held = session._streams[3].handle()  # as if whoever drops it last were slow
+        assert held is not None
+        peer.reset(3, ErrorCode.CANCEL)
+        peer.settled()
+        released.set()
+        eventually(lambda: not session._jobs)
+        assert session._inbound.unread == 0
+        assert begun == [1]
+        del held
+
+
 def test_an_early_priority_is_kept_without_its_text() -> None:
     with server_and_raw_client(lambda stream, headers: stream.end()) as (session, peer):
         tracemalloc.start(1)

@@ -25,7 +25,6 @@ def patterned(number: int, size: int) -> bytes:
     return bytes((number * 37 + position) % 251 for position in range(251)) * (size // 251 + 1)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("tls", [False, True])
 def test_both_peers_write_before_either_reads(open_ends: Any, background: Any, tls: bool, request: Any) -> None:
     """16 MiB on 4 streams each way; the writers stand against closed windows, PING is answered meanwhile."""
@@ -51,7 +50,6 @@ def test_both_peers_write_before_either_reads(open_ends: Any, background: Any, t
         call.result(5)
 
 
-@pytest.mark.timeout(60)
 def test_with_windows_for_all_of_it_the_writes_end_unread(open_ends: Any, background: Any) -> None:
     size = 4 * MEBIBYTE
     options = {"settings": {"initial_window_size": size}, "max_session_memory": 64 * MEBIBYTE}
@@ -69,7 +67,6 @@ def test_with_windows_for_all_of_it_the_writes_end_unread(open_ends: Any, backgr
         assert stream.read() == body
 
 
-@pytest.mark.timeout(120)
 def test_200_threads_share_one_session(background: Any) -> None:
     client, server = pair(echo)
     starting = threading.Barrier(200)
@@ -91,7 +88,6 @@ def test_200_threads_share_one_session(background: Any) -> None:
     assert client._streams == server._streams == {}
 
 
-@pytest.mark.timeout(60)
 def test_one_stream_stays_unread_while_99_others_finish(background: Any) -> None:
     def handler(stream: Any, headers: Any) -> None:
         stream.end(b"x" * 3_000_000)
@@ -108,7 +104,6 @@ def test_one_stream_stays_unread_while_99_others_finish(background: Any) -> None
     server.close(timeout=5)
 
 
-@pytest.mark.timeout(60)
 def test_threads_that_do_everything_at_once(background: Any) -> None:
     """Requests, resets, timeouts, pings, settings and pushes on one session, and it still works afterwards."""
 
