@@ -100,6 +100,7 @@ def bomb(coding: str) -> bytes:
     return compressed(compressor.compress, compressor.flush)
 
 
+@pytest.mark.tracemalloc
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 def test_a_small_body_that_stands_for_a_large_one(coding: str) -> None:
     data = bomb(coding)

@@ -26,6 +26,7 @@ def taken() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
+@pytest.mark.tracemalloc
 @pytest.mark.parametrize("looks", [False, True], ids=["waiting", "looked at"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests(kind: str, looks: bool) -> None:
@@ -104,6 +105,7 @@ def test_what_came_for_a_handler_that_is_not_begun_is_dropped_with_its_stream() 
         del held
 
 
+@pytest.mark.tracemalloc
 def test_an_early_priority_is_kept_without_its_text() -> None:
     with server_and_raw_client(lambda stream, headers: stream.end()) as (session, peer):
         tracemalloc.start(1)
@@ -120,6 +122,7 @@ def test_an_early_priority_is_kept_without_its_text() -> None:
         assert session._early_priorities[3] == (3, True)
 
 
+@pytest.mark.tracemalloc
 def test_a_session_without_streams_takes_what_is_counted() -> None:
     actual: list[int] = []
     for _ in range(2):  # what is loaded for the first session is no part of another
@@ -136,6 +139,7 @@ def test_a_session_without_streams_takes_what_is_counted() -> None:
     assert actual[-1] <= session._memory_taken() <= 3 * actual[-1]
 
 
+@pytest.mark.tracemalloc
 def test_a_request_of_http1_and_what_waits_behind_it() -> None:
     released = threading.Event()
     looked: list[int] = []

@@ -21,6 +21,8 @@ from sync_h2.protocol.stream_table import StreamTable
 Fields = list[tuple[bytes, bytes]]
 LISTS = 50
 
+pytestmark = pytest.mark.tracemalloc
+
 
 def names(count: int) -> list[bytes]:
     return [b"n%d" % number for number in range(1000, 1000 + count)]
