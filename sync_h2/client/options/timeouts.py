@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...deadline import Deadline, check_timeout
-from ...exceptions import Timeout
+from ...exceptions import ConnectTimeout, Timeout
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ _WITHOUT_LIMIT = Timeouts()
 
 class Patience:
     """What is left to a call: each of its timeouts, or what is left of their total if that is less. Asking for one
-    raises `exceptions.Timeout` once the total has run out.
+    raises `exceptions.Timeout` once the total has run out, a `ConnectTimeout` where it is to connect.
     """
 
     def __init__(self, timeouts: Timeouts, total: Deadline, url: str, request: Any) -> None:
@@ -79,7 +79,7 @@ class Patience:
 
     @property
     def connect(self) -> float | None:
-        return self._at_most(self._timeouts.connect) if self._bounded else self._timeouts.connect
+        return self._at_most(self._timeouts.connect, ConnectTimeout) if self._bounded else self._timeouts.connect
 
     @property
     def read(self) -> float | None:
@@ -96,9 +96,12 @@ class Patience:
     @property
     def failure(self) -> Timeout | None:
         """What the call fails with if the total has run out."""
+        return self._failure(Timeout)
+
+    def _failure(self, kind: type[Timeout]) -> Timeout | None:
         if not self._total.expired:
             return None
-        return Timeout(
+        return kind(
             f"{self._url}: not done within the total of {self._total.timeout} s",
             request=self._request,
             processed=self.processed,
@@ -115,8 +118,10 @@ class Patience:
         remaining = self._total.remaining()
         return remaining is None or pause < remaining
 
-    def _at_most(self, seconds: float | None) -> float | None:
-        self.check()
+    def _at_most(self, seconds: float | None, kind: type[Timeout] = Timeout) -> float | None:
+        failure = self._failure(kind)
+        if failure is not None:
+            raise failure
         remaining = self._total.remaining()
         if remaining is None:
             return seconds

@@ -111,6 +111,16 @@ def test_a_total_bounds_an_upload_and_a_connection() -> None:
     assert raised.value.processed is False
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_total_that_is_over_before_anything_is_opened(scheme: str) -> None:
+    with (
+        Client(trust_env=False) as client,
+        pytest.raises(exceptions.ConnectTimeout, match="within the total") as raised,
+    ):
+        client.get(f"{scheme}://127.0.0.1:1/", timeout=Timeouts(total=1e-9))
+    assert raised.value.processed is False
+
+
 def test_the_end_of_a_total_is_nobody_elses() -> None:
     begun = threading.Event()
 
@@ -124,7 +134,7 @@ def test_the_end_of_a_total_is_nobody_elses() -> None:
         ThreadPoolExecutor(1) as threads,
     ):
         url = url.replace("http:", "https:")
-        first = threads.submit(client.get, url, timeout=Timeouts(total=0.3))
+        first = threads.submit(client.get, url, timeout=Timeouts(total=1.0))
         assert begun.wait(PATIENCE)
         with pytest.raises(exceptions.ConnectTimeout, match=r"0\.2 s"):
             client.get(url, timeout=Timeouts(connect=0.2))
@@ -153,7 +163,7 @@ def test_who_gives_up_early_does_so_for_nobody_more_patient(others: float | None
         ThreadPoolExecutor(1) as threads,
     ):
         url = url.replace("http:", "https:")
-        first = threads.submit(client.get, url, timeout=Timeouts(connect=0.3))
+        first = threads.submit(client.get, url, timeout=Timeouts(connect=1.0))
         assert begun.wait(PATIENCE)
         assert client.get(url, timeout=Timeouts(connect=others, read=PATIENCE)).status_code == 200
         assert isinstance(first.exception(PATIENCE), exceptions.ConnectTimeout)
