@@ -325,7 +325,7 @@ def test_requests_with_pauses_between_them_start_no_watcher_each(monkeypatch: py
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", counted)
             for _ in range(5):
-                eventually(lambda: not pool._watcher_awake)
+                eventually(lambda: not (pool._watching or pool._watcher_awake))
                 assert get(client, "/whose")
     assert not [name for name in started if "watcher" in name]
 
@@ -342,7 +342,7 @@ def test_a_watcher_that_an_interrupt_left_asleep_is_woken(monkeypatch: pytest.Mo
         }
     ) as (client, session):
         pool = session._host._pool
-        eventually(lambda: not pool._watcher_awake)
+        eventually(lambda: not (pool._watching or pool._watcher_awake))
         with monkeypatch.context() as patched:
             patched.setattr(pool, "_watch_from_now_on", interrupted)
             with pytest.raises(KeyboardInterrupt):
