@@ -306,9 +306,9 @@ def test_upload_credit_reaches_a_client_that_waits(background: Any) -> None:
         received.append(len(stream.read()))
         stream.end()
 
-    with server_and_raw_client(handler) as (_, peer):
+    with server_and_raw_client(handler, handshake=False) as (_, peer):
+        window, sent = peer.handshake().settings[SettingId.INITIAL_WINDOW_SIZE], 0
         peer.headers(1, UPLOAD)
-        window, sent = WINDOW, 0
         while sent < 4 * WINDOW:
             while window < FRAME:
                 window += peer.expect(WindowUpdateFrame, 1).window_increment
