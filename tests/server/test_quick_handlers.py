@@ -322,6 +322,7 @@ def test_requests_with_pauses_between_them_start_no_watcher_each(monkeypatch: py
 
     with serving({}) as (client, session):
         pool = session._host._pool
+        stop_looking(monkeypatch, pool, lambda: get(client, "/whose"))
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", counted)
             for _ in range(5):

@@ -164,14 +164,14 @@ def test_a_peer_that_never_acknowledges_is_ended() -> None:
 
 
 def test_an_ack_in_time_keeps_the_session() -> None:
-    with client_and_raw_server(settings_timeout=0.2) as (session, peer):
+    with client_and_raw_server(settings_timeout=2.0) as (session, peer):
         peer.settled()
         with pytest.raises(Timeout):
             session.settings({"max_frame_size": 20_000}, wait=True, timeout=0.1)
         peer.acknowledge_settings()
         stream = session.request()
         with pytest.raises(Timeout):
-            stream.wait_response(timeout=0.3)
+            stream.wait_response(timeout=2.0)
         assert not session.destroyed
 
 
