@@ -510,6 +510,7 @@ def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, b
         session.destroy(BOOM)
     else:
         peer.send(SettingsFrame(0, settings={3: 10, 4: 10}))
+    peer.keeps_to_windows = False
     with contextlib.suppress(OSError):
         for _ in range(300):
             peer.data(1, b"x" * 16_384)

@@ -12,7 +12,7 @@ from support.octets.fields import RESPONSE, UPLOAD
 from support.peers.raw_peer import RawPeer, client_and_raw_server, server_and_raw_client
 from support.threads.background import eventually
 from sync_h2 import ConnectionLost, ErrorCode, Headers, StreamReset, Timeout
-from sync_h2.constants import DEFAULT_WINDOW_SIZE, PREFACE, SettingId
+from sync_h2.constants import PREFACE, SettingId
 
 WINDOW = 256 * 1024
 FRAME = 16_384
@@ -62,6 +62,7 @@ def test_a_stream_beyond_its_window_is_reset_and_the_connection_goes_on() -> Non
     with client_and_raw_server() as (session, peer):
         stream = session.request()
         peer.headers(1, RESPONSE)
+        peer.keeps_to_windows = False
         for _ in range(WINDOW // FRAME + 1):
             peer.data(1, b"x" * FRAME)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.FLOW_CONTROL_ERROR
@@ -99,6 +100,7 @@ def test_a_window_grows_while_the_reader_keeps_up_and_then_is_the_bound(ends: An
 def test_padding_is_credited_at_once() -> None:
     with client_and_raw_server() as (session, peer):
         stream = session.request()
+        peer.settled()
         peer.headers(1, RESPONSE)
         count = WINDOW // 257
         for _ in range(count):
@@ -110,34 +112,32 @@ def test_padding_is_credited_at_once() -> None:
 
 def test_data_for_a_stream_that_is_gone_returns_its_connection_credit() -> None:
     with client_and_raw_server(max_session_memory=1024 * 1024) as (session, peer):
-        stream = session.request()
-        stream.close(ErrorCode.CANCEL)
-        peer.settled()
         total = 0
-        for _ in range(100):
-            peer.data(1, b"x" * FRAME)
+        for _ in range(10):
+            stream = session.request()
+            stream.close(ErrorCode.CANCEL)
             total += credit(peer, 0)
+            for _ in range(10):
+                peer.data(stream.id, b"x" * FRAME)
+                total += credit(peer, 0)
         assert total >= 100 * FRAME - 512 * 1024
 
 
 def test_unread_data_of_a_closed_stream_returns_its_connection_credit() -> None:
     """Far more than `max_session_memory` goes over in streams that are reset with their bodies unread."""
     with client_and_raw_server(max_session_memory=1024 * 1024) as (session, peer):
-        window = DEFAULT_WINDOW_SIZE
         for number in range(20):
             stream_id = 2 * number + 1
             stream = session.request()
             peer.headers(stream_id, RESPONSE)
-            window += credit(peer, 0)
+            peer.settled()
             for _ in range(10):
-                if window < FRAME:  # how much is owed depends on what came together
-                    window += credit(peer, 0)
-                assert window >= FRAME, f"no credit left at stream {stream_id}"
+                if peer.credit(stream_id) < FRAME:  # how much is owed depends on what came together
+                    peer.settled()
                 peer.data(stream_id, b"x" * FRAME)
-                window -= FRAME
             eventually(lambda stream=stream: len(stream._state.buffer) == 10 * FRAME)
             stream.close(ErrorCode.CANCEL)
-            window += credit(peer, 0)
+            peer.settled()
 
 
 def test_too_much_unread_holds_the_connections_credit_back_until_it_is_read(background: Any) -> None:
@@ -145,11 +145,12 @@ def test_too_much_unread_holds_the_connections_credit_back_until_it_is_read(back
     with client_and_raw_server(**options) as (session, peer):
         stream = session.request()
         peer.headers(1, RESPONSE)
-        sent, window = 0, DEFAULT_WINDOW_SIZE + credit(peer, 0)
-        while window >= FRAME:
+        peer.settled()
+        sent = 0
+        while peer.credit(1) >= FRAME:
             peer.data(1, b"x" * FRAME)
             sent += FRAME
-            window += credit(peer, 0) - FRAME
+            peer.settled()
             assert sent <= 1024 * 1024
         assert credit(peer, 0) == 0
         read = 0
@@ -288,6 +289,7 @@ def test_a_peer_that_sends_beyond_the_connections_window_is_ended() -> None:
     with client_and_raw_server(**options) as (session, peer):
         stream = session.request()
         peer.headers(1, RESPONSE)
+        peer.keeps_to_windows = False
         for _ in range(100):
             peer.data(1, b"x" * FRAME)
         last = peer.farewell()
@@ -307,14 +309,12 @@ def test_upload_credit_reaches_a_client_that_waits(background: Any) -> None:
         stream.end()
 
     with server_and_raw_client(handler, handshake=False) as (_, peer):
-        window, sent = peer.handshake().settings[SettingId.INITIAL_WINDOW_SIZE], 0
+        peer.handshake()
         peer.headers(1, UPLOAD)
-        while sent < 4 * WINDOW:
-            while window < FRAME:
-                window += peer.expect(WindowUpdateFrame, 1).window_increment
+        for _ in range(4 * WINDOW // FRAME):
+            while peer.credit(1) < FRAME:
+                peer.expect(WindowUpdateFrame)
             peer.data(1, b"x" * FRAME)
-            window -= FRAME
-            sent += FRAME
         peer.data(1, b"", end_stream=True)
         eventually(lambda: received)
     assert received[0] == 4 * WINDOW

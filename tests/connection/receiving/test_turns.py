@@ -102,6 +102,7 @@ def test_large_frames_take_no_turns(counted: CountedTurns) -> None:
 
     with server_and_raw_client(handler, settings={"initial_window_size": 2**20}) as (_, peer):
         peer.headers(1, UPLOAD)
+        peer.settled()
         for _ in range(200):
             peer.data(1, bytes(1024))
         peer.data(1, b"", end_stream=True)

@@ -6,6 +6,7 @@ It runs on the test's own thread over a socketpair: what it sends it sends at on
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from hyperframe.frame import (
 )
 
 from sync_h2 import ClientSession, ServerSession, connect, serve_socket
-from sync_h2.constants import PREFACE
+from sync_h2.constants import DEFAULT_WINDOW_SIZE, PREFACE, SettingId
 
 Fields = Sequence[tuple[str, str]]
 FrameKind = TypeVar("FrameKind", bound=Frame)
@@ -40,12 +41,19 @@ DATA_ON_STREAM_0 = bytes.fromhex("000001 00 00 00000000 78")
 class RawPeer:
     """One end of a connection. `client` says which; `fields` of a received HEADERS or PUSH_PROMISE frame is its decoded
     block. PINGs are answered only when `answers_pings` is set, and then while something is awaited.
+
+    It keeps to the windows that it has seen announced (RFC 9113 section 6.9), unless `keeps_to_windows` is cleared:
+    what sends more than that relies on how soon a handler reads.
     """
 
     def __init__(self, sock: socket.socket, *, client: bool) -> None:
         sock.settimeout(PATIENCE)
         self.sock = sock
         self.answers_pings = False
+        self.keeps_to_windows = True
+        self._initial_window = DEFAULT_WINDOW_SIZE
+        self._sent: dict[int, int] = collections.defaultdict(int)  # octets of DATA, by stream; 0 is the connection
+        self._granted: dict[int, int] = collections.defaultdict(int)  # by WINDOW_UPDATE
         self._client = client
         self._encoder = Encoder()
         self._decoder = Decoder()
@@ -73,7 +81,20 @@ class RawPeer:
 
     # -- sending
 
+    def credit(self, stream_id: int) -> int:
+        """How many octets of DATA may be sent now, by what was received so far."""
+        connection = DEFAULT_WINDOW_SIZE + self._granted[0] - self._sent[0]
+        return min(connection, self._initial_window + self._granted[stream_id] - self._sent[stream_id])
+
     def send(self, *frames: Frame) -> None:
+        for frame in frames:
+            if isinstance(frame, DataFrame):
+                length = frame.flow_controlled_length
+                if self.keeps_to_windows and length:
+                    credit = self.credit(frame.stream_id)
+                    assert length <= credit, f"stream {frame.stream_id}: {length} octets, where {credit} may be sent"
+                self._sent[0] += length
+                self._sent[frame.stream_id] += length
         self.sock.sendall(b"".join(frame.serialize() for frame in frames))
 
     def acknowledge_settings(self) -> None:
@@ -152,6 +173,10 @@ class RawPeer:
             return None
         frame, length = Frame.parse_frame_header(memoryview(header))
         frame.parse_body(memoryview(self._read(length)))
+        if isinstance(frame, WindowUpdateFrame):
+            self._granted[frame.stream_id] += frame.window_increment
+        elif isinstance(frame, SettingsFrame):
+            self._initial_window = frame.settings.get(SettingId.INITIAL_WINDOW_SIZE, self._initial_window)
         if self.answers_pings and isinstance(frame, PingFrame) and "ACK" not in frame.flags:
             self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
         if isinstance(frame, HeadersFrame | PushPromiseFrame):
