@@ -303,6 +303,8 @@ def test_a_client_that_goes_before_its_body_has_come(size: int, caplog: pytest.L
     with server_and_raw_client(sync_h2.compat.wsgi(lambda *arguments: called.put(arguments))) as (session, peer):
         peer.headers(1, UPLOAD)
         for _ in range(size // 10_000):
+            while peer.credit(1) < 10_000:
+                peer.receive()
             peer.data(1, b"x" * 10_000)
         peer.settled()
         peer.reset(1, sync_h2.ErrorCode.CANCEL)
