@@ -638,7 +638,7 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
     peer.settled()
     stream = session.request(UPLOAD)
     writing = background(stream.write, b"x" * 5_000_000)
-    eventually(lambda: session._sender.writer.active, "data that the kernel does not take")
+    eventually(lambda: session._sender.writer.awaits_writable_locked, "data that the kernel does not take")
     if reads:
         while session._sender.writer.awaits_writable_locked:
             peer.expect(DataFrame)
