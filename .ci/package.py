@@ -114,7 +114,10 @@ def check_links(unpacked: Path) -> None:
     urls = metadata.get_all("Project-URL") or []
     if len(urls) < 4 or not all(f", {SOME_ADDRESS}" in url for url in urls):
         fail(f"the package's addresses are {urls}")
-    targets = re.findall(r"""\]\(([^)\s]+)|\b(?:src|srcset|href)="([^"]+)""", str(metadata.get_payload()))
+    readme = metadata["Description"] or ""
+    if not readme.startswith("# sync_h2\n"):
+        fail("the package's description is not README.md")
+    targets = re.findall(r"""\]\(([^)\s]+)|\b(?:src|srcset|href)="([^"]+)""", readme)
     relative = [link or attribute for link, attribute in targets if not re.match(r"[a-z]+:|#", link or attribute)]
     if relative:
         fail(f"README.md's links {relative} lead nowhere on the package index")
@@ -124,8 +127,9 @@ def path_of(version: str) -> str:
     """Empty if it is not there."""
     program = shutil.which(f"python{version}")
     # pyenv's python3.12 runs only where that version is selected.
-    for selected in ({}, {"PYENV_VERSION": version}) if program else ():
-        command = [program, "-c", "import sys; print(sys.executable)"]
+    choices: tuple[dict[str, str], ...] = ({}, {"PYENV_VERSION": version})
+    for selected in choices if program else ():
+        command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
         finished = subprocess.run(command, env=os.environ | selected, capture_output=True, text=True)
         if finished.returncode == 0:
             return finished.stdout.strip()
