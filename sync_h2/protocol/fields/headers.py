@@ -33,11 +33,11 @@ WireFields = Sequence[tuple[bytes, bytes]]
 EncodableFields = Sequence[HeaderTuple]
 """A checked field list, as `encode_request` and its siblings return it and as the connection sends it."""
 
-HeaderValue: TypeAlias = "str | int | list[str] | list[str | int] | tuple[str | int, ...]"
+HeaderValue: TypeAlias = str | int | list[str] | list[str | int] | tuple[str | int, ...]
 """What a field may be set to; a list gives several fields. Not `Sequence`, of which bytes are one."""
 
-_Pair: TypeAlias = "tuple[str, HeaderValue]"
-HeadersSource: TypeAlias = "Mapping[str, HeaderValue] | Sequence[_Pair] | AbstractSet[_Pair] | Iterator[_Pair]"
+_Pair: TypeAlias = tuple[str, HeaderValue]
+HeadersSource: TypeAlias = Mapping[str, HeaderValue] | Sequence[_Pair] | AbstractSet[_Pair] | Iterator[_Pair]
 """What headers can be made of: a mapping, or pairs. Any iterable will do for these; but mypy makes nothing of
 `{":status": 404, "vary": "*"}` where a dict may be meant as a mapping and as an iterable.
 """
