@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..client.calls.adapters import PoolAdapter
 from ..client.messages.answer import Answer
 from ..client.messages.call import Call
 from ..client.pool.limits import PoolLimits
+from ..client.pool.options import AdapterOptions
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
     from urllib3 import Retry
 
 
@@ -29,7 +31,7 @@ class HTTPAdapter(PoolAdapter):
         pool_block: bool = False,
         *,
         limits: PoolLimits | None = None,
-        **options: Any,
+        **options: Unpack[AdapterOptions],
     ) -> None:
         if max_retries is not None:
             options["retries"] = max_retries if isinstance(max_retries, int) else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -24,12 +24,16 @@ from ..client.options.environment import select_proxy
 from ..client.options.timeouts import Timeouts
 from ..client.options.trust import Verify, verify_or_context
 from ..client.pool.limits import PoolLimits
+from ..client.pool.options import PoolOptions
 from ..client.pool.pool import Pool, PoolUser
 from ..client.values.fields import as_text
 from ..exceptions import RequestException
 from ..transport.urls import shown_url
 from .http_adapter import limits_of
 from .urllib3_retries import send_with
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class RequestsAdapter(PoolUser, BaseAdapter):
@@ -55,7 +59,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         h2c: bool = False,
         retries: int = 5,
         context: ssl.SSLContext | None = None,
-        **session_options: Any,
+        **session_options: Unpack[PoolOptions],
     ) -> None:
         super().__init__()
         self._context = None if context is None else verify_or_context(True, context)

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
@@ -15,6 +15,7 @@ from ..connection.session.configuration import Configuration
 from ..connection.session.origins import HasOrigin, serialized_origin
 from ..connection.shared.listeners import Listener
 from ..errors import InvalidArgument
+from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, server_context, set_alpn
@@ -24,7 +25,32 @@ from .secure_server import SecureThreadingServer
 from .server import ThreadingServer
 from .session_host import make_pool
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Server = TypeVar("Server", bound=ThreadingServer)
+
+
+class ServerOptions(LimitOptions, total=False):
+    """The keyword arguments that `create_server` and `create_secure_server` have in common, for type checkers."""
+
+    sock: socket.socket | None
+    settings: Settings | Mapping[str, Any] | None
+    on_request: RequestHandler | None
+    allow_http1: bool
+    max_workers: int
+    executor: Executor | None
+    reuse_port: bool
+    listeners: Mapping[str, Listener] | None
+    trace: TraceFunction | None
+
+
+class SecureServerOptions(ServerOptions, total=False):
+    """Those of `create_secure_server`, but the certificate."""
+
+    cafile: PEM | None
+    context: ssl.SSLContext | None
+    origins: Iterable[str | HasOrigin]
 
 
 def create_server(
@@ -41,7 +67,7 @@ def create_server(
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> ThreadingServer:
     """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
 
@@ -75,7 +101,7 @@ def create_secure_server(
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> SecureThreadingServer:
     """As `create_server`, over TLS with ALPN `h2`; with `allow_http1` also `http/1.1`, or without ALPN.
 

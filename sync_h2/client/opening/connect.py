@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...connection.client_side.client_session import ClientSession
 from ...connection.inspection.trace import TraceFunction
@@ -14,6 +14,7 @@ from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
 from ...errors import InvalidArgument
+from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
 from ...transport.host_names import as_authority
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
@@ -22,6 +23,9 @@ from ...transport.transport import TLSTransport, Transport
 from ...transport.urls import shown_url, split_url
 from ..options.trust import Trust, Verify, checked_verify, verify_or_context
 from ..values.origin import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def connect(
@@ -37,7 +41,7 @@ def connect(
     sock: socket.socket | None = None,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> ClientSession:
     """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds, and for the TLS handshake no
     longer than `handshake_timeout`.

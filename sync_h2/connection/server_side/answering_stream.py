@@ -44,6 +44,11 @@ class AnsweringStream(Stream):
 
     _session: AnsweringSession
 
+    @property
+    def session(self) -> AnsweringSession:
+        """The `ServerSession` that it is a stream of."""
+        return self._session
+
     def respond(
         self,
         headers: HeadersSource | None = None,
