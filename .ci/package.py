@@ -31,7 +31,6 @@ from trove_classifiers import classifiers as known_classifiers
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Belongs to nobody (RFC 2606): what README's links become with an address is looked at, and not published.
 SOME_ADDRESS = "https://example.org/sync_h2"
-MADE_BY_BUILDING = {"PKG-INFO", "setup.cfg"}  # and the folder *.egg-info
 
 
 def fail(what: str) -> None:
@@ -54,30 +53,39 @@ def run(*command: str | Path, **environment: str) -> str:
     return finished.stdout
 
 
-def make(folder: Path) -> tuple[Path, Path]:
+def files_of_the_repository() -> set[str]:
+    """Those that git knows, as they are now; of a source distribution all that is not made."""
+    if (REPOSITORY / ".git").exists():
+        return set(run("git", "-c", "safe.directory=*", "-C", REPOSITORY, "ls-files").splitlines())
+    made = re.compile(
+        r"(\.tox|\.venv|build|dist|docs/_build|sync_h2\.egg-info)/|(.*/)?(__pycache__|\.\w+_cache)/|PKG-INFO$"
+    )
+    files = (str(path.relative_to(REPOSITORY)) for path in REPOSITORY.rglob("*") if path.is_file())
+    return {name for name in files if not made.match(name)}
+
+
+def make(files: set[str], scratch: Path, folder: Path) -> tuple[Path, Path]:
+    """It is built from a copy: setuptools leaves files where it builds, and others may build there meanwhile."""
+    for name in files:
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, scratch / name)
     for old in (*folder.glob("sync_h2-*.tar.gz"), *folder.glob("sync_h2-*.whl")):
         old.unlink()
-    run(sys.executable, "-m", "build", "--outdir", folder, REPOSITORY)
+    run(sys.executable, "-m", "build", "--outdir", folder, scratch)
     (source,), (wheel,) = folder.glob("sync_h2-*.tar.gz"), folder.glob("sync_h2-*.whl")
     run(sys.executable, "-m", "twine", "check", "--strict", source, wheel)
     return source, wheel
 
 
-def files_of_the_repository() -> set[str]:
-    if not (REPOSITORY / ".git").exists():
-        return set()  # this is a source distribution itself
-    return set(run("git", "-C", REPOSITORY, "ls-files").splitlines())
-
-
-def check_source(source: Path, folder: Path) -> Path:
+def check_source(source: Path, files: set[str], folder: Path) -> Path:
     with tarfile.open(source) as archive:
         archive.extractall(folder, filter="data")
     (unpacked,) = folder.iterdir()
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
-    found = {name for name in found if ".egg-info/" not in name and name not in MADE_BY_BUILDING}
-    expected = files_of_the_repository() - MADE_BY_BUILDING - {".gitignore"}
-    if expected and found != expected:
-        fail(f"{source.name} lacks {sorted(expected - found)}, and has what git does not: {sorted(found - expected)}")
+    found = {name for name in found if ".egg-info/" not in name}
+    expected = files - {".gitignore"} | {"PKG-INFO"}
+    if found != expected:
+        fail(f"{source.name} lacks {sorted(expected - found)}, and has besides {sorted(found - expected)}")
     return unpacked
 
 
@@ -181,11 +189,12 @@ def collect_tests(source: Path, unpacked: Path, python: str, folder: Path) -> st
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else REPOSITORY / "dist").absolute()
-    source, wheel = make(folder)
+    files = files_of_the_repository()
     version = runpy.run_path(str(REPOSITORY / "sync_h2" / "version.py"))["__version__"]
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        unpacked = check_source(source, scratch / "unpacked")
+        source, wheel = make(files, scratch / "copy", folder)
+        unpacked = check_source(source, files, scratch / "unpacked")
         check_metadata(check_wheel(wheel, unpacked), version)
         check_links(unpacked)
         print(f"{source.name} and {wheel.name}: whole, and twine has nothing to say", flush=True)
