@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..arguments import check_options
 from ..client.calls.adapters import PoolAdapter
 from ..client.messages.answer import Answer
 from ..client.messages.call import Call
@@ -33,6 +34,7 @@ class HTTPAdapter(PoolAdapter):
         limits: PoolLimits | None = None,
         **options: Unpack[AdapterOptions],
     ) -> None:
+        check_options(HTTPAdapter.__init__, options, AdapterOptions)
         if max_retries is not None:
             options["retries"] = max_retries if isinstance(max_retries, int) else 0
         super().__init__(limits_of(limits, pool_connections, pool_maxsize), **options)

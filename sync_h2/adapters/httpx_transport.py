@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
+from ..arguments import check_options
 from ..client.messages.answer import Answer
 from ..client.messages.bodies import Body
 from ..client.messages.call import Call
@@ -77,6 +78,7 @@ class HTTPXTransport(PoolUser, httpx.BaseTransport):
         retries: int = 5,
         **session_options: Unpack[PoolOptions],
     ) -> None:
+        check_options(HTTPXTransport.__init__, session_options, PoolOptions)
         self._verify = checked_verify(verify_or_context(verify, context))
         self._cert = checked_cert(cert)
         check_together(self._verify, self._cert)

@@ -15,6 +15,7 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from ..arguments import check_options
 from ..client.messages.answer import Answer
 from ..client.messages.bodies import FileBody, body_of
 from ..client.messages.call import Call
@@ -61,6 +62,7 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         context: ssl.SSLContext | None = None,
         **session_options: Unpack[PoolOptions],
     ) -> None:
+        check_options(RequestsAdapter.__init__, session_options, PoolOptions)
         super().__init__()
         self._context = None if context is None else verify_or_context(True, context)
         limits = limits_of(limits, pool_connections, pool_maxsize)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from .. import __version__
 from .exit_status import MEANINGS, CommandError, ExitStatus, complain, give_up_unwritten, reason_of
 from .get.command import get
 from .serve.command import serve
@@ -54,6 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sync-h2", description="HTTP/2 from the command line.")
+    parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="serve | get")
     _add_serve(commands.add_parser("serve", help="serve a folder, or a WSGI application", description=serve.__doc__))
     statuses = "\n".join(f"  {status:3}  {meaning}" for status, meaning in MEANINGS.items())

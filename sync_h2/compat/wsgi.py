@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_host, check_options
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
 from ..protocol.fields.headers import Headers
@@ -78,6 +79,8 @@ def serve_wsgi(
     options are those of `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where
     the extra `http1` is installed, unless `allow_http1` is False.
     """
+    check_host("serve_wsgi(app", host)
+    check_options(serve_wsgi, options, SecureServerOptions)
     arguments: dict[str, Any] = {"allow_http1": http1_is_installed(), **options}
     handler = wsgi(app, environ=environ, max_buffered_body=max_buffered_body)
     server: ThreadingServer

@@ -6,10 +6,10 @@ A field here is an option of everything that makes sessions.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from ..arguments import unknown_option
 from ..constants import PADDING_STRATEGY_ALIGNED, PADDING_STRATEGY_MAX, PADDING_STRATEGY_NONE, ErrorCode
 from ..errors import InvalidArgument, ProtocolError
 
@@ -69,9 +69,7 @@ class Limits:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in options:
             if name not in names:
-                similar = difflib.get_close_matches(name, names, 1)
-                hint = f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(names)}"
-                raise TypeError(f"there is no option {name!r}{hint}")
+                raise unknown_option(name, names)
         return cls(**options)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..arguments import check_host, check_options
 from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.session.configuration import Configuration
@@ -79,7 +80,13 @@ def create_server(
     the same handlers; that needs the package h11.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options, `ImportError` when h11 is missing.
     """
-    return _create(ThreadingServer, **locals())
+    arguments = dict(locals())
+    check_host("create_server(handler", host)
+    for name in ("certfile", "keyfile", "cafile", "context", "origins"):
+        if name in limits:
+            raise TypeError(f"create_server is without TLS: {name} is an option of create_secure_server")
+    check_options(create_server, limits, LimitOptions)
+    return _create(ThreadingServer, **arguments)
 
 
 def create_secure_server(
@@ -110,6 +117,8 @@ def create_secure_server(
     `TLSError` when the certificate can't be used, `InvalidArgument` for what is no origin.
     """
     arguments = dict(locals())
+    check_host("create_secure_server(handler", host)
+    check_options(create_secure_server, limits, LimitOptions)
     if isinstance(origins, str):
         raise TypeError("origins must be a list of origins, not one str")
     serialized = [serialized_origin(origin) for origin in origins]

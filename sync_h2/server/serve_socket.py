@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_options
 from ..connection.inspection.trace import TraceFunction, check_trace
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
@@ -74,6 +75,7 @@ def serve_socket(
     no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
     `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
+    check_options(serve_socket, limits, LimitOptions)
     check_trace(trace)
     for function in (handler, on_request):
         if function is not None:

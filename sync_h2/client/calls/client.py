@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ...arguments import type_name
+from ...arguments import check_options, type_name
 from ...exceptions import InvalidSchema
 from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
@@ -92,6 +92,7 @@ class Client:
         pool: Pool | None = None,
         **session_options: Unpack[ConnectionOptions],
     ) -> None:
+        check_options(Client.__init__, session_options, ConnectionOptions)
         self.base_url = base_url
         self.headers = CaseInsensitiveDict(default_headers())
         self.headers.update(headers or {})

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...arguments import check_options, type_name
 from ...connection.client_side.client_session import ClientSession
 from ...connection.inspection.trace import TraceFunction
 from ...connection.session.configuration import Configuration
@@ -56,6 +57,7 @@ def connect(
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
     """
+    check_options(connect, limits, LimitOptions)
     configuration = Configuration.for_client(settings, trace=trace, listeners=listeners, **limits)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
@@ -102,7 +104,9 @@ def _transport(
 def _parse(authority: str) -> tuple[str, str, int, str]:
     """Scheme, host or path, port, and the `:authority` that requests carry."""
     if not isinstance(authority, str):
-        raise TypeError(f"an authority is a str, not {type(authority).__name__}")
+        is_port = isinstance(authority, int) and not isinstance(authority, bool)
+        hint = f"; did you mean 'http://localhost:{authority}'?" if is_port else ""
+        raise TypeError(f"an authority is a str, not {type_name(authority)}{hint}")
     if authority.startswith(UNIX_PREFIX):
         path = authority[len(UNIX_PREFIX) :]
         if not path:

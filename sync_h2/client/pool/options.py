@@ -14,6 +14,7 @@ from ...connection.shared.listeners import Listener
 from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
 from ..opening.resolver import Resolve
+from .pool import Pool
 
 
 class ConnectionOptions(LimitOptions, total=False):
@@ -40,3 +41,4 @@ class AdapterOptions(PoolOptions, total=False):
     h2c: bool
     retries: int
     context: ssl.SSLContext | None
+    pool: Pool | None

@@ -105,16 +105,14 @@ class StreamWriter(io.RawIOBase):
     if TYPE_CHECKING:
         name: Any
 
+        def read(self, size: int | None = -1, /) -> bytes: ...  # typeshed wants it of a TextIOWrapper's file, too
+
     def __init__(self, stream: WrittenTo) -> None:
         self._stream = stream
         self._collected = False
 
     def writable(self) -> bool:
         return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Raises `io.UnsupportedOperation`."""
-        raise io.UnsupportedOperation("not readable: use the stream's rfile")
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         raise io.UnsupportedOperation("not readable: use the stream's rfile")

@@ -17,6 +17,7 @@ from hpack import HeaderTuple, NeverIndexedHeaderTuple
 from ...errors import InvalidArgument
 from ...interpreter import SharedDict
 from .field_list import MOST_SHARED_FIELDS, FieldList, texts_of
+from .forgotten_colons import check_request_names, check_response_names
 from .header_rules import (
     CREDENTIALS,
     SINGLE_VALUE,
@@ -323,6 +324,7 @@ def encode_request(
     if remembered is not None:
         return remembered
     headers = Headers(headers)
+    check_request_names(headers)
     headers.setdefault(":method", method)
     if headers[":method"] != "CONNECT" or ":protocol" in headers:
         headers.setdefault(":scheme", scheme)
@@ -355,6 +357,7 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
     if remembered is not None:
         return remembered
     headers = (RepeatedHeaders if isinstance(headers, RepeatedHeaders) else Headers)(headers)
+    check_response_names(headers)
     headers.setdefault(":status", "200")
     if date is not None:
         headers.setdefault("date", date)
@@ -364,7 +367,9 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
 
 def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:
     """The field list of a 1xx response."""
-    return _encode_response(Headers(headers), informational=True)[0]
+    headers = Headers(headers)
+    check_response_names(headers)
+    return _encode_response(headers, informational=True)[0]
 
 
 def _encode_response(headers: Headers, *, informational: bool) -> tuple[list[HeaderTuple], bytes, int | None]:
