@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def exit_statuses() -> str:
-    rows = [(str(int(status)), meaning.replace("--", r"\--")) for status, meaning in MEANINGS.items()]
+    rows = [(str(int(status)), as_markdown(meaning)) for status, meaning in MEANINGS.items()]
     return table(("exit status", "what went wrong"), rows)
 
 
@@ -37,26 +38,38 @@ def error_tree() -> str:
     return f"```text\n{tree}\n```"
 
 
-def options_of(command: str) -> str:
-    """The arguments of a command as its --help has them."""
-    commands = next(a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
-    parser: argparse.ArgumentParser = commands.choices[command]
+def commands() -> str:
+    """A section for each command, with its arguments as its --help has them."""
+    choices = next(a.choices for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return "\n\n".join(
+        f"## sync-h2 {name}\n\n{description(parser)}\n\n{arguments(parser)}" for name, parser in choices.items()
+    )
+
+
+def description(parser: argparse.ArgumentParser) -> str:
+    return " ".join((parser.description or "").split())
+
+
+def arguments(parser: argparse.ArgumentParser) -> str:
     rows = []
     for action in parser._actions:
         if isinstance(action, argparse._HelpAction):
             continue
         takes = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
         names = ", ".join(f"`{name}{takes}`" for name in action.option_strings) or f"`{action.metavar}`"
-        help_text = (action.help or "") % {"default": action.default}
-        rows.append((names, help_text.replace("--", r"\--").replace("'", "`").replace("*", r"\*")))
+        rows.append((names, as_markdown((action.help or "") % {"default": action.default})))
     return table(("argument", "what it does"), rows)
+
+
+def as_markdown(text: str) -> str:
+    """Plain text: two hyphens stay two, and nothing is emphasised."""
+    return re.sub(r"--|[*_<]", lambda match: f"\\{match[0]}", text)
 
 
 SHOWN: dict[str, Callable[[], str]] = {
     "exit-statuses": exit_statuses,
     "error-tree": error_tree,
-    "options-of-serve": lambda: options_of("serve"),
-    "options-of-get": lambda: options_of("get"),
+    "commands": commands,
 }
 
 
@@ -64,7 +77,7 @@ class FromCode(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes(SHOWN[self.arguments[0]]())
+        return self.parse_text_to_nodes(SHOWN[self.arguments[0]](), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
