@@ -170,9 +170,7 @@ def install(programs: Path, what: str | Path) -> None:
 def try_wheel(wheel: Path, unpacked: Path, version: str, python: str, folder: Path) -> str:
     programs = environment(python, folder)
     install(programs, wheel)
-    list_all = (
-        "import importlib.metadata as m; print(*(d.metadata['Name'].replace('_', '-') for d in m.distributions()))"
-    )
+    list_all = "from importlib.metadata import *; print(*(each.metadata['Name'] for each in distributions()))"
     names = {name.replace("_", "-") for name in run(programs / "python", "-c", list_all).split()}
     if names - {"pip", "setuptools", "wheel"} != {"sync-h2", "h2", "hpack", "hyperframe", "certifi"}:
         fail(f"the wheel alone installs {sorted(names)}")
