@@ -129,9 +129,7 @@ def route_all(server: ScriptedServer) -> None:
     lines = [f"  {path.path:22}{path.what}\n" for path in PATHS]
     for path in PATHS:
         path.play(server.route(path.path))
+    lines.append(f"\n  {'/reset/CODE':22}resets the stream with CODE: {', '.join(code.name for code in ErrorCode)}\n")
     for code in ErrorCode:
         server.route(f"/reset/{code.name}").reset(code)
-    lines.insert(
-        next(i for i, path in enumerate(PATHS) if path.path == "/reset") + 1, f"  {'/reset/CODE':22}with CODE\n"
-    )
     server.route("/").respond(200, _TEXT, "This server misbehaves:\n\n" + "".join(lines))
