@@ -69,7 +69,7 @@ PATHS = [
     Path(
         "/early-answer",
         "413 before the request's body is read, and a reset with NO_ERROR",
-        lambda script: script.read(0).respond(413, _TEXT).data("too much\n").trailers({}).reset(ErrorCode.NO_ERROR),
+        lambda script: script.read(0).respond(413, _TEXT).data("too much\n", end_stream=True).reset(ErrorCode.NO_ERROR),
     ),
     # What has to be borne.
     Path("/silent", "nothing at all", lambda script: script.stall()),
@@ -114,8 +114,8 @@ PATHS = [
     ),
     Path(
         "/over-window",
-        "DATA beyond every window",
-        lambda script: script.respond(200, _TEXT).data(bytes(64 * 1024 * 1024), ignore_windows=True),
+        "a MiB of DATA, whatever the windows",
+        lambda script: script.respond(200, _TEXT).data(bytes(1024 * 1024), ignore_windows=True),
     ),
     Path(
         "/bad-frame", "a DATA frame on stream 0", lambda script: script.frame(FrameType.DATA, b"x", stream_id=0).stall()

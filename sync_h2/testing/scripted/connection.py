@@ -26,7 +26,6 @@ from ...constants import (
     SettingId,
 )
 from ...errors import InvalidArgument
-from ...protocol.frames.first_octets import HTTP_1_REFUSAL
 from ...protocol.frames.framing import parse_frame_header
 from ...protocol.settings import Settings, pack_settings
 from .channel import Channel
@@ -38,6 +37,10 @@ from .steps import Step
 _LARGEST_BLOCK = 65_536  # of a request's fields, compressed and not
 _LARGEST_TABLE = 4096
 _LINGER = 1.0  # seconds for the client to read what was sent last
+_NOT_HERE = b"This port speaks HTTP/2 only; without TLS from the first octet (curl --http2-prior-knowledge).\n"
+_HTTP_1_REFUSAL = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(_NOT_HERE)
+) + _NOT_HERE
 _ENDS_STREAM = int(FrameFlag.END_STREAM)
 _ENDS_HEADERS = int(FrameFlag.END_HEADERS)
 
@@ -143,7 +146,6 @@ class Connection:
         """Go on with the connection's script; the moment when more can be done, if there is one."""
         moment = self._script.play()
         if self._script.is_played and not self.ending:
-            self.greet()
             self._begun = True
             self.ending = self._last_taken is not None and not self._streams
         return moment
@@ -211,16 +213,17 @@ class Connection:
     # -- What the client sends
 
     def _take_frames(self) -> None:
-        if not self._greeted or self.ending:
+        if not (self._greeted or self._begun) or self.ending:
             return
         if self._preface_left:
             if not self._received.startswith(PREFACE):
                 if not PREFACE.startswith(self._received):
-                    self.send(HTTP_1_REFUSAL)
+                    self.send(_HTTP_1_REFUSAL)
                     self.ending = True
                 return
             del self._received[: len(PREFACE)]
             self._preface_left = False
+            self.greet()  # not before: a client of HTTP/1 can read its refusal then
         while len(self._received) >= FRAME_HEADER_LENGTH and not self.ending:
             length, kind, flags, stream_id = parse_frame_header(bytes(self._received[:FRAME_HEADER_LENGTH]))
             if length > DEFAULT_MAX_FRAME_SIZE:

@@ -23,8 +23,9 @@ Self = TypeVar("Self", bound="ConnectionScript")
 
 class ConnectionScript:
     """What a connection does before it takes requests, made by `ScriptedServer.on_connect`. Without steps it sends the
-    server's SETTINGS and goes on. These go out before the first `settings`, `goaway` or `frame`, and otherwise at the
-    end: a script that begins with `raw`, `stall` or `drop` has not said that it speaks HTTP/2.
+    server's SETTINGS and goes on. These go out before the first `settings`, `goaway` or `frame`, and otherwise after
+    the script, with the client's preface: one that begins with `raw`, `stall` or `drop` has not said that it speaks
+    HTTP/2.
 
     Each method adds a step, and returns the script. What a step sends is sent as it is: hardly anything is checked.
     """
