@@ -31,6 +31,7 @@ class ConnectionScript:
     """
 
     def __init__(self, changed: Condition, wake: Callable[[], None]) -> None:
+        self.was_played = False  # guarded by the server's lock
         self._steps: list[Step] = []
         self._changed = changed
         self._wake = wake

@@ -28,7 +28,7 @@ from .received import PATIENCE, ReceivedRequest, RequestLog
 from .script import ConnectionScript, Script
 from .steps import Step
 
-T = TypeVar("T")
+S = TypeVar("S", bound=ConnectionScript)
 
 _MOST_CONNECTIONS = 1000
 _CLOSING_PATIENCE = 10.0  # seconds; the threads do nothing that could block for long
@@ -321,6 +321,11 @@ class ScriptedServer:
         return None
 
 
-def _next_of(scripts: list[T]) -> T | None:
-    """The first, which the next one follows; the last stays."""
-    return (scripts.pop(0) if len(scripts) > 1 else scripts[0]) if scripts else None
+def _next_of(scripts: list[S]) -> S | None:
+    """The one whose turn it is: the first that was not played yet, or the last."""
+    if not scripts:
+        return None
+    if scripts[0].was_played and len(scripts) > 1:
+        del scripts[0]
+    scripts[0].was_played = True
+    return scripts[0]
