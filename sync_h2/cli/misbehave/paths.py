@@ -113,9 +113,9 @@ PATHS = [
         lambda script: script.frame(FrameType.HEADERS, b"\xff\xff\xff\x7f", flags=FrameFlag.END_HEADERS),
     ),
     Path(
-        "/over-window",
-        "a MiB of DATA, whatever the windows",
-        lambda script: script.respond(200, _TEXT).data(bytes(1024 * 1024), ignore_windows=True),
+        "/window-overflow",
+        "a window that would be larger than one may be",
+        lambda script: script.frame(FrameType.WINDOW_UPDATE, b"\x7f\xff\xff\xff").stall(),
     ),
     Path(
         "/bad-frame", "a DATA frame on stream 0", lambda script: script.frame(FrameType.DATA, b"x", stream_id=0).stall()

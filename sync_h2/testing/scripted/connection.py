@@ -307,6 +307,10 @@ class Connection:
         if exchange is not None:
             exchange.receive_reset(code)
 
+    def _take_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _, code = struct.unpack_from(">LL", payload)
+        self.ending = self.ending or code != ErrorCode.NO_ERROR or not self._streams
+
     def _take_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         if flags & FrameFlag.ACK:
             settings = self._unacknowledged.pop(0) if self._unacknowledged else Settings()
@@ -340,6 +344,7 @@ class Connection:
         FrameType.HEADERS: _take_headers,
         FrameType.CONTINUATION: _take_continuation,
         FrameType.RST_STREAM: _take_reset,
+        FrameType.GOAWAY: _take_goaway,
         FrameType.SETTINGS: _take_settings,
         FrameType.PING: _take_ping,
         FrameType.WINDOW_UPDATE: _take_window_update,
