@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import socket
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +22,7 @@ import sync_h2
 import sync_h2.adapters
 import sync_h2.testing
 from support.pages.tables import table_after
+from support.peers.answering import answering
 from support.tls.certificates import Certificate
 from sync_h2.adapters import RequestsAdapter
 from sync_h2.client.calls.api import close_connections
@@ -72,33 +70,6 @@ def servers(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterat
             environment=monkeypatch,
         )
         close_connections()
-
-
-@contextmanager
-def answering(*answers: bytes) -> Iterator[str]:
-    """The URL of a server that answers each connection with the next of these, the last one again, and hangs up."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        number = 0
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                if connection.recv(65_536):
-                    connection.sendall(answers[min(number, len(answers) - 1)])
-                    number += 1
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        listener.close()
 
 
 def kind(function: Callable[[], Any]) -> Any:
