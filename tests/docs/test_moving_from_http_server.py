@@ -78,7 +78,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(self.request_version.encode())
 
     def whose(self) -> None:
-        self.answer(f"{isinstance(self.server, http.server.HTTPServer)} {self.server.server_address[0]!r}".encode())
+        self.answer(f"{isinstance(self.server, http.server.HTTPServer)} {bool(self.server.server_address)}".encode())
 
     def fail(self) -> None:
         raise RuntimeError("a handler that fails")
@@ -216,7 +216,7 @@ def _(side: Any) -> Any:
     return get(side, "/version")
 
 
-@row(HANDLERS, "`self.server`", (200, b"True '127.0.0.1'"), (200, b"False '127.0.0.1'"))
+@row(HANDLERS, "`self.server`", (200, b"True True"), (200, b"False True"))
 def _(side: Any) -> Any:
     return get(side, "/whose")
 
