@@ -53,6 +53,12 @@ def run(*command: str | Path, **environment: str) -> str:
     return finished.stdout
 
 
+def configuration() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(REPOSITORY / "setup.cfg")
+    return parser
+
+
 def files_of_the_repository() -> set[str]:
     """Those that git knows, as they are now; of a source distribution all that is not made."""
     if (REPOSITORY / ".git").exists():
@@ -93,6 +99,7 @@ def check_wheel(wheel: Path, unpacked: Path) -> email.message.Message:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         of_package = {str(path.relative_to(unpacked)) for path in (unpacked / "sync_h2").rglob("*") if path.is_file()}
+        of_package |= {f"{name}.py" for name in configuration()["options"].get("py_modules", "").split()}
         described = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
         expected = of_package | {
             f"{described}/{name}"
@@ -146,9 +153,7 @@ def path_of(version: str) -> str:
 
 def pythons() -> Iterator[tuple[str, str]]:
     """The Pythons that setup.cfg names, as version and path."""
-    configuration = configparser.ConfigParser()
-    configuration.read(REPOSITORY / "setup.cfg")
-    for version in re.findall(r"Python :: (3\.\d+)$", configuration["metadata"]["classifiers"], re.MULTILINE):
+    for version in re.findall(r"Python :: (3\.\d+)$", configuration()["metadata"]["classifiers"], re.MULTILINE):
         path = path_of(version)
         if path:
             yield version, path

@@ -28,6 +28,7 @@ myst_enable_extensions = ["colon_fence"]
 # Docstrings have single backticks around code, as Markdown has.
 default_role = "code"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
@@ -41,7 +42,7 @@ html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
 pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_dark_style = "github-dark"
 
 # What functions make, and nobody else: how they are made is not to be read.
 MADE_BY_FUNCTIONS = {

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER / "benchmarks.md"
 PICTURE = FOLDER / "_static" / "benchmarks.svg"
 
-ROW, LABEL, BARS, MARGIN = 22, 330, 420, 60
+ROW, LABEL, BARS, MARGIN = 22, 230, 470, 60
 LEAST, MOST = 0.2, 10.0
 TIMES = "\N{MULTIPLICATION SIGN}"
 COLOURS = {"Node": "#4f9d69", "hypercorn": "#3d7ec7", "gunicorn": "#f2b134", "httpx": "#9b6fc0"}
@@ -39,7 +39,7 @@ def drawn(bars: list[tuple[str, str, float]]) -> str:
     bottom = height - 1.2 * ROW
     shapes = [f'<rect width="{width}" height="{height}" fill="white"/>']
     for number, (peer, colour) in enumerate(COLOURS.items()):
-        left = LABEL + number * 110
+        left = LABEL + number * 125
         shapes.append(f'<rect x="{left}" y="8" width="12" height="12" fill="{colour}"/>')
         shapes.append(f'<text x="{left + 18}" y="18">beside {peer}</text>')
     for tick in (0.25, 0.5, 1, 2, 4, 8):

@@ -23,7 +23,7 @@ def test_the_get(certificate: Certificate, monkeypatch: pytest.MonkeyPatch, caps
     with sync_h2.create_secure_server(
         lambda stream, headers: stream.end(b"hello"), certfile=certificate.certfile, keyfile=certificate.keyfile
     ) as server:
-        source = block.source.replace("https://www.python.org", f"https://localhost:{server.address[1]}")
+        source = block.source.replace("https://pypi.org", f"https://localhost:{server.address[1]}")
         assert source != block.source
         exec(compile(source, "README.md", "exec", dont_inherit=True), {})
     assert capsys.readouterr().out == "200 HTTP/2 5\n"
