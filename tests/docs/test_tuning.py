@@ -226,8 +226,9 @@ def max_server_memory() -> None:
         go_on.wait(TOO_LONG)
 
     with sync_h2.create_server(late, max_server_memory=50_000) as server, sync_h2.connect(server.url) as session:
+        stream = session.request({":method": "POST"})
         with contextlib.suppress(sync_h2.HTTP2Error):
-            session.request({":method": "POST"}).write(bytes(80_000), timeout=TOO_LONG)
+            stream.write(bytes(80_000), timeout=TOO_LONG)
         eventually(lambda: session.closed)
         go_on.set()
 
