@@ -9,7 +9,8 @@ import pytest
 from support.pages.runner import run_page
 
 REPOSITORY = Path(__file__).parent.parent.parent
-PAGES = sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if "_build" not in page.parts)
+PAGES = [REPOSITORY / "README.md"]
+PAGES += sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if "_build" not in page.parts)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -16,7 +16,7 @@ CODE_DIRECTIVES = {"code-block", "code", "sourcecode"}
 OTHER_DIRECTIVES = {
     *("admonition", "note", "tip", "important", "warning", "caution", "seealso", "versionadded", "versionchanged"),
     *("figure", "image", "include", "raw", "toctree", "contents", "list-table", "csv-table", "table"),
-    *("eval-rst", "currentmodule", "automodule", "autoclass", "autofunction", "autoexception", "autodata"),
+    *("from-code", "eval-rst", "currentmodule", "automodule", "autoclass", "autofunction", "autoexception", "autodata"),
 }
 RUN_KINDS = {"python", "sh", "console"}
 
