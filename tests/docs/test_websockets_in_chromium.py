@@ -44,7 +44,7 @@ class Server:
         namespace: dict[str, Any] = {"__name__": "page"}
         python = [block.source for block in blocks_of(PAGE) if block.kind == "python"]
         exec(compile(python[0], str(PAGE), "exec"), namespace)
-        exec(compile(python[1].partition("\n\n\nserver = ")[0], str(PAGE), "exec"), namespace)
+        exec(compile(python[1].rpartition("\n\n\n")[0], str(PAGE), "exec"), namespace)
         self.websockets = namespace["handler"]
         self.port = port
         self.release = threading.Event()
