@@ -7,6 +7,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pygments.lexers.special import TextLexer
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -58,4 +60,5 @@ def hide_signature(
 
 
 def setup(app: Sphinx) -> None:
+    app.add_lexer("haproxy", TextLexer)
     app.connect("autodoc-process-signature", hide_signature)
