@@ -27,6 +27,9 @@ templates_path: list[str] = []
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
+# Hyphens and quotes are often code's, and stay as they are.
+smartquotes = False
+
 # Docstrings have single backticks around code, as Markdown has.
 default_role = "code"
 add_module_names = False
