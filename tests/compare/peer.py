@@ -18,7 +18,7 @@ from wsproto.events import CloseConnection, TextMessage
 import sync_h2
 from support.tls.certificates import Certificate
 
-TOGETHER_SECONDS = 3.0
+TOGETHER_SECONDS = 20.0
 """How long one of several requests waits for the others: long enough where they come at once, and else in vain."""
 
 
@@ -29,8 +29,8 @@ class Peer:
     url: str = ""
     plain: str = ""
     cafile: Path = Path()
-    settings: list[sync_h2.Settings] = field(default_factory=list)
     refused: int = 0
+    together_seconds: float = TOGETHER_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _together: threading.Barrier = field(default_factory=lambda: threading.Barrier(3))
 
@@ -42,6 +42,7 @@ class Peer:
             "/hints": self._hints,
             "/push": self._push,
             "/together": self._come_together,
+            "/come_together": self._come_together,
             "/refused": self._refuse_once,
             "/unprocessed": self._refuse_always,
             "/echo": self._echo,
@@ -70,7 +71,7 @@ class Peer:
     def _come_together(self, stream: sync_h2.ServerStream) -> None:
         """Answers with the connection, once three requests are under way."""
         with contextlib.suppress(threading.BrokenBarrierError):
-            self._together.wait(TOGETHER_SECONDS)
+            self._together.wait(self.together_seconds)
         came = "apart" if self._together.broken else "together"
         stream.end(f"{came} {stream.session.socket.getpeername()[1]}".encode())
 

@@ -42,7 +42,7 @@ class Halves:
 
     def __iter__(self) -> Iterator[bytes]:
         yield b"one"
-        self.in_time = self.came_back.wait(3)
+        self.in_time = self.came_back.wait(5)
         yield b"two"
 
 
