@@ -62,6 +62,16 @@ def hide_signature(
     return ("", "") if what == "class" and name.rpartition(".")[2] in MADE_BY_FUNCTIONS else None
 
 
+def show_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """What a docstring sets apart by four spaces is code."""
+    for number in range(len(lines) - 1, 1, -1):
+        before = next((line for line in reversed(lines[:number]) if line), "")
+        begins = lines[number].startswith("    ") and not lines[number - 1]
+        if begins and not before.startswith((" ", "- ")) and not before.endswith("::"):
+            lines[number:number] = ["::", ""]
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", show_code)
     app.add_lexer("haproxy", TextLexer)
     app.connect("autodoc-process-signature", hide_signature)

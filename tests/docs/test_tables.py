@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import logging
 import re
@@ -74,6 +75,18 @@ def test_every_event_is_there(kind: str):
             observed.on("no such event", print)
     known = set(str(refused.value).split("there are ")[1].split(", "))
     assert {names_in(row[0])[0] for row in table_after("reference/events.md", f"of a {kind}")} == known
+
+
+def test_every_extra_is_there_with_what_it_brings() -> None:
+    configuration = configparser.ConfigParser()
+    configuration.read(DOCS.parent / "setup.cfg")
+    extras = {
+        name: [re.split(r"[^\w-]", line)[0] for line in brings.split("\n") if line]
+        for name, brings in configuration["options.extras_require"].items()
+        if name not in ("docs", "test")
+    }
+    there = table_after("reference/extras.md", "extra")
+    assert {names_in(row[0])[0]: row[1].split(", ") for row in there} == extras
 
 
 def test_every_logger_is_there():
