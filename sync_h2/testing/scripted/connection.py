@@ -35,6 +35,7 @@ from .plan import Plan
 
 _LARGEST_BLOCK = 65_536  # of a request's fields, compressed and not
 _LARGEST_TABLE = 4096
+_MOST_BEFORE_SETTINGS = 1000  # streams, until the client has acknowledged how many it may open
 _LINGER = 1.0  # seconds for the client to read what was sent last
 _NOT_HERE = b"This port speaks HTTP/2 only; without TLS from the first octet (curl --http2-prior-knowledge).\n"
 _HTTP_1_REFUSAL = (
@@ -75,7 +76,7 @@ class Connection:
         self._last_taken: int | None = None  # after GOAWAY
         self._reset = False
         self._client_window = DEFAULT_WINDOW_SIZE  # of streams to come
-        self._most_streams = 2**32 - 1
+        self._most_streams = _MOST_BEFORE_SETTINGS
         self._unacknowledged: list[Settings] = []
         self._encoder = Encoder()
         self._decoder = Decoder(max_header_list_size=_LARGEST_BLOCK)

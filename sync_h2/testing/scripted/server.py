@@ -246,10 +246,13 @@ class ScriptedServer:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionError):
                 continue
-            except OSError:
+            except OSError:  # no descriptor is left
                 time.sleep(_AFTER_FAILURE)
                 continue
-            self._take(sock)
+            try:
+                self._take(sock)
+            except OSError:
+                sock.close()
 
     def _take(self, sock: socket.socket) -> None:
         with self._lock:
@@ -258,9 +261,8 @@ class ScriptedServer:
                 return
             self._count += 1
             connection = Connection(self._plan, Channel(sock, self._context), self._count)
-            thread = threading.Thread(
-                target=self._run, args=(connection,), name=f"sync_h2-scripted-{self._count}", daemon=True
-            )
+            name = f"sync_h2-scripted-{self._count}"
+            thread = threading.Thread(target=self._run, args=(connection,), name=name, daemon=True)
             self._connections.add(connection)
             self._threads.add(thread)
             thread.start()
