@@ -20,7 +20,7 @@ DIRECTIVE = re.compile(r"^\.\. (?P<kind>auto\w+):: (?P<name>[\w.]+)\n(?P<options
 def public_names(module: ModuleType) -> list[str]:
     """What `__all__` has; where there is none, what the module itself makes."""
     if hasattr(module, "__all__"):
-        return list(module.__all__)
+        return [name for name in module.__all__ if name != "__version__"]
     made_here = {name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
     return [name for name in made_here - FOR_OTHER_MODULES if not name.startswith("_")]
 
