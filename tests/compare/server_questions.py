@@ -129,7 +129,7 @@ def both_ways(server: Served) -> Any:
         stream = session.request({":method": "POST", ":path": "/echo"})
         stream.write(b"one")
         try:
-            found = stream.read(3, timeout=5) == b"one"
+            found = stream.read(3, timeout=PATIENCE) == b"one"
         except sync_h2.Timeout:
             found = False
         stream.end(b"two")

@@ -9,6 +9,7 @@ from .cells import YES, Cell, Row, no
 COLUMNS = ("sync_h2", "hypercorn", "gunicorn", "node")
 
 NO_UDP = "it has no option that would make it listen on UDP, so there is nothing to try"
+NO_TIMES = "a test that measures fails when the machine is busy: `tox -e bench` does that"
 OTHER_LANGUAGE = "it runs no Python"
 
 WSGI, ASGI = "serve_gunicorn:app", "serve_asgi:app"
@@ -177,6 +178,17 @@ ROWS = (
             "hypercorn": Cell("with `workers`"),
             "gunicorn": YES,
             "node": Cell("with the module `cluster`"),
+        },
+    ),
+    Row(
+        "computing for a small request over TLS",
+        "computing",
+        None,
+        {
+            "sync_h2": Cell("1", untested=NO_TIMES),
+            "hypercorn": Cell("7 times as much", untested=NO_TIMES),
+            "gunicorn": Cell("7 times as much", untested=NO_TIMES),
+            "node": Cell("half as much", untested=NO_TIMES),
         },
     ),
 )
