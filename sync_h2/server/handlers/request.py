@@ -108,10 +108,12 @@ class ServerRequest(StreamMessage, io.BufferedIOBase):
 
     @property
     def http_version_major(self) -> int:
+        """The first number of `http_version`: 2."""
         return int(self.http_version.partition(".")[0])
 
     @property
     def http_version_minor(self) -> int:
+        """The second number of `http_version`: 0."""
         return int(self.http_version.partition(".")[2])
 
     @property
