@@ -148,9 +148,7 @@ def sessions() -> None:
         session.request((name, value) for name, value in pairs)
         trailers: sync_h2.Headers = stream.wait_trailers()
         for pushed in stream.pushes():
-            promised = pushed.request_headers
-            if promised is not None:
-                print(promised[":path"].partition("?"), pushed.read())
+            print(pushed.request_headers[":path"].partition("?"), pushed.read())
         print([early[":status"] for early in stream.informational], trailers.get_all("x-lines"))
         print(f"{session.ping().duration:.3f} s")
         session.settings({"max_concurrent_streams": 10}, wait=True)

@@ -31,8 +31,7 @@ class ServerRequest(StreamMessage, io.BufferedIOBase):
 
     def __init__(self, stream: ServerStream) -> None:
         self._stream = stream
-        headers = stream.request_headers
-        self._headers = Headers() if headers is None else headers
+        self._headers = stream.request_headers
         self._method: str | None = None
         self._path: str | None = None
 
