@@ -61,23 +61,35 @@ from .server.handlers.static_files import static_files
 from .server.secure_server import SecureThreadingServer
 from .server.serve_socket import serve_socket
 from .server.server import ThreadingServer
+from .version import __version__
 
 Session = Client  # by the name that it has in requests
 
 __all__ = [
     "ALPNError",
+    "Client",
     "ClientSession",
     "ClientStream",
+    "ConnectTimeout",
+    "ConnectionError",
     "ConnectionLost",
     "ErrorCode",
     "FileRange",
     "HTTP2Error",
+    "HTTPError",
     "Headers",
     "InvalidArgument",
     "InvalidState",
+    "JSONDecodeError",
     "PingLimit",
     "Pong",
+    "PoolLimits",
+    "PreparedRequest",
     "ProtocolError",
+    "ReadTimeout",
+    "Request",
+    "RequestException",
+    "Response",
     "SecureThreadingServer",
     "ServerRequest",
     "ServerResponse",
@@ -99,58 +111,56 @@ __all__ = [
     "TLSError",
     "ThreadingServer",
     "Timeout",
+    "Timeouts",
+    "TooManyRedirects",
+    "URLRequired",
+    "__version__",
+    "adapters",
+    "auth",
+    "codes",
     "compat",
     "connect",
     "constants",
+    "cookies",
     "create_secure_server",
     "create_server",
     "default_settings",
+    "delete",
+    "exceptions",
+    "get",
+    "head",
+    "options",
     "pack_settings",
+    "patch",
+    "post",
+    "put",
+    "request",
     "serve_socket",
     "serve_wsgi",
+    "session",
     "static_files",
     "structures",
-    "session",
-    "URLRequired",
-    "TooManyRedirects",
-    "RequestException",
-    "ReadTimeout",
-    "JSONDecodeError",
-    "HTTPError",
-    "ConnectTimeout",
-    "ConnectionError",
+    "testing",
     "unpack_settings",
-    "request",
-    "put",
-    "post",
-    "patch",
-    "options",
-    "head",
-    "get",
-    "exceptions",
-    "delete",
-    "cookies",
-    "codes",
-    "auth",
-    "Timeouts",
-    "Response",
-    "Request",
-    "PreparedRequest",
-    "PoolLimits",
-    "Client",
 ]
 
-# What is in `sync_h2.compat` is imported when it is first asked for: it needs `http.server` and `urllib.request`, which
-# take as long to import as a quarter of all else here.
+# These are imported when they are first asked for: `http.server` and `urllib.request`, which `compat` needs, take as
+# long to import as a quarter of all else here.
 if TYPE_CHECKING:
     from . import adapters as adapters
     from . import compat as compat
+    from . import testing as testing
     from .compat.wsgi import serve_wsgi
 else:
 
     def __getattr__(name: str) -> object:
-        if name in ("adapters", "compat"):
+        if name in ("adapters", "compat", "testing"):
             return importlib.import_module(f".{name}", __name__)
         if name == "serve_wsgi":
             return importlib.import_module(".compat.wsgi", __name__).serve_wsgi
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What users need, and not the packages and helpers that are attributes too."""
+    return sorted(__all__)

@@ -4,11 +4,47 @@ session.
 
 from __future__ import annotations
 
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from .errors import InvalidArgument
 
 
 def type_name(value: object) -> str:
     return type(value).__name__
+
+
+def check_options(function: Callable[..., Any], given: Iterable[str], options: type) -> None:
+    """What `function` collects with `**` are keys of `options`, a TypedDict. Raises TypeError, which knows its other
+    arguments too.
+    """
+    known: frozenset[str] = options.__optional_keys__  # type: ignore[attr-defined]  # what a TypedDict has
+    for name in given:
+        if name not in known:
+            parameters = inspect.signature(function).parameters.values()
+            own = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+            raise unknown_option(name, [*own, *sorted(known)])
+
+
+def unknown_option(name: str, known: Iterable[str]) -> TypeError:
+    """The error for an option that is none of those `known`."""
+    names = list(known)
+    similar = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(names)}"
+    return TypeError(f"there is no option {name!r}{hint}")
+
+
+def check_host(function: str, host: object) -> None:
+    """`host` is one, and not the port that `function`, which is shown with its first argument, takes behind it."""
+    if not isinstance(host, str):
+        is_port = isinstance(host, int) and not isinstance(host, bool)
+        hint = f"; did you mean {function}, port={host})?" if is_port else ""
+        raise TypeError(f"host must be a str ('' is all addresses), not {type_name(host)}{hint}")
+    name, colon, port = host.rpartition(":")
+    if colon and ":" not in name and port.isdigit():
+        raise InvalidArgument(f"host {host!r} has a port; did you mean {function}, {name!r}, {port})?")
 
 
 def check_whole_number(name: str, value: object, least: int, most: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..arguments import check_options
 from ..client.calls.adapters import PoolAdapter
 from ..client.messages.answer import Answer
 from ..client.messages.call import Call
 from ..client.pool.limits import PoolLimits
+from ..client.pool.options import AdapterOptions
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
     from urllib3 import Retry
 
 
@@ -29,8 +32,9 @@ class HTTPAdapter(PoolAdapter):
         pool_block: bool = False,
         *,
         limits: PoolLimits | None = None,
-        **options: Any,
+        **options: Unpack[AdapterOptions],
     ) -> None:
+        check_options(HTTPAdapter.__init__, options, AdapterOptions)
         if max_retries is not None:
             options["retries"] = max_retries if isinstance(max_retries, int) else 0
         super().__init__(limits_of(limits, pool_connections, pool_maxsize), **options)

@@ -14,18 +14,21 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, exceptions
+from ..arguments import check_options
 from ..client.messages.answer import Answer
 from ..client.messages.bodies import Body
 from ..client.messages.call import Call
 from ..client.opening.network_stream import NetworkStream
 from ..client.options.timeouts import Timeouts
 from ..client.options.tracing import Trace, step
-from ..client.options.trust import Verify, check_together, checked_cert, checked_verify, verify_or_context
+from ..client.options.trust import Certificate, Verify, check_together, checked_cert, checked_verify, verify_or_context
 from ..client.pool.limits import PoolLimits
+from ..client.pool.options import PoolOptions
 from ..client.pool.pool import Pool, PoolUser
 
 if TYPE_CHECKING:
     import httpx
+    from typing_extensions import Unpack
 else:
     try:
         import httpx
@@ -66,15 +69,16 @@ class HTTPXTransport(PoolUser, httpx.BaseTransport):
         self,
         *,
         verify: Verify = True,
-        cert: Any = None,
+        cert: Certificate = None,
         context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         limits: PoolLimits | None = None,
         http1: bool = True,
         h2c: bool = False,
         retries: int = 5,
-        **session_options: Any,
+        **session_options: Unpack[PoolOptions],
     ) -> None:
+        check_options(HTTPXTransport.__init__, session_options, PoolOptions)
         self._verify = checked_verify(verify_or_context(verify, context))
         self._cert = checked_cert(cert)
         check_together(self._verify, self._cert)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -15,6 +15,7 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from ..arguments import check_options
 from ..client.messages.answer import Answer
 from ..client.messages.bodies import FileBody, body_of
 from ..client.messages.call import Call
@@ -24,12 +25,16 @@ from ..client.options.environment import select_proxy
 from ..client.options.timeouts import Timeouts
 from ..client.options.trust import Verify, verify_or_context
 from ..client.pool.limits import PoolLimits
+from ..client.pool.options import PoolOptions
 from ..client.pool.pool import Pool, PoolUser
 from ..client.values.fields import as_text
 from ..exceptions import RequestException
 from ..transport.urls import shown_url
 from .http_adapter import limits_of
 from .urllib3_retries import send_with
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class RequestsAdapter(PoolUser, BaseAdapter):
@@ -55,8 +60,9 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         h2c: bool = False,
         retries: int = 5,
         context: ssl.SSLContext | None = None,
-        **session_options: Any,
+        **session_options: Unpack[PoolOptions],
     ) -> None:
+        check_options(RequestsAdapter.__init__, session_options, PoolOptions)
         super().__init__()
         self._context = None if context is None else verify_or_context(True, context)
         limits = limits_of(limits, pool_connections, pool_maxsize)

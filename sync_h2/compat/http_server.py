@@ -348,7 +348,7 @@ def _request_head(stream: ServerStream, headers: Headers, chunked: bool) -> byte
     if chunked:
         fields.append(("transfer-encoding", "chunked"))
     # http.server takes some octets that are no ASCII for spaces.
-    target = quote(headers.get(":path", authority), _TARGET_CHARACTERS, "latin-1")
+    target = quote(headers.get(":path", authority or ""), _TARGET_CHARACTERS, "latin-1")
     return f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + _section(fields)
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_host, check_options
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
 from ..protocol.fields.headers import Headers
 from ..server.accepting.handshake import http1_is_installed
-from ..server.create import create_secure_server, create_server
+from ..server.create import SecureServerOptions, create_secure_server, create_server
 from ..server.server import ThreadingServer
 from ..server.shutdown_notice import telling_what_is_waited_for
 from ..transport.tls import PEM
 from .wsgi_environ import Environ, make_environ
 from .wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .wsgi_response import Application, Response
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def wsgi(
@@ -66,7 +70,7 @@ def serve_wsgi(
     keyfile: PEM | None = None,
     environ: Mapping[str, Any] | None = None,
     max_buffered_body: int = MAX_BUFFERED_BODY,
-    **options: Any,
+    **options: Unpack[SecureServerOptions],
 ) -> None:
     """Serve a WSGI application; blocks until an interrupt (Ctrl-C), then lets requests finish, and returns. It says on
     stderr where it serves, and what it waits for in the end.
@@ -75,13 +79,15 @@ def serve_wsgi(
     options are those of `create_server` and `create_secure_server`, and raise as there. HTTP/1.1 is served too where
     the extra `http1` is installed, unless `allow_http1` is False.
     """
-    options.setdefault("allow_http1", http1_is_installed())
+    check_host("serve_wsgi(app", host)
+    check_options(serve_wsgi, options, SecureServerOptions)
+    arguments: dict[str, Any] = {"allow_http1": http1_is_installed(), **options}
     handler = wsgi(app, environ=environ, max_buffered_body=max_buffered_body)
     server: ThreadingServer
-    if certfile is not None or options.get("context") is not None:
-        server = create_secure_server(handler, host, port, certfile=certfile, keyfile=keyfile, **options)
+    if certfile is not None or arguments.get("context") is not None:
+        server = create_secure_server(handler, host, port, certfile=certfile, keyfile=keyfile, **arguments)
     else:
-        server = create_server(handler, host, port, **options)
+        server = create_server(handler, host, port, **arguments)
     with server:
         _say(f"serving at {server.url}, Ctrl-C ends it")
         try:

@@ -131,6 +131,6 @@ def _host_and_port(environ: Environ) -> tuple[str, str]:
 def _send_early_hints(stream: ServerStream, headers: Iterable[tuple[str, str]]) -> None:
     """103 with these fields; nothing once the response has begun, nor for HTTP/1 (see `additional_headers`)."""
     if not stream.headers_sent:
-        fields = Headers(headers)
+        fields = Headers(iter(headers))
         fields[":status"] = 103
         stream.additional_headers(fields)

@@ -6,10 +6,10 @@ A field here is an option of everything that makes sessions.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
+from ..arguments import unknown_option
 from ..constants import PADDING_STRATEGY_ALIGNED, PADDING_STRATEGY_MAX, PADDING_STRATEGY_NONE, ErrorCode
 from ..errors import InvalidArgument, ProtocolError
 
@@ -69,9 +69,7 @@ class Limits:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in options:
             if name not in names:
-                similar = difflib.get_close_matches(name, names, 1)
-                hint = f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(names)}"
-                raise TypeError(f"there is no option {name!r}{hint}")
+                raise unknown_option(name, names)
         return cls(**options)
 
     def __post_init__(self) -> None:
@@ -94,6 +92,44 @@ class Limits:
                 raise InvalidArgument(f"{field.name} must be {kind}, not {value!r}")
             elif not value >= 0:  # written so that NaN is refused too
                 raise InvalidArgument(f"{field.name} must not be negative, not {value!r}")
+
+
+class LimitOptions(TypedDict, total=False):
+    """The fields of `Limits` as keyword arguments, for type checkers."""
+
+    max_sessions: int
+    max_sessions_per_address: int | None
+    handshake_timeout: float | None
+    max_concurrent_streams: int
+    max_header_list_size: int
+    max_header_pairs: int
+    max_continuation_frames: int
+    header_timeout: float | None
+    read_timeout: float | None
+    write_timeout: float | None
+    idle_timeout: float | None
+    settings_timeout: float | None
+    keepalive_interval: float | None
+    keepalive_timeout: float | None
+    close_timeout: float | None
+    stream_reset_burst: int
+    stream_reset_rate: float
+    max_session_invalid_frames: int
+    max_session_rejected_streams: int
+    max_settings: int
+    max_queued_control_frames: int
+    max_session_memory: int
+    max_server_memory: int
+    max_waiting_handlers: int
+    max_outstanding_pings: int
+    max_discarded_body: int
+    discard_timeout: float | None
+    max_send_header_block_length: int
+    max_deflate_dynamic_table_size: int
+    peer_max_concurrent_streams: int
+    max_origin_set_size: int
+    padding_strategy: str
+    http1_early_hints: bool
 
 
 class LimitReached(ProtocolError):

@@ -7,14 +7,16 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..arguments import check_host, check_options
 from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.session.configuration import Configuration
 from ..connection.session.origins import HasOrigin, serialized_origin
 from ..connection.shared.listeners import Listener
 from ..errors import InvalidArgument
+from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..transport.sockets import close_listener, listen
 from ..transport.tls import PEM, server_context, set_alpn
@@ -24,7 +26,32 @@ from .secure_server import SecureThreadingServer
 from .server import ThreadingServer
 from .session_host import make_pool
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Server = TypeVar("Server", bound=ThreadingServer)
+
+
+class ServerOptions(LimitOptions, total=False):
+    """The keyword arguments that `create_server` and `create_secure_server` have in common, for type checkers."""
+
+    sock: socket.socket | None
+    settings: Settings | Mapping[str, Any] | None
+    on_request: RequestHandler | None
+    allow_http1: bool
+    max_workers: int
+    executor: Executor | None
+    reuse_port: bool
+    listeners: Mapping[str, Listener] | None
+    trace: TraceFunction | None
+
+
+class SecureServerOptions(ServerOptions, total=False):
+    """Those of `create_secure_server`, but the certificate."""
+
+    cafile: PEM | None
+    context: ssl.SSLContext | None
+    origins: Iterable[str | HasOrigin]
 
 
 def create_server(
@@ -41,7 +68,7 @@ def create_server(
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> ThreadingServer:
     """A server for cleartext HTTP/2 with prior knowledge, bound and listening; it accepts from `start()` on.
 
@@ -53,7 +80,13 @@ def create_server(
     the same handlers; that needs the package h11.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options, `ImportError` when h11 is missing.
     """
-    return _create(ThreadingServer, **locals())
+    arguments = dict(locals())
+    check_host("create_server(handler", host)
+    for name in ("certfile", "keyfile", "cafile", "context", "origins"):
+        if name in limits:
+            raise TypeError(f"create_server is without TLS: {name} is an option of create_secure_server")
+    check_options(create_server, limits, LimitOptions)
+    return _create(ThreadingServer, **arguments)
 
 
 def create_secure_server(
@@ -75,7 +108,7 @@ def create_secure_server(
     reuse_port: bool = False,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> SecureThreadingServer:
     """As `create_server`, over TLS with ALPN `h2`; with `allow_http1` also `http/1.1`, or without ALPN.
 
@@ -84,6 +117,8 @@ def create_secure_server(
     `TLSError` when the certificate can't be used, `InvalidArgument` for what is no origin.
     """
     arguments = dict(locals())
+    check_host("create_secure_server(handler", host)
+    check_options(create_secure_server, limits, LimitOptions)
     if isinstance(origins, str):
         raise TypeError("origins must be a list of origins, not one str")
     serialized = [serialized_origin(origin) for origin in origins]

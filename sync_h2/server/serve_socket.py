@@ -9,20 +9,25 @@ import socket
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_options
 from ..connection.inspection.trace import TraceFunction, check_trace
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
 from ..connection.session.configuration import Configuration
 from ..connection.shared.listeners import Listener
 from ..errors import HTTP2Error
+from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..transport.tls import TLSEngine, set_alpn
 from .accepting.handshake import begin_plain, begin_secure, http1_session_class, protocols
 from .handlers.request_listeners import RequestHandler, check_handler, request_handler
 from .pool.pool import Pool
 from .session_host import SessionHost, make_pool
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody
 # holds it.
@@ -60,7 +65,7 @@ def serve_socket(
     settings: Settings | Mapping[str, Any] | None = None,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> ServerSession:
     """Serve HTTP/2 on an accepted or paired socket, which belongs to the session from now on (Node's
     `performServerHandshake`).
@@ -70,6 +75,7 @@ def serve_socket(
     no context the client's first bytes are awaited: this blocks for it, up to `handshake_timeout`. Raises `TLSError`,
     `ALPNError`, `Timeout`, `ConnectionLost`; the socket is closed then.
     """
+    check_options(serve_socket, limits, LimitOptions)
     check_trace(trace)
     for function in (handler, on_request):
         if function is not None:

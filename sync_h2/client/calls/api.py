@@ -7,54 +7,58 @@ and nothing else: no cookies, no state.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...interpreter import Lock
 from ..messages.response import Response
 from ..pool.pool import Pool
+from .call_options import CallOptions, GetOptions, PostOptions, PutOptions
 from .client import Client
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _making = Lock()
 _pool: Pool | None = None
 
 
-def request(method: str, url: str, **options: Any) -> Response:
+def request(method: str, url: str, **options: Unpack[CallOptions]) -> Response:
     """Make a request and return its response; blocks. The options are `Client.request`'s."""
     return Client(pool=_shared_pool()).request(method, url, **options)
 
 
-def get(url: str, params: Any = None, **options: Any) -> Response:
+def get(url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
     """GET; options are `Client.request`'s."""
     return request("GET", url, params=params, **options)
 
 
-def options(url: str, **options: Any) -> Response:
+def options(url: str, **options: Unpack[CallOptions]) -> Response:
     """OPTIONS; options are `Client.request`'s."""
     return request("OPTIONS", url, **options)
 
 
-def head(url: str, **options: Any) -> Response:
+def head(url: str, **options: Unpack[CallOptions]) -> Response:
     """HEAD, without following redirects unless `allow_redirects=True`; options are `Client.request`'s."""
     options.setdefault("allow_redirects", False)
     return request("HEAD", url, **options)
 
 
-def post(url: str, data: Any = None, json: Any = None, **options: Any) -> Response:
+def post(url: str, data: Any = None, json: Any = None, **options: Unpack[PostOptions]) -> Response:
     """POST; options are `Client.request`'s."""
     return request("POST", url, data=data, json=json, **options)
 
 
-def put(url: str, data: Any = None, **options: Any) -> Response:
+def put(url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
     """PUT; options are `Client.request`'s."""
     return request("PUT", url, data=data, **options)
 
 
-def patch(url: str, data: Any = None, **options: Any) -> Response:
+def patch(url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
     """PATCH; options are `Client.request`'s."""
     return request("PATCH", url, data=data, **options)
 
 
-def delete(url: str, **options: Any) -> Response:
+def delete(url: str, **options: Unpack[CallOptions]) -> Response:
     """DELETE; options are `Client.request`'s."""
     return request("DELETE", url, **options)
 

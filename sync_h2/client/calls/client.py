@@ -11,9 +11,9 @@ import copy
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...arguments import type_name
+from ...arguments import check_options, type_name
 from ...exceptions import InvalidSchema
 from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
@@ -26,17 +26,23 @@ from ..messages.response import Response
 from ..options.auth import keeps_authorization, netrc_auth
 from ..options.cookies import CookieJar, jar_of, merged_cookies
 from ..options.environment import ca_bundle, proxies_for
-from ..options.trust import Trust, Verify, check_together, checked_cert, checked_verify, verify_or_context
+from ..options.timeouts import TimeoutLike
+from ..options.trust import Certificate, Trust, Verify, check_together, checked_cert, checked_verify, verify_or_context
 from ..pool.limits import PoolLimits
+from ..pool.options import ConnectionOptions
 from ..pool.pool import Pool
 from ..values.structures import CaseInsensitiveDict
 from .adapters import PoolAdapter, matches
+from .call_options import CallOptions, GetOptions, PostOptions, PutOptions, StreamOptions
 from .exchanges import Exchanges
 from .map import Calls
 from .merging import absolute, default_headers, merged
 from .redirects import following, location_of
 
-_SAME = object()  # as the client has it
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_SAME: Any = object()  # as the client has it
 MOST_REDIRECTS = 30
 
 
@@ -71,10 +77,10 @@ class Client:
         cookies: Any = None,
         hooks: Mapping[str, Any] | None = None,
         proxies: Mapping[str, str | None] | None = None,
-        timeout: Any = None,
+        timeout: TimeoutLike = None,
         limits: PoolLimits | None = None,
         verify: Verify = True,
-        cert: Any = None,
+        cert: Certificate = None,
         context: ssl.SSLContext | None = None,
         http1: bool = True,
         h2c: bool = False,
@@ -84,8 +90,9 @@ class Client:
         max_redirects: int = MOST_REDIRECTS,
         trust_env: bool = True,
         pool: Pool | None = None,
-        **session_options: Any,
+        **session_options: Unpack[ConnectionOptions],
     ) -> None:
+        check_options(Client.__init__, session_options, ConnectionOptions)
         self.base_url = base_url
         self.headers = CaseInsensitiveDict(default_headers())
         self.headers.update(headers or {})
@@ -109,7 +116,7 @@ class Client:
             h2c=h2c,
             alt_svc=alt_svc,
             retries=retries,
-            retry_statuses=frozenset(retry_statuses),
+            retry_statuses=retry_statuses,
             **session_options,
         )
         for prefix in ("https://", "http://"):
@@ -133,32 +140,32 @@ class Client:
 
     # -- calls
 
-    def get(self, url: str, params: Any = None, **options: Any) -> Response:
+    def get(self, url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
         """GET; options are `request`'s."""
         return self.request("GET", url, params=params, **options)
 
-    def options(self, url: str, **options: Any) -> Response:
+    def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """OPTIONS; options are `request`'s."""
         return self.request("OPTIONS", url, **options)
 
-    def head(self, url: str, **options: Any) -> Response:
+    def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """HEAD, without following redirects unless `allow_redirects=True`; options are `request`'s."""
         options.setdefault("allow_redirects", False)
         return self.request("HEAD", url, **options)
 
-    def post(self, url: str, data: Any = None, json: Any = None, **options: Any) -> Response:
+    def post(self, url: str, data: Any = None, json: Any = None, **options: Unpack[PostOptions]) -> Response:
         """POST; options are `request`'s."""
         return self.request("POST", url, data=data, json=json, **options)
 
-    def put(self, url: str, data: Any = None, **options: Any) -> Response:
+    def put(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """PUT; options are `request`'s."""
         return self.request("PUT", url, data=data, **options)
 
-    def patch(self, url: str, data: Any = None, **options: Any) -> Response:
+    def patch(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """PATCH; options are `request`'s."""
         return self.request("PATCH", url, data=data, **options)
 
-    def delete(self, url: str, **options: Any) -> Response:
+    def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """DELETE; options are `request`'s."""
         return self.request("DELETE", url, **options)
 
@@ -172,13 +179,13 @@ class Client:
         cookies: Any = None,
         files: Any = None,
         auth: Any = None,
-        timeout: Any = _SAME,
+        timeout: TimeoutLike = _SAME,
         allow_redirects: bool = True,
         proxies: Mapping[str, str | None] | None = None,
         hooks: Mapping[str, Any] | None = None,
         stream: bool = False,
         verify: Verify = None,
-        cert: Any = None,
+        cert: Certificate = None,
         json: Any = None,
         *,
         on_upload: Progress | None = None,
@@ -203,13 +210,17 @@ class Client:
         )
 
     @contextlib.contextmanager
-    def stream(self, method: str, url: str, **options: Any) -> Iterator[Response]:
+    def stream(self, method: str, url: str, **options: Unpack[StreamOptions]) -> Iterator[Response]:
         """`with client.stream("GET", url) as response`: a response whose body is read as it is wanted."""
         with self.request(method, url, stream=True, **options) as response:
             yield response
 
     def map(
-        self, requests: Iterable[Any], max_workers: int = 16, *, return_exceptions: bool = False
+        self,
+        requests: Iterable[str | Request | Mapping[str, Any]],
+        max_workers: int = 16,
+        *,
+        return_exceptions: bool = False,
     ) -> Iterator[Response]:
         """Make many requests at once, `max_workers` at a time, and yield their responses as they finish.
 
@@ -254,9 +265,9 @@ class Client:
         request: PreparedRequest,
         *,
         stream: bool = False,
-        timeout: Any = _SAME,
+        timeout: TimeoutLike = _SAME,
         verify: Verify = None,
-        cert: Any = None,
+        cert: Certificate = None,
         proxies: Mapping[str, str | None] | None = None,
         allow_redirects: bool = True,
         on_upload: Progress | None = None,
@@ -295,9 +306,9 @@ class Client:
         resp: Response,
         req: PreparedRequest,
         stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
+        timeout: TimeoutLike = None,
+        verify: Verify = True,
+        cert: Certificate = None,
         proxies: Mapping[str, str | None] | None = None,
         yield_requests: bool = False,
     ) -> Iterator[Any]:
@@ -320,7 +331,7 @@ class Client:
         return not keeps_authorization(old_url, new_url)
 
     def merge_environment_settings(
-        self, url: str, proxies: Mapping[str, str | None] | None, stream: bool | None, verify: Any, cert: Any
+        self, url: str, proxies: Mapping[str, str | None] | None, stream: bool | None, verify: Any, cert: Certificate
     ) -> dict[str, Any]:
         """What `send` is to be given for a prepared request, with what the client and the environment have."""
         return {

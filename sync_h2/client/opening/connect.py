@@ -6,14 +6,16 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...arguments import check_options, type_name
 from ...connection.client_side.client_session import ClientSession
 from ...connection.inspection.trace import TraceFunction
 from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
 from ...errors import InvalidArgument
+from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
 from ...transport.host_names import as_authority
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
@@ -22,6 +24,9 @@ from ...transport.transport import TLSTransport, Transport
 from ...transport.urls import shown_url, split_url
 from ..options.trust import Trust, Verify, checked_verify, verify_or_context
 from ..values.origin import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def connect(
@@ -37,7 +42,7 @@ def connect(
     sock: socket.socket | None = None,
     listeners: Mapping[str, Listener] | None = None,
     trace: TraceFunction | None = None,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> ClientSession:
     """Open an HTTP/2 connection and return its session; blocks up to `timeout` seconds, and for the TLS handshake no
     longer than `handshake_timeout`.
@@ -52,6 +57,7 @@ def connect(
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.
     """
+    check_options(connect, limits, LimitOptions)
     configuration = Configuration.for_client(settings, trace=trace, listeners=listeners, **limits)
     scheme, host, port, name = _parse(authority)
     deadline = Deadline(timeout)
@@ -98,7 +104,9 @@ def _transport(
 def _parse(authority: str) -> tuple[str, str, int, str]:
     """Scheme, host or path, port, and the `:authority` that requests carry."""
     if not isinstance(authority, str):
-        raise TypeError(f"an authority is a str, not {type(authority).__name__}")
+        is_port = isinstance(authority, int) and not isinstance(authority, bool)
+        hint = f"; did you mean 'http://localhost:{authority}'?" if is_port else ""
+        raise TypeError(f"an authority is a str, not {type_name(authority)}{hint}")
     if authority.startswith(UNIX_PREFIX):
         path = authority[len(UNIX_PREFIX) :]
         if not path:

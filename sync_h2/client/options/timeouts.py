@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...deadline import Deadline, check_timeout
 from ...exceptions import ConnectTimeout, Timeout
@@ -61,6 +61,9 @@ def _in_milliseconds(seconds: float) -> float:
 
 
 _WITHOUT_LIMIT = Timeouts()
+
+TimeoutLike: TypeAlias = float | tuple[float | None, float | None] | Timeouts | None
+"""What `Timeouts.of` takes: what users give."""
 
 
 class Patience:

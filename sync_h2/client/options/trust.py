@@ -20,6 +20,9 @@ Verify = bool | str | bytes | os.PathLike[str] | ssl.SSLContext | None
 or their PEM text; a context, whose user has decided.
 """
 
+Certificate = str | bytes | os.PathLike[str] | tuple[Any, Any] | list[Any] | None
+"""The path of a certificate with its key, or (certificate, key), or their PEM text."""
+
 Trust = bool | str | ssl.SSLContext
 """The same as a key by which connections are told apart."""
 
@@ -47,7 +50,7 @@ def verify_or_context(verify: Verify, context: ssl.SSLContext | None) -> Verify:
     return context
 
 
-def checked_cert(cert: Any) -> Shown:
+def checked_cert(cert: Certificate) -> Shown:
     """What `cert` means: the path of a certificate and its key, or both paths, or their PEM text. Raises TypeError."""
     meaning = "the path of a certificate, (certificate, key) or None"
     if cert is None:

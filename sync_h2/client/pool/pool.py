@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ... import errors
@@ -53,12 +53,12 @@ class Pool:
         *,
         alt_svc: bool | str = True,
         retries: int = 5,
-        retry_statuses: frozenset[int] = frozenset(),
+        retry_statuses: Iterable[int] = (),
         **options: Any,
     ) -> None:
         self._limits = limits or PoolLimits()
         self._retries = retries
-        self._retry_statuses = retry_statuses
+        self._retry_statuses = retry_statuses = frozenset(retry_statuses)
         self._options = {"alt_svc": alt_svc, "retries": retries, "retry_statuses": retry_statuses, **options}
         self._opener = self._make_opener(keepalive_expiry=self._limits.keepalive_expiry, **options)
         self._alternatives = Alternatives(alt_svc)

@@ -135,7 +135,8 @@ class ClientSession(Session):
         `:method` defaults to GET, `:path` to `/`, `:scheme` and `:authority` to the session's. `end_stream` None ends
         our side for GET, HEAD and DELETE. While the peer's MAX_CONCURRENT_STREAMS is used up this blocks, first come
         first served; with `wait=False` it returns a `pending` stream instead. `wait_for_trailers` makes room for
-        `send_trailers`.
+        `send_trailers`. A field `method` or `path` is taken for a forgotten colon and refused, unless `:method` or
+        `:path` is given too; so is `scheme` or `authority` where no name has a colon.
 
         CONNECT asks for a tunnel to `:authority` (RFC 9113 section 8.5), with `:protocol` for another protocol on this
         stream (RFC 8441): after a 2xx response what is written and read are its bytes. The latter waits for the peer's

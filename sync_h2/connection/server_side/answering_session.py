@@ -5,21 +5,26 @@ Threads and locks as in session/state.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
+from ...arguments import type_name
 from ...constants import ErrorCode
-from ...errors import ProtocolError
+from ...errors import InvalidArgument, InvalidState, ProtocolError
 from ...protocol import events
 from ...protocol.fields.headers import Headers
 from ...transport.transport import Transport
 from ..session.configuration import Configuration
+from ..session.origins import HasOrigin, serialized_origin
 from ..session.session import Session
 from ..shared.priorities import parse_priority
 from ..shared.stream_state import End, Posted, StreamState
-from ..stream.stream import stream_listeners
+from ..stream.stream import Stream, stream_listeners
 from .early_answers import EarlyAnswers
 from .unattended_data import UnattendedData
+
+_ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class WaitedFor(Protocol):
@@ -48,6 +53,51 @@ class AnsweringSession(Session):
         super().__init__(transport, configuration)
         self._unattended = UnattendedData(self)
         self._early_answers = EarlyAnswers(self)
+
+    def altsvc(self, value: str, origin_or_stream: str | HasOrigin | Stream | int) -> None:
+        """Name an alternative service (ALTSVC, RFC 7838 section 4) for an origin, or for that of an open stream.
+
+        `value` is what an Alt-Svc field has, `clear` included; it is ASCII and otherwise not looked at. The origin is
+        a URL, which is reduced to its origin, or an object whose `.origin` is one. Raises `InvalidArgument` for what
+        gives no origin, a stream id that is not open, and a value that is too long for a frame; `InvalidState` for a
+        stream that is closed.
+        """
+        if not isinstance(value, str):
+            raise TypeError(f"value must be a str, not {type_name(value)}")
+        if not _ALTERNATIVE.fullmatch(value):
+            raise InvalidArgument(f"value must be ASCII without control characters, not {value[:100]!r}")
+        origin, stream_id = "", 0
+        if isinstance(origin_or_stream, Stream):
+            if origin_or_stream.session is not self:
+                raise InvalidArgument("origin_or_stream is a stream of another session")
+            assert origin_or_stream.id is not None, "only a client's streams can be pending"
+            stream_id = origin_or_stream.id
+        elif isinstance(origin_or_stream, int) and not isinstance(origin_or_stream, bool):
+            stream_id = origin_or_stream
+        else:
+            origin = serialized_origin(origin_or_stream)
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            if not origin and stream_id not in self._streams:
+                if isinstance(origin_or_stream, Stream):
+                    raise InvalidState("ALTSVC for a stream that is closed", stream_id=stream_id)
+                raise InvalidArgument(f"origin_or_stream: no stream {origin_or_stream!r} is open")
+            self._protocol.altsvc(origin, value, stream_id)
+            self._sender.send_locked()
+
+    def origin(self, *origins: str | HasOrigin) -> None:
+        """Tell a client which origins this connection may be used for (ORIGIN, RFC 8336); without any, nothing is sent.
+
+        Each is a URL, which is reduced to its origin, or an object whose `.origin` is one; what gives no origin raises
+        `InvalidArgument`. Clients heed it over TLS only.
+        """
+        serialized = [serialized_origin(origin) for origin in origins]
+        if not serialized:
+            return
+        with self._monitor, self._lock:
+            self._check_alive_locked()
+            self._protocol.origin(serialized)
+            self._sender.send_locked()
 
     def _new_stream_locked(
         self, stream_id: int, headers: Headers | None, method: str = "GET", priority: str | None = None

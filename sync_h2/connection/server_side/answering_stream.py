@@ -44,6 +44,11 @@ class AnsweringStream(Stream):
 
     _session: AnsweringSession
 
+    @property
+    def session(self) -> AnsweringSession:
+        """The `ServerSession` that it is a stream of."""
+        return self._session
+
     def respond(
         self,
         headers: HeadersSource | None = None,
@@ -56,9 +61,10 @@ class AnsweringStream(Stream):
 
         `:status` defaults to 200; a `date` field is added unless `send_date` is False. 204, 205, 304 and answers to
         HEAD have no body: our side ends at once and what is written is dropped. A 2xx answer to CONNECT begins a
-        tunnel: what is written and read from then on are its bytes, without length or trailers. Raises
-        `InvalidArgument` for headers that HTTP/2 forbids, and for fields over `max_send_header_block_length` (which
-        destroys the stream), `InvalidState` the second time, and the stream's error if it is closed.
+        tunnel: what is written and read from then on are its bytes, without length or trailers. A field `status` is
+        taken for a forgotten colon and refused, unless `:status` is given too. Raises `InvalidArgument` for headers
+        that HTTP/2 forbids, and for fields over `max_send_header_block_length` (which destroys the stream),
+        `InvalidState` the second time, and the stream's error if it is closed.
         """
         self._respond(headers, end_stream, wait_for_trailers, send_date)
 

@@ -6,23 +6,19 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
-from ...arguments import type_name
 from ...constants import MAX_STREAM_ID, ErrorCode, error_code_name
-from ...errors import HTTP2Error, InvalidArgument, InvalidState, ProtocolError
+from ...errors import HTTP2Error, ProtocolError
 from ...interpreter import FREE_THREADED_BUILD
 from ...protocol import events
 from ...transport.transport import Transport
 from ..session.configuration import Configuration
 from ..session.events import DRAIN_PING
-from ..session.origins import HasOrigin, serialized_origin
 from ..shared.stream_state import StreamState
-from ..stream.stream import Stream
 from ..timing.watchdog import LAST_WORDS
 from .quick_handlers import QuickHandlingSession, SharesReaders
 from .request_lines import printable_target
@@ -41,8 +37,6 @@ _JOB_MEMORY = 2048
 """... as long as its handler waits or runs, header lists and bodies apart."""
 _MEMORY_STEP = 64 * 1024
 """The server is told of larger changes only."""
-
-_ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Host(SharesReaders, Protocol):
@@ -89,51 +83,6 @@ class ServerSession(QuickHandlingSession):
             with self._monitor, self._lock:
                 self._protocol.origin(self._first_origins)
                 self._sender.send_locked()
-
-    def altsvc(self, value: str, origin_or_stream: str | HasOrigin | Stream | int) -> None:
-        """Name an alternative service (ALTSVC, RFC 7838 section 4) for an origin, or for that of an open stream.
-
-        `value` is what an Alt-Svc field has, `clear` included; it is ASCII and otherwise not looked at. The origin is
-        a URL, which is reduced to its origin, or an object whose `.origin` is one. Raises `InvalidArgument` for what
-        gives no origin, a stream id that is not open, and a value that is too long for a frame; `InvalidState` for a
-        stream that is closed.
-        """
-        if not isinstance(value, str):
-            raise TypeError(f"value must be a str, not {type_name(value)}")
-        if not _ALTERNATIVE.fullmatch(value):
-            raise InvalidArgument(f"value must be ASCII without control characters, not {value[:100]!r}")
-        origin, stream_id = "", 0
-        if isinstance(origin_or_stream, Stream):
-            if origin_or_stream.session is not self:
-                raise InvalidArgument("origin_or_stream is a stream of another session")
-            assert origin_or_stream.id is not None, "only a client's streams can be pending"
-            stream_id = origin_or_stream.id
-        elif isinstance(origin_or_stream, int) and not isinstance(origin_or_stream, bool):
-            stream_id = origin_or_stream
-        else:
-            origin = serialized_origin(origin_or_stream)
-        with self._monitor, self._lock:
-            self._check_alive_locked()
-            if not origin and stream_id not in self._streams:
-                if isinstance(origin_or_stream, Stream):
-                    raise InvalidState("ALTSVC for a stream that is closed", stream_id=stream_id)
-                raise InvalidArgument(f"origin_or_stream: no stream {origin_or_stream!r} is open")
-            self._protocol.altsvc(origin, value, stream_id)
-            self._sender.send_locked()
-
-    def origin(self, *origins: str | HasOrigin) -> None:
-        """Tell a client which origins this connection may be used for (ORIGIN, RFC 8336); without any, nothing is sent.
-
-        Each is a URL, which is reduced to its origin, or an object whose `.origin` is one; what gives no origin raises
-        `InvalidArgument`. Clients heed it over TLS only.
-        """
-        serialized = [serialized_origin(origin) for origin in origins]
-        if not serialized:
-            return
-        with self._monitor, self._lock:
-            self._check_alive_locked()
-            self._protocol.origin(serialized)
-            self._sender.send_locked()
 
     @property
     def _idle_since(self) -> float | None:

@@ -117,8 +117,8 @@ class ServerStream(AnsweringStream):
 
         `:method` defaults to GET, `:path` to `/`, scheme and authority to this stream's; `exclusive` and `parent` are
         as for `priority`. Raises `InvalidState` inside a pushed stream and when the client has disabled push,
-        `InvalidArgument` for a request that can't be pushed. One with fields over `max_send_header_block_length`
-        destroys this stream.
+        `InvalidArgument` for a request that can't be pushed or whose names lack a colon, as `ClientSession.request`
+        does. One with fields over `max_send_header_block_length` destroys this stream.
         """
         request = self._state.request_headers or Headers()
         block = encode_push(

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from ...errors import InvalidArgument
 from .monitor import Monitor, WaitQueue
@@ -21,6 +21,9 @@ from .monitor import Monitor, WaitQueue
 logger = logging.getLogger("sync_h2.listeners")
 
 Listener = Callable[..., object]
+
+Function = TypeVar("Function", bound=Listener)
+"""A listener's own type, which decorating it leaves."""
 
 KEPT, NOT_KEPT = True, False
 """Whether an event waits for its first listener when nobody listens yet."""
@@ -247,6 +250,10 @@ class Observable:
     _monitor: Monitor
     _listeners: Listeners
 
+    @overload
+    def on(self, name: str, function: Function) -> Function: ...
+    @overload
+    def on(self, name: str, function: None = None) -> Callable[[Function], Function]: ...
     def on(self, name: str, function: Listener | None = None) -> Any:
         """Register a listener; without `function`, a decorator. Raises `InvalidArgument` for an unknown event.
 
@@ -255,6 +262,10 @@ class Observable:
         """
         return self._register(name, function, once=False)
 
+    @overload
+    def once(self, name: str, function: Function) -> Function: ...
+    @overload
+    def once(self, name: str, function: None = None) -> Callable[[Function], Function]: ...
     def once(self, name: str, function: Listener | None = None) -> Any:
         """As `on`, for the next such event only."""
         return self._register(name, function, once=True)

@@ -9,7 +9,7 @@ import functools
 import gc
 import io
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...interpreter import SharedDict
 from ..shared.timers import timers
@@ -63,6 +63,9 @@ class WrittenTo(Protocol):
 class StreamReader(io.RawIOBase):
     """The incoming body. Closing it leaves the stream alone."""
 
+    if TYPE_CHECKING:  # typeshed wants one of what a TextIOWrapper is made of; as a BytesIO, it has none
+        name: Any
+
     def __init__(self, stream: ReadFrom) -> None:
         self._stream = stream
 
@@ -71,6 +74,13 @@ class StreamReader(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         raise io.UnsupportedOperation("not writable: use the stream's wfile")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Up to `size` bytes as soon as there are any, `b""` at the end; all of them for -1 or None. It blocks, and
+        never gives None, as raw files that don't block do.
+        """
+        self._checkClosed()
+        return self._stream.read(size)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         self._checkClosed()
@@ -91,6 +101,11 @@ class StreamReader(io.RawIOBase):
 
 class StreamWriter(io.RawIOBase):
     """The outgoing body. `close()` and leaving a `with` block without an exception end it; being collected does not."""
+
+    if TYPE_CHECKING:
+        name: Any
+
+        def read(self, size: int | None = -1, /) -> bytes: ...  # typeshed wants it of a TextIOWrapper's file, too
 
     def __init__(self, stream: WrittenTo) -> None:
         self._stream = stream

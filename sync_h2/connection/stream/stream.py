@@ -110,6 +110,7 @@ class Stream(ReadableStream, WritableStream):
 
     @property
     def session(self) -> Session:
+        """The session that it is a stream of, a `ClientSession` or a `ServerSession`."""
         return self._session
 
     @property

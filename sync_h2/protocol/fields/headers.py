@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Generic, TypeVar, Union
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from ...errors import InvalidArgument
 from ...interpreter import SharedDict
 from .field_list import MOST_SHARED_FIELDS, FieldList, texts_of
+from .forgotten_colons import check_request_names, check_response_names
 from .header_rules import (
     CREDENTIALS,
     SINGLE_VALUE,
@@ -32,13 +34,22 @@ WireFields = Sequence[tuple[bytes, bytes]]
 EncodableFields = Sequence[HeaderTuple]
 """A checked field list, as `encode_request` and its siblings return it and as the connection sends it."""
 
-HeadersSource = Union["Headers", Mapping[str, Any], Iterable[tuple[str, Any]]]
-"""What headers can be made of: a mapping (a list as value gives several fields) or pairs."""
+HeaderValue: TypeAlias = str | int | list[str] | list[str | int] | tuple[str | int, ...]
+"""What a field may be set to; a list gives several fields. Not `Sequence`, of which bytes are one."""
+
+_Pair: TypeAlias = tuple[str, HeaderValue]
+HeadersSource: TypeAlias = Mapping[str, HeaderValue] | Sequence[_Pair] | AbstractSet[_Pair] | Iterator[_Pair]
+"""What headers can be made of: a mapping, or pairs. Any iterable will do for these; but mypy makes nothing of
+`{":status": 404, "vary": "*"}` where a dict may be meant as a mapping and as an iterable.
+"""
+
+_SetCookie: TypeAlias = Literal["set-cookie"]
+_Default = TypeVar("_Default")
 
 _is_host_and_port = re.compile(r".+:[0-9]{1,5}").fullmatch
 
 
-class Headers(MutableMapping[str, Any]):
+class Headers(MutableMapping[str, "str | list[str]"]):
     """An ordered multi-mapping of lower-case names to values.
 
     Looking up ignores case. `headers["set-cookie"]` is a list of str; every other value is one str: several `cookie`
@@ -95,7 +106,7 @@ class Headers(MutableMapping[str, Any]):
             self._fields.append((name, text))
             self._index.setdefault(name, []).append(text)
 
-    def add(self, name: str, value: Any, *, sensitive: bool = False) -> None:
+    def add(self, name: str, value: HeaderValue, *, sensitive: bool = False) -> None:
         """One more field of this name. A `sensitive` one goes out never-indexed, and is hidden in traces."""
         self._append(name, value)
         if sensitive:
@@ -115,7 +126,14 @@ class Headers(MutableMapping[str, Any]):
         """An independent copy, sensitive marks included."""
         return Headers(self)
 
-    def __getitem__(self, name: str) -> Any:
+    # For type checkers a field is one str, unless it is called set-cookie in so many words: code that looks one up
+    # knows which it wants.
+
+    @overload
+    def __getitem__(self, name: _SetCookie) -> list[str]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __getitem__(self, name: str) -> str: ...
+    def __getitem__(self, name: str) -> str | list[str]:
         name = name.lower()
         values = self._index[name]
         if name == "set-cookie":
@@ -124,7 +142,31 @@ class Headers(MutableMapping[str, Any]):
             return values[0]
         return ("; " if name == "cookie" else ", ").join(values)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def get(self, name: _SetCookie, default: None = None, /) -> list[str] | None: ...  # type: ignore[overload-overlap]
+        @overload
+        def get(self, name: _SetCookie, default: _Default, /) -> list[str] | _Default: ...
+        @overload
+        def get(self, name: str, default: None = None, /) -> str | None: ...
+        @overload
+        def get(self, name: str, default: _Default, /) -> str | _Default: ...
+        def get(self, name: str, default: object = None, /) -> object: ...
+
+        @overload  # type: ignore[override]
+        def pop(self, name: _SetCookie, /) -> list[str]: ...  # type: ignore[overload-overlap]
+        @overload
+        def pop(self, name: _SetCookie, default: _Default, /) -> list[str] | _Default: ...
+        @overload
+        def pop(self, name: str, /) -> str: ...
+        @overload
+        def pop(self, name: str, default: _Default, /) -> str | _Default: ...
+        def pop(self, name: str, default: object = None, /) -> object: ...
+
+        def setdefault(self, name: str, default: HeaderValue, /) -> str: ...
+
+    def __setitem__(self, name: str, value: HeaderValue) -> None:
         texts = _texts(name, value)
         self.pop(name, None)
         self._append(name, texts)
@@ -161,7 +203,7 @@ class RepeatedHeaders(Headers):
     __slots__ = ()
 
 
-def _checked_pairs(source: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _checked_pairs(source: Iterable[_Pair]) -> Iterator[_Pair]:
     if not isinstance(source, Iterable):
         raise TypeError(f"headers are a mapping or (name, value) pairs, not {type(source).__name__}")
     for pair in source:
@@ -282,6 +324,7 @@ def encode_request(
     if remembered is not None:
         return remembered
     headers = Headers(headers)
+    check_request_names(headers)
     headers.setdefault(":method", method)
     if headers[":method"] != "CONNECT" or ":protocol" in headers:
         headers.setdefault(":scheme", scheme)
@@ -314,6 +357,7 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
     if remembered is not None:
         return remembered
     headers = (RepeatedHeaders if isinstance(headers, RepeatedHeaders) else Headers)(headers)
+    check_response_names(headers)
     headers.setdefault(":status", "200")
     if date is not None:
         headers.setdefault("date", date)
@@ -323,7 +367,9 @@ def encode_response(headers: HeadersSource | None, *, date: str | None = None) -
 
 def encode_informational(headers: HeadersSource) -> list[HeaderTuple]:
     """The field list of a 1xx response."""
-    return _encode_response(Headers(headers), informational=True)[0]
+    headers = Headers(headers)
+    check_response_names(headers)
+    return _encode_response(headers, informational=True)[0]
 
 
 def _encode_response(headers: Headers, *, informational: bool) -> tuple[list[HeaderTuple], bytes, int | None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, overload
 
 from ...connection.inspection.socket_proxy import SocketProxy
 from ...connection.server_side.server_stream import ServerStream
-from ...connection.shared.listeners import Listener
+from ...connection.shared.listeners import Function, Listener
 
 
 class StreamMessage:
@@ -37,10 +38,18 @@ class StreamMessage:
         """`stream.destroy`: end the stream at once, both directions of it."""
         self._stream.destroy(error)
 
+    @overload
+    def on(self, name: str, function: Function) -> Function: ...
+    @overload
+    def on(self, name: str, function: None = None) -> Callable[[Function], Function]: ...
     def on(self, name: str, function: Listener | None = None) -> Any:
         """`stream.on`: the events (`aborted`, `close`, `timeout`, `trailers`…) are the stream's."""
         return self._stream.on(name, function)
 
+    @overload
+    def once(self, name: str, function: Function) -> Function: ...
+    @overload
+    def once(self, name: str, function: None = None) -> Callable[[Function], Function]: ...
     def once(self, name: str, function: Listener | None = None) -> Any:
         """`stream.once`."""
         return self._stream.once(name, function)

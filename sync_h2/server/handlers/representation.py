@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+
+from ...protocol.fields.headers import Headers
 
 _ENTITY_TAG = re.compile(r'(W/)?("[^"]*")')
 # Numbers that have more digits than any file's size has are no range to us, and so ignored, which section 14.2 allows.
@@ -15,7 +17,7 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 _QUALITY = re.compile(r"[ \t]*q[ \t]*=[ \t]*([01](?:\.[0-9]{0,3})?)[ \t]*", re.IGNORECASE)
 
 
-def precondition_failure(request: Mapping[str, str], etag: str, modified: int) -> int | None:
+def precondition_failure(request: Headers, etag: str, modified: int) -> int | None:
     """The status that answers a GET or HEAD in place of the file: 304, 412, or None when the file is to be sent
     (section 13.2.2).
 
@@ -38,7 +40,7 @@ def precondition_failure(request: Mapping[str, str], etag: str, modified: int) -
     return None
 
 
-def wanted_range(request: Mapping[str, str], size: int, etag: str, modified: int) -> range | None:
+def wanted_range(request: Headers, size: int, etag: str, modified: int) -> range | None:
     """The bytes that a GET asks for out of `size`; empty when there are none such (416), None when all are to be sent.
 
     Several ranges at once are answered with the whole file, which section 14.2 allows.

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ...errors import InvalidArgument
 from ...protocol.fields.header_rules import CONNECTION_SPECIFIC
-from ...protocol.fields.headers import check_field
+from ...protocol.fields.headers import HeaderValue, check_field
 
 logger = logging.getLogger("sync_h2.server")
 
-FieldValue: TypeAlias = "str | int | Sequence[str | int]"
-"""What a field may be set to; a list gives several fields."""
+FieldValue: TypeAlias = HeaderValue
 
 FieldsSource: TypeAlias = "Mapping[str, FieldValue] | Iterable[Any]"
 """A mapping, (name, value) pairs, or a flat list: name, value, name, value…"""

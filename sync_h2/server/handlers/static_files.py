@@ -16,14 +16,14 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from ...connection.server_side.file_responses import FileRange
 from ...connection.server_side.handling_session import Handler
 from ...connection.server_side.server_stream import ServerStream
 from ...interpreter import SharedDict
-from ...protocol.fields.headers import Headers
+from ...protocol.fields.headers import Headers, HeaderValue
 from .representation import best_coding, precondition_failure, wanted_range
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class _Folder:
                     yield entry.name, status
 
     def _send_file(self, stream: ServerStream, request: Headers, path: str) -> None:
-        answer = {"content-type": _content_type(path), "accept-ranges": "bytes"}
+        answer: dict[str, HeaderValue] = {"content-type": _content_type(path), "accept-ranges": "bytes"}
         siblings = dict(self._siblings(path))
         coding = None
         if siblings:
@@ -209,11 +209,11 @@ def _content_type(path: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") and kind not in _SAYS_ITS_CHARSET else kind
 
 
-def _answer(stream: ServerStream, status: int, fields: dict[str, Any] | None = None) -> None:
+def _answer(stream: ServerStream, status: int, fields: dict[str, str] | None = None) -> None:
     """Answer without a file: a line that says the status."""
     body = f"{status} {HTTPStatus(status).phrase}\n".encode()
-    common = {":status": status, "content-type": "text/plain; charset=utf-8", "content-length": len(body)}
-    stream.respond({**common, **(fields or {})})
+    content = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+    stream.respond({":status": status, **content, **(fields or {})})
     stream.end(body)
 
 

@@ -6,6 +6,18 @@ from . import Entry
 
 MODULE: list[Entry] = [
     (
+        "",
+        "__version__",
+        "test_front_door.py::test_the_version_is_that_of_the_distribution",
+        "test_front_door.py::test_the_command_tells_its_version",
+    ),
+    (
+        "",
+        "adapters, testing",
+        "test_front_door.py::test_the_modules_names_are_those_for_users",
+        "test_front_door.py::test_a_star_brings_what_dir_shows",
+    ),
+    (
         "connect(authority)",
         "connect, connect(authority)",
         "client/opening/test_connect.py::test_scheme_and_authority_of_requests",
