@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from support.connections.linger import short_linger
+from support.connections.linger import long_linger, short_linger
 from support.connections.pairs import connections, plain_connections, tls_connections, tls_contexts
 from support.rules.lock_rules import keep_lock_rules, lock_rules
 from support.rules.stress import pytest_collection_modifyitems, pytest_generate_tests, stress_round
@@ -21,6 +21,7 @@ __all__ = [
     "connections",
     "keep_lock_rules",
     "lock_rules",
+    "long_linger",
     "plain_connections",
     "pytest_collection_modifyitems",
     "pytest_generate_tests",

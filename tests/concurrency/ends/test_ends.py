@@ -484,6 +484,7 @@ def test_closing_the_server_in_a_handler(background: Any) -> None:
 # -- what the peer gets to see
 
 
+@pytest.mark.usefixtures("long_linger")
 @pytest.mark.parametrize("end", ["protocol error", "session.destroy", "limit"])
 def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, background: Any, end: str) -> None:
     """Its data is unread when the session ends, and the GOAWAY stands behind an upload that the peer has not read.
@@ -519,8 +520,8 @@ def test_goaway_reaches_a_peer_that_is_still_sending(connections: Connections, b
     if end == "limit":
         assert goaway.additional_data == b"max_settings"
     peer.close()
-    session.close(timeout=5)
-    assert isinstance(writing.exception(5), HTTP2Error)
+    session.close(timeout=PATIENCE)
+    assert isinstance(writing.exception(PATIENCE), HTTP2Error)
 
 
 # -- descriptors
@@ -638,7 +639,7 @@ def test_a_descriptor_is_closed_only_after_the_writer_has_left(
     peer.settled()
     stream = session.request(UPLOAD)
     writing = background(stream.write, b"x" * 5_000_000)
-    eventually(lambda: session._sender.writer.active, "data that the kernel does not take")
+    eventually(lambda: session._sender.writer.awaits_writable_locked, "data that the kernel does not take")
     if reads:
         while session._sender.writer.awaits_writable_locked:
             peer.expect(DataFrame)

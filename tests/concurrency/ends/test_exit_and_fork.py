@@ -447,7 +447,7 @@ far.sendall(bytes.fromhex("00000c04000000000000047fffffff000500ffffff" "00000408
 eventually(lambda: not session.connecting)
 stream = session.request({":method": "POST"})
 writing = in_background(stream.end, body)
-eventually(lambda: session._sender.writer.active)
+eventually(lambda: session._sender.writer.awaits_writable_locked)  # not `active`, which it is a little before that
 incoming = far.makefile("rb")
 begin = b""
 while session._sender.writer.awaits_writable_locked:
