@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import sync_h2
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 folder, *urls = sys.argv[1:]
 
 

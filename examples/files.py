@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 import sync_h2
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 folder = Path(sys.argv[1]).resolve()
 
 

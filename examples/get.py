@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 import sync_h2
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 url = urlsplit(sys.argv[1])
 path = (url.path or "/") + (f"?{url.query}" if url.query else "")
 cafile = sys.argv[2] if sys.argv[2:] else None

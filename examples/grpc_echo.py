@@ -47,11 +47,11 @@ METHODS = {"/example.Echo/Once": once, "/example.Echo/Each": each}
 def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     method = METHODS.get(headers[":path"])
     if method is None:
-        failure = {"grpc-status": UNIMPLEMENTED, "grpc-message": "there is no such method"}
+        failure: dict[str, str | int] = {"grpc-status": UNIMPLEMENTED, "grpc-message": "there is no such method"}
         stream.respond({"content-type": "application/grpc", **failure}, end_stream=True)
         return
     stream.respond({"content-type": "application/grpc"}, wait_for_trailers=True)
-    trailers: dict[str, object] = {"grpc-status": 0}
+    trailers: dict[str, str | int] = {"grpc-status": 0}
     try:
         for answer in method(receive(stream)):
             stream.write(PREFIX.pack(False, len(answer)) + answer)

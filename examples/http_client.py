@@ -7,6 +7,8 @@ from functools import partial
 
 from sync_h2 import compat
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 host, *paths = sys.argv[1:]
 connection = compat.HTTP2Connection(host, h2c=True, timeout=10)  # without h2c: TLS, as http.client.HTTPSConnection
 for path in paths:

@@ -29,6 +29,8 @@ class Folder(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
 
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 handler = compat.handler_for(Folder, directory=sys.argv[1])
 with sync_h2.create_server(handler, port=int(sys.argv[2]) if sys.argv[2:] else 0) as server:
     print(server.url, flush=True)

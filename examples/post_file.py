@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import sync_h2
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 url = urlsplit(sys.argv[2])
 with open(sys.argv[1], "rb") as file, sync_h2.connect(f"{url.scheme}://{url.netloc}", timeout=10) as session:
     stream = session.request({":method": "POST", ":path": url.path or "/"})

@@ -13,6 +13,8 @@ def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
     stream.end(f"Hello, {headers[':authority']}\n".encode())
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 certfile, keyfile = sys.argv[1:3]
 port = int(sys.argv[3]) if sys.argv[3:] else 0
 with sync_h2.create_secure_server(handler, port=port, certfile=certfile, keyfile=keyfile) as server:

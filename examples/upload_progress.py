@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import sync_h2
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 path, url = sys.argv[1], urlsplit(sys.argv[2])
 size = os.path.getsize(path)
 with open(path, "rb") as file, sync_h2.connect(f"{url.scheme}://{url.netloc}", timeout=10) as session:

@@ -6,6 +6,8 @@ import urllib.request
 
 from sync_h2 import compat
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 http2 = compat.HTTP2Handler(h2c=True)  # https: over HTTP/2 by ALPN, http: with prior knowledge
 opener = urllib.request.build_opener(http2, urllib.request.HTTPCookieProcessor())
 try:

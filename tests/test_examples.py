@@ -71,6 +71,35 @@ def test_no_example_is_forgotten():
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in source] == []
 
 
+NEED_ARGUMENTS = {
+    "download.py": 2,
+    "files.py": 1,
+    "get.py": 1,
+    "http_client.py": 2,
+    "http_server.py": 1,
+    "post_file.py": 2,
+    "tls_server.py": 2,
+    "upload_progress.py": 2,
+    "urllib_get.py": 1,
+}
+
+
+@pytest.mark.parametrize(("name", "least"), NEED_ARGUMENTS.items())
+def test_without_arguments_they_say_how_they_are_used(name: str, least: int):
+    for count in range(least):
+        finished = subprocess.run(command(name, *["argument"] * count), capture_output=True, text=True)
+        assert (finished.returncode, finished.stdout) == (1, "")
+        assert re.search(rf"^(.*: )?{name} [A-Z]", finished.stderr, re.MULTILINE)
+        assert "Traceback" not in finished.stderr
+
+
+def test_the_others_need_none():
+    for path in EXAMPLES.glob("*.py"):
+        usage = re.search(rf"{path.name}((?: [A-Z:\[\]…]+)*)", path.read_text().split('"""')[1])
+        needed = [word for word in (usage[1].split() if usage else []) if not word.startswith("[")]
+        assert len(needed) == NEED_ARGUMENTS.get(path.name, 0) or needed in (["LINE"], ["WORD"]), path.name
+
+
 def test_quickstart():
     lines = dict(line.split("   ", 1) for line in map(str.strip, run("quickstart.py").splitlines()))
     assert lines["GET over h2"] == lines["GET over h2c"] == "200 Hello, HTTP/2"

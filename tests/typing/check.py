@@ -50,7 +50,7 @@ def _run(*command: str) -> str:
 
 def expected(file: Path, checker: str) -> Errors:
     """What a file says that `checker` finds: `# mypy: call-arg; pyright: reportCallIssue` at a line's end."""
-    says = re.compile(rf"# .*\b{checker}: ([\w-]+(?:, [\w-]+)*)")
+    says = re.compile(rf"  # .*\b{checker}: ([\w-]+(?:, [\w-]+)*)")
     lines = file.read_text(encoding="utf-8").splitlines()
     return {
         (number, code)

@@ -3,6 +3,8 @@
 `check.py` has it checked; nothing of it runs.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 import contextlib
@@ -14,7 +16,7 @@ import shutil
 import socket
 import ssl
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +126,7 @@ def sessions() -> None:
 
         said: str = goaway(0, 1, b"")
         session.on("close", print)
-        session.once("remote_settings", lambda settings: print(settings))
+        session.once("remote_settings", print)
         session.off("close", print)
 
         stream = session.request({":method": "POST", ":path": "/", "content-length": 3}, listeners={"response": print})
@@ -148,9 +150,7 @@ def sessions() -> None:
         session.request((name, value) for name, value in pairs)
         trailers: sync_h2.Headers = stream.wait_trailers()
         for pushed in stream.pushes():
-            promised = pushed.request_headers
-            if promised is not None:
-                print(promised[":path"].partition("?"), pushed.read())
+            print(pushed.request_headers[":path"].partition("?"), pushed.read())
         print([early[":status"] for early in stream.informational], trailers.get_all("x-lines"))
         print(f"{session.ping().duration:.3f} s")
         session.settings({"max_concurrent_streams": 10}, wait=True)
@@ -266,8 +266,9 @@ def calls() -> None:
         with client.stream("GET", "/large", on_download=print) as large, open("large", "wb") as target:
             for chunk in large.iter_content(65536):
                 target.write(chunk)
-            for line in large.iter_lines():
-                print(line)
+            print([line.partition(b":") for line in large.iter_lines()], large.url.partition("?"), large.reason)
+            text_lines: list[str] = list(large.iter_lines(decode_unicode=True))
+            print(text_lines, large.cookies.get("a"), large.headers.get("etag"))
         for one in client.map([f"/{number}" for number in range(20)], max_workers=8):
             print(one.status_code, one.http_version, one.elapsed.total_seconds())
         client.map([{"method": "GET", "url": "/"}, sync_h2.Request("GET", "/")], return_exceptions=True)
@@ -296,7 +297,7 @@ def other_clients() -> None:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[sync_h2.ClientSession]:
+def connected() -> Generator[sync_h2.ClientSession, None, None]:
     client, _server = sync_h2.testing.pair(handler, on_request=None, read_timeout=5)
     with client:
         yield client

@@ -20,7 +20,7 @@ from ...server.shutdown_notice import telling_what_is_waited_for
 from ...transport.sockets import UNIX_PREFIX, close_listener, listen
 from ...transport.tls import PEM
 from ..exit_status import CommandError, ExitStatus, complain, reason_of
-from .application import find_application
+from .application import did_you_mean, find_application
 from .certificate import fingerprint, made_for
 from .signals import STOPPING, StopSignals
 from .workers import run_workers
@@ -87,7 +87,7 @@ def _folder(directory: str) -> Handler:
     try:
         return static_files(directory)
     except OSError as error:
-        raise CommandError(f"cannot serve {directory}: {reason_of(error)}") from error
+        raise CommandError(f"cannot serve {directory}: {reason_of(error)}{did_you_mean(directory)}") from error
 
 
 @dataclass
@@ -107,8 +107,9 @@ class _Service:
         """Serve until a signal comes, or one of `others` can be read; on the main thread. `listening(url)` is called
         once connections are accepted.
         """
+        handler = self.handler()  # which may take long to import: a signal ends that at once
         with StopSignals() as signals:
-            server = self._server()
+            server = self._server(handler)
             server.start()
             listening(server.url)
             signals.wait(*others)
@@ -119,8 +120,7 @@ class _Service:
                 server.close(self.drain_timeout)
         return ExitStatus.SUCCESS
 
-    def _server(self) -> ThreadingServer:
-        handler = self.handler()
+    def _server(self, handler: Handler) -> ThreadingServer:
         options: dict[str, Any] = {"reuse_port": self.shares_port, "allow_http1": self.http1}
         try:
             if self.certificate is None:

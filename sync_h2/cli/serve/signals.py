@@ -26,7 +26,6 @@ class StopSignals:
         self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, _nothing) for number in numbers}
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a worker begins with them blocked
         return self
 
     def wait(self, *others: Any) -> Any:

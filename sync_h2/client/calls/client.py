@@ -11,7 +11,7 @@ import copy
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...arguments import check_options, type_name
 from ...exceptions import InvalidSchema
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _SAME: Any = object()  # as the client has it
 MOST_REDIRECTS = 30
+
+Self = TypeVar("Self", bound="Client")
 
 
 class Client:
@@ -397,7 +399,7 @@ class Client:
                 other.adapters[prefix] = PoolAdapter(pool=other._pool)
         return other
 
-    def __enter__(self) -> Client:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(

@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, overload
 
 from ...arguments import type_name
+from ...connection.client_side.client_stream import ClientStream
 from ...exceptions import (
     ChunkedEncodingError,
     ConnectionError,
@@ -52,9 +53,9 @@ class Response:
         self.elapsed = datetime.timedelta(0)
         self._cookies: CookieJar | None = None
         if request is None or answer is None:
-            self.url: Any = None
+            self.url: str = None  # type: ignore[assignment]  # until it is filled in
             self.status_code: int = None  # type: ignore[assignment]  # until it is filled in
-            self.reason: Any = None
+            self.reason: str = None  # type: ignore[assignment]  # the same
             self.http_version = ""
             self.headers = {}
             self._cookies = CookieJar()
@@ -77,7 +78,7 @@ class Response:
         self._closed = False
 
     @property
-    def cookies(self) -> Any:
+    def cookies(self) -> CookieJar:
         """The cookies that it sets."""
         if self._cookies is None:
             self._cookies = CookieJar()
@@ -183,6 +184,12 @@ class Response:
         except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
             raise JSONDecodeError(str(error), self.text, 0, request=self.request, response=self) from error
 
+    # Of text where it is to be decoded, and can be: `Any`, as no checker knows.
+
+    @overload
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: Literal[False] = False) -> Iterator[bytes]: ...
+    @overload
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]: ...
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
         """The content in pieces as they come, of `chunk_size` bytes at most if that is not None; str with
         `decode_unicode`, where `encoding` is known. Raises as `content`.
@@ -196,6 +203,14 @@ class Response:
         pieces = sliced(self._content, chunk_size) if self._content is not None else self._stream(chunk_size)
         return self._as_text(pieces) if decode_unicode and self.encoding is not None else pieces
 
+    @overload
+    def iter_lines(
+        self, chunk_size: int = 512, decode_unicode: Literal[False] = False, delimiter: bytes | None = None
+    ) -> Iterator[bytes]: ...
+    @overload
+    def iter_lines(
+        self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None
+    ) -> Iterator[Any]: ...
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
         """The content's lines without their ends, or what stands between `delimiter`s, each as soon as it has ended.
         Of `chunk_size` bytes is read at a time, at most.
@@ -267,7 +282,7 @@ class Response:
         return [(status, ResponseHeaders(fields)) for status, fields in self._answer.informational]
 
     @property
-    def pushes(self) -> list[Any]:
+    def pushes(self) -> list[ClientStream]:
         """The pushed streams that have been promised with it (`ClientStream`)."""
         return list(self._answer.pushes)
 

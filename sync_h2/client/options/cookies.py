@@ -61,6 +61,7 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     # typeshed leaves out what the base keeps and this class has to look at: `_cookies`, `_policy`.
 
     def set_cookie(self, cookie: Cookie, *arguments: Any, **options: Any) -> None:
+        """Add a cookie, in place of one of the same name, domain and path; without escaped quotes in its value."""
         if isinstance(cookie.value, str) and cookie.value.startswith('"') and cookie.value.endswith('"'):
             cookie.value = cookie.value.replace('\\"', "")
         with self._cookies_lock:
@@ -85,12 +86,15 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
         return any(cookie.name == name for cookie in self)
 
     def keys(self) -> list[str]:  # type: ignore[override]  # a jar and a mapping at once
+        """The names of the cookies; one stands there several times if several domains or paths have it."""
         return [cookie.name for cookie in self]
 
     def values(self) -> list[str | None]:  # type: ignore[override]  # a jar and a mapping at once
+        """The values of the cookies."""
         return [cookie.value for cookie in self]
 
     def items(self) -> list[tuple[str, str | None]]:  # type: ignore[override]  # a jar and a mapping at once
+        """Names and values of the cookies."""
         return [(cookie.name, cookie.value) for cookie in self]
 
     iterkeys = keys
@@ -106,9 +110,11 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
     __hash__ = None  # type: ignore[assignment]  # compared by value
 
     def list_domains(self) -> list[str]:
+        """The domains that have cookies, each once."""
         return list(dict.fromkeys(cookie.domain for cookie in self))
 
     def list_paths(self) -> list[str]:
+        """The paths that have cookies, each once."""
         return list(dict.fromkeys(cookie.path for cookie in self))
 
     def multiple_domains(self) -> bool:
@@ -131,9 +137,11 @@ class CookieJar(http.cookiejar.CookieJar, MutableMapping[str, "str | None"]):
             self.set(name, value)
 
     def copy(self) -> CookieJar:
+        """Another jar with the same cookies and policy."""
         return merged_cookies(self, None)
 
     def get_policy(self) -> http.cookiejar.CookiePolicy:
+        """What decides which cookies are taken and sent back."""
         return _policy_of(self)
 
     def __getstate__(self) -> dict[str, Any]:

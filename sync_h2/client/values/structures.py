@@ -32,13 +32,16 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
         return _key(name) in self._fields
 
     def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field, whatever the case of its name; `default` if there is none."""
         found = self._fields.get(_key(name))
         return default if found is None else found[1]
 
     def items(self) -> ItemsView[str, Any]:
+        """Names, in the case that they were last set with, and values."""
         return _Items(self)
 
     def update(self, *data: Any, **values: Any) -> None:
+        """Set the fields of a mapping or of pairs, and those given by name."""
         if data and isinstance(data[0], CaseInsensitiveDict) and len(data) == 1 and not values:
             self._fields.update(data[0]._fields)  # in one step: others may change a client's meanwhile
         else:
@@ -62,6 +65,7 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # it can change
 
     def copy(self) -> CaseInsensitiveDict:
+        """Another dict with the same fields."""
         return CaseInsensitiveDict(self)
 
     def __repr__(self) -> str:

@@ -84,10 +84,12 @@ class ClientStream(Stream):
             return self._state.response_headers
 
     @property
-    def request_headers(self) -> Headers | None:
+    def request_headers(self) -> Headers:
         """The request that a pushed stream answers; of any other stream what was sent."""
         with self._monitor, self._lock:
-            return self._state.request_headers if self._state.is_push else self._state.sent_headers
+            request = self._state.request_headers if self._state.is_push else self._state.sent_headers
+        assert request is not None, "no stream comes about without a request"
+        return request
 
     @property
     def end_after_headers(self) -> bool:

@@ -29,9 +29,12 @@ class ServerStream(AnsweringStream):
     __slots__ = ()
 
     @property
-    def request_headers(self) -> Headers | None:
-        """The request's headers; of a pushed stream, those of the promised request."""
-        return self._state.request_headers
+    def request_headers(self) -> Headers:
+        """The request's headers; of a pushed stream, those of the promised request. Empty where they were too long to
+        be kept.
+        """
+        request = self._state.request_headers
+        return Headers() if request is None else request
 
     @property
     def headers_sent(self) -> bool:
@@ -120,7 +123,7 @@ class ServerStream(AnsweringStream):
         `InvalidArgument` for a request that can't be pushed or whose names lack a colon, as `ClientSession.request`
         does. One with fields over `max_send_header_block_length` destroys this stream.
         """
-        request = self._state.request_headers or Headers()
+        request = self.request_headers
         block = encode_push(
             headers, scheme=request.get(":scheme", "http"), authority=request.get(":authority", request.get("host", ""))
         )

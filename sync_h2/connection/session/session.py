@@ -46,6 +46,7 @@ class Session(SessionCore):
 
     @property
     def encrypted(self) -> bool:
+        """Whether the connection is over TLS."""
         return self._transport.encrypted
 
     @property
@@ -80,6 +81,7 @@ class Session(SessionCore):
 
     @property
     def destroyed(self) -> bool:
+        """True once the session has ended, and its connection with it: nothing can be sent or received any more."""
         with self._monitor, self._lock:
             return self._destroyed
 
@@ -91,11 +93,13 @@ class Session(SessionCore):
 
     @property
     def remote_settings(self) -> Settings:
+        """The peer's settings, as far as they have come; the defaults of RFC 9113 section 6.5.2 for the others."""
         with self._monitor, self._lock:
             return self._protocol.remote_settings
 
     @property
     def pending_settings_ack(self) -> bool:
+        """Whether the peer has not acknowledged all our settings yet."""
         with self._monitor, self._lock:
             return bool(self._settings_sent)
 

@@ -120,11 +120,15 @@ class Stream(ReadableStream, WritableStream):
 
     @property
     def closed(self) -> bool:
+        """True once both sides have ended, or one has reset the stream: nothing more will be sent or come. What came
+        before can still be read.
+        """
         with self._monitor, self._lock:
             return self._state.closed
 
     @property
     def destroyed(self) -> bool:
+        """True once `destroy` was called or the stream is closed."""
         with self._monitor, self._lock:
             return self._state.destroyed or self._state.closed
 
@@ -142,16 +146,19 @@ class Stream(ReadableStream, WritableStream):
 
     @property
     def sent_headers(self) -> Headers | None:
+        """The headers that were sent: a client's request, a server's final response; None before that."""
         with self._monitor, self._lock:
             return self._state.sent_headers
 
     @property
     def sent_info_headers(self) -> list[Headers]:
+        """The 1xx responses that a server has sent so far, in order."""
         with self._monitor, self._lock:
             return list(self._state.sent_info_headers)
 
     @property
     def sent_trailers(self) -> Headers | None:
+        """The trailers that were sent; None before that."""
         with self._monitor, self._lock:
             return self._state.sent_trailers
 

@@ -31,8 +31,7 @@ class ServerRequest(StreamMessage, io.BufferedIOBase):
 
     def __init__(self, stream: ServerStream) -> None:
         self._stream = stream
-        headers = stream.request_headers
-        self._headers = Headers() if headers is None else headers
+        self._headers = stream.request_headers
         self._method: str | None = None
         self._path: str | None = None
 
@@ -108,10 +107,12 @@ class ServerRequest(StreamMessage, io.BufferedIOBase):
 
     @property
     def http_version_major(self) -> int:
+        """The first number of `http_version`: 2."""
         return int(self.http_version.partition(".")[0])
 
     @property
     def http_version_minor(self) -> int:
+        """The second number of `http_version`: 0."""
         return int(self.http_version.partition(".")[2])
 
     @property

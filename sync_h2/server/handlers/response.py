@@ -281,8 +281,7 @@ class ServerResponse(StreamMessage, StreamWriter):
 
     def _respond(self, length: int = 0, *, is_whole: bool = False) -> None:
         """Send the headers; `length` bytes of the body come next, and they are all of it if that `is_whole`."""
-        request = self._stream.request_headers
-        method = None if request is None else request.get(":method")
+        method = self._stream.request_headers.get(":method")
         status = self._status_code
         headers: dict[str, Any] = {":status": status, **self._headers}
         is_tunnel = method == "CONNECT" and status < 300

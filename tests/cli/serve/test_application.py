@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import sync_h2
-from support.programs.command_line import PATIENCE, run, serving
+from support.programs.command_line import PATIENCE, Running, run, serving
 from support.programs.others import curl
 from support.tls.certificates import Certificate
+from sync_h2.cli.serve.signals import STOPPING
 
 APPLICATION = '''
 """Applications, and what is none."""
@@ -112,6 +113,60 @@ def test_what_is_no_application(folder: Path, name: str, line: str, workers: int
     (said,) = finished.stderr.decode().splitlines()
     assert f"{said}\n".startswith(f"sync-h2: {line.format(folder=folder)}")
     assert finished.returncode == (2 if "no folder" in line else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("shop.py", "shop:app"),
+        ("./shop.py", "shop:app"),
+        ("shop", "shop:app"),
+        ("shop.py:app", "shop:app"),
+        ("shop:aplication", "shop:app"),
+        ("shop:", "shop:app"),
+        ("other/site.py", "other.site:application"),
+        ("other.site:app", "other.site:application"),
+        ("imported.py", "imported:wsgi"),
+        ("wrong.py", "wrong:app"),
+    ],
+)
+def test_a_module_is_told_how_it_is_served(tmp_path: Path, name: str, meant: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "shop.py").write_text("def app(environ, start_response): ...")
+    (tmp_path / "other" / "site.py").write_text("import flask_or_so as flask\n\napplication: object = None\n")
+    (tmp_path / "other" / "flask_or_so.py").touch()
+    (tmp_path / "flask_or_so.py").touch()
+    (tmp_path / "imported.py").write_text("from other.site import application as wsgi")
+    (tmp_path / "wrong.py").write_text("def app(")
+    finished = run("serve", name, "--h2c", "--port=0", cwd=tmp_path)
+    (said,) = finished.stderr.decode().splitlines()
+    assert said.endswith(f"; did you mean {meant!r}?")
+    assert finished.returncode in (1, 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.py", "shop.wsgi:missing.app", "../outside.py", "broken:app", "shop.wsgi:nothing"]
+)
+def test_no_guess_where_there_is_none(folder: Path, name: str) -> None:
+    (folder.parent / "outside.py").write_text("app = None")
+    (folder / "shop" / "wsgi.py").write_text("number = 5")
+    said = run("serve", name, "--h2c", "--port=0", cwd=folder).stderr.decode()
+    assert len(said.splitlines()) == 1
+    assert "did you mean" not in said
+
+
+@pytest.mark.parametrize(("workers", "status"), [(1, 130), (2, 0)])
+def test_an_interrupt_while_the_application_is_imported(tmp_path: Path, workers: int, status: int) -> None:
+    imports = "import sys, threading\nprint('importing', file=sys.stderr, flush=True)\nthreading.Event().wait()\n"
+    (tmp_path / "shop.py").write_text(imports)
+    server = Running("serve", "shop:app", "--h2c", "--port", 0, "--workers", workers, cwd=tmp_path)
+    try:
+        server.match("^importing$")
+        server.signal(signal.SIGINT, to_group=True)
+        assert server.end() == status
+    finally:
+        server.kill()
+    assert server.lines in (["importing"], ["importing", f"sync-h2: {STOPPING}"])
 
 
 def test_a_folder_with_a_colon_is_a_folder(folder: Path, ca_file: str) -> None:
