@@ -61,8 +61,7 @@ from .server.handlers.static_files import static_files
 from .server.secure_server import SecureThreadingServer
 from .server.serve_socket import serve_socket
 from .server.server import ThreadingServer
-
-__version__ = "0.1.0.dev0"
+from .version import __version__
 
 Session = Client  # by the name that it has in requests
 

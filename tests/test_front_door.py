@@ -188,7 +188,8 @@ def test_a_star_brings_what_dir_shows() -> None:
 def test_the_version_is_that_of_the_distribution() -> None:
     configuration = configparser.ConfigParser()
     configuration.read(REPOSITORY / "setup.cfg")
-    assert configuration["metadata"]["version"] in (sync_h2.__version__, "attr: sync_h2.__version__")
+    assert configuration["metadata"]["version"] == "attr: sync_h2.version.__version__"
+    assert sync_h2.__version__ == sync_h2.version.__version__
 
 
 def test_the_command_tells_its_version() -> None:

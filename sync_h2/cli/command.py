@@ -11,6 +11,7 @@ from typing import NoReturn
 from .. import __version__
 from .exit_status import MEANINGS, CommandError, ExitStatus, complain, give_up_unwritten, reason_of
 from .get.command import get
+from .misbehave.command import misbehave
 from .serve.command import serve
 
 
@@ -56,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sync-h2", description="HTTP/2 from the command line.")
     parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="serve | get")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="serve | get | misbehave")
     _add_serve(commands.add_parser("serve", help="serve a folder, or a WSGI application", description=serve.__doc__))
     statuses = "\n".join(f"  {status:3}  {meaning}" for status, meaning in MEANINGS.items())
     _add_get(
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    about = "serve HTTP/2 that misbehaves, to try clients on"
+    _add_misbehave(commands.add_parser("misbehave", help=about, description=misbehave.__doc__))
     return parser
 
 
@@ -134,6 +137,17 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
     add("--timing", action="store_true", help="when what came of each stream, as a waterfall on stderr")
     add("--timing-svg", metavar="FILE", help="the same as a picture")
     parser.set_defaults(run=get)
+
+
+def _add_misbehave(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", "--bind", default="127.0.0.1", help='where to listen, "" for all addresses (default: %(default)s)')
+    add("--port", "-p", type=_port, help="0 for a free one (default: 8080, and 8443 with TLS)")
+    add("--tls", action="store_true", help="TLS; a certificate is made for this run unless --cert is given")
+    add("--cert", metavar="FILE", help="the certificate with its chain, PEM: TLS")
+    add("--key", metavar="FILE", help="its private key, PEM, when that is in a file of its own")
+    add("--quiet", "-q", action="store_true", help="no line for each request")
+    parser.set_defaults(run=misbehave)
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""WSGI (PEP 3333): applications of Flask, Django and the like on streams. README.md lists the keys of their environ.
+"""WSGI (PEP 3333): applications of Flask, Django and the like on streams. docs/guide/wsgi.md has the keys of environs.
 
 An application runs on the thread of the handler that `wsgi` makes of it: as many at once as the server has threads,
 those of one connection included.

@@ -76,7 +76,7 @@ def create_server(
     a pool of up to `max_workers` threads (or on `executor`), many at once. `host` may be `unix:/path`; port 0 picks a
     free one (`server.address` tells). `sock` is a listening socket to use instead: it is closed in the end, and the
     path of a Unix socket stays. `settings` is sent to clients; `trace(line)` is called for each frame of each session;
-    `limits` are the options of the README's table. With `allow_http1` clients that speak HTTP/1.1 are served too, by
+    `limits` are those of docs/reference/options.md. With `allow_http1` clients that speak HTTP/1.1 are served too, by
     the same handlers; that needs the package h11.
     Raises `OSError` when it can't listen, `InvalidArgument` for bad options, `ImportError` when h11 is missing.
     """

@@ -28,6 +28,7 @@ from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.compat import wsgi
+from sync_h2.testing import Script, ScriptedServer
 
 THREADS = 16
 
@@ -211,29 +212,24 @@ def reset(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def over_http2(answer: Callable[[RawPeer, int], object]) -> Callable[[socket.socket], None]:
-    def play(sock: socket.socket) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.handshake()
-        while True:
-            answer(peer, peer.expect(HeadersFrame).stream_id)
-
-    return play
-
-
 def half_an_answer(sock: socket.socket) -> None:
     take_request(sock)
     sock.sendall(b"HTTP/1.1 20")
 
 
+def assert_that_something_was_sent(url: str, transport: HTTPXTransport, expected: type[Exception]) -> None:
+    """The error is that of httpx's own transport."""
+    with httpx.Client(transport=transport) as client:
+        with pytest.raises(httpx.TransportError) as raised:
+            client.post(url, content=b"pay 100")
+        assert type(raised.value) is expected
+        with pytest.raises(httpx.LocalProtocolError):
+            client.post(url, content=b"pay 100", headers={"content-length": "3"})
+
+
 @pytest.mark.parametrize(
     ("play", "expected"),
     [
-        (over_http2(lambda peer, _: peer.sock.shutdown(socket.SHUT_RDWR)), httpx.RemoteProtocolError),
-        (over_http2(lambda peer, id_: peer.reset(id_, ErrorCode.INTERNAL_ERROR)), httpx.RemoteProtocolError),
-        (over_http2(lambda peer, id_: peer.reset(id_, ErrorCode.REFUSED_STREAM)), httpx.RemoteProtocolError),
-        (over_http2(lambda peer, id_: peer.goaway(0)), httpx.RemoteProtocolError),
-        (over_http2(lambda peer, id_: peer.headers(id_, [(":status", "")])), httpx.RemoteProtocolError),
         (take_request, httpx.RemoteProtocolError),
         (half_an_answer, httpx.RemoteProtocolError),
         (reset, httpx.ReadError),
@@ -242,14 +238,25 @@ def half_an_answer(sock: socket.socket) -> None:
 def test_a_connect_error_is_a_promise_that_nothing_was_sent(
     play: Callable[[socket.socket], None], expected: type[Exception]
 ) -> None:
-    """The other errors are those of httpx's own transport."""
-    h2c = "over_http2" in play.__qualname__
-    with playing(play) as (url, _), httpx.Client(transport=HTTPXTransport(h2c=h2c, retries=1)) as client:
-        with pytest.raises(httpx.TransportError) as raised:
-            client.post(url, content=b"pay 100")
-        assert type(raised.value) is expected
-        with pytest.raises(httpx.LocalProtocolError):
-            client.post(url, content=b"pay 100", headers={"content-length": "3"})
+    with playing(play) as (url, _):
+        assert_that_something_was_sent(url, HTTPXTransport(retries=1), expected)
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        lambda script: script.drop(),
+        lambda script: script.reset(ErrorCode.INTERNAL_ERROR),
+        lambda script: script.reset(ErrorCode.REFUSED_STREAM),
+        lambda script: script.goaway(last_stream_id=0),
+        lambda script: script.headers({":status": ""}),
+    ],
+    ids=["drop", "reset", "refused", "GOAWAY", "malformed"],
+)
+def test_a_connect_error_is_a_promise_over_http2_too(play: Callable[[Script], object]) -> None:
+    with ScriptedServer() as server:
+        play(server.route())
+        assert_that_something_was_sent(server.url, HTTPXTransport(h2c=True, retries=1), httpx.RemoteProtocolError)
 
 
 @pytest.mark.parametrize("h2c", [True, False])

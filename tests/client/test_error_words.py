@@ -13,12 +13,11 @@ import pytest
 import requests
 
 import sync_h2
-from support.octets import frames
 from support.peers.scripted_server import scripted_server
 from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, HTTP2Error, compat
 from sync_h2.adapters import HTTPXTransport, RequestsAdapter
-from sync_h2.constants import PREFACE
+from sync_h2.testing import ScriptedServer
 
 REASON = b'{"reason":"BadCertificateEnvironment"}'
 
@@ -101,36 +100,20 @@ def test_advice_is_for_what_it_helps_against(certificate: Certificate) -> None:
     assert "cafile=" not in str(raised.value)
 
 
-def say_goaway(code: int, last_stream_id: int) -> Callable[[socket.socket], None]:
-    def play(sock: socket.socket) -> None:
-        sock.sendall(frames.frame(frames.SETTINGS, 0, 0))
-        file = sock.makefile("rb")
-        file.read(len(PREFACE))
-        while (head := file.read(9))[3] != frames.HEADERS:
-            file.read(int.from_bytes(head[:3], "big"))
-        sock.sendall(frames.frame(frames.GOAWAY, 0, 0, frames.number(last_stream_id) + frames.number(code) + REASON))
-        sock.shutdown(socket.SHUT_WR)
-        while sock.recv(65_536):
-            pass
-
-    return play
-
-
 @pytest.mark.parametrize("make", [*WAYS, by_http_client])
 @pytest.mark.parametrize("last_stream_id", [0, 1])
 @pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.ENHANCE_YOUR_CALM])
 def test_a_goaways_code_and_reason(make: Callable[[str], None], last_stream_id: int, code: ErrorCode) -> None:
     """Apple's push service says why it refuses a client's certificate nowhere else."""
-    with scripted_server(say_goaway(code, last_stream_id)) as port, pytest.raises(Exception, match="GOAWAY") as raised:
-        make(f"http://127.0.0.1:{port}/")
+    with ScriptedServer() as server, pytest.raises(Exception, match="GOAWAY") as raised:
+        server.route().goaway(code, last_stream_id=last_stream_id, message=REASON).drop()
+        make(f"{server.url}/")
     assert f"GOAWAY with {code.name}: '{REASON.decode()}'" in str(raised.value)
 
 
 def test_a_later_request_is_told_too() -> None:
-    with (
-        scripted_server(say_goaway(ErrorCode.NO_ERROR, 0)) as port,
-        sync_h2.connect(f"http://127.0.0.1:{port}") as session,
-    ):
+    with ScriptedServer() as server, sync_h2.connect(server.url) as session:
+        server.route().goaway(last_stream_id=0, message=REASON)
         with pytest.raises(HTTP2Error, match="BadCertificate"):
             session.request().read()
         with pytest.raises(HTTP2Error, match="BadCertificate"):

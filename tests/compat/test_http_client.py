@@ -11,19 +11,16 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from support.peers.connect_proxy import connect_proxy
-from support.peers.raw_peer import RawPeer
-from support.peers.scripted_server import playing
 from support.peers.stdlib_http import http2_connection
 from support.threads.background import eventually
 from support.tls.certificates import Certificate
 from sync_h2 import compat
+from sync_h2.testing import ScriptedServer
 
 Handler = Callable[[sync_h2.ServerStream, sync_h2.Headers], object]
 Serve = Callable[..., compat.HTTP2Connection]
@@ -455,20 +452,14 @@ def test_no_response_is_remote_disconnected(serve: Serve, end: Callable[[Any], N
 
 
 def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
-    def play(sock: socket.socket) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.send(SettingsFrame(0))
-        peer.goaway(0)
-        peer.receive_preface()
-        peer.until_end()
-
-    with playing(play) as (url, accepted):
+    with ScriptedServer() as server:
+        server.on_connect().goaway()
         for count in range(1, 6):
-            connection = http2_connection(urlsplit(url).port or 0, None)
+            connection = http2_connection(server.port, None)
             with contextlib.closing(connection), pytest.raises(OSError):
                 connection.request("POST", "/", b"body")
                 connection.getresponse()
-            assert len(accepted) == count
+            assert server.connection_count == count
 
 
 @pytest.mark.parametrize(
@@ -478,17 +469,12 @@ def test_a_server_that_goes_away_at_once_sees_one_connection() -> None:
 def test_a_broken_response_is_no_disconnection(comes_first: bool, fields: Any) -> None:
     """After that `xmlrpc.client` and others would ask again. It can come before the request has been sent."""
 
-    def play(sock: socket.socket) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.handshake()
-        while True:
-            peer.headers(peer.expect(HeadersFrame).stream_id, fields)
-
     with (
-        playing(play) as (url, _),
-        contextlib.closing(http2_connection(urlsplit(url).port or 0, None)) as connection,
+        ScriptedServer() as server,
+        contextlib.closing(http2_connection(server.port, None)) as connection,
         pytest.raises(http.client.HTTPException, match="can't be understood") as caught,
     ):
+        server.route().read(0).headers(fields).stall()
         connection.putrequest("POST", "/")
         connection.putheader("content-length", "4")
         connection.endheaders()

@@ -13,14 +13,16 @@ from ..exit_status import CommandError
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 
 
-def made_for(host: str) -> tuple[bytes, bytes]:
-    """A certificate that nobody trusts yet and its key, as PEM, for the names by which this machine is reached."""
+def made_for(host: str, instead: str = "--h2c for no TLS") -> tuple[bytes, bytes]:
+    """A certificate that nobody trusts yet and its key, as PEM, for the names by which this machine is reached. Who
+    lacks what makes it is told to give one, or what stands in `instead`.
+    """
     try:
         import trustme
     except ImportError as error:
         raise CommandError(
             "to make a certificate the extra 'cli' is needed: pip install 'sync_h2[cli]'; or give --cert and --key, "
-            "or --h2c for no TLS"
+            f"or {instead}"
         ) from error
     issued = trustme.CA().issue_cert(*_names(host))
     return b"".join(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()

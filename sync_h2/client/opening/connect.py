@@ -52,7 +52,7 @@ def connect(
     `Client`: True (certifi's authorities), False (anybody), the path of a file or folder with other authorities, or a
     context. `cafile`, `certfile` and `keyfile` are paths or PEM bytes; a `context` replaces all of these. `sock` is a
     connected socket to use instead; it belongs to the session from then on. `listeners` are in place before the first
-    byte; `trace(line)` is called for each frame, both ways; `limits` are the options of the README's table.
+    byte; `trace(line)` is called for each frame, both ways; `limits` are those of docs/reference/options.md.
 
     Raises `ConnectionLost` when no connection comes about, `Timeout`, `TLSError`, `ALPNError` when the peer does not
     choose `h2`, and `InvalidArgument`.

@@ -258,7 +258,7 @@ class Observable:
         """Register a listener; without `function`, a decorator. Raises `InvalidArgument` for an unknown event.
 
         Listeners run in order, one at a time per session, on a thread of their own; see the list of events in the
-        README.
+        documentation.
         """
         return self._register(name, function, once=False)
 

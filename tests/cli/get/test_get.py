@@ -27,13 +27,14 @@ from cli.conftest import LARGE
 from support.octets.bodies import digest, file_digest, pattern_digest
 from support.octets.fields import RESPONSE
 from support.peers.raw_peer import RawPeer
-from support.peers.scripted_server import playing, takes_few
+from support.peers.scripted_server import playing
 from support.programs import others
 from support.programs.command_line import PATIENCE, Running, command, environment, get, run
 from support.threads.background import Background, background, eventually
 from support.tls.certificates import Certificate
 from sync_h2 import ErrorCode, Headers, ServerStream
 from sync_h2.cli.get import waterfall
+from sync_h2.testing import ScriptedServer
 
 __all__ = ["background"]
 
@@ -556,9 +557,11 @@ def test_ctrl_c_while_a_server_says_nothing() -> None:
 
 @pytest.mark.parametrize("answers_first", [True, False])
 def test_what_is_unprocessed_is_asked_for_again_as_long_as_the_server_takes_others(answers_first: bool) -> None:
-    with playing(lambda sock: takes_few(sock, 5, answers_first=answers_first)) as (url, accepted):
-        get(*(f"{url}{number}" for number in range(100)))
-    assert 20 <= len(accepted) <= 30
+    with ScriptedServer() as server:
+        server.goaway_after(5, answers_first=answers_first)
+        server.route()
+        get(*(f"{server.url}/{number}" for number in range(100)))
+        assert 20 <= server.connection_count <= 30
 
 
 def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
@@ -566,18 +569,11 @@ def test_nginx_with_ten_requests_a_connection(tmp_path: Path) -> None:
         assert get(*(f"http://127.0.0.1:{port}/{number}" for number in range(300))) == b"there" * 300
 
 
-def go_away(sock: socket.socket) -> None:
-    peer = RawPeer(sock, client=False)
-    peer.handshake()
-    peer.goaway(0)
-    peer.until_end()
-
-
 def test_a_server_that_takes_nothing_is_asked_a_few_times() -> None:
-    with playing(go_away) as (url, accepted):
-        finished = run("get", url)
-    assert finished.returncode != 0
-    assert len(accepted) == 5
+    with ScriptedServer() as server:
+        server.on_connect().goaway()
+        assert run("get", server.url).returncode != 0
+        assert server.connection_count == 5
 
 
 def test_a_burst_waits_for_the_settings() -> None:

@@ -20,7 +20,6 @@ from support.octets.bodies import digest, file_digest
 from support.programs.command_line import PATIENCE, Running, command, environment, run, serving
 from support.programs.others import curl, free_port, nghttp, program
 from support.tls.certificates import Certificate
-from sync_h2.cli.exit_status import MEANINGS
 
 # -- curl and nghttp
 
@@ -412,12 +411,6 @@ def test_a_unix_socket(site: Path, tmp_path: Path) -> None:
             check=True,
         )
     assert page.stdout == b"<h1>Hello</h1>"
-
-
-def test_readme_has_every_exit_status() -> None:
-    readme = (Path(__file__).parent.parent.parent.parent / "README.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| (.+) \|$", readme.split("| exit status |")[1].split("\n\n")[0], re.MULTILINE)
-    assert {int(status): text.replace("`", "") for status, text in rows} == MEANINGS
 
 
 def test_help_and_no_command() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sync_h2 import Headers
-from sync_h2.testing import pair
+from sync_h2.testing import certificates, pair
 
 
 def shout(stream: Any, headers: Headers) -> None:
@@ -36,7 +36,7 @@ def test_options_are_for_both_ends_or_for_one() -> None:
 
 
 def test_without_trustme_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync_h2.testing._contexts", __import__("sync_h2.testing").testing._contexts.__wrapped__)
+    monkeypatch.setattr(certificates, "_made", certificates.LocalAuthority)
     monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(ImportError, match="pip install trustme"):
+    with pytest.raises(ImportError, match="pip install 'sync_h2\\[cli\\]'"):
         pair(tls=True)

@@ -7,59 +7,46 @@ import itertools
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 import sync_h2
 from support.octets.fields import RESPONSE
 from support.peers.raw_peer import RawPeer
-from support.peers.scripted_server import playing, request_head, takes_few
+from support.peers.scripted_server import playing, request_head
 from support.threads.background import eventually
 from support.tls.certificates import Certificate
 from sync_h2 import Client, Timeouts, exceptions
 from sync_h2.client.pool.retries import Tries
+from sync_h2.constants import FrameFlag, FrameType
+from sync_h2.testing import Script, ScriptedServer
 
 PATIENCE = 20.0
-
-
-def hang_up(sock: socket.socket) -> None:
-    pass
-
-
-def go_away(sock: socket.socket) -> None:
-    peer = RawPeer(sock, client=False)
-    peer.send(SettingsFrame(0))
-    peer.goaway(0)
-    while peer.receive() is not None:
-        pass
 
 
 # -- connections
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-@pytest.mark.parametrize(
-    ("play", "h2c"), [(hang_up, True), (go_away, True), (hang_up, False)], ids=["hang up", "GOAWAY", "HTTP/1.1"]
-)
+@pytest.mark.parametrize(("goes_away", "h2c"), [(False, True), (True, True), (False, False)])
 def test_every_connection_counts_as_an_attempt(
-    play: Callable[[socket.socket], object], h2c: bool, retries: int, monkeypatch: pytest.MonkeyPatch
+    goes_away: bool, h2c: bool, retries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("sync_h2.client.pool.pool.time.sleep", pauses.append)
-    with (
-        playing(play) as (url, accepted),
-        Client(h2c=h2c, retries=retries, trust_env=False) as client,
-        pytest.raises(exceptions.ConnectionError) as raised,
-    ):
-        client.get(url, timeout=PATIENCE)
-    assert len(accepted) == 1 + retries
+    with ScriptedServer() as server, server.client(h2c=h2c, retries=retries) as client:
+        script = server.on_connect()
+        script.goaway() if goes_away else script.drop()
+        with pytest.raises(exceptions.ConnectionError) as raised:
+            client.get("/", timeout=PATIENCE)
+        assert server.connection_count == 1 + retries
     assert len(pauses) == retries
     assert all(0 < pause < later for pause, later in itertools.pairwise(pauses))
-    if play is go_away:
+    if goes_away:
         assert raised.value.processed is False
 
 
@@ -82,29 +69,14 @@ def test_a_server_that_refuses_the_certificate_after_the_handshake_is_asked_once
 
 
 def test_many_threads_and_a_server_that_hangs_up() -> None:
-    with (
-        playing(hang_up) as (url, accepted),
-        Client(h2c=True, retries=2, trust_env=False) as client,
-        ThreadPoolExecutor(16) as threads,
-    ):
-        futures = [threads.submit(client.get, url, timeout=PATIENCE) for _ in range(16)]
+    with ScriptedServer() as server, server.client(retries=2) as client, ThreadPoolExecutor(16) as threads:
+        server.on_connect().drop()
+        futures = [threads.submit(client.get, "/", timeout=PATIENCE) for _ in range(16)]
         assert all(isinstance(future.exception(PATIENCE), exceptions.ConnectionError) for future in futures)
-    assert len(accepted) <= 16 * 3
+        assert server.connection_count <= 16 * 3
 
 
 # -- broken answers
-
-
-def play_over_http2(answer: Callable[[RawPeer, int], object]) -> Callable[[socket.socket, list[str]], None]:
-    def play(sock: socket.socket, requests: list[str]) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.handshake()
-        while (frame := peer.receive()) is not None:
-            if isinstance(frame, HeadersFrame):
-                requests.append("request")
-                answer(peer, frame.stream_id)
-
-    return play
 
 
 def play_over_http1(octets: bytes, *, resets: bool = False) -> Callable[[socket.socket, list[str]], None]:
@@ -118,62 +90,78 @@ def play_over_http1(octets: bytes, *, resets: bool = False) -> Callable[[socket.
     return play
 
 
-def informational_then_end(peer: RawPeer, stream_id: int) -> None:
-    peer.headers(stream_id, ((":status", "103"),))
-    peer.sock.shutdown(socket.SHUT_RDWR)
-
-
-BROKEN_ANSWERS = {
-    "connection-specific": play_over_http2(lambda peer, id_: peer.headers(id_, (*RESPONSE, ("connection", "close")))),
-    "no status": play_over_http2(lambda peer, id_: peer.headers(id_, (("server", "x"),))),
-    "DATA first": play_over_http2(lambda peer, id_: peer.data(id_, b"x")),
-    "too large": play_over_http2(lambda peer, id_: peer.headers(id_, (*RESPONSE, *[("a", "b" * 99)] * 1000))),
-    "HPACK": play_over_http2(lambda peer, id_: peer.send(HeadersFrame(id_, b"\xff\xff\x7f", flags=["END_HEADERS"]))),
-    "103 and no more": play_over_http2(informational_then_end),
-    "HTTP/1.1: half a status line": play_over_http1(b"HTTP/1.1 20"),
-    "HTTP/1.1: none": play_over_http1(b"\0\0\0\0\r\n\r\n"),
-    "HTTP/1.1: half a head and a reset": play_over_http1(b"HTTP/1.1 200 OK\r\nname: ", resets=True),
-    "HTTP/1.1: a long line": play_over_http1(b"HTTP/1.1 200 OK\r\nname: " + b"a" * 100_000 + b"\r\n\r\n"),
-    "HTTP/1.1: many fields": play_over_http1(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"\r\n"),
-    "HTTP/1.1: 100 and no more": play_over_http1(b"HTTP/1.1 100 Continue\r\n\r\n"),
+BROKEN_ANSWERS: dict[str, Callable[[Script], object]] = {
+    "connection-specific": lambda script: script.respond(200, {"connection": "close"}),
+    "no status": lambda script: script.headers({"server": "x"}),
+    "DATA first": lambda script: script.data(b"x"),
+    "too large": lambda script: script.respond(200, [("a", "b" * 99)] * 1000),
+    "HPACK": lambda script: script.frame(FrameType.HEADERS, b"\xff\xff\x7f", flags=FrameFlag.END_HEADERS).stall(),
+    "103 and no more": lambda script: script.informational().drop(),
 }
+BROKEN_ANSWERS_IN_HTTP1 = {
+    "half a status line": play_over_http1(b"HTTP/1.1 20"),
+    "none": play_over_http1(b"\0\0\0\0\r\n\r\n"),
+    "half a head and a reset": play_over_http1(b"HTTP/1.1 200 OK\r\nname: ", resets=True),
+    "a long line": play_over_http1(b"HTTP/1.1 200 OK\r\nname: " + b"a" * 100_000 + b"\r\n\r\n"),
+    "many fields": play_over_http1(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"\r\n"),
+    "100 and no more": play_over_http1(b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+def assert_is_an_answer(client: Client, method: str, url: str) -> None:
+    with pytest.raises(exceptions.ConnectionError) as raised:
+        client.request(method, url, data=b"body" if method == "PUT" else None, timeout=PATIENCE)
+    assert raised.value.processed is True
+    assert raised.value.request.url == url
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 @pytest.mark.parametrize("kind", BROKEN_ANSWERS)
 def test_a_broken_answer_is_an_answer(kind: str, method: str) -> None:
+    with ScriptedServer() as server, server.client() as client:
+        BROKEN_ANSWERS[kind](server.route())
+        assert_is_an_answer(client, method, f"{server.url}/")
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+@pytest.mark.parametrize("kind", BROKEN_ANSWERS_IN_HTTP1)
+def test_a_broken_answer_in_http1_is_an_answer(kind: str, method: str) -> None:
     requests: list[str] = []
-    play = BROKEN_ANSWERS[kind]
-    h2c = "HTTP/1.1" not in kind
-    with playing(lambda sock: play(sock, requests)) as (url, _), Client(h2c=h2c, trust_env=False) as client:
-        with pytest.raises(exceptions.ConnectionError) as raised:
-            client.request(method, url, data=b"body" if method == "PUT" else None, timeout=PATIENCE)
-        assert raised.value.processed is True
-        assert raised.value.request.url == url
+    play = BROKEN_ANSWERS_IN_HTTP1[kind]
+    with playing(lambda sock: play(sock, requests)) as (url, _), Client(trust_env=False) as client:
+        assert_is_an_answer(client, method, url)
     assert requests == ["request"]
 
 
 def test_a_fault_of_the_connection_is_nobodys_answer() -> None:
     """And nobody's reason to try again: the server would do the same."""
+    with ScriptedServer() as server, server.client() as client:
+        server.route().frame(FrameType.RST_STREAM, bytes(4), stream_id=99).stall()
+        with pytest.raises(exceptions.ConnectionError) as raised:
+            client.get("/", timeout=PATIENCE)
+        assert raised.value.processed is None
+        assert len(server.requests) == 1
+
+
+@contextlib.contextmanager
+def losing(h2c: bool) -> Iterator[tuple[str, list[str]]]:
+    """A server that hangs up on each request, and the requests so far."""
     requests: list[str] = []
-    play = play_over_http2(lambda peer, _: peer.send(RstStreamFrame(99)))
-    with (
-        playing(lambda sock: play(sock, requests)) as (url, _),
-        Client(h2c=True, trust_env=False) as client,
-        pytest.raises(exceptions.ConnectionError) as raised,
-    ):
-        client.get(url, timeout=PATIENCE)
-    assert raised.value.processed is None
-    assert requests == ["request"]
+    if h2c:
+        with ScriptedServer(log=lambda request: requests.append("request")) as server:
+            server.route().drop()
+            yield f"{server.url}/", requests
+    else:
+        with playing(lambda sock: play_over_http1(b"")(sock, requests)) as (url, _):
+            yield url, requests
 
 
 @pytest.mark.parametrize("h2c", [True, False])
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 def test_what_was_lost_before_an_answer_began_is_sent_again_if_that_is_harmless(method: str, h2c: bool) -> None:
-    requests: list[str] = []
-    play = play_over_http2(lambda peer, _: peer.sock.shutdown(socket.SHUT_RDWR)) if h2c else play_over_http1(b"")
     with (
-        playing(lambda sock: play(sock, requests)) as (url, _),
+        losing(h2c) as (url, requests),
         Client(h2c=h2c, retries=2, trust_env=False) as client,
         pytest.raises(exceptions.ConnectionError) as raised,
     ):
@@ -185,9 +173,7 @@ def test_what_was_lost_before_an_answer_began_is_sent_again_if_that_is_harmless(
 @pytest.mark.parametrize("h2c", [True, False])
 @pytest.mark.parametrize("sent", [True, False])
 def test_a_last_attempt_that_was_not_sent_says_nothing_of_an_earlier_one(sent: bool, h2c: bool) -> None:
-    requests: list[str] = []
-    play = play_over_http2(lambda peer, _: peer.sock.shutdown(socket.SHUT_RDWR)) if h2c else play_over_http1(b"")
-    with playing(lambda sock: play(sock, requests)) as (url, _):
+    with losing(h2c) as (url, requests):
         nobody = "127.0.0.1:1"
         places = iter([url.strip("/").rpartition("/")[2] if sent else nobody, nobody])
         with (
@@ -205,14 +191,12 @@ def test_a_last_attempt_that_was_not_sent_says_nothing_of_an_earlier_one(sent: b
 @pytest.mark.parametrize("answers_first", [True, False])
 def test_unprocessed_requests_are_sent_again_as_long_as_the_server_takes_others(answers_first: bool) -> None:
     """What nginx does after `keepalive_requests`, with more threads than that."""
-    with (
-        playing(lambda sock: takes_few(sock, 4, answers_first=answers_first)) as (url, accepted),
-        Client(h2c=True, retries=2, trust_env=False) as client,
-        ThreadPoolExecutor(32) as threads,
-    ):
-        calls = [threads.submit(client.post, url, data=b"x", timeout=PATIENCE) for _ in range(160)]
+    with ScriptedServer() as server, server.client(retries=2) as client, ThreadPoolExecutor(32) as threads:
+        server.goaway_after(4, answers_first=answers_first)
+        server.route()
+        calls = [threads.submit(client.post, "/", data=b"x", timeout=PATIENCE) for _ in range(160)]
         assert [call.result(PATIENCE).status_code for call in calls] == [200] * 160
-    assert 40 <= len(accepted) <= 60
+        assert 40 <= server.connection_count <= 60
 
 
 def test_tries() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, HeadersFrame
 
 import sync_h2
 from support.peers.raw_peer import RawPeer
@@ -27,6 +27,7 @@ from sync_h2 import Client, ErrorCode, Timeouts, exceptions
 from sync_h2.client.messages.bodies import body_of
 from sync_h2.client.messages.call import Call
 from sync_h2.client.pool.pool import Pool
+from sync_h2.testing import ScriptedServer
 
 MEGABYTES = bytes(range(256)) * 4 * 1024 * 12  # more than all windows and socket buffers of the loopback hold
 
@@ -115,17 +116,11 @@ def test_each_piece_goes_out_before_the_next_is_made(certificate: Certificate, v
 
 
 def test_an_error_ends_the_upload_although_the_server_says_nothing_more() -> None:
-    def play(sock: socket.socket) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.handshake()
-        request = peer.expect(HeadersFrame)
-        peer.headers(request.stream_id, [(":status", "413")])
-        peer.data(request.stream_id, b"too much", end_stream=True)  # and no window is opened
-        assert peer.expect(RstStreamFrame).error_code == ErrorCode.CANCEL
-
-    with scripted_server(play) as port, Client(trust_env=False, h2c=True) as client:
-        response = client.post(f"http://127.0.0.1:{port}/", data=pieces())
+    with ScriptedServer() as server, server.client() as client:
+        server.route().read(0).respond(413).data("too much", end_stream=True).stall()  # and no window is opened
+        response = client.post("/", data=pieces())
         assert (response.status_code, response.content) == (413, b"too much")
+        assert server.requests[0].wait_reset() == ErrorCode.CANCEL
 
 
 def test_an_error_ends_the_upload_in_http1_although_the_connection_stays_open() -> None:
@@ -148,23 +143,10 @@ def test_an_error_ends_the_upload_in_http1_although_the_connection_stays_open() 
 
 
 def test_a_success_does_not_end_the_upload() -> None:
-    def play(sock: socket.socket) -> None:
-        peer = RawPeer(sock, client=False)
-        peer.handshake()
-        request = peer.expect(HeadersFrame)
-        peer.headers(request.stream_id, [(":status", "202")], end_stream=True)
-        peer.open_window(0, len(MEGABYTES))
-        peer.open_window(request.stream_id, len(MEGABYTES))
-        received = 0
-        while True:
-            frame = peer.expect(DataFrame)
-            received += len(frame.data)
-            if "END_STREAM" in frame.flags:
-                break
-        assert received == len(MEGABYTES)
-
-    with scripted_server(play) as port, Client(trust_env=False, h2c=True) as client:
-        assert client.post(f"http://127.0.0.1:{port}/", data=pieces()).status_code == 202
+    with ScriptedServer() as server, server.client() as client:
+        server.route().read(0).headers({":status": "202"}, end_stream=True).read()
+        assert client.post("/", data=pieces()).status_code == 202
+        assert server.wait_request().body_length == len(MEGABYTES)
 
 
 @pytest.mark.parametrize("version", ["HTTP/2", "HTTP/1.1"])

@@ -5,14 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-
-from hyperframe.frame import HeadersFrame
-
-from ..octets.fields import RESPONSE
-from .raw_peer import RawPeer
 
 Play = Callable[[socket.socket], object]
 PATIENCE = 10.0
@@ -80,22 +74,6 @@ def playing(play: Play) -> Iterator[tuple[str, list[socket.socket]]]:
             for sock in accepted:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-
-
-def takes_few(sock: socket.socket, count: int, *, answers_first: bool) -> None:
-    """Take `count` requests and say GOAWAY to the others, as nginx does after `keepalive_requests`."""
-    peer = RawPeer(sock, client=False)
-    peer.handshake()
-    taken = [peer.expect(HeadersFrame).stream_id for _ in range(count)]
-    if not answers_first:
-        peer.goaway(taken[-1])
-        time.sleep(0.001)  # a server's work
-    for stream_id in taken:
-        peer.headers(stream_id, RESPONSE, end_stream=True)
-    if answers_first:
-        peer.goaway(taken[-1])
-    while peer.receive() is not None:
-        pass
 
 
 def request_head(sock: socket.socket) -> bytes:

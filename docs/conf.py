@@ -1,0 +1,61 @@
+"""Sphinx: how the pages of docs/ become HTML. `tox -e docs` builds them."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER / "_ext"))
+
+project = "sync_h2"
+author = copyright = "the sync_h2 authors"
+version = release = version_of("sync_h2")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "from_code"]
+exclude_patterns = ["_build", "_ext"]
+templates_path: list[str] = []
+
+# Headings are link targets, as on GitHub; `...` and `…` stand in output where it differs.
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+
+# Docstrings have single backticks around code, as Markdown has.
+default_role = "code"
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 88
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
+
+html_theme = "furo"
+html_title = f"sync_h2 {version}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_show_sphinx = False
+html_show_copyright = False
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+# What functions make, and nobody else: how they are made is not to be read.
+MADE_BY_FUNCTIONS = {
+    *("ClientSession", "ClientStream", "Stream", "ServerSession", "ServerStream", "ServerRequest", "ServerResponse"),
+    *("ThreadingServer", "SecureThreadingServer", "Pong", "SessionState", "StreamState", "SessionStats", "StreamStats"),
+}
+
+
+def hide_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returned: str
+) -> tuple[str, str] | None:
+    return ("", "") if what == "class" and name.rpartition(".")[2] in MADE_BY_FUNCTIONS else None
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", hide_signature)

@@ -1,0 +1,122 @@
+"""One connection's octets, with or without TLS: what is there is read, what is taken is sent, and nothing ever blocks
+but `wait`. On the connection's own thread, all but `wake`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import struct
+
+from ...transport.fork import close_in_forked_child
+
+_AT_ONCE = 65_536
+_SEND_AT_ONCE = 16_384
+_FULL = 65_536
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+
+
+class Channel:
+    """A connected socket and what is still to be sent on it. A peer that has gone is an OSError, or `ended`."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self.ended = False  # the peer sends nothing more
+        self._outgoing = bytearray()
+        self._wakes, self._waker = socket.socketpair()
+        for own in (sock, self._wakes, self._waker):
+            own.setblocking(False)
+            close_in_forked_child(own)
+        if sock.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):  # the peer may have gone
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._handshakes = context is not None
+        self._tls_writes = False  # the handshake waits for room, not for octets
+        self._raw = sock
+        self._context = context
+
+    def start(self) -> None:
+        """Begin TLS; on the connection's thread."""
+        if self._context is not None:
+            self._raw = self._context.wrap_socket(self._raw, server_side=True, do_handshake_on_connect=False)
+            close_in_forked_child(self._raw)
+
+    @property
+    def full(self) -> bool:
+        """Whether the peer takes less than there is: whoever has time should wait."""
+        return len(self._outgoing) >= _FULL
+
+    @property
+    def empty(self) -> bool:
+        return not self._outgoing
+
+    def send(self, octets: bytes) -> None:
+        """Send these as soon as the peer takes them."""
+        self._outgoing += octets
+
+    def flush(self) -> None:
+        """Send what the peer takes now."""
+        if self._handshakes:
+            return
+        while self._outgoing:
+            try:
+                sent = self._raw.send(self._outgoing[:_SEND_AT_ONCE])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return
+            del self._outgoing[:sent]
+
+    def receive(self) -> bytes:
+        """What is there; b"" if nothing is, or if the peer has ended."""
+        try:
+            if self._handshakes:
+                self._tls_writes = False
+                assert isinstance(self._raw, ssl.SSLSocket)
+                self._raw.do_handshake()
+                self._handshakes = False
+            octets = self._raw.recv(_AT_ONCE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""
+        except ssl.SSLWantWriteError:
+            self._tls_writes = True
+            return b""
+        except ssl.SSLEOFError:  # without a close_notify
+            octets = b""
+        self.ended = not octets
+        return octets
+
+    def wait(self, timeout: float | None, *, reads: bool = True) -> None:
+        """Wait for octets (if `reads`), for room, for `wake`, or for `timeout` seconds."""
+        if reads and isinstance(self._raw, ssl.SSLSocket) and not self._handshakes and self._raw.pending():
+            return
+        events = (select.POLLIN if reads else 0) | (
+            select.POLLOUT if self._tls_writes or (self._outgoing and not self._handshakes) else 0
+        )
+        poll = select.poll()
+        poll.register(self._wakes, select.POLLIN)
+        poll.register(self._raw, events)
+        for descriptor, happened in poll.poll(None if timeout is None else max(timeout, 0.0) * 1000 + 1):
+            if descriptor == self._wakes.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    self._wakes.recv(_AT_ONCE)
+            elif happened & ~events:  # it has been reset, or has ended while nobody reads
+                self.ended = True
+
+    def wake(self) -> None:
+        """Let `wait` return. Any thread."""
+        with contextlib.suppress(OSError):  # it has been woken already, or is closed
+            self._waker.send(b"\0")
+
+    def end(self) -> None:
+        """Send nothing more; what the peer still sends can be received. It sees that the connection was cut: TLS's
+        close_notify is not sent.
+        """
+        with contextlib.suppress(OSError):
+            self._raw.shutdown(socket.SHUT_WR)
+
+    def close(self, *, reset: bool = False) -> None:
+        if reset:
+            with contextlib.suppress(OSError):
+                self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        for sock in (self._raw, self._wakes, self._waker):
+            sock.close()

@@ -1,0 +1,331 @@
+"""The scripted server: its port, its routes, and its connections. Tests' threads call it; a thread accepts connections,
+and each of these has one.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ...client.calls.client import Client
+from ...constants import ErrorCode
+from ...errors import InvalidArgument
+from ...protocol.settings import Settings
+from ...transport.sockets import UNIX_PREFIX, close_listener, format_address, listen
+from ...transport.tls import PEM
+from ...transport.tls import client_context as trusting
+from ...transport.tls import server_context as presenting
+from ..certificates import local_authority
+from .channel import Channel
+from .connection import Connection
+from .received import PATIENCE, ReceivedRequest, RequestLog
+from .script import ConnectionScript, Script
+from .steps import Step
+
+S = TypeVar("S", bound=ConnectionScript)
+
+_MOST_CONNECTIONS = 1000
+_CLOSING_PATIENCE = 10.0  # seconds; the threads do nothing that could block for long
+_AFTER_FAILURE = 0.05  # seconds, when the process is out of descriptors
+_DEFAULT_SETTINGS = {"max_concurrent_streams": 100}
+
+
+class ScriptedServer:
+    """A server for HTTP/2 that does what it is told, rule or not; for any client.
+
+    `with ScriptedServer() as server:` starts and closes it, or `start()` and `close()`. It listens from when it is
+    made, on a free port of the loopback by default; `host` may be `unix:/path`. It speaks cleartext (prior knowledge),
+    or TLS with ALPN: with `certfile` and `keyfile` (paths or PEM), with a `context`, or, with `tls=True`, with a
+    certificate for `localhost`, `127.0.0.1` and `::1` that is made on the spot, which needs the package trustme (the
+    extra `cli`). `settings` are what it announces, by the names of `sync_h2.Settings`; 100 streams at once by default.
+
+    Of the requests the last `max_requests` are kept, and of a body the first `max_body` octets. `log(request)` is
+    called for each, on its connection's thread, when its headers have come.
+
+    Raises OSError when it can't listen, TLSError when a certificate can't be used, ImportError without trustme.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: bool = False,
+        certfile: PEM | None = None,
+        keyfile: PEM | None = None,
+        context: ssl.SSLContext | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_requests: int = 1000,
+        max_body: int = 1024 * 1024,
+        log: Callable[[ReceivedRequest], object] | None = None,
+    ) -> None:
+        self.initial_settings = Settings({**_DEFAULT_SETTINGS, **(settings or {})})
+        self.goaway_count: int | None = None
+        self.goaway_code: int = ErrorCode.NO_ERROR
+        self.goaway_answers_first = False
+        self._authority_pem: bytes | None = None
+        self._context = self._make_context(tls, certfile, keyfile, context)
+        self._log = RequestLog(max_requests, max_body)
+        self._tell = log
+        self._lock = threading.Lock()  # guards what follows
+        self._routes: dict[tuple[str | None, str | None], list[Script]] = {}
+        self._connect_scripts: list[ConnectionScript] = []
+        self._connections: set[Connection] = set()
+        self._threads: set[threading.Thread] = set()
+        self._count = 0
+        self._closing = False
+        self._acceptor: threading.Thread | None = None
+        self._listener = listen(host, port)
+        self._address = self._listener.getsockname()
+        self._listener.setblocking(False)
+        self._wakes, self._waker = socket.socketpair()
+
+    def _make_context(
+        self, wanted: bool, certfile: PEM | None, keyfile: PEM | None, context: ssl.SSLContext | None
+    ) -> ssl.SSLContext | None:
+        if context is not None and certfile is not None:
+            raise InvalidArgument("give either a context or a certfile")
+        if keyfile is not None and certfile is None:
+            raise InvalidArgument("a keyfile needs its certfile")
+        if certfile is not None:
+            return presenting(certfile=certfile, keyfile=keyfile)
+        if context is not None or not wanted:
+            return context
+        authority = local_authority("ScriptedServer(tls=True)", "certfile and keyfile")
+        self._authority_pem = authority.authority_pem
+        return authority.server_context()
+
+    # -- Where it is
+
+    @property
+    def address(self) -> Any:
+        """Where it listens: `(host, port)`, or the path of a Unix socket."""
+        return self._address[:2] if isinstance(self._address, tuple) else self._address
+
+    @property
+    def port(self) -> int:
+        """The port; 0 for a Unix socket."""
+        return int(self._address[1]) if isinstance(self._address, tuple) else 0
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:50000`, without a slash at the end; with TLS `https://…`, and `unix:/path`."""
+        address = format_address(self._address)
+        if address.startswith(UNIX_PREFIX):
+            return address
+        return f"http{'' if self._context is None else 's'}://{address}"
+
+    @property
+    def authority_pem(self) -> bytes:
+        """The authority that signed the certificate which was made on the spot, as PEM, for clients to trust.
+        InvalidArgument when none was made.
+        """
+        if self._authority_pem is None:
+            raise InvalidArgument("no certificate was made for this server: it has tls=True for that")
+        return self._authority_pem
+
+    def client_context(self) -> ssl.SSLContext:
+        """A context for clients that trusts that authority alone; for httpx's `verify=`, say."""
+        return trusting(cafile=self.authority_pem)
+
+    def client(self, **options: Any) -> Client:
+        """A `sync_h2.Client` of this server, which takes paths for URLs: `client.get("/news")`. It trusts the
+        certificate that was made on the spot (one that was given needs `verify=`), and leaves the environment's proxies
+        alone. `options` are the client's.
+        """
+        own: dict[str, Any] = {"base_url": self.url, "trust_env": False, "h2c": self._context is None}
+        if self.url.startswith(UNIX_PREFIX):
+            scheme = "http" if self._context is None else "https"
+            own |= {"base_url": f"{scheme}://localhost", "unix_socket": self.url[len(UNIX_PREFIX) :]}
+        if self._authority_pem is not None:
+            own["verify"] = self.client_context()
+        return Client(**{**own, **options})
+
+    # -- What it is to do
+
+    def route(self, path: str | None = None, method: str | None = None) -> Script:
+        """A script for requests of this path (without a query, unless it has one) and this method; None stands for all
+        that have no other. More than one for the same answer one request after another, and then the last stays.
+        Without any, the answer is 404.
+        """
+        script = Script(self._log.changed, self._wake)
+        with self._lock:
+            self._routes.setdefault((path, method), []).append(script)
+        return script
+
+    def on_connect(self) -> ConnectionScript:
+        """A script for a connection's beginning. More than one are for one connection after another, and then the last
+        stays.
+        """
+        script = ConnectionScript(self._log.changed, self._wake)
+        with self._lock:
+            self._connect_scripts.append(script)
+        return script
+
+    def goaway_after(self, count: int, code: int = ErrorCode.NO_ERROR, *, answers_first: bool = False) -> None:
+        """Say GOAWAY on each connection that has brought so many requests, before the last of them is answered, or
+        when all are if `answers_first`. Further requests on it are left alone; when it has answered the others, it is
+        closed.
+        """
+        if count < 1:
+            raise InvalidArgument(
+                f"a number of requests must be at least 1, not {count} (on_connect().goaway() takes none)"
+            )
+        self.goaway_code, self.goaway_answers_first, self.goaway_count = code, answers_first, count
+
+    def release(self) -> None:
+        """`release` all scripts there are."""
+        with self._lock:
+            scripts = [script for of_route in self._routes.values() for script in of_route]
+            everything: list[ConnectionScript] = [*scripts, *self._connect_scripts]
+        for script in everything:
+            script.release()
+
+    # -- What has come
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """What has come, in the order of the requests' headers on each connection."""
+        return self._log.all()
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections have come."""
+        with self._lock:
+            return self._count
+
+    def wait_request(self, timeout: float | None = PATIENCE, *, complete: bool = True) -> ReceivedRequest:
+        """The next request that this has not returned yet; blocks until one has come and, if `complete`, its end too
+        (or its reset, or the connection's end). Timeout after so many seconds.
+        """
+        return self._log.next(timeout, complete=complete)
+
+    # -- Running
+
+    def start(self) -> None:
+        """Accept connections from now on, on a thread in the background. A second call does nothing."""
+        with self._lock:
+            if self._acceptor is None and not self._closing:
+                self._acceptor = threading.Thread(target=self._accept, name="sync_h2-scripted-acceptor", daemon=True)
+                self._acceptor.start()
+
+    def close(self) -> None:
+        """Cut all connections, and wait for the threads; nothing that stalls or pauses holds this up."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+            connections = list(self._connections)
+            threads = [*self._threads, *([self._acceptor] if self._acceptor else [])]
+        if first:
+            self._waker.send(b"\0")
+        for connection in connections:
+            connection.close()
+        deadline = time.monotonic() + _CLOSING_PATIENCE
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        if first:
+            close_listener(self._listener)
+            self._wakes.close()
+            self._waker.close()
+
+    def __enter__(self) -> ScriptedServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ScriptedServer {self.url}{' closed' if self._closing else ''}>"
+
+    def _wake(self) -> None:
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.channel.wake()
+
+    # -- The acceptor's thread
+
+    def _accept(self) -> None:
+        poll = select.poll()
+        for sock in (self._listener, self._wakes):
+            poll.register(sock, select.POLLIN)
+        while not self._closing:
+            poll.poll()
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionError):
+                continue
+            except OSError:
+                time.sleep(_AFTER_FAILURE)
+                continue
+            self._take(sock)
+
+    def _take(self, sock: socket.socket) -> None:
+        with self._lock:
+            if self._closing or len(self._connections) >= _MOST_CONNECTIONS:
+                sock.close()
+                return
+            self._count += 1
+            script = _next_of(self._connect_scripts)
+            steps = script.plan() if script is not None else []
+            connection = Connection(self, Channel(sock, self._context), self._count, steps)
+            thread = threading.Thread(
+                target=self._run, args=(connection,), name=f"sync_h2-scripted-{self._count}", daemon=True
+            )
+            self._connections.add(connection)
+            self._threads.add(thread)
+            thread.start()
+
+    # -- Connections' threads
+
+    def _run(self, connection: Connection) -> None:
+        try:
+            connection.run()
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+                self._threads.discard(threading.current_thread())
+
+    def receive(
+        self, fields: list[tuple[bytes, bytes]], connection: int, stream_id: int
+    ) -> tuple[ReceivedRequest, Sequence[Step]]:
+        """A request has come: what is recorded of it, and how it is answered. For connections."""
+        told = {name: value.decode("latin-1") for name, value in fields}
+        path, method = told.get(b":path", ""), told.get(b":method", "")
+        script = self._script_for(path, method)
+        request = ReceivedRequest(
+            fields, connection=connection, stream_id=stream_id, routed=script is not None, log=self._log
+        )
+        if script is None:
+            script = Script(self._log.changed, self._wake)
+            script.respond(404, {"content-type": "text/plain"}, f"no route for {method} {path}\n")
+        self._log.add(request)
+        if self._tell is not None:
+            self._tell(request)
+        return request, script.plan()
+
+    def _script_for(self, path: str, method: str) -> Script | None:
+        with self._lock:
+            for known in (path, path.partition("?")[0], None):
+                for asked in (method, None):
+                    if scripts := self._routes.get((known, asked)):
+                        return _next_of(scripts)
+        return None
+
+
+def _next_of(scripts: list[S]) -> S | None:
+    """The one whose turn it is: the first that was not played yet, or the last."""
+    if not scripts:
+        return None
+    if scripts[0].was_played and len(scripts) > 1:
+        del scripts[0]
+    scripts[0].was_played = True
+    return scripts[0]

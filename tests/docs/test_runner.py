@@ -1,0 +1,254 @@
+"""The runner of the documentation's blocks runs what it should, and fails where a page is wrong, with page and line."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from support.pages.blocks import PageError, blocks_of
+from support.pages.runner import PORTS, matches, run_page
+from support.pages.shell import commands_of, runs_in_background
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    def run(text: str) -> Path:
+        """Runs a page and returns the directory that it ran in. `'''` stands for the backticks of a fence."""
+        page = tmp_path / "page.md"
+        page.write_text(text.replace("'''", "```"))
+        run_page(page, tmp_path / "run")
+        return tmp_path / "run"
+
+    return run
+
+
+def test_the_kinds_of_blocks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        """# Title
+
+```python
+one
+```
+
+<!-- not run: it needs the internet -->
+```sh
+two
+```
+
+````{note}
+```console
+$ three
+```
+````
+
+1. a list:
+   ```text
+   four
+     five
+   ```
+
+```{code-block} ini
+:caption: a/b.ini
+
+six
+```
+
+```{toctree}
+:glob:
+
+seven
+```
+"""
+    )
+    blocks = blocks_of(page)
+    assert [(block.kind, block.name, block.source, block.line, block.not_run) for block in blocks] == [
+        ("python", "", "one\n", 4, False),
+        ("sh", "", "two\n", 9, True),
+        ("console", "", "$ three\n", 14, False),
+        ("text", "", "four\n  five\n", 20, False),
+        ("file", "a/b.ini", "six\n", 27, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# A\n\n```ini\na = 1\n```\n", "page.md:3: nobody knows how to run a block of ini"),
+        ("# A\n\n```\na = 1\n```\n", "page.md:3: nobody knows how to run a block of no kind"),
+        ("```{code-block} ini\na = 1\n```\n", "page.md:1: nobody knows how to run a block of ini"),
+        ("```{mermaid}\na\n```\n", "page.md:1: an unknown directive"),
+        ("\n```python\na = 1\n", "page.md:2: the block has no end"),
+        ("````{note}\n```python\na = 1\n```\n", "a directive has no end"),
+        ("```{code-block} ini\n:caption: ../a\n\n```\n", "page.md:1: a file outside of the page's directory"),
+        ("```python\nprint(1)  # 2\n```\n", "page.md:2: the block printed\n    1\nand its comments say\n    2"),
+        ("```python\nprint(1)\n```\n", "page.md:2: the block printed\n    1\nand its comments say\n    nothing"),
+        ("```python\na = 1\n```\n\n```python\na\nb\n```\n", "page.md:6: the block raised"),
+        ("```python\nimport warnings\nwarnings.warn('old')\n```\n", "UserWarning: old"),
+        ("```python\nimport sys\nsys.exit(3)\n```\n", "SystemExit: 3"),
+        ("```python\nimport os\nos._exit(3)\n```\n", "page.md:2: the interpreter ended"),
+        (
+            "```python\nimport threading\nt = threading.Thread(target=int, args=['x'])\nt.start()\nt.join()\n```\n",
+            "besides what its blocks say there came\nTraceback",
+        ),
+        ("```python\nf = open('a', 'w')\n```\n", "besides what its blocks say there came\nResourceWarning"),
+        ("```sh\necho oh\nfalse\necho no\n```\n", "page.md:2: the commands ended with 1, after\n    oh\n"),
+        ("```sh\necho $UNKNOWN\n```\n", "UNKNOWN: unbound variable"),
+        (
+            "```console\n$ echo oh\nno\n```\n",
+            "page.md:2: $ echo oh\ngave (and status 0)\n    oh\nand the page says\n",
+        ),
+        ("```console\necho oh\n```\n", "page.md:2: the block begins with no command"),
+        ("```sh\nsleep 0 &\n: 9000\n```\n", "the program in the background has ended, and nothing accepts connections"),
+    ],
+)
+def test_a_page_that_is_wrong_fails(run, text: str, message: str) -> None:
+    with pytest.raises(PageError) as failed:
+        run(text)
+    assert message in str(failed.value)
+
+
+def test_what_raises_is_shown_as_it_stands_on_the_page(run) -> None:
+    with pytest.raises(PageError, match=r'page.md", line 4, in <module>\n    1 / 0\n'):
+        run("# A\n\n'''python\n1 / 0\n'''\n")
+
+
+def test_blocks_share_names_and_files(run) -> None:
+    directory = run(
+        """
+'''{code-block} python
+:caption: shop/stock.py
+
+apples = 3
+'''
+
+'''python
+from shop.stock import apples
+
+print(apples)  # 3
+
+
+class Fruit:
+    pass
+
+
+print(Fruit.__module__, __name__)  # __main__ __main__
+'''
+
+'''sh
+python -c 'from shop.stock import apples; print(apples)' > apples
+fruit=pear
+'''
+
+'''console
+$ cat apples
+3
+$ echo $fruit; \\
+  echo and
+pear
+and
+$ cat nowhere
+cat: nowhere…
+$ echo $?
+1
+$ seq 5
+1
+...
+5
+'''
+
+'''python
+from pathlib import Path
+
+print(Path("apples").read_text().strip())  # …
+with open("done", "w") as file:
+    print("ran", file=file)
+'''
+"""
+    )
+    assert (directory / "done").read_text() == "ran\n"
+
+
+def test_what_is_not_to_be_run_is_not(run) -> None:
+    directory = run("<!-- not run: REASON -->\n'''sh\ntouch a\n'''\n\n'''text\ntouch b\n'''\n\n'''sh\ntouch c\n'''\n")
+    assert [path.name for path in directory.iterdir()] == ["c"]
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_programs_in_the_background_are_waited_for_and_ended(run) -> None:
+    directory = run(
+        """
+'''{code-block} python
+:caption: server.py
+
+import time
+import sync_h2
+
+time.sleep(0.3)
+sync_h2.create_server(lambda stream, headers: stream.end(b"hello"), port=8080).serve_forever()
+'''
+
+'''sh
+python server.py &
+'''
+
+'''python
+import sync_h2
+
+with sync_h2.Client(h2c=True) as client:
+    print(client.get("http://localhost:8080").text)  # hello
+port = 8080
+'''
+
+'''sh
+python -c 'import sync_h2, sys
+sync_h2.create_server(print, "unix:" + sys.argv[1]).serve_forever()' here.sock &
+python -m http.server --bind 127.0.0.1 8081 > served 2>&1 &
+test -S here.sock
+curl -s http://127.0.0.1:8081/server.py > copy
+echo 8080 > first
+'''
+"""
+    )
+    assert (directory / "copy").read_text() == (directory / "server.py").read_text()
+    port = int((directory / "first").read_text())
+    assert port not in range(8080, 9010)
+    assert not accepts(port)
+
+
+def test_a_server_that_a_page_leaves_open_is_closed(run) -> None:
+    directory = run(
+        "'''python\nimport sync_h2\n\nserver = sync_h2.create_server(print, port=8080)\nserver.start()\n"
+        "with open('port', 'w') as file:\n    file.write('8080')\n'''\n"
+    )
+    assert not accepts(int((directory / "port").read_text()))
+
+
+def test_which_numbers_are_ports() -> None:
+    assert PORTS.findall("8080 :8443 127.0.0.1:8081, 9000-9009 18080 80801 0.8080 a8080 9010") == [
+        *("8080", "8443", "8081", "9000", "9009")
+    ]
+
+
+def test_dots_stand_for_what_differs() -> None:
+    assert matches(["a … c", "...", "e"], ["a b c", "d", "d", "e"])
+    assert matches(["...", "e"], ["e"])
+    assert not matches(["a … c"], ["a b"])
+    assert not matches(["a.c"], ["abc"])
+    assert not matches(["a"], ["a", "b"])
+
+
+def test_commands_are_told_apart() -> None:
+    script = "one &\ntwo \\\n  more &  # and more\ncat > file <<'END'\nthree &\nEND\nfour && five\n"
+    commands = list(commands_of(script))
+    assert commands == ["one &", "two \\\n  more &  # and more", "cat > file <<'END'\nthree &\nEND", "four && five"]
+    assert [runs_in_background(command) for command in commands] == [True, True, False, False]

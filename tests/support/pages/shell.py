@@ -1,0 +1,208 @@
+"""The terminal of one page: one bash for all its commands. It waits until programs in the background can be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .blocks import Block, PageError
+from .interpreter import shown
+
+# bash reads these, and then what each block has as a file of its own. It outlives the TERM that ends its programs.
+PRELUDE = """
+trap : TERM
+__accepts() {
+    case $1 in
+        */*|*.sock) [ -S "$1" ] ;;
+        *) (exec 3<> "/dev/tcp/localhost/$1") 2> /dev/null ;;
+    esac
+}
+__wait_for() {
+    local place end=$((SECONDS + 60))
+    for place in "$@"; do
+        until __accepts "$place"; do
+            if ! kill -0 $! 2> /dev/null; then
+                __accepts "$place" && break
+                echo "the program in the background has ended, and nothing accepts connections at $place" >&2
+                exit 1
+            fi
+            [ $SECONDS -lt $end ] || { echo "nothing accepts connections at $place" >&2; exit 1; }
+            sleep 0.1
+        done
+    done
+}
+"""
+IN_BACKGROUND = re.compile(r"\s&\s*(#.*)?$")
+HEREDOC = re.compile(r"<<(?P<tabs>-?)\s*(?P<quote>['\"]?)(?P<word>\w+)(?P=quote)")
+
+
+def commands_of(source: str) -> Iterator[str]:
+    """The commands of a script by lines, with those that a backslash continues, and here-documents, as one."""
+    lines = iter(source.splitlines())
+    for line in lines:
+        command = line
+        while command.endswith("\\"):
+            command += "\n" + next(lines, "")
+        if heredoc := HEREDOC.search(line):
+            for following in lines:
+                command += "\n" + following
+                if following.strip() == heredoc["word"]:
+                    break
+        yield command
+
+
+def runs_in_background(command: str) -> bool:
+    return HEREDOC.search(command) is None and IN_BACKGROUND.search(command) is not None
+
+
+class Shell:
+    """Runs sh and console blocks. `folder` takes the scripts and what they write; `places_in` finds the ports and the
+    sockets that a text names.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        environment: dict[str, str],
+        folder: Path,
+        seconds: float,
+        places_in: Callable[[str], list[str]],
+    ) -> None:
+        self._folder, self._seconds, self._places_in = folder, seconds, places_in
+        self._scripts = 0
+        self._done, done = os.pipe()
+        self._done_mark = done
+        self._process = subprocess.Popen(
+            ["bash"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            pass_fds=[done],
+            start_new_session=True,
+        )
+        self._say(PRELUDE)
+
+    def run(self, block: Block, later: list[str]) -> None:
+        """Runs the commands of an sh block, and raises PageError when one fails. `later` are the texts behind it."""
+        script = "".join(f"{command}\n" for command in self._with_waits(list(commands_of(block.source)), later))
+        status, said = self._script(script, block.place, stops=True)
+        if status:
+            raise PageError(f"{block.place}: the commands ended with {status}, after\n{shown(said)}")
+
+    def run_console(self, block: Block, later: list[str], matches: Callable[[list[str], list[str]], bool]) -> None:
+        """Runs the commands of a console block, and raises PageError unless each gives the output below it."""
+        pairs = list(console_pairs(block))
+        status = 0
+        for number, (command, expected) in enumerate(pairs):
+            script = command
+            if runs_in_background(command):
+                following = ["\n".join(command for command, _ in pairs[number + 1 :]), *later]
+                script += self._waiting([command], following)
+            status, said = self._script(script + "\n", block.place, stops=False, status_before=status)
+            if not matches(expected, said):
+                raise PageError(
+                    f"{block.place}: $ {command}\ngave (and status {status})\n{shown(said)}"
+                    f"and the page says\n{shown(expected)}"
+                )
+
+    def close(self) -> None:
+        """Ends the programs in the background, and the shell."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+            try:
+                # As soon as its programs have ended.
+                self._say('set +eu\nwhile [ -n "$(jobs -pr)" ]; do wait; done\n')
+                self._process.communicate(timeout=10)
+            except (subprocess.TimeoutExpired, BrokenPipeError):
+                pass
+        self._signal(signal.SIGKILL)
+        self._process.communicate()
+        os.close(self._done)
+        os.close(self._done_mark)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):  # none is left
+            os.killpg(self._process.pid, number)
+
+    def _with_waits(self, commands: list[str], later: list[str]) -> Iterator[str]:
+        started: list[str] = []
+        for number, command in enumerate(commands):
+            yield command
+            if runs_in_background(command):
+                started.append(command)
+            if started and not (number + 1 < len(commands) and runs_in_background(commands[number + 1])):
+                yield self._waiting(started, ["\n".join(commands[number + 1 :]), *later])
+                started = []
+
+    def _waiting(self, started: list[str], later: list[str]) -> str:
+        """Waits for the places that those programs name, and for those of the first later text that names any, if a
+        program names none.
+        """
+        named = [self._places_in(command) for command in started]
+        if not all(named):
+            named.append(next(filter(None, map(self._places_in, later)), []))
+        places = dict.fromkeys(place for places in named for place in places)
+        return f"\n__wait_for {shlex.join(places)}\n" if places else ""
+
+    def _script(self, script: str, place: str, *, stops: bool, status_before: int = 0) -> tuple[int, list[str]]:
+        self._scripts += 1
+        file, output = (self._folder / f"{self._scripts}.{kind}" for kind in ("sh", "out"))
+        file.write_text(script)
+        self._say(
+            f"set {'-' if stops else '+'}eu\n"
+            + (f"(exit {status_before})\n" if status_before else "")
+            + f". {shlex.quote(str(file))} < /dev/null > {shlex.quote(str(output))} 2>&1\n"
+            f"echo $? >&{self._done_mark}\n"
+        )
+        status = self._wait(place, output)
+        return status, output.read_text(errors="replace").splitlines()
+
+    def _wait(self, place: str, output: Path) -> int:
+        """The exit status of the script; that of the shell, where the script has ended that."""
+        remaining = self._seconds
+        while remaining > 0:
+            if select.select([self._done], [], [], 0.1)[0]:
+                return int(os.read(self._done, 16))
+            if self._process.poll() is not None and not select.select([self._done], [], [], 0)[0]:
+                return self._process.returncode
+            remaining -= 0.1
+        said = output.read_text(errors="replace").splitlines()
+        raise PageError(f"{place}: the commands took more than {self._seconds:g} s, after\n{shown(said)}")
+
+    def _say(self, text: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(text)
+            self._process.stdin.flush()
+        except BrokenPipeError:  # a command has ended the shell: who waits for the script finds that
+            pass
+
+
+def console_pairs(block: Block) -> Iterator[tuple[str, list[str]]]:
+    """Each command with the lines that it gives."""
+    command = ""
+    output: list[str] = []
+    for line in block.source.splitlines():
+        if command.endswith("\\") or (command and not output and line.startswith("> ")):
+            command += "\n" + line.removeprefix("> ")
+        elif line.startswith("$ "):
+            if command:
+                yield command, output
+            command, output = line.removeprefix("$ "), []
+        elif command:
+            output.append(line)
+        else:
+            raise PageError(f"{block.place}: the block begins with no command, that is no line that begins with $")
+    if not command:
+        raise PageError(f"{block.place}: the block has no command")
+    yield command, output
