@@ -57,10 +57,16 @@ def test_the_tests_are_those_of_readme_on_every_python():
 
 
 def test_the_workflow_installs_the_programs_that_ci_wants():
-    wanted = re.findall(r"command -v (\w+)", (REPOSITORY / ".ci" / "run").read_text())
+    wanted = re.findall(r"command -v ([\w-]+)", (REPOSITORY / ".ci" / "run").read_text())
     (install,) = (command for command in commands_of(workflow("tests.yml")) if "apt-get install" in command)
     installed = set(install.split())
-    of_package = {"nghttp": "nghttp2", "nghttpd": "nghttp2", "h2load": "nghttp2"}
+    of_package = {
+        "nghttp": "nghttp2",
+        "nghttpd": "nghttp2",
+        "h2load": "nghttp2",
+        "go": "golang-go",
+        "systemd-analyze": "systemd",
+    }
     programs = {of_package.get(name, name) for name in wanted if not name.startswith("python")}
     assert len(programs) > 4
     assert programs - installed == {"chromium"}  # GitHub's machines have it, and Debian's package is not there
