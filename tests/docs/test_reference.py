@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-MODULES = ["", *(f".{name}" for name in ("adapters", "compat", "errors", "exceptions", "gunicorn", "testing"))]
+OF_PACKAGE = ("adapters", "compat", "errors", "exceptions", "gunicorn", "testing")
+MODULES = ["sync_h2", "sync_h2_pytest", *(f"sync_h2.{name}" for name in OF_PACKAGE)]
 FOR_OTHER_MODULES = {"said"}  # of this package
 DIRECTIVE = re.compile(r"^\.\. (?P<kind>auto\w+):: (?P<name>[\w.]+)\n(?P<options>(?:   :.*\n)*)", re.MULTILINE)
 
@@ -51,7 +52,7 @@ def documented() -> Iterator[object]:
                 yield from (getattr(shown, name) for name in names)
 
 
-@pytest.mark.parametrize("module", [f"sync_h2{name}" for name in MODULES])
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_on_a_page(module: str) -> None:
     shown = list(documented())
     place = importlib.import_module(module)

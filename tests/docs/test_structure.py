@@ -27,7 +27,10 @@ def test_the_front_page_has_every_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_begins_with_what_it_is_for(page: str) -> None:
-    title, between, sentence = (DOCS / page).read_text().splitlines()[:3]
+    lines = (DOCS / page).read_text().splitlines()
+    if lines[0].startswith("```{include}"):
+        return  # of a page that is read elsewhere too
+    title, between, sentence = lines[:3]
     assert title.startswith("# ")
     assert between == ""
     assert re.match(r"[`\w*]", sentence), sentence
