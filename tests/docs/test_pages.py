@@ -13,8 +13,6 @@ PAGES = [REPOSITORY / "README.md"]
 PAGES += sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if "_build" not in page.parts)
 
 
-# A page may start a dozen programs.
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_each_block_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
     assert run_page(page, tmp_path / "page") is not None
