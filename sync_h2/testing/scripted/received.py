@@ -42,6 +42,7 @@ class ReceivedRequest:
 
     @property
     def method(self) -> str:
+        """`:method`."""
         return str(self.headers.get(":method", ""))
 
     @property
@@ -110,6 +111,7 @@ class ReceivedRequest:
     # -- The connection's thread
 
     def add_body(self, octets: bytes) -> None:
+        """More of the body has come."""
         with self._log.changed:
             self._body_length += len(octets)
             kept = octets[: max(self._log.max_body - len(self._body), 0)] if self._kept else b""
@@ -117,6 +119,7 @@ class ReceivedRequest:
             self._log.count_locked(len(kept))
 
     def end(self, trailers: list[tuple[bytes, bytes]] | None = None) -> None:
+        """The client has ended the request."""
         with self._log.changed:
             if trailers is not None:
                 self._trailers = Headers.from_wire(trailers)
@@ -124,6 +127,7 @@ class ReceivedRequest:
             self._log.changed.notify_all()
 
     def reset(self, code: int) -> None:
+        """The client has reset the stream."""
         with self._log.changed:
             self._reset_code = code
             self._log.changed.notify_all()

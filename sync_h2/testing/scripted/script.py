@@ -96,10 +96,12 @@ class ConnectionScript:
                 raise Timeout(f"the script has not stalled within {timeout} s")
 
     def is_released(self) -> bool:
+        """Whether `release` was called: stalls hold nothing up any more."""
         with self._changed:
             return self._released
 
     def count_stalled(self, change: int) -> None:
+        """So many more runs of the script, or fewer, are at a stall."""
         with self._changed:
             self._stalled += change
             self._changed.notify_all()
