@@ -8,6 +8,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pygments.lexers.special import TextLexer
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -25,6 +27,9 @@ templates_path: list[str] = []
 # Headings are link targets, as on GitHub; `...` and `…` stand in output where it differs.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
+
+# Hyphens and quotes are often code's, and stay as they are.
+smartquotes = False
 
 # Docstrings have single backticks around code, as Markdown has.
 default_role = "code"
@@ -67,5 +72,16 @@ def process_signature(
     return (alias.sub(r"\1", signature or ""), alias.sub(r"\1", returned or "")) if found else None
 
 
+def show_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """What a docstring sets apart by four spaces is code."""
+    for number in range(len(lines) - 1, 1, -1):
+        before = next((line for line in reversed(lines[:number]) if line), "")
+        begins = lines[number].startswith("    ") and not lines[number - 1]
+        if begins and not before.startswith((" ", "- ")) and not before.endswith("::"):
+            lines[number:number] = ["::", ""]
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", show_code)
+    app.add_lexer("haproxy", TextLexer)
     app.connect("autodoc-process-signature", process_signature)

@@ -62,8 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> str:
 
 
 def as_markdown(text: str) -> str:
-    """Plain text: two hyphens stay two, and nothing is emphasised."""
-    return re.sub(r"--|[*_<]", lambda match: f"\\{match[0]}", text)
+    """Plain text: nothing is emphasised."""
+    return re.sub(r"[*_<]", lambda match: f"\\{match[0]}", text)
 
 
 SHOWN: dict[str, Callable[[], str]] = {

@@ -58,11 +58,13 @@ class Image:
             for name, source in files_of(PAGE).items()
             if name != "Dockerfile"
         }
-        venv.create(root / "venv", with_pip=True)
+        venv.create(root / "venv")
         programs = root / "venv" / "bin"
-        # What the image gets from the index is what the tests run with: pip finds it there, or fails.
+        # What the image gets from the index is what the tests run with: pip, which is there too, finds it or fails.
         [packages] = (root / "venv").glob("lib/python*/site-packages")
         (packages / "tested.pth").write_text(sysconfig.get_path("purelib"))
+        (programs / "pip").write_text(f'#!/bin/sh\nexec {programs}/python -m pip "$@"\n')
+        (programs / "pip").chmod(0o755)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PIP_"))}
         self.environment = {
             **inherited,

@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-MODULES = ["", *(f".{name}" for name in ("adapters", "compat", "errors", "exceptions", "gunicorn", "testing"))]
+OF_PACKAGE = ("adapters", "compat", "errors", "exceptions", "gunicorn", "testing")
+MODULES = ["sync_h2", "sync_h2_pytest", *(f"sync_h2.{name}" for name in OF_PACKAGE)]
 FOR_OTHER_MODULES = {"said"}  # of this package
 DIRECTIVE = re.compile(r"^\.\. (?P<kind>auto\w+):: (?P<name>[\w.]+)\n(?P<options>(?:   :.*\n)*)", re.MULTILINE)
 
@@ -20,7 +21,7 @@ DIRECTIVE = re.compile(r"^\.\. (?P<kind>auto\w+):: (?P<name>[\w.]+)\n(?P<options
 def public_names(module: ModuleType) -> list[str]:
     """What `__all__` has; where there is none, what the module itself makes."""
     if hasattr(module, "__all__"):
-        return list(module.__all__)
+        return [name for name in module.__all__ if name != "__version__"]
     made_here = {name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
     return [name for name in made_here - FOR_OTHER_MODULES if not name.startswith("_")]
 
@@ -51,7 +52,7 @@ def documented() -> Iterator[object]:
                 yield from (getattr(shown, name) for name in names)
 
 
-@pytest.mark.parametrize("module", [f"sync_h2{name}" for name in MODULES])
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_on_a_page(module: str) -> None:
     shown = list(documented())
     place = importlib.import_module(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import logging
 import re
@@ -76,6 +77,18 @@ def test_every_event_is_there(kind: str):
     assert {names_in(row[0])[0] for row in table_after("reference/events.md", f"of a {kind}")} == known
 
 
+def test_every_extra_is_there_with_what_it_brings() -> None:
+    configuration = configparser.ConfigParser()
+    configuration.read(DOCS.parent / "setup.cfg")
+    extras = {
+        name: [re.split(r"[^\w-]", line)[0] for line in brings.split("\n") if line]
+        for name, brings in configuration["options.extras_require"].items()
+        if name not in ("docs", "test")
+    }
+    there = table_after("reference/extras.md", "extra")
+    assert {names_in(row[0])[0]: row[1].split(", ") for row in there} == extras
+
+
 def test_every_logger_is_there():
     loggers = {name for name in logging.Logger.manager.loggerDict if name.startswith("sync_h2.")}
     assert {names_in(row[0])[0] for row in table_after("guide/inspection.md", "logger")} == loggers
@@ -83,7 +96,7 @@ def test_every_logger_is_there():
 
 def test_every_name_of_the_module_that_is_mentioned_exists() -> None:
     text = "".join(page.read_text() for page in [DOCS.parent / "README.md", *DOCS.rglob("*.md")])
-    mentioned = set(re.findall(r"\bsync_h2\.([A-Za-z_0-9]+)", text))
+    mentioned = set(re.findall(r"\bsync_h2\.([A-Za-z_0-9]+)", text)) - {"packages"}  # which requests has
     loggers = {
         name.removeprefix("sync_h2.")
         for row in table_after("guide/inspection.md", "logger")

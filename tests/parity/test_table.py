@@ -25,7 +25,7 @@ import sync_h2.compat
 import sync_h2.testing
 from parity import tables
 from sync_h2.protocol.limits import Limits
-from sync_h2.testing import pair
+from sync_h2.testing import ConnectionScript, ReceivedRequest, Script, ScriptedServer, pair
 
 TESTS = Path(__file__).parent.parent
 TABLES = [importlib.import_module(f"{tables.__name__}.{found.name}") for found in pkgutil.iter_modules(tables.__path__)]
@@ -75,7 +75,17 @@ def public_names() -> frozenset[str]:
             names |= set(parameters(name, offered))
         elif inspect.isclass(offered) and not issubclass(offered, enum.Enum):
             names |= set(members(offered))
+    names |= {f"testing.{name}" for name in scripted_names()}
     return frozenset(names | {f"compat.{name}" for name in compat_names()})
+
+
+def scripted_names() -> Iterator[str]:
+    """The same of what scripts `sync_h2.testing`'s server."""
+    yield from parameters("ScriptedServer", ScriptedServer)
+    for cls in (ScriptedServer, ReceivedRequest, ConnectionScript, Script):
+        yield cls.__name__
+        inherited = tuple(f"{cls.__name__}.{name}" for name in vars(cls.__base__))
+        yield from (name for name in members(cls) if name.partition("(")[0] not in inherited)
 
 
 def compat_names() -> Iterator[str]:

@@ -95,6 +95,12 @@ def test_a_body_in_pieces_and_trailers(server: ScriptedServer, peer: RawPeer) ->
     assert shown(answer(peer)) == [[(":status", "200")], b"a", b"", b"bc", [("x-checksum", "7")]]
 
 
+def test_a_body_can_end_before_the_script_does(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").respond().data("all of it", end_stream=True).reset(ErrorCode.NO_ERROR)
+    assert shown(answer(peer)) == [[(":status", "200")], b"all of it"]
+    assert peer.expect(RstStreamFrame).error_code == ErrorCode.NO_ERROR
+
+
 def test_small_frames(server: ScriptedServer, peer: RawPeer) -> None:
     server.route("/").respond().data("abcde", frame_size=2)
     assert shown(answer(peer)) == [[(":status", "200")], b"ab", b"cd", b"e"]

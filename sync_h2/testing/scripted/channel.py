@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import struct
+import threading
 
 from ...transport.fork import close_in_forked_child
 
@@ -25,6 +26,8 @@ class Channel:
         self.ended = False  # the peer sends nothing more
         self._outgoing = bytearray()
         self._wakes, self._waker = socket.socketpair()
+        self._waking = threading.Lock()  # by when the descriptor is closed, it may be somebody else's
+        self._closed = False  # guarded by it
         for own in (sock, self._wakes, self._waker):
             own.setblocking(False)
             close_in_forked_child(own)
@@ -104,8 +107,10 @@ class Channel:
 
     def wake(self) -> None:
         """Let `wait` return. Any thread."""
-        with contextlib.suppress(OSError):  # it has been woken already, or is closed
-            self._waker.send(b"\0")
+        with self._waking:
+            if not self._closed:
+                with contextlib.suppress(BlockingIOError):  # it has been woken already
+                    self._waker.send(b"\0")
 
     def end(self) -> None:
         """Send nothing more; what the peer still sends can be received. It sees that the connection was cut: TLS's
@@ -118,5 +123,7 @@ class Channel:
         if reset:
             with contextlib.suppress(OSError):
                 self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        with self._waking:
+            self._closed = True
         for sock in (self._raw, self._wakes, self._waker):
             sock.close()

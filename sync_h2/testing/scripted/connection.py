@@ -11,7 +11,7 @@ import contextlib
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from hpack import Decoder, Encoder, HPACKError
 
@@ -31,11 +31,11 @@ from ...protocol.settings import Settings, pack_settings
 from .channel import Channel
 from .exchange import Exchange
 from .frames import frame, header_frames, without_padding
-from .received import ReceivedRequest
-from .steps import Step
+from .plan import Plan
 
 _LARGEST_BLOCK = 65_536  # of a request's fields, compressed and not
 _LARGEST_TABLE = 4096
+_MOST_BEFORE_SETTINGS = 1000  # streams, until the client has acknowledged how many it may open
 _LINGER = 1.0  # seconds for the client to read what was sent last
 _NOT_HERE = b"This port speaks HTTP/2 only; without TLS from the first octet (curl --http2-prior-knowledge).\n"
 _HTTP_1_REFUSAL = (
@@ -43,20 +43,6 @@ _HTTP_1_REFUSAL = (
 ) + _NOT_HERE
 _ENDS_STREAM = int(FrameFlag.END_STREAM)
 _ENDS_HEADERS = int(FrameFlag.END_HEADERS)
-
-
-class Plan(Protocol):
-    """What the server is to do."""
-
-    initial_settings: Settings
-    goaway_count: int | None
-    goaway_code: int
-    goaway_answers_first: bool
-
-    def receive(
-        self, fields: list[tuple[bytes, bytes]], connection: int, stream_id: int
-    ) -> tuple[ReceivedRequest, Sequence[Step]]:
-        """A request has come: what is recorded of it, and how it is answered."""
 
 
 class Violation(Exception):
@@ -68,9 +54,9 @@ class Violation(Exception):
 
 
 class Connection:
-    """The connection with this `number`, whose script, before requests are taken, is `steps`."""
+    """The connection with this `number`."""
 
-    def __init__(self, plan: Plan, channel: Channel, number: int, steps: Sequence[Step]) -> None:
+    def __init__(self, plan: Plan, channel: Channel, number: int) -> None:
         self.channel = channel
         self.number = number
         self.window = DEFAULT_WINDOW_SIZE
@@ -90,12 +76,12 @@ class Connection:
         self._last_taken: int | None = None  # after GOAWAY
         self._reset = False
         self._client_window = DEFAULT_WINDOW_SIZE  # of streams to come
-        self._most_streams = 2**32 - 1
+        self._most_streams = _MOST_BEFORE_SETTINGS
         self._unacknowledged: list[Settings] = []
         self._encoder = Encoder()
         self._decoder = Decoder(max_header_list_size=_LARGEST_BLOCK)
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags, fragments so far
-        self._script = Exchange(self, 0, None, steps, self.window)
+        self._script = Exchange(self, 0, None, plan.connect_steps(), self.window)
 
     # -- Any thread
 

@@ -104,7 +104,7 @@ class Exchange:
         """The connection has ended."""
         self.abandon()
         if self._request is not None:
-            self._request.lose()
+            self._request._note_loss()
 
     # -- What steps do
 
@@ -143,7 +143,7 @@ class Exchange:
         if self._received - self._opened > self._connection.own_window:
             return False
         if self._request is not None:
-            self._request.add_body(body)
+            self._request._add_body(body)
         if ends:
             self.receive_end()
         self._open_window()
@@ -152,18 +152,18 @@ class Exchange:
     def receive_trailers(self, fields: list[tuple[bytes, bytes]]) -> None:
         self._is_complete = True
         if self._request is not None:
-            self._request.end(fields)
+            self._request._note_end(fields)
 
     def receive_end(self) -> None:
         self._is_complete = True
         if self._request is not None:
-            self._request.end()
+            self._request._note_end()
 
     def receive_reset(self, code: int) -> None:
         self._is_reset = True
         self.abandon()
         if self._request is not None:
-            self._request.reset(code)
+            self._request._note_reset(code)
 
     def _open_window(self) -> None:
         taken = int(min(self._received, self._allowed))

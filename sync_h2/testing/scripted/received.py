@@ -110,29 +110,26 @@ class ReceivedRequest:
 
     # -- The connection's thread
 
-    def add_body(self, octets: bytes) -> None:
-        """More of the body has come."""
+    def _add_body(self, octets: bytes) -> None:
         with self._log.changed:
             self._body_length += len(octets)
             kept = octets[: max(self._log.max_body - len(self._body), 0)] if self._kept else b""
             self._body += kept
             self._log.count_locked(len(kept))
 
-    def end(self, trailers: list[tuple[bytes, bytes]] | None = None) -> None:
-        """The client has ended the request."""
+    def _note_end(self, trailers: list[tuple[bytes, bytes]] | None = None) -> None:
         with self._log.changed:
             if trailers is not None:
                 self._trailers = Headers.from_wire(trailers)
             self._complete = True
             self._log.changed.notify_all()
 
-    def reset(self, code: int) -> None:
-        """The client has reset the stream."""
+    def _note_reset(self, code: int) -> None:
         with self._log.changed:
             self._reset_code = code
             self._log.changed.notify_all()
 
-    def lose(self) -> None:
+    def _note_loss(self) -> None:
         """The connection has ended."""
         with self._log.changed:
             self._lost = True

@@ -31,7 +31,7 @@ class ConnectionScript:
     """
 
     def __init__(self, changed: Condition, wake: Callable[[], None]) -> None:
-        self.was_played = False  # guarded by the server's lock
+        self._was_played = False  # guarded by the server's lock
         self._steps: list[Step] = []
         self._changed = changed
         self._wake = wake
@@ -77,7 +77,7 @@ class ConnectionScript:
         """
         return self._add(steps.drop(reset))
 
-    def plan(self) -> list[Step]:
+    def _plan(self) -> list[Step]:
         """The steps as they are to be played."""
         return list(self._steps)
 
@@ -95,13 +95,11 @@ class ConnectionScript:
             if not self._changed.wait_for(lambda: self._stalled, Deadline(timeout).remaining()):
                 raise Timeout(f"the script has not stalled within {timeout} s")
 
-    def is_released(self) -> bool:
-        """Whether `release` was called: stalls hold nothing up any more."""
+    def _is_released(self) -> bool:
         with self._changed:
             return self._released
 
-    def count_stalled(self, change: int) -> None:
-        """So many more runs of the script, or fewer, are at a stall."""
+    def _count_stalled(self, change: int) -> None:
         with self._changed:
             self._stalled += change
             self._changed.notify_all()
@@ -121,7 +119,7 @@ class Script(ConnectionScript):
 
     _begins_early = False
 
-    def plan(self) -> list[Step]:
+    def _plan(self) -> list[Step]:
         """The steps as they are to be played."""
         return list(self._steps) if self._begins_early else [steps.read(None), *self._steps]
 

@@ -9,9 +9,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from ...client.calls.client import Client
 from ...constants import ErrorCode
@@ -24,11 +24,9 @@ from ...transport.tls import server_context as presenting
 from ..certificates import local_authority
 from .channel import Channel
 from .connection import Connection
+from .plan import Plan
 from .received import PATIENCE, ReceivedRequest, RequestLog
 from .script import ConnectionScript, Script
-from .steps import Step
-
-S = TypeVar("S", bound=ConnectionScript)
 
 _MOST_CONNECTIONS = 1000
 _CLOSING_PATIENCE = 10.0  # seconds; the threads do nothing that could block for long
@@ -65,17 +63,11 @@ class ScriptedServer:
         max_body: int = 1024 * 1024,
         log: Callable[[ReceivedRequest], object] | None = None,
     ) -> None:
-        self.initial_settings = Settings({**_DEFAULT_SETTINGS, **(settings or {})})
-        self.goaway_count: int | None = None
-        self.goaway_code: int = ErrorCode.NO_ERROR
-        self.goaway_answers_first = False
         self._authority_pem: bytes | None = None
         self._context = self._make_context(tls, certfile, keyfile, context)
         self._log = RequestLog(max_requests, max_body)
-        self._tell = log
+        self._plan = Plan(Settings({**_DEFAULT_SETTINGS, **(settings or {})}), self._log, self._wake, log)
         self._lock = threading.Lock()  # guards what follows
-        self._routes: dict[tuple[str | None, str | None], list[Script]] = {}
-        self._connect_scripts: list[ConnectionScript] = []
         self._connections: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
         self._count = 0
@@ -154,19 +146,13 @@ class ScriptedServer:
         that have no other. More than one for the same answer one request after another, and then the last stays.
         Without any, the answer is 404.
         """
-        script = Script(self._log.changed, self._wake)
-        with self._lock:
-            self._routes.setdefault((path, method), []).append(script)
-        return script
+        return self._plan.route(path, method)
 
     def on_connect(self) -> ConnectionScript:
         """A script for a connection's beginning. More than one are for one connection after another, and then the last
         stays.
         """
-        script = ConnectionScript(self._log.changed, self._wake)
-        with self._lock:
-            self._connect_scripts.append(script)
-        return script
+        return self._plan.on_connect()
 
     def goaway_after(self, count: int, code: int = ErrorCode.NO_ERROR, *, answers_first: bool = False) -> None:
         """Say GOAWAY on each connection that has brought so many requests, before the last of them is answered, or
@@ -177,14 +163,11 @@ class ScriptedServer:
             raise InvalidArgument(
                 f"a number of requests must be at least 1, not {count} (on_connect().goaway() takes none)"
             )
-        self.goaway_code, self.goaway_answers_first, self.goaway_count = code, answers_first, count
+        self._plan.goaway_after(count, code, answers_first)
 
     def release(self) -> None:
         """`release` all scripts there are."""
-        with self._lock:
-            scripts = [script for of_route in self._routes.values() for script in of_route]
-            everything: list[ConnectionScript] = [*scripts, *self._connect_scripts]
-        for script in everything:
+        for script in self._plan.scripts():
             script.release()
 
     # -- What has come
@@ -263,10 +246,13 @@ class ScriptedServer:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionError):
                 continue
-            except OSError:
+            except OSError:  # no descriptor is left
                 time.sleep(_AFTER_FAILURE)
                 continue
-            self._take(sock)
+            try:
+                self._take(sock)
+            except OSError:
+                sock.close()
 
     def _take(self, sock: socket.socket) -> None:
         with self._lock:
@@ -274,12 +260,9 @@ class ScriptedServer:
                 sock.close()
                 return
             self._count += 1
-            script = _next_of(self._connect_scripts)
-            steps = script.plan() if script is not None else []
-            connection = Connection(self, Channel(sock, self._context), self._count, steps)
-            thread = threading.Thread(
-                target=self._run, args=(connection,), name=f"sync_h2-scripted-{self._count}", daemon=True
-            )
+            connection = Connection(self._plan, Channel(sock, self._context), self._count)
+            name = f"sync_h2-scripted-{self._count}"
+            thread = threading.Thread(target=self._run, args=(connection,), name=name, daemon=True)
             self._connections.add(connection)
             self._threads.add(thread)
             thread.start()
@@ -293,39 +276,3 @@ class ScriptedServer:
             with self._lock:
                 self._connections.discard(connection)
                 self._threads.discard(threading.current_thread())
-
-    def receive(
-        self, fields: list[tuple[bytes, bytes]], connection: int, stream_id: int
-    ) -> tuple[ReceivedRequest, Sequence[Step]]:
-        """A request has come: what is recorded of it, and how it is answered. For connections."""
-        told = {name: value.decode("latin-1") for name, value in fields}
-        path, method = told.get(b":path", ""), told.get(b":method", "")
-        script = self._script_for(path, method)
-        request = ReceivedRequest(
-            fields, connection=connection, stream_id=stream_id, routed=script is not None, log=self._log
-        )
-        if script is None:
-            script = Script(self._log.changed, self._wake)
-            script.respond(404, {"content-type": "text/plain"}, f"no route for {method} {path}\n")
-        self._log.add(request)
-        if self._tell is not None:
-            self._tell(request)
-        return request, script.plan()
-
-    def _script_for(self, path: str, method: str) -> Script | None:
-        with self._lock:
-            for known in (path, path.partition("?")[0], None):
-                for asked in (method, None):
-                    if scripts := self._routes.get((known, asked)):
-                        return _next_of(scripts)
-        return None
-
-
-def _next_of(scripts: list[S]) -> S | None:
-    """The one whose turn it is: the first that was not played yet, or the last."""
-    if not scripts:
-        return None
-    if scripts[0].was_played and len(scripts) > 1:
-        del scripts[0]
-    scripts[0].was_played = True
-    return scripts[0]

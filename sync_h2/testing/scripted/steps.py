@@ -66,8 +66,8 @@ class Connection(Protocol):
 class Stall(Protocol):
     """The script that a stall is in."""
 
-    def is_released(self) -> bool: ...
-    def count_stalled(self, change: int) -> None: ...
+    def _is_released(self) -> bool: ...
+    def _count_stalled(self, change: int) -> None: ...
 
 
 Step = Callable[[Exchange], Iterator[Waiting]]
@@ -128,11 +128,11 @@ def pause(seconds: float) -> Step:
 
 def stall(script: Stall) -> Step:
     def play(exchange: Exchange) -> Iterator[Waiting]:
-        script.count_stalled(1)
+        script._count_stalled(1)
         try:
-            yield Waiting(script.is_released)
+            yield Waiting(script._is_released)
         finally:
-            script.count_stalled(-1)
+            script._count_stalled(-1)
 
     return play
 

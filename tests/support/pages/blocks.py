@@ -1,4 +1,4 @@
-"""The code blocks of a page, by the convention that docs/contributing.md tells: of what kind each is, and where."""
+"""The code blocks of a page, by the convention that docs/writing-pages.md tells: of what kind each is, and where."""
 
 from __future__ import annotations
 

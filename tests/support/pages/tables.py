@@ -8,18 +8,24 @@ from pathlib import Path
 _BETWEEN_CELLS = re.compile(r"(?<!\\) \| ")
 
 
-def table_after(page: Path, heading: str) -> list[list[str]]:
-    """The rows of the first table behind the line that begins with `heading`, as lists of cells."""
+def tables_of(page: Path, heading: str = "") -> list[list[list[str]]]:
+    """The tables behind the line that begins with `heading`, each as its rows, these as lists of cells."""
     lines = iter(page.read_text().splitlines())
     for line in lines:
         if line.startswith(heading):
             break
-    rows: list[list[str]] = []
+    tables: list[list[list[str]]] = []
+    within = False
     for line in lines:
         if line.startswith("|"):
-            rows.append(
-                [cell.strip() for cell in _BETWEEN_CELLS.split(line.strip().removeprefix("|").removesuffix("|"))]
-            )
-        elif rows:
-            break
-    return rows[2:]
+            if not within:
+                tables.append([])
+            row = f"{line} ".removeprefix("|").removesuffix("| ")
+            tables[-1].append([cell.strip() for cell in _BETWEEN_CELLS.split(row)])
+        within = line.startswith("|")
+    return [table[2:] for table in tables]
+
+
+def table_after(page: Path, heading: str) -> list[list[str]]:
+    """The first of them."""
+    return tables_of(page, heading)[0]
