@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -38,6 +39,11 @@ maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
+# By their names, not by what they stand for, which takes several lines.
+autodoc_type_aliases = {
+    name: name
+    for name in ("FieldsSource", "FieldValue", "HeadersSource", "HeaderValue", "Listener", "TimeoutLike", "Verify")
+}
 
 html_theme = "furo"
 html_title = f"sync_h2 {version}"
@@ -56,10 +62,14 @@ MADE_BY_FUNCTIONS = {
 }
 
 
-def hide_signature(
-    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returned: str
+def process_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
 ) -> tuple[str, str] | None:
-    return ("", "") if what == "class" and name.rpartition(".")[2] in MADE_BY_FUNCTIONS else None
+    if what == "class" and name.rpartition(".")[2] in MADE_BY_FUNCTIONS:
+        return "", ""
+    alias = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")  # what autodoc makes of one in a union
+    found = alias.search(f"{signature} {returned}")
+    return (alias.sub(r"\1", signature or ""), alias.sub(r"\1", returned or "")) if found else None
 
 
 def show_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -74,4 +84,4 @@ def show_code(app: Sphinx, what: str, name: str, obj: object, options: object, l
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", show_code)
     app.add_lexer("haproxy", TextLexer)
-    app.connect("autodoc-process-signature", hide_signature)
+    app.connect("autodoc-process-signature", process_signature)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_options
 from ..client.calls.adapters import PoolAdapter
 from ..client.opening.destination import Destination
 from ..client.opening.opener import Opener
 from ..client.options.tracing import Trace
+from ..client.pool.options import TransportOptions
 from ..client.pool.pool import Pool
 from ..compat.wsgi import wsgi
+from ..compat.wsgi_response import Application
 from ..connection.client_side.client_session import ClientSession
 from ..connection.server_side.handling_session import Handler
 from ..connection.shared.listeners import Listener
@@ -20,6 +23,9 @@ from ..deadline import Deadline
 from ..server.handlers.request_listeners import RequestHandler
 from ..server.serve_socket import serve_socket
 from ..transport.transport import Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class HandlerTransport(PoolAdapter):
@@ -36,8 +42,9 @@ class HandlerTransport(PoolAdapter):
         *,
         on_request: RequestHandler | None = None,
         server: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[TransportOptions],
     ) -> None:
+        check_options(HandlerTransport.__init__, options, TransportOptions)
         if handler is None and on_request is None:
             raise TypeError("a transport needs somebody who answers: handler or on_request")
         serve = functools.partial(serve_socket, handler=handler, on_request=on_request, **(server or {}))
@@ -48,7 +55,9 @@ class HandlerTransport(PoolAdapter):
 class WSGITransport(HandlerTransport):
     """The same for a WSGI application; `server` has options for `serve_socket`."""
 
-    def __init__(self, app: Any, *, server: Mapping[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self, app: Application, *, server: Mapping[str, Any] | None = None, **options: Unpack[TransportOptions]
+    ) -> None:
         super().__init__(wsgi(_by_scheme(app)), server=server, **options)
 
 

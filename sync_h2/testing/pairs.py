@@ -8,17 +8,36 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
-from typing import Any
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_options
 from ..client.opening.connect import connect
 from ..connection.client_side.client_session import ClientSession
+from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
+from ..connection.shared.listeners import Listener
+from ..protocol.limits import LimitOptions
+from ..protocol.settings import Settings
 from ..server.handlers.request_listeners import RequestHandler
 from ..server.serve_socket import serve_socket
 from .certificates import local_authority
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _SERVER_ONLY = ("executor", "max_workers")
+
+
+class PairOptions(LimitOptions, total=False):
+    """What both ends of a pair take, and what the server's has besides, for type checkers."""
+
+    settings: Settings | Mapping[str, Any] | None
+    listeners: Mapping[str, Listener] | None
+    trace: TraceFunction | None
+    executor: Executor | None
+    max_workers: int
 
 
 def pair(
@@ -30,7 +49,7 @@ def pair(
     server_context: ssl.SSLContext | None = None,
     client: Mapping[str, Any] | None = None,
     server: Mapping[str, Any] | None = None,
-    **options: Any,
+    **options: Unpack[PairOptions],
 ) -> tuple[ClientSession, ServerSession]:
     """A client's and a server's session over a `socketpair`; close the client's, and the server's goes with it.
 
@@ -38,8 +57,10 @@ def pair(
     limits), `client` and `server` further ones for `connect` and for `serve_socket`. With `tls`, a certificate for
     `localhost` is made on the spot, which needs the package trustme, unless both contexts are given.
     """
-    server_options = {"on_request": on_request, **options, **(server or {})}
-    client_options = {name: value for name, value in options.items() if name not in _SERVER_ONLY} | dict(client or {})
+    check_options(pair, options, PairOptions)
+    server_options: dict[str, Any] = {"on_request": on_request, **options, **(server or {})}
+    both: dict[str, Any] = {name: value for name, value in options.items() if name not in _SERVER_ONLY}
+    client_options = both | dict(client or {})
     if tls and (client_context is None or server_context is None):
         authority = local_authority("pair(tls=True)", "contexts")
         client_context, server_context = authority.client_context(), authority.server_context()

@@ -303,6 +303,17 @@ def connected() -> Generator[sync_h2.ClientSession, None, None]:
         yield client
 
 
+def scripted() -> None:
+    with sync_h2.testing.ScriptedServer() as server:
+        server.route("/news").respond(200, {"content-type": "text/plain"}, b"hello")
+        server.route("/reset").reset(sync_h2.ErrorCode.ENHANCE_YOUR_CALM)
+        server.route("/cut", "POST").respond(200, {"content-length": "100"}).data(b"x" * 10).drop()
+        server.goaway_after(3)
+        with server.client(timeout=10) as client:
+            client.get("/news")
+        assert server.wait_request().path == "/news"
+
+
 def in_process() -> None:
     with sync_h2.Client() as client:
         client.mount("https://api.example.org", sync_h2.testing.HandlerTransport(handler))

@@ -21,6 +21,7 @@ from sync_h2.client.pool.pool import Pool
 from sync_h2.connection.session.configuration import Configuration
 from sync_h2.protocol.limits import LimitOptions, Limits
 from sync_h2.server import create
+from sync_h2.testing import HandlerTransport, WSGITransport, pair
 
 LIMITS = {field.name for field in dataclasses.fields(Limits)}
 CONFIGURATION = {field.name for field in dataclasses.fields(Configuration)} - {"limits"}
@@ -97,6 +98,14 @@ def test_pools() -> None:
         assert collected(adapter) | names_of(adapter) >= everything
         assert collected(adapter) <= everything
     assert collected(HTTPAdapter) == everything | names_of(PoolAdapter.__init__) - {"limits"}
+
+
+def test_what_is_for_tests() -> None:
+    for transport in (HandlerTransport, WSGITransport):
+        assert collected(transport) == keys_of(pool_options.PoolOptions) | {"limits", "retries"}
+        assert not collected(transport) & names_of(transport)
+    of_both = names_of(sync_h2.connect) & names_of(sync_h2.serve_socket) - {"sock", "context"}
+    assert collected(pair) == LIMITS | of_both | {"executor", "max_workers"}
 
 
 def test_servers() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 
 import sync_h2
-from sync_h2 import compat
+from sync_h2 import compat, testing
 from sync_h2.adapters import HTTPAdapter, HTTPXTransport, RequestsAdapter
 
 
@@ -93,3 +93,11 @@ def calls() -> None:
     client.mount("https://", HTTPAdapter(red_timeout=3))  # mypy: call-arg; pyright: reportCallIssue
     HTTPXTransport(red_timeout=3)  # mypy: call-arg; pyright: reportCallIssue
     RequestsAdapter(red_timeout=3)  # mypy: call-arg; pyright: reportCallIssue
+
+
+def tests() -> None:
+    testing.pair(handler, tsl=True)  # mypy: call-arg; pyright: reportCallIssue
+    testing.pair(handler, red_timeout=3)  # mypy: call-arg; pyright: reportCallIssue
+    testing.HandlerTransport(handler, red_timeout=3)  # mypy: call-arg; pyright: reportCallIssue
+    testing.WSGITransport(handler)  # mypy: arg-type; pyright: reportArgumentType
+    testing.ScriptedServer().route("/").respond("200")  # mypy: arg-type; pyright: reportArgumentType

@@ -14,6 +14,7 @@ from ...connection.shared.listeners import Listener
 from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
 from ..opening.resolver import Resolve
+from .limits import PoolLimits
 from .pool import Pool
 
 
@@ -32,6 +33,13 @@ class PoolOptions(ConnectionOptions, total=False):
 
     alt_svc: bool | str
     retry_statuses: Iterable[int]
+
+
+class TransportOptions(PoolOptions, total=False):
+    """Those of `HandlerTransport` and `WSGITransport`."""
+
+    limits: PoolLimits | None
+    retries: int
 
 
 class AdapterOptions(PoolOptions, total=False):

@@ -42,6 +42,7 @@ class ReceivedRequest:
 
     @property
     def method(self) -> str:
+        """`:method`."""
         return str(self.headers.get(":method", ""))
 
     @property
