@@ -10,7 +10,7 @@ from support.programs.processes import start, succeeds
 
 __all__ = ["start"]
 
-LONGEST_EXIT = 2.0
+LONGEST_EXIT = 8.0
 """Seconds that the interpreter may need to end, whatever is open."""
 
 # -- exit

@@ -34,7 +34,7 @@ def in_background(function, *arguments):
     return thread
 
 def eventually(condition):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while not (outcome := condition()):
         assert time.monotonic() < deadline, condition
         time.sleep(0.002)
@@ -75,7 +75,7 @@ class Process:
         assert line, self._process.communicate()[1]
         return line.rstrip("\n")
 
-    def end(self, timeout: float = 20.0) -> tuple[int, str, str]:
+    def end(self, timeout: float = 60.0) -> tuple[int, str, str]:
         """Exit status, the rest of the output, and stderr."""
         out, errors = self._process.communicate(timeout=timeout)
         return self._process.returncode, out, errors
@@ -124,8 +124,8 @@ def fork(child):
         os._exit(status)
 
 def ended(pid):
-    \"\"\"Wait for the child; it may need 15 s, for what takes milliseconds.\"\"\"
-    deadline = time.monotonic() + 15
+    \"\"\"Wait for the child; it may need 30 s, for what takes milliseconds.\"\"\"
+    deadline = time.monotonic() + 30
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:

@@ -115,8 +115,11 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     # Unreachable objects warn here (ResourceWarning is an error), not in a later test.
     gc.collect()
     let_timers_catch_up()
-    opened = {item for item in open_descriptors().items() if item not in descriptors_before.items()}
-    if opened:
+    deadline = time.monotonic() + GRACE_SECONDS  # what the timers were left may have become another thread's
+    while opened := {item for item in open_descriptors().items() if item not in descriptors_before.items()}:
+        if time.monotonic() < deadline:
+            time.sleep(0.005)
+            continue
         listing = "\n".join(f"{number}: {target}" for number, target in sorted(opened))
         pytest.fail(f"the test left descriptors open\n{listing}", pytrace=False)
     gc.freeze()  # see above: what is left is pytest's, and grows with each test

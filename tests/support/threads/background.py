@@ -14,14 +14,17 @@ T = TypeVar("T")
 
 PATIENCE = 10.0
 
+LONGEST_WAIT = 40.0
+"""Seconds for what happens by itself: of use only to a test that fails."""
+
 
 def eventually(condition: Callable[[], T], what: str = "the condition") -> T:
     """Wait until `condition()` holds, and return what it gives: for what happens on another thread and leaves nothing
     to wait for.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LONGEST_WAIT
     while not (outcome := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come about in {PATIENCE} s"
+        assert time.monotonic() < deadline, f"{what} did not come about in {LONGEST_WAIT} s"
         time.sleep(0.002)
     return outcome
 
@@ -58,6 +61,6 @@ def background() -> Iterator[Background]:
         return future
 
     yield call
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LONGEST_WAIT
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0.0))
