@@ -27,8 +27,8 @@ from ..constants import ErrorCode
 from ..deadline import Deadline
 from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
 from ..protocol.fields.headers import Headers, check_field
+from ..transport.contexts import client_context
 from ..transport.host_names import encode_host, in_url
-from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
 from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
 
