@@ -19,11 +19,12 @@ from functools import partial
 from ...constants import ErrorCode
 from ...deadline import Deadline
 from ...errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError, SessionClosed, StreamReset
+from ...transport.log import Log
 from ..shared.limit_log import log_limit
 from ..shared.stream_state import StreamState
 from .state import SessionFields
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 
 class Lifecycle(SessionFields):
