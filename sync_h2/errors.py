@@ -78,6 +78,13 @@ class HTTP2Error(Exception):
         return copy
 
 
+def is_unprocessed(error: BaseException) -> bool:
+    """Whether the request that failed so was certainly not processed: also where it would fail again."""
+    if isinstance(error, TLSError):
+        return error.stream_id is None
+    return isinstance(error, HTTP2Error) and error.retryable
+
+
 def said(error: BaseException) -> str:
     """What an error says, for another one that it is the cause of: without the details that this says by itself."""
     return (error.message if isinstance(error, HTTP2Error) else str(error)) or type(error).__name__
@@ -142,4 +149,7 @@ class ALPNError(HTTP2Error):
 
 
 class TLSError(HTTP2Error):
-    """The TLS handshake, or the check of the peer's certificate, failed."""
+    """The TLS handshake, or the check of a certificate, failed. It would again: `retryable` is False."""
+
+    def again(self, stream_id: int | None = None, *, retryable: bool | None = None) -> HTTP2Error:
+        return super().again(stream_id)

@@ -15,7 +15,7 @@ import pytest
 
 from support.threads.background import Background, eventually
 from support.tls.authority import CA
-from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
+from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server, get
 from sync_h2.testing import pair
 from sync_h2.transport.contexts import client_context
 
@@ -219,6 +219,23 @@ def test_client_certificates(certificate: Any, certificate_authority: Any) -> No
                 ask(session)
             finally:
                 session.destroy()
+
+
+def test_without_the_certificate_no_request_is_worth_sending_again(certificate: Any) -> None:
+    """Whoever asks, and whether the request was sent before the server had said so."""
+    ended = threading.Event()
+    with create_secure_server(
+        echo, certfile=certificate.certfile, keyfile=certificate.keyfile, cafile=certificate.cafile
+    ) as server:
+        with connect(url(server), cafile=certificate.cafile, listeners={"close": ended.set}) as session:
+            assert ended.wait(20)
+            with pytest.raises(TLSError, match="certificate required") as late:
+                session.request()
+        with pytest.raises(TLSError, match="certificate required") as called:
+            get(url(server), verify=str(certificate.cafile))
+        for error in (late.value, called.value):
+            assert not error.retryable
+            assert "safe to retry" not in str(error)
 
 
 def test_a_context_of_ones_own(certificate: Any) -> None:
