@@ -34,6 +34,14 @@ class ErrorCode(IntEnum):
     HTTP_1_1_REQUIRED = 0xD
 
 
+_ERROR_CODES = {int(code): code for code in ErrorCode}
+
+
+def error_code(code: int) -> int:
+    """The `ErrorCode` that `code` is, or, where nobody has defined one, the number itself."""
+    return _ERROR_CODES.get(code, code)
+
+
 def error_code_name(code: int) -> str:
     """The name of `code` for messages; codes nobody defined are shown as hexadecimal numbers."""
     try:

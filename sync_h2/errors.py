@@ -16,21 +16,21 @@
     ├── ALPNError                  the peer did not choose HTTP/2
     └── TLSError                   the TLS handshake or a certificate check failed
 
-Each carries `stream_id` (int, or None when it concerns the whole session), `code` (an HTTP/2 error code, or
-None) and `retryable` (True when the request was certainly not processed, whatever its method). An instance is made for
-each raise; what caused it is chained as `__cause__`.
+Each carries `stream_id` (int, or None when it concerns the whole session), `code` (an `ErrorCode`; an int where nobody
+has defined it; or None) and `retryable` (True when the request was certainly not processed, whatever its method). An
+instance is made for each raise; what caused it is chained as `__cause__`.
 """
 
 from __future__ import annotations
 
-from .constants import error_code_name
+from .constants import error_code, error_code_name
 
 
 class HTTP2Error(Exception):
     """Base of all errors of this package.
 
-    `stream_id` is the stream it concerns (None: the session), `code` an HTTP/2 error code (RFC 9113 section 7) or None,
-    `retryable` whether the request can be sent again whatever its method.
+    `stream_id` is the stream it concerns (None: the session), `code` the `ErrorCode` (RFC 9113 section 7), or the
+    number where nobody has defined it, or None, `retryable` whether the request can be sent again whatever its method.
     """
 
     retryable: bool = False
@@ -44,7 +44,7 @@ class HTTP2Error(Exception):
         super().__init__(message)
         self.message = message
         self.stream_id = stream_id
-        self.code = code
+        self.code = None if code is None else error_code(code)
         if retryable is not None:
             self.retryable = retryable
 
@@ -76,6 +76,13 @@ class HTTP2Error(Exception):
             copy.retryable = retryable
         copy.__cause__ = self
         return copy
+
+
+def is_unprocessed(error: BaseException) -> bool:
+    """Whether the request that failed so was certainly not processed: also where it would fail again."""
+    if isinstance(error, TLSError):
+        return error.stream_id is None
+    return isinstance(error, HTTP2Error) and error.retryable
 
 
 def said(error: BaseException) -> str:
@@ -142,4 +149,7 @@ class ALPNError(HTTP2Error):
 
 
 class TLSError(HTTP2Error):
-    """The TLS handshake, or the check of the peer's certificate, failed."""
+    """The TLS handshake, or the check of a certificate, failed. It would again: `retryable` is False."""
+
+    def again(self, stream_id: int | None = None, *, retryable: bool | None = None) -> HTTP2Error:
+        return super().again(stream_id)

@@ -30,6 +30,7 @@ import json
 from typing import Any
 
 from . import errors
+from .constants import error_code
 
 
 class RequestException(errors.HTTP2Error, OSError):
@@ -48,7 +49,7 @@ class RequestException(errors.HTTP2Error, OSError):
         Exception.__init__(self, *arguments)
         self.message = str(arguments[0]) if arguments else ""
         self.stream_id = stream_id
-        self.code = code
+        self.code = None if code is None else error_code(code)
         self.response = response
         self.request = request if request is not None else getattr(response, "request", None)
         self.processed = True if response is not None and processed is None else processed

@@ -32,7 +32,7 @@ from .protocol.fields.sensitive import printable
 from .server.accepting.handshake import http1_is_installed
 from .server.create import create_secure_server, create_server
 from .server.server import ThreadingServer
-from .transport.tls import server_context
+from .transport.contexts import server_context
 
 try:
     import gunicorn

@@ -125,3 +125,27 @@ def finalize_dropped() -> bool:
     ended = time.monotonic()
     _next_collection = ended + max((ended - begun) / _COLLECTING_SHARE, DROPPED_FOR_LONG)
     return True
+
+
+def report_unraisable(error: BaseException) -> None:
+    """Have `sys.unraisablehook` called for what there is nobody to raise to. The interpreter does it: the hook takes an
+    argument that only this can make, and may itself raise.
+    """
+    _Unraisable(error)
+
+
+class _Unraisable:
+    """Raises an error where it is dropped, which is where it is made."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self._error: BaseException | None = error
+
+    def __del__(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback refers to this frame

@@ -25,10 +25,10 @@ from ..client.opening.proxies import ProxyResponse
 from ..connection.client_side.client_stream import ClientStream
 from ..constants import ErrorCode
 from ..deadline import Deadline
-from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout
+from ..errors import HTTP2Error, InvalidArgument, ProtocolError, SessionClosed, Timeout, is_unprocessed
 from ..protocol.fields.headers import Headers, check_field
+from ..transport.contexts import client_context
 from ..transport.host_names import encode_host, in_url
-from ..transport.tls import client_context
 from .http1_text import ChunkedBody, http1_message, http2_headers, is_chunked
 from .session_socket import Body, Exchange, SessionSocket, errors_of_http_client
 
@@ -296,7 +296,7 @@ class HTTP2Connection(http.client.HTTPConnection):
                     return sock.session.request(headers, end_stream=end_stream, timeout=sock.gettimeout())
             except ConnectionError as error:
                 cause = error if isinstance(error, HTTP2Error) else error.__cause__
-                if is_new or not (isinstance(cause, HTTP2Error) and cause.retryable):
+                if is_new or cause is None or not is_unprocessed(cause):
                     raise
                 self._disconnect()
 

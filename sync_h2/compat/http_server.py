@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import http.server
 import io
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from urllib.parse import quote
 from ..connection.server_side.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ..protocol.fields.headers import Headers
+from ..transport.log import Log
 from .http1_text import ChunkedBody, http2_headers, is_chunked, parse_fields
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 _STATUSES_WITHOUT_BODY = frozenset({204, 205, 304})
 _METHODS_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 from ..errors import InvalidArgument
-from ..transport.tls import client_context
+from ..transport.contexts import client_context
 from ..transport.urls import split_url
 from .http_client import HTTP2Connection
 

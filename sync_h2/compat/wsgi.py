@@ -18,7 +18,7 @@ from ..server.accepting.handshake import http1_is_installed
 from ..server.create import SecureServerOptions, create_secure_server, create_server
 from ..server.server import ThreadingServer
 from ..server.shutdown_notice import telling_what_is_waited_for
-from ..transport.tls import PEM
+from ..transport.contexts import PEM
 from .wsgi_environ import Environ, make_environ
 from .wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .wsgi_response import Application, Response

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -19,11 +18,12 @@ from typing import IO, TYPE_CHECKING, Any
 from ..connection.server_side.server_stream import ServerStream
 from ..errors import HTTP2Error, InvalidArgument, Timeout
 from ..interpreter import Lock
+from ..transport.log import Log
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-logger = logging.getLogger("sync_h2.wsgi")
+logger = Log("sync_h2.wsgi")
 
 MAX_BUFFERED_BODY = 64 * 1024 * 1024
 """Octets of one body that comes without a length, unless an option says otherwise."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -20,10 +19,11 @@ from ..errors import HTTP2Error, InvalidState
 from ..file_size import size_of
 from ..protocol.fields.header_rules import SINGLE_VALUE
 from ..protocol.fields.headers import Headers, RepeatedHeaders
+from ..transport.log import Log
 from .wsgi_environ import Environ
 from .wsgi_input import BodyBuffers, Unacceptable
 
-logger = logging.getLogger("sync_h2.wsgi")
+logger = Log("sync_h2.wsgi")
 
 Fields = list[tuple[str, str]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +19,8 @@ from ..connection.shared.listeners import Listener
 from ..errors import InvalidArgument
 from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
+from ..transport.contexts import PEM, server_context, set_alpn
 from ..transport.sockets import close_listener, listen
-from ..transport.tls import PEM, server_context, set_alpn
 from .accepting.handshake import http1_session_class, protocols
 from .handlers.request_listeners import RequestHandler, check_handler
 from .secure_server import SecureThreadingServer
@@ -123,6 +124,7 @@ def create_secure_server(
         raise TypeError("origins must be a list of origins, not one str")
     serialized = [serialized_origin(origin) for origin in origins]
     alpn = protocols(http1_session_class(allow_http1))
+    new_context = None
     if context is not None:
         if certfile is not None or cafile is not None:
             raise InvalidArgument("a context replaces certfile, keyfile and cafile")
@@ -130,10 +132,12 @@ def create_secure_server(
     elif certfile is None:
         raise InvalidArgument("a secure server needs certfile, or a context")
     else:
-        context = server_context(certfile=certfile, keyfile=keyfile, cafile=cafile, alpn=alpn)
+        new_context = functools.partial(server_context, cafile=cafile, alpn=alpn)
+        context = new_context(certfile=certfile, keyfile=keyfile)
     for name in ("certfile", "keyfile", "cafile"):
         del arguments[name]
-    return _create(SecureThreadingServer, **{**arguments, "context": context, "origins": serialized})
+    arguments.update(context=context, new_context=new_context, origins=serialized)
+    return _create(SecureThreadingServer, **arguments)
 
 
 def _create(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import ALPNError
+from ..interpreter import Lock
 from ..transport.blocking_tls import BlockingTLSConnection
-from ..transport.tls import PEM, TLSEngine, load_certificate
+from ..transport.contexts import PEM, change_certificate
+from ..transport.tls import TLSEngine
 from .accepting.handshake import Beginning, begin_secure
 from .server import ThreadingServer
+
+
+class NewContext(Protocol):
+    """Makes a context that differs from the server's in nothing but the certificate. Raises `TLSError`."""
+
+    def __call__(self, *, certfile: PEM, keyfile: PEM | None) -> ssl.SSLContext: ...
 
 
 class SecureThreadingServer(ThreadingServer):
@@ -20,15 +29,33 @@ class SecureThreadingServer(ThreadingServer):
     _scheme = "https"
 
     def __init__(
-        self, listening_socket: socket.socket, *, context: Any, origins: Sequence[str] = (), **options: Any
+        self,
+        listening_socket: socket.socket,
+        *,
+        context: ssl.SSLContext,
+        new_context: NewContext | None,
+        origins: Sequence[str] = (),
+        **options: Any,
     ) -> None:
         super().__init__(listening_socket, **options)
         self._context = context
+        self._new_context = new_context  # None: the context is the user's
+        self._reloading = Lock()
         self._origins = origins
 
     def reload_certificate(self, certfile: PEM, keyfile: PEM | None = None) -> None:
-        """Use another certificate for handshakes from now on; sessions go on. Raises `TLSError` if it can't be used."""
-        load_certificate(self._context, certfile, keyfile)
+        """Use another certificate for handshakes that begin from now on; those under way, and sessions, go on.
+
+        `certfile` and `keyfile` are paths or PEM bytes, read before this returns, and with them the `cafile` of
+        `create_secure_server`. Any thread may call it at any time. Raises `TLSError` when they can't be used; all is as
+        before then. Of a `context` that was given to the server, the certificate for that type of key is replaced, and
+        who uses the context for anything but sync_h2 must not do so meanwhile.
+        """
+        with self._reloading:  # of two calls the later one counts
+            if self._new_context is None:
+                change_certificate(self._context, certfile, keyfile)
+            else:
+                self._context = self._new_context(certfile=certfile, keyfile=keyfile)
 
     def _answer_to(self, last_words: bytes) -> bytes | None:
         return b""  # a handshake takes answers of the client's

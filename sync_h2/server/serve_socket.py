@@ -20,7 +20,8 @@ from ..connection.shared.listeners import Listener
 from ..errors import HTTP2Error
 from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
-from ..transport.tls import TLSEngine, set_alpn
+from ..transport.contexts import set_alpn
+from ..transport.tls import TLSEngine
 from .accepting.handshake import begin_plain, begin_secure, http1_session_class, protocols
 from .handlers.request_listeners import RequestHandler, check_handler, request_handler
 from .pool.pool import Pool

@@ -8,7 +8,6 @@ a session's.
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
@@ -27,6 +26,7 @@ from ..connection.shared.monitor import Monitor
 from ..deadline import Deadline, check_timeout
 from ..errors import HTTP2Error, SessionClosed, Timeout
 from ..protocol.settings import Settings
+from ..transport.log import Log
 from ..transport.sockets import UNIX_PREFIX, format_address
 from .accepting.acceptor import OUT_OF_RESOURCES, Acceptor
 from .accepting.half_closed import answer_to, last_words
@@ -38,7 +38,7 @@ from .memory import ServerMemory
 from .pool.pool import Pool
 from .session_host import SessionHost
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 Self = TypeVar("Self", bound="ThreadingServer")
 

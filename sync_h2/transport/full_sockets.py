@@ -8,7 +8,6 @@ nothing is watched.
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import socket
@@ -18,8 +17,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from ..interpreter import Lock
+from .log import Log
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 
 class Sending(Protocol):
@@ -82,9 +82,8 @@ class FullSockets:
         try:
             if target is not None:
                 target.on_writable()
-        except Exception:
-            with suppress(Exception):  # of a log handler: all sessions hang on this thread
-                logger.exception("going on with a socket that was full failed")
+        except BaseException:  # SystemExit too: all sessions hang on this thread
+            logger.exception("going on with a socket that was full failed")
 
     def forget_in_child(self) -> None:
         """The thread did not survive the fork, and the parent's sockets are not the child's to watch."""

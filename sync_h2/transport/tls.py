@@ -1,4 +1,4 @@
-"""TLS: contexts as HTTP/2 wants them, and an engine that turns octets into octets.
+"""TLS: an engine that turns octets into octets.
 
 An `ssl.SSLSocket` must not be read and written by two threads, so the engine is an `ssl.SSLObject` between two memory
 buffers and never touches the connection's socket, the handshake excepted. The handshake runs on the connection's own
@@ -8,27 +8,18 @@ thread before anything is shared; every other method needs the session's lock an
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
-
-import certifi
 
 from ..deadline import Deadline
 from ..errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
+from .contexts import HTTP2_ALPN, in_use, reason
 from .fork import close_in_forked_child
 from .host_names import encode_host
 
-HTTP2_ALPN = "h2"
 END = -1
-
-# RFC 9113 section 9.2.2 and its appendix A: of TLS 1.2's cipher suites only those with ephemeral keys and AEAD may be
-# used.
-_TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 # A record carries at most 16 KiB. Encrypting several per call spares calls; more than this would only cost memory,
 # which OpenSSL's buffers keep for as long as the connection lives.
@@ -36,73 +27,11 @@ _ENCRYPT_SIZE = 64 * 1024
 DECRYPT_SIZE = 64 * 1024
 _HANDSHAKE_READ_SIZE = 16 * 1024
 
-_EXPLANATIONS = {
-    "WRONG_VERSION_NUMBER": "the peer's answer is not TLS; does it speak plain HTTP on this port?",
-    "HTTP_REQUEST": "the peer sent a plain HTTP request to a TLS port",
-    "NO_SHARED_CIPHER": "no cipher suite in common; HTTP/2 needs TLS 1.3, or 1.2 with ECDHE and an AEAD cipher",
-    "UNSUPPORTED_PROTOCOL": "no TLS version in common; HTTP/2 needs 1.2 or later",
-    "PEM lib": "it is not in PEM format, or the private key is missing",
-}
-
 # OpenSSL's X509_V_ERR_…: the chain of a peer's certificate leads to nobody who is trusted.
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 _ADVICE_ON_AUTHORITIES = (
     "; name the authority that signed it (cafile=, a Client's verify=, --cacert), or trust anybody (verify=False, -k)"
 )
-
-PEM = str | bytes | os.PathLike[str]
-"""A certificate or key: a path, or the PEM text itself."""
-
-
-def client_context(
-    *,
-    cafile: PEM | None = None,
-    certfile: PEM | None = None,
-    keyfile: PEM | None = None,
-    verify: bool = True,
-    alpn: Sequence[str] = (HTTP2_ALPN,),
-) -> ssl.SSLContext:
-    """A context for clients. It trusts certifi's authorities unless `cafile`, a file or a folder, names others."""
-    context = _new_context(ssl.PROTOCOL_TLS_CLIENT, alpn)
-    if verify:
-        _trust(context, certifi.where() if cafile is None else cafile)
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certfile is not None:
-        load_certificate(context, certfile, keyfile)
-    return context
-
-
-def server_context(
-    *,
-    certfile: PEM,
-    keyfile: PEM | None = None,
-    cafile: PEM | None = None,
-    alpn: Sequence[str] = (HTTP2_ALPN,),
-) -> ssl.SSLContext:
-    """A context for servers. With `cafile`, clients must show a certificate that those authorities signed."""
-    context = _new_context(ssl.PROTOCOL_TLS_SERVER, alpn)
-    load_certificate(context, certfile, keyfile)
-    if cafile is not None:
-        _trust(context, cafile)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def set_alpn(context: ssl.SSLContext, alpn: Sequence[str] = (HTTP2_ALPN,)) -> None:
-    """Offer `alpn` (RFC 7301). For a context that the user made this is the only change."""
-    context.set_alpn_protocols(list(alpn))
-
-
-def load_certificate(context: ssl.SSLContext, certfile: PEM, keyfile: PEM | None = None) -> None:
-    """Use this certificate chain and key (None: the key is in `certfile`) for handshakes that start from now on."""
-    with _as_path(certfile) as certificate_path, _as_path(keyfile) as key_path:
-        try:
-            context.load_cert_chain(certificate_path or "", key_path, password=_refuse_encrypted_key)
-        except OSError as error:
-            names = _describe(certfile) + ("" if keyfile is None else f" and key {_describe(keyfile)}")
-            raise TLSError(f"cannot use certificate {names}: {_reason(error)}") from error
 
 
 class TLSEngine:
@@ -128,13 +57,14 @@ class TLSEngine:
             raise InvalidArgument("TLS needs the server's name, because the context checks it against the certificate")
         name = None if server_hostname is None else _name_to_verify(server_hostname)
         try:
-            self._object = context.wrap_bio(
-                self._incoming, self._outgoing, server_side=server_side, server_hostname=name
-            )
+            with in_use.lock:
+                self._object = context.wrap_bio(
+                    self._incoming, self._outgoing, server_side=server_side, server_hostname=name
+                )
         except ValueError as error:
             raise InvalidArgument(f"no TLS with server name {server_hostname!r}: {error}") from error
         except ssl.SSLError as error:  # a server's context, say
-            raise TLSError(f"the context can't be used for TLS with {self._peer}: {_reason(error)}") from error
+            raise TLSError(f"the context can't be used for TLS with {self._peer}: {reason(error)}") from error
 
     # -- The connection's own thread, before anything is shared --
 
@@ -177,7 +107,7 @@ class TLSEngine:
                 pass
             except ssl.SSLError as error:
                 raise TLSError(
-                    f"the TLS handshake with {self._peer} failed: {_reason(error)}{self._advice(error)}"
+                    f"the TLS handshake with {self._peer} failed: {reason(error)}{self._advice(error)}"
                 ) from error
             self._send_outgoing(sock, deadline)
             if not finished:
@@ -253,7 +183,7 @@ class TLSEngine:
                 self._ended = True
             except ssl.SSLError as error:
                 self._ended = True
-                self._failure = TLSError(f"TLS with {self._peer} failed: {_reason(error)}")
+                self._failure = TLSError(f"TLS with {self._peer} failed: {reason(error)}")
                 self._failure.__cause__ = error
         if filled:
             return filled
@@ -286,7 +216,7 @@ class TLSEngine:
             while rest:
                 rest = rest[self._object.write(rest) :]
         except ssl.SSLError as error:
-            raise TLSError(f"TLS with {self._peer} failed: {_reason(error)}") from error
+            raise TLSError(f"TLS with {self._peer} failed: {reason(error)}") from error
         self._ciphertext.append(self._outgoing.read())
 
     def outgoing(self) -> list[bytes]:
@@ -327,64 +257,6 @@ class TLSEngine:
         return self._object.getpeercert(binary_form)
 
 
-def _new_context(protocol: int, alpn: Sequence[str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113 section 9.2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION  # RFC 9113 section 9.2.1
-    context.set_ciphers(_TLS12_CIPHERS)
-    set_alpn(context, alpn)
-    key_log = os.environ.get("SSLKEYLOGFILE")
-    if key_log and not sys.flags.ignore_environment:
-        context.keylog_filename = key_log
-    return context
-
-
-def _trust(context: ssl.SSLContext, cafile: PEM) -> None:
-    text = _pem_text(cafile)
-    try:
-        if text is None:
-            is_folder = os.path.isdir(cafile)  # of certificates called by their hashes, as OpenSSL's c_rehash does
-            context.load_verify_locations(cafile=None if is_folder else cafile, capath=cafile if is_folder else None)
-        else:
-            # Only comments, outside of the certificates, can have other characters than ASCII's.
-            context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
-    except OSError as error:
-        raise TLSError(f"cannot use the authorities in {_describe(cafile)}: {_reason(error)}") from error
-
-
-def _pem_text(pem: PEM) -> bytes | None:
-    """The PEM text that the caller gave instead of a path, or None."""
-    if isinstance(pem, bytes):
-        return pem
-    if isinstance(pem, str) and "-----BEGIN" in pem:
-        return pem.encode()
-    return None
-
-
-def _describe(pem: PEM) -> str:
-    return repr(os.fspath(pem)) if _pem_text(pem) is None else "the given PEM text"
-
-
-@contextlib.contextmanager
-def _as_path(pem: PEM | None) -> Iterator[str | None]:
-    """A path to `pem`. Text goes to a file that only this user can read and that is gone afterwards: OpenSSL takes keys
-    from files only.
-    """
-    text = None if pem is None else _pem_text(pem)
-    if text is None:
-        yield None if pem is None else os.fsdecode(pem)
-        return
-    with tempfile.NamedTemporaryFile(prefix="sync_h2-", suffix=".pem") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
-
-
-def _refuse_encrypted_key() -> str:
-    # Without this OpenSSL asks for the password on the terminal, and a server waits there for ever.
-    raise TLSError("the private key is encrypted; decrypt it, or load it into an ssl.SSLContext of your own")
-
-
 def _name_to_verify(host: str) -> str:
     """`host` as certificates and the SNI extension have it (RFC 6066 section 3): no final dot, no IPv6 zone."""
     return encode_host(host).partition("%")[0].removesuffix(".")
@@ -395,15 +267,3 @@ def _limit(sock: socket.socket, deadline: Deadline) -> None:
     if deadline.expired:
         raise TimeoutError
     sock.settimeout(deadline.remaining())
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not accepted: {error.verify_message}"
-    if not isinstance(error, ssl.SSLError):
-        return error.strerror or str(error)
-    text = str(error)
-    for name, explanation in _EXPLANATIONS.items():
-        if name in text:
-            return explanation
-    return error.reason.replace("_", " ").lower() if error.reason else text

@@ -17,7 +17,7 @@ from support.peers.raw_peer import PATIENCE, RawPeer, client_and_raw_server, ser
 from support.threads.background import Background, eventually, waits
 from sync_h2 import ErrorCode, Settings, StreamReset
 from sync_h2.constants import SettingId
-from sync_h2.transport.tls import client_context, server_context
+from sync_h2.transport.contexts import client_context, server_context
 
 both_roles = pytest.mark.parametrize("role", ["client", "server"])
 

@@ -369,9 +369,10 @@ def test_a_watcher_that_an_interrupt_left_asleep_is_woken(monkeypatch: pytest.Mo
         assert waiting.read(timeout=PATIENCE) == b"1"
 
 
-def test_what_fails_on_a_thread_that_reads_no_more_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_on_a_thread_that_reads_no_more_ends_no_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     released = threading.Event()
-    reported: list[Any] = []
 
     def fail(*_: object) -> None:
         raise ValueError("it fails")
@@ -380,13 +381,12 @@ def test_what_fails_on_a_thread_that_reads_no_more_ends_no_session(monkeypatch: 
         pool = session._host._pool
         stream = client.request({":path": "/waits"})
         eventually(lambda: not pool.readers._by_thread and not session._seat.vacant, "another reader")
-        monkeypatch.setattr(threading, "excepthook", reported.append)
         with monkeypatch.context() as patched:
             patched.setattr(session._host, "_reader_helps", fail)
             released.set()
             assert stream.read(timeout=PATIENCE)
-            eventually(lambda: reported)
-        assert reported[0].exc_type is ValueError
+            eventually(lambda: caplog.records)
+        assert "ValueError: it fails" in caplog.text
         assert get(client, "/whose")
         eventually(lambda: len(pool._assigned) == 0)
 

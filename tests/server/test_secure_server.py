@@ -5,16 +5,19 @@ from __future__ import annotations
 import queue
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.threads.background import Background, eventually
 from support.tls.authority import CA
-from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server
+from sync_h2 import ALPNError, ErrorCode, HTTP2Error, InvalidArgument, TLSError, connect, create_secure_server, get
 from sync_h2.testing import pair
+from sync_h2.transport.contexts import client_context
 
 
 def echo(stream: Any, headers: Any) -> None:
@@ -218,6 +221,23 @@ def test_client_certificates(certificate: Any, certificate_authority: Any) -> No
                 session.destroy()
 
 
+def test_without_the_certificate_no_request_is_worth_sending_again(certificate: Any) -> None:
+    """Whoever asks, and whether the request was sent before the server had said so."""
+    ended = threading.Event()
+    with create_secure_server(
+        echo, certfile=certificate.certfile, keyfile=certificate.keyfile, cafile=certificate.cafile
+    ) as server:
+        with connect(url(server), cafile=certificate.cafile, listeners={"close": ended.set}) as session:
+            assert ended.wait(20)
+            with pytest.raises(TLSError, match="certificate required") as late:
+                session.request()
+        with pytest.raises(TLSError, match="certificate required") as called:
+            get(url(server), verify=str(certificate.cafile))
+        for error in (late.value, called.value):
+            assert not error.retryable
+            assert "safe to retry" not in str(error)
+
+
 def test_a_context_of_ones_own(certificate: Any) -> None:
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificate.certfile, certificate.keyfile)
@@ -262,6 +282,91 @@ def test_another_certificate_for_new_sessions(certificate: Any, certificate_auth
             server.reload_certificate(b"nonsense", b"nonsense")
         with connect(url(server), cafile=other.cert_pem.bytes()) as third:
             assert ask(third) == b"question"
+
+
+def own_context(certificate: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certfile, certificate.keyfile)
+    return context
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["certfile", "context"])
+def test_a_reload_that_fails_changes_nothing(own: bool, certificate: Any, tmp_path: Path) -> None:
+    other = CA().issue_cert("localhost")
+    chain, key = other.cert_chain_pems[0].bytes(), other.private_key_pem.bytes()
+    how: Any = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
+    if own:
+        how = {"context": own_context(certificate)}
+    with create_secure_server(echo, **how) as server:
+        for certfile, keyfile, message in (
+            (certificate.certfile, key, "server.pem' and key the given PEM text: key values mismatch"),
+            (chain, certificate.keyfile, "server.key': key values mismatch"),
+            (chain, None, "the private key is missing"),
+            (tmp_path / "missing.pem", None, "missing.pem': No such file"),
+        ):
+            with pytest.raises(TLSError, match=message):
+                server.reload_certificate(certfile, keyfile)
+            with connect(url(server), cafile=certificate.cafile) as session:
+                assert ask(session) == b"question"
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["certfile", "context"])
+def test_a_reload_disturbs_no_handshake(own: bool, certificate: Any, ca_file: str, background: Background) -> None:
+    how: Any = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
+    if own:
+        how = {"context": own_context(certificate)}
+    trust = ssl.create_default_context(cafile=ca_file)
+    done = threading.Event()
+
+    def reload(server: Any) -> None:
+        while not done.is_set():
+            server.reload_certificate(certificate.certfile, certificate.keyfile)
+
+    def shake_hands(server: Any) -> None:
+        for _ in range(20):
+            connect(url(server), context=trust).destroy()
+
+    with create_secure_server(echo, **how) as server:
+        reloading = background(reload, server)
+        try:
+            callers = [background(shake_hands, server) for _ in range(4)]
+            for caller in callers:
+                caller.result(60)
+        finally:
+            done.set()
+            reloading.result(60)
+
+
+def test_a_reload_keeps_what_clients_must_show(certificate: Any, certificate_authority: Any) -> None:
+    mine = certificate_authority.issue_cert("me@example.com")
+    chain, key = mine.cert_chain_pems[0].bytes(), mine.private_key_pem.bytes()
+    with create_secure_server(
+        echo, certfile=certificate.certfile, keyfile=certificate.keyfile, cafile=certificate.cafile
+    ) as server:
+        server.reload_certificate(certificate.certfile, certificate.keyfile)
+        with connect(url(server), cafile=certificate.cafile, certfile=chain, keyfile=key) as session:
+            assert session.alpn_protocol == "h2"
+            assert ask(session) == b"question"
+        with pytest.raises(HTTP2Error):
+            session = connect(url(server), cafile=certificate.cafile)
+            try:
+                ask(session)
+            finally:
+                session.destroy()
+
+
+def test_no_certificate_of_before_is_left_after_a_reload(certificate: Any) -> None:
+    """OpenSSL keeps one for each type of key, and shows the one that a client likes better."""
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "-"]
+    rsa = subprocess.run(making, check=True, capture_output=True).stdout
+    only_ecdsa = client_context(cafile=certificate.cafile)
+    only_ecdsa.maximum_version = ssl.TLSVersion.TLSv1_2
+    only_ecdsa.set_ciphers("ECDHE+ECDSA")
+    with create_secure_server(echo, certfile=certificate.certfile, keyfile=certificate.keyfile) as server:
+        connect(url(server), context=only_ecdsa).close()
+        server.reload_certificate(rsa)
+        with pytest.raises(TLSError, match="handshake failure"):
+            connect(url(server), context=only_ecdsa)
 
 
 def test_a_pair_over_tls(certificate: Any) -> None:

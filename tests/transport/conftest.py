@@ -11,7 +11,8 @@ import pytest
 
 from support.tls.certificates import Certificate
 from sync_h2.deadline import Deadline
-from sync_h2.transport.tls import TLSEngine, client_context, server_context
+from sync_h2.transport.contexts import client_context, server_context
+from sync_h2.transport.tls import TLSEngine
 from sync_h2.transport.transport import TLSTransport, Transport
 
 TIMEOUT = 20.0

@@ -4,13 +4,10 @@ import os
 import re
 import socket
 import ssl
-import stat
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +16,9 @@ from support.tls.authority import CA
 from support.tls.certificates import Certificate
 from sync_h2.deadline import Deadline
 from sync_h2.errors import ALPNError, ConnectionLost, InvalidArgument, Timeout, TLSError
+from sync_h2.transport.contexts import client_context, load_certificate, server_context, set_alpn
 from sync_h2.transport.sockets import connect_tcp
-from sync_h2.transport.tls import (
-    END,
-    TLSEngine,
-    client_context,
-    load_certificate,
-    server_context,
-    set_alpn,
-)
+from sync_h2.transport.tls import END, TLSEngine
 from sync_h2.transport.transport import TLSTransport
 
 TIMEOUT = 20.0
@@ -78,126 +69,6 @@ def records(ciphertext: bytes) -> Iterator[bytes]:
         length = 5 + int.from_bytes(ciphertext[3:5], "big")
         yield ciphertext[:length]
         ciphertext = ciphertext[length:]
-
-
-# -- Contexts
-
-
-def test_tls_12_is_the_least_and_only_with_ephemeral_keys_and_aead(tls_contexts: Contexts) -> None:
-    for context in tls_contexts:
-        assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-        assert context.options & ssl.OP_NO_COMPRESSION
-        assert context.options & ssl.OP_NO_RENEGOTIATION
-        old = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
-        assert old
-        assert [name for name in old if not re.fullmatch(r"ECDHE-(RSA|ECDSA)-.*(GCM|POLY1305).*", name)] == []
-
-
-def test_certifis_authorities_are_trusted_by_default() -> None:
-    context = client_context()
-    assert len(context.get_ca_certs()) > 50
-    assert context.verify_mode == ssl.CERT_REQUIRED
-    assert context.check_hostname
-
-
-def test_authorities_can_be_named_by_path_or_given_as_text(certificate: Certificate) -> None:
-    text = certificate.authority_pem
-    for cafile in (
-        certificate.cafile,
-        str(certificate.cafile),
-        text,
-        text.decode(),
-        "# Autorité".encode() + b"\n" + text,
-    ):
-        assert len(client_context(cafile=cafile).get_ca_certs()) == 1
-
-
-def test_a_certificate_and_its_key_can_be_paths_or_text_in_one_or_two(
-    certificate: Certificate, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
-) -> None:
-    for certfile, keyfile in (
-        (certificate.certfile, certificate.keyfile),
-        (str(certificate.certfile), certificate.key_pem),
-        (certificate.certificate_pem.decode(), str(certificate.keyfile)),
-        (certificate.key_pem + certificate.certificate_pem, None),
-    ):
-        context = server_context(certfile=certfile, keyfile=keyfile)
-        left, right = socket.socketpair()
-        with left, right:
-            client, _ = shake_hands((left, right), (tls_contexts[0], context))
-            assert client.alpn_protocol == "h2"
-
-
-def test_a_key_given_as_text_is_never_readable_by_others_and_soon_gone(certificate: Certificate) -> None:
-    seen: list[str] = []
-
-    class Context(ssl.SSLContext):
-        def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
-            for path in (certfile, keyfile):
-                assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-                seen.append(path)
-            super().load_cert_chain(certfile, keyfile, password)
-
-    load_certificate(Context(ssl.PROTOCOL_TLS_SERVER), certificate.certificate_pem, certificate.key_pem)
-    assert len(seen) == 2
-    assert not any(map(os.path.exists, seen))
-
-
-def test_a_context_takes_a_new_certificate_for_new_handshakes(
-    certificate_authority: CA, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
-) -> None:
-    renewed = certificate_authority.issue_cert("renewed.test")
-    load_certificate(tls_contexts[1], renewed.cert_chain_pems[0].bytes(), renewed.private_key_pem.bytes())
-    client, _ = shake_hands(socket_pair, tls_contexts, "renewed.test")
-    assert client.alpn_protocol == "h2"
-
-
-def test_unusable_certificates_say_which_and_why(certificate: Certificate, tmp_path: Path) -> None:
-    other_key = CA().issue_cert("other.test").private_key_pem.bytes()
-    not_pem = tmp_path / "not.pem"
-    not_pem.write_bytes(b"certificate")
-    encrypting = ["openssl", "pkcs8", "-topk8", "-in", certificate.keyfile, "-passout", "pass:secret"]
-    encrypted_key = subprocess.run(encrypting, check=True, capture_output=True).stdout
-    for certfile, keyfile, message in (
-        (tmp_path / "missing.pem", None, "missing.pem': No such file"),
-        (certificate.certfile, tmp_path / "missing.key", "server.pem' and key .*missing.key': No such file"),
-        (certificate.certfile, other_key, "and key the given PEM text: key values mismatch"),
-        (not_pem, None, "not.pem': it is not in PEM format"),
-        (certificate.certificate_pem, encrypted_key, "the private key is encrypted"),
-    ):
-        with pytest.raises(TLSError, match=message):
-            server_context(certfile=certfile, keyfile=keyfile)
-    for cafile, message in (
-        (tmp_path / "missing.pem", "missing.pem': No such file"),
-        (not_pem, "authorities in .*not.pem"),
-    ):
-        with pytest.raises(TLSError, match=message):
-            client_context(cafile=cafile)
-
-
-def test_secrets_are_logged_where_sslkeylogfile_says(
-    certificate: Certificate,
-    socket_pair: Sockets,
-    tls_contexts: Contexts,
-    shake_hands: ShakeHands,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    path = tmp_path / "keys.log"
-    monkeypatch.setenv("SSLKEYLOGFILE", str(path))
-    shake_hands(socket_pair, (client_context(cafile=certificate.cafile), tls_contexts[1]))
-    assert "CLIENT_TRAFFIC_SECRET_0" in path.read_text()
-
-
-def test_a_context_of_the_users_gets_alpn_and_nothing_else(
-    certificate: Certificate, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands
-) -> None:
-    context = ssl.create_default_context(cafile=str(certificate.cafile))
-    before = (context.options, context.verify_mode, context.minimum_version, len(context.get_ciphers()))
-    set_alpn(context)
-    assert (context.options, context.verify_mode, context.minimum_version, len(context.get_ciphers())) == before
-    client, _ = shake_hands(socket_pair, (context, tls_contexts[1]))
-    assert client.alpn_protocol == "h2"
 
 
 # -- The handshake

@@ -17,8 +17,8 @@ from ...server.create import create_secure_server, create_server
 from ...server.handlers.static_files import static_files
 from ...server.server import ThreadingServer
 from ...server.shutdown_notice import telling_what_is_waited_for
+from ...transport.contexts import PEM
 from ...transport.sockets import UNIX_PREFIX, close_listener, listen
-from ...transport.tls import PEM
 from ..exit_status import CommandError, ExitStatus, complain, reason_of
 from .application import did_you_mean, find_application
 from .certificate import fingerprint, made_for

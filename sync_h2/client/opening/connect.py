@@ -17,9 +17,10 @@ from ...deadline import Deadline
 from ...errors import InvalidArgument
 from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
+from ...transport.contexts import PEM, client_context, set_alpn
 from ...transport.host_names import as_authority
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix
-from ...transport.tls import PEM, TLSEngine, client_context, set_alpn
+from ...transport.tls import TLSEngine
 from ...transport.transport import TLSTransport, Transport
 from ...transport.urls import shown_url, split_url
 from ..options.trust import Trust, Verify, checked_verify, verify_or_context

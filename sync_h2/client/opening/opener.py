@@ -20,9 +20,10 @@ from ...exceptions import ConnectionError, ConnectTimeout, InvalidURL, ProxyErro
 from ...interpreter import Lock
 from ...protocol.settings import Settings
 from ...transport.blocking_tls import BlockingTLSConnection
+from ...transport.contexts import HTTP2_ALPN
 from ...transport.fork import renew_in_forked_child
 from ...transport.sockets import UNIX_PREFIX, connect_tcp, connect_unix, peer_address
-from ...transport.tls import HTTP2_ALPN, TLSEngine
+from ...transport.tls import TLSEngine
 from ...transport.transport import TLSTransport, Transport
 from ...transport.urls import split_url
 from ..options.tracing import Trace, step

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...arguments import type_name
 from ...errors import InvalidArgument
-from ...transport.tls import client_context, set_alpn
+from ...transport.contexts import client_context, set_alpn
 
 Verify = bool | str | bytes | os.PathLike[str] | ssl.SSLContext | None
 """True, which None is too: certifi's authorities; False: anybody; the path of a file or folder with other authorities,

@@ -176,7 +176,7 @@ class Pool:
 
 def _processed(error: Exception) -> bool | None:
     """Whether the server may have acted on a request that failed so."""
-    return False if getattr(error, "retryable", False) else None
+    return False if errors.is_unprocessed(error) else None
 
 
 def _failure(call: Call, error: Exception) -> ConnectionError:

@@ -6,10 +6,11 @@ What is dropped unread ends in a finalizer, which must take no lock, and is give
 from __future__ import annotations
 
 import collections
-import logging
 from collections.abc import Callable
 
-logger = logging.getLogger("sync_h2.client")
+from ...transport.log import Log
+
+logger = Log("sync_h2.client")
 
 
 class Ending:

@@ -11,7 +11,6 @@ A session that is not traced has none of this: `traced` decides once, when it is
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import sys
 import threading
@@ -21,11 +20,12 @@ from collections.abc import Callable
 from ...arguments import type_name
 from ...protocol.events import Event
 from ...protocol.frames.frame_lines import FrameLines
+from ...transport.log import Log
 from ..receiving.frame_receiver import ReceiveFrame
 from ..sending.outbox import Buffer, Outbox
 from ..shared.monitor import Monitor
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 TraceFunction = Callable[[str], object]
 

@@ -10,18 +10,18 @@ seat and reads on, and the first ends with its handler.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from typing import Protocol
 
 from ...errors import ConnectionLost, HTTP2Error
 from ...protocol.wire import Input
+from ...transport.log import Log
 from ...transport.transport import Transport
 from ..shared.timers import timers
 from .receiver import Receiver
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 
 class Reading(Protocol):

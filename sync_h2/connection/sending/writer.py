@@ -11,16 +11,16 @@ Methods ending in `_locked` need the session's lock. `_write` and what it calls 
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Protocol
 
 from ...errors import ConnectionLost
 from ...transport.full_sockets import full_sockets
+from ...transport.log import Log
 from ...transport.transport import Transport
 from ..shared.monitor import Monitor, WaitQueue
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 _LINGER = 2.0  # seconds for which an idle writer thread waits for more
 

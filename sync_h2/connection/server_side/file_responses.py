@@ -6,7 +6,6 @@ costs no memory, and one descriptor can serve several streams.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import stat
@@ -19,6 +18,7 @@ from ...deadline import Deadline, check_timeout
 from ...errors import HTTP2Error, InvalidArgument, InvalidState, Timeout
 from ...file_size import size_of
 from ...protocol.fields.headers import Headers, HeadersSource
+from ...transport.log import Log
 from .answering_stream import AnsweringStream
 from .unattended_data import MOST_OF_A_STREAM
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike, StrOrBytesPath
 
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 PIECE = 256 * 1024
 """How much of a file is in memory at a time, in bytes."""

@@ -6,7 +6,6 @@ Jobs run on the pool's threads; otherwise threads and locks as in session/state.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from ...constants import ErrorCode
 from ...errors import HTTP2Error, InvalidState, Timeout
 from ...protocol import events
 from ...protocol.fields.headers import Headers, encode_response
+from ...transport.log import Log
 from ...transport.transport import Transport
 from ..receiving.reader import Seat
 from ..session.configuration import Configuration
@@ -25,7 +25,7 @@ from .answering_session import AnsweringSession, WaitedFor
 from .request_lines import printable_target
 from .server_stream import ServerStream
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 Handler = Callable[[ServerStream, Headers], object]
 

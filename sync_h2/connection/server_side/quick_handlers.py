@@ -7,8 +7,6 @@ Answers are sent together when the thread is back. Threads and locks otherwise a
 
 from __future__ import annotations
 
-import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,12 +15,13 @@ from typing import Protocol
 
 from ...errors import InvalidState
 from ...interpreter import taken_lock
+from ...transport.log import Log
 from ...transport.transport import Transport
 from ..session.configuration import Configuration
 from .handling_session import Handling, HandlingSession
 from .server_stream import ServerStream
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 _USED_BEFORE = 32  # requests: connections that are used little leave the reader's own work to those that are used much
 _QUICK = 0.0005  # seconds that a handler may take on a reader: some times what it takes to wake a worker
@@ -88,7 +87,7 @@ class QuickHandlingSession(HandlingSession):
             if self._returns_from(absence):
                 raise
             # The session goes on without this thread, and must not end with it.
-            _report_unlogged()
+            logger.exception("what a reader did besides failed")
             return False
         if not self._returns_from(absence):
             return False
@@ -108,7 +107,7 @@ class QuickHandlingSession(HandlingSession):
             try:
                 self._handle(stream)
             except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its session
-                _report(stream)
+                logger.exception("the handler of stream %s failed", stream.id)
             del stream
             before, now = now, time.monotonic()
             slow = slow or now - before > _QUICK
@@ -160,17 +159,6 @@ class QuickHandlingSession(HandlingSession):
             may_begin.release()
         self._hand_on(streams)
         self._send_now()
-
-
-def _report(stream: ServerStream) -> None:
-    try:
-        logger.exception("the handler of stream %s failed", stream.id)
-    except BaseException:  # a filter, say, that raises
-        _report_unlogged()
-
-
-def _report_unlogged() -> None:
-    threading.excepthook(threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()]))
 
 
 def _read_in_place(wait: Callable[[], bool], relieved: list[None], read: Callable[[], None]) -> None:

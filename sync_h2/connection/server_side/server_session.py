@@ -15,6 +15,7 @@ from ...constants import MAX_STREAM_ID, ErrorCode, error_code_name
 from ...errors import HTTP2Error, ProtocolError
 from ...interpreter import FREE_THREADED_BUILD
 from ...protocol import events
+from ...transport.log import Log
 from ...transport.transport import Transport
 from ..session.configuration import Configuration
 from ..session.events import DRAIN_PING
@@ -23,8 +24,8 @@ from ..timing.watchdog import LAST_WORDS
 from .quick_handlers import QuickHandlingSession, SharesReaders
 from .request_lines import printable_target
 
-logger = logging.getLogger("sync_h2.server")
-access_logger = logging.getLogger("sync_h2.access")
+logger = Log("sync_h2.server")
+access_logger = Log("sync_h2.access")
 
 # Octets, measured on CPython 3.11 (see tests/connection/server_side/test_session_memory.py).
 # An object has a larger head, and a thread more of its own, without the interpreter's lock.
@@ -69,7 +70,7 @@ class ServerSession(QuickHandlingSession):
         self, transport: Transport, host: Host, configuration: Configuration, *, origins: Sequence[str] = ()
     ) -> None:
         self._first_origins = origins
-        self._logs_access = access_logger.isEnabledFor(logging.INFO)
+        self._logs_access = access_logger.is_enabled_for(logging.INFO)
         self._memory_told = 0  # what `_memory_taken` was when the host was last told
         self._drains_until = 0.0  # while a request is under way
         self._last_stream_closed_at = time.monotonic()

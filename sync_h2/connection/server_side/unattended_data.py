@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import functools
 import io
-import logging
 import os
 import time
 import weakref
@@ -30,13 +29,14 @@ from ...errors import HTTP2Error, StreamReset
 from ...interpreter import SharedDict
 from ...protocol.limits import Limits
 from ...protocol.wire import Wire
+from ...transport.log import Log
 from ..sending.pump import Pump
 from ..shared.limit_log import log_limit
 from ..shared.monitor import Monitor
 from ..shared.stream_state import Posted, StreamState
 from ..timing.watchdog import Watchdog
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 MOST_OF_A_STREAM = 64 * 1024
 """Octets that one stream's handlers need not wait for."""

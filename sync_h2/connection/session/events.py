@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...constants import ErrorCode, error_code_name
+from ...constants import ErrorCode, error_code, error_code_name
 from ...errors import HTTP2Error, ProtocolError, SessionGoaway, StreamUnprocessed
 from ...errors import StreamReset as StreamResetError
 from ...protocol import events
@@ -147,7 +147,7 @@ class ReceivingLifecycle(Lifecycle):
             self._goaway_said = said
         if event.code != ErrorCode.NO_ERROR and self._goaway_error is None:
             self._goaway_error = SessionGoaway(f"the peer ended the session with {said}", code=event.code)
-        self._listeners.emit_locked("goaway", event.code, event.last_stream_id, event.data)
+        self._listeners.emit_locked("goaway", error_code(event.code), event.last_stream_id, event.data)
         self._closing = True  # first, or a stream that ends here would give its slot away
         going = f"the peer is going away{self._goaway_words()}"
         self._fail_pending_locked(StreamUnprocessed(going, code=ErrorCode.REFUSED_STREAM))

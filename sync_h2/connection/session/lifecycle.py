@@ -16,14 +16,15 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 
-from ...constants import ErrorCode
+from ...constants import ErrorCode, error_code
 from ...deadline import Deadline
 from ...errors import ConnectionLost, HTTP2Error, InvalidState, ProtocolError, SessionClosed, StreamReset
+from ...transport.log import Log
 from ..shared.limit_log import log_limit
 from ..shared.stream_state import StreamState
 from .state import SessionFields
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 
 class Lifecycle(SessionFields):
@@ -89,7 +90,7 @@ class Lifecycle(SessionFields):
         if state.closed:
             return
         state.closed = True
-        state.rst_code = int(code)
+        state.rst_code = code if type(code) is ErrorCode else error_code(code)
         state.error = error
         state.aborted = not state.local_ended
         # Before it leaves the table, where `_interrupted` would find those who still wait.
@@ -250,7 +251,7 @@ class Lifecycle(SessionFields):
             if state.error is None:
                 state.error = self._end_reason
             if state.rst_code is None:
-                state.rst_code = int(ErrorCode.INTERNAL_ERROR)
+                state.rst_code = ErrorCode.INTERNAL_ERROR
             state.wake_all_locked()
         self._connected.wake_all_locked()
         self._pings.wake_all()

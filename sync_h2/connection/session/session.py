@@ -5,7 +5,6 @@ the lock and the rules are state.py's.
 from __future__ import annotations
 
 import builtins
-import logging
 import struct
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from ...constants import MAX_STREAM_ID, MAX_WINDOW_SIZE, ErrorCode
 from ...deadline import Deadline, check_timeout
 from ...errors import HTTP2Error, InvalidArgument, SessionClosed, Timeout
 from ...protocol.settings import Settings
+from ...transport.log import Log
 from ...transport.transport import TLSTransport
 from ..inspection import snapshots
 from ..inspection.dump import dump_session
@@ -27,7 +27,7 @@ from ..shared.monitor import WaitQueue
 from ..timing.round_trips import Pong
 from .core import SessionCore
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 Self = TypeVar("Self", bound="Session")
 

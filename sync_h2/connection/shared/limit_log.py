@@ -4,13 +4,13 @@ does not become a flood of lines. Called with no session's lock held, on any thr
 
 from __future__ import annotations
 
-import logging
 import time
 
 from ...errors import HTTP2Error
 from ...interpreter import Lock, SharedDict
+from ...transport.log import Log
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 _SECONDS_BETWEEN = 10.0
 

@@ -8,7 +8,6 @@ lock held, so a listener may block and may call anything.
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -16,9 +15,10 @@ from operator import itemgetter
 from typing import Any, TypeVar, overload
 
 from ...errors import InvalidArgument
+from ...transport.log import Log
 from .monitor import Monitor, WaitQueue
 
-logger = logging.getLogger("sync_h2.listeners")
+logger = Log("sync_h2.listeners")
 
 Listener = Callable[..., object]
 

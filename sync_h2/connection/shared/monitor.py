@@ -17,7 +17,6 @@ Rules that every user of this module keeps (debug mode checks them):
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -30,6 +29,7 @@ from typing import TypeVar
 from ...deadline import Deadline
 from ...errors import HTTP2Error, InvalidState, SessionClosed, Timeout
 from ...interpreter import FREE_THREADED_BUILD, taken_lock
+from ...transport.log import Log
 from .timers import timers
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ T = TypeVar("T")
 DEBUG = os.environ.get("SYNC_H2_DEBUG", "") not in ("", "0")
 """Check the rules above at run time. On in the tests."""
 
-logger = logging.getLogger("sync_h2.connection")
+logger = Log("sync_h2.connection")
 
 _entered = threading.local()
 MAIN_THREAD = threading.main_thread().ident

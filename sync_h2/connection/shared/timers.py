@@ -10,10 +10,8 @@ comes too early or twice is harmless.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import sys
 import threading
 import time
 import weakref
@@ -23,12 +21,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
-from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Protocol
 
-from ...interpreter import Lock
+from ...interpreter import Lock, report_unraisable
+from ...transport.log import Log
 
-logger = logging.getLogger("sync_h2.timers")
+logger = Log("sync_h2.timers")
 
 
 class Timed(Protocol):
@@ -121,20 +119,9 @@ class TimerThread:
             job()
         except Warning as warning:
             # A warning that filters made an error, on a thread that nobody joins: reported as those of finalizers are.
-            _report_unraisable(warning, job)
-        except Exception:
-            with suppress(Exception):  # of a log handler: all sessions hang on this thread
-                logger.exception("a timer's callback failed")
-
-
-def _report_unraisable(error: BaseException, where: object) -> None:
-    """Report `error` as the interpreter does for finalizers, whose own argument type only it can make."""
-    hook: Any = sys.unraisablehook
-    hook(
-        SimpleNamespace(
-            exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, err_msg=None, object=where
-        )
-    )
+            report_unraisable(warning)
+        except BaseException:  # SystemExit too: all sessions hang on this thread
+            logger.exception("a timer's callback failed")
 
 
 timers = TimerThread()

@@ -140,7 +140,9 @@ class Stream(ReadableStream, WritableStream):
 
     @property
     def rst_code(self) -> int | None:
-        """The code the stream closed with; None until it is closed."""
+        """The `ErrorCode` that the stream closed with, or the number where nobody has defined it; None until it is
+        closed.
+        """
         with self._monitor, self._lock:
             return self._state.rst_code
 

@@ -14,7 +14,8 @@ from typing import Any
 from ...connection.server_side.server_session import ServerSession
 from ...deadline import Deadline
 from ...protocol.limits import Limits
-from ...transport.tls import HTTP2_ALPN, TLSEngine
+from ...transport.contexts import HTTP2_ALPN
+from ...transport.tls import TLSEngine
 from ...transport.transport import TLSTransport, Transport
 from .detection import read_opening, speaks_http1
 

@@ -4,7 +4,6 @@ connection which is not there. Pure functions; any thread.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -12,8 +11,9 @@ from typing import Any, TypeAlias
 from ...errors import InvalidArgument
 from ...protocol.fields.header_rules import CONNECTION_SPECIFIC
 from ...protocol.fields.headers import HeaderValue, check_field
+from ...transport.log import Log
 
-logger = logging.getLogger("sync_h2.server")
+logger = Log("sync_h2.server")
 
 FieldValue: TypeAlias = HeaderValue
 

@@ -11,7 +11,6 @@ serve whoever asks most.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -23,6 +22,7 @@ from ...connection.shared.monitor import Waiter
 from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import Lock, SharedDict, threads_at_once
+from ...transport.log import Log
 from .jobs import Job, run_logged
 from .pace import Pace
 from .peer_waits import PeerWaits
@@ -38,7 +38,7 @@ _IN_A_ROW = 7
 _RETRY = 1.0  # seconds until another worker is started after the system had no thread for one
 _QUIET = 0.02  # seconds without a job that waits, or is a reader's: the watcher goes to sleep, or ends
 
-_log = logging.getLogger("sync_h2.server")
+_log = Log("sync_h2.server")
 
 
 class HandlerPool:

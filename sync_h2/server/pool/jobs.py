@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+
+from ...transport.log import Log
 
 Job = Callable[[], None]
 
-_log = logging.getLogger("sync_h2.server")
+_log = Log("sync_h2.server")
 
 
 def run_logged(job: Callable[[], object]) -> None:

@@ -7,7 +7,6 @@ in a job calls.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sized
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 from ...connection.receiving.reader import Seat
 from ...errors import InvalidState
 from ...interpreter import SharedDict
+from ...transport.log import Log
 from .jobs import Job, run_logged
 
 LOOK = 0.005  # seconds between two looks
@@ -35,7 +35,7 @@ _SLOW, _TOO_SLOW = 8, 64
 seem slow.
 """
 
-_log = logging.getLogger("sync_h2.server")
+_log = Log("sync_h2.server")
 
 
 class ReadSession(Hashable, Protocol):

@@ -26,7 +26,7 @@ from support.threads.background import eventually, waits
 from support.tls.certificates import Certificate
 from sync_h2 import ConnectionLost, HTTP2Error, TLSError, connect, serve_socket
 from sync_h2.constants import PREFACE, SettingId
-from sync_h2.transport.tls import server_context
+from sync_h2.transport.contexts import server_context
 
 UPLOAD = {":method": "POST"}
 

@@ -24,6 +24,18 @@ from sync_h2 import (
 from sync_h2.constants import SettingId
 
 
+@pytest.mark.parametrize(("number", "kind"), [(11, ErrorCode), (0x123, int)])
+def test_its_code_is_an_error_code_where_there_is_one(number: int, kind: type) -> None:
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    with client_and_raw_server(listeners={"goaway": lambda *said: heard.put(said)}) as (session, peer):
+        peer.goaway(0, number)
+        code, _, _ = heard.get(timeout=10)
+        with pytest.raises(SessionGoaway) as raised:
+            session.request()
+        assert raised.value.code == code == number
+        assert type(raised.value.code) is type(code) is kind
+
+
 def test_streams_up_to_the_last_id_finish_and_the_others_are_unprocessed(background: Any) -> None:
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with client_and_raw_server(listeners={"goaway": lambda *said: heard.put(said)}) as (session, peer):

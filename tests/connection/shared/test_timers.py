@@ -8,6 +8,8 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
+from typing import Any, NoReturn
 
 import pytest
 
@@ -100,26 +102,59 @@ def test_a_moment_that_is_too_far_for_the_platform_stops_nobody(
     assert not far.called_at
 
 
-def test_a_log_handler_that_raises_stops_nobody() -> None:
-    failed = threading.Event()
+def fail_with(error: BaseException) -> NoReturn:
+    raise error
 
+
+def fail_in_hook(unraisable: object) -> NoReturn:
+    raise RuntimeError("the hook fails, too")
+
+
+@pytest.mark.parametrize(
+    ("hook", "printed"),
+    [
+        (sys.__unraisablehook__, "ResourceWarning: a stream was dropped"),
+        (fail_in_hook, "RuntimeError: the hook fails, too"),
+    ],
+    ids=["the interpreter's", "one that fails"],
+)
+def test_a_warning_that_is_an_error_is_reported_and_stops_nobody(
+    hook: Any, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `python -W error::ResourceWarning` makes one of a stream that was dropped."""
+    own = TimerThread()
+    own.ensure_running()
+    done = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "unraisablehook", hook)
+        patched.setattr(threading, "excepthook", lambda ended: None)
+        own.run(partial(fail_with, ResourceWarning("a stream was dropped")))
+        own.run(done.set)
+        assert done.wait(20)
+    assert printed in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit()], ids=repr)
+def test_a_job_and_a_log_handler_that_fail_stop_nobody(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            failed.set()
-            raise RuntimeError("the log is full")
+            raise SystemExit("the log is full")
 
-    timers.ensure_running()
+    reported: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(str(unraisable.exc_value)))
+    own = TimerThread()
+    own.ensure_running()
     handler = Refusing()
     logger = logging.getLogger("sync_h2.timers")
     logger.addHandler(handler)
+    done = threading.Event()
     try:
-        timers.run(lambda: 1 / 0)
-        assert failed.wait(20)
+        own.run(partial(fail_with, error))
+        own.run(done.set)
+        assert done.wait(20)
     finally:
         logger.removeHandler(handler)
-    done = threading.Event()
-    timers.run(done.set)
-    assert done.wait(20)
+    assert reported == ["the log is full"]
 
 
 def test_a_wait_for_a_moment_that_passes_meanwhile_ends() -> None:

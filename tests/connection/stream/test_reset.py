@@ -46,6 +46,18 @@ def test_a_reset_wakes_every_blocked_call(ends: Any, background: Any, call: Any)
     assert stream.aborted
 
 
+@pytest.mark.parametrize(("number", "kind"), [(8, ErrorCode), (7, ErrorCode), (0x123, int)])
+def test_a_code_is_an_error_code_where_there_is_one(ends: Any, number: int, kind: type) -> None:
+    """Whether the peer sends it or this side gives the number."""
+    for closes in ("peer", "us"):
+        stream, served = ends.exchange()
+        (served if closes == "peer" else stream).close(number)
+        with pytest.raises(StreamReset) as raised:
+            stream.read(timeout=10)
+        assert raised.value.code == stream.rst_code == number
+        assert type(raised.value.code) is type(stream.rst_code) is type(served.wait_closed(timeout=10)) is kind
+
+
 @pytest.mark.parametrize("call", BLOCKING_CALLS)
 def test_our_own_close_wakes_every_blocked_call(ends: Any, background: Any, call: Any) -> None:
     stream, served = ends.exchange()

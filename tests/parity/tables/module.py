@@ -46,12 +46,12 @@ MODULE: list[Entry] = [
     (
         "connect({ca})",
         "connect(cafile)",
-        "transport/test_tls.py::test_authorities_can_be_named_by_path_or_given_as_text",
+        "transport/test_contexts.py::test_authorities_can_be_named_by_path_or_given_as_text",
     ),
     (
         "connect({ca})",
         "connect: certifi's authorities",
-        "transport/test_tls.py::test_certifis_authorities_are_trusted_by_default",
+        "transport/test_contexts.py::test_certifis_authorities_are_trusted_by_default",
     ),
     (
         "connect({cert, key})",
@@ -135,7 +135,7 @@ MODULE: list[Entry] = [
     (
         "createSecureServer({cert, key})",
         "create_secure_server(certfile), create_secure_server(keyfile)",
-        "transport/test_tls.py::test_a_certificate_and_its_key_can_be_paths_or_text_in_one_or_two",
+        "transport/test_contexts.py::test_a_certificate_and_its_key_can_be_paths_or_text_in_one_or_two",
         "server/test_secure_server.py::test_pem_bytes",
     ),
     (

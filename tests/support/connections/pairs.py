@@ -17,7 +17,7 @@ import pytest
 
 from sync_h2 import ClientSession, ClientStream, Headers, ServerSession, ServerStream, connect, serve_socket
 from sync_h2.testing import pair
-from sync_h2.transport.tls import client_context, server_context
+from sync_h2.transport.contexts import client_context, server_context
 
 from ..peers.raw_peer import PATIENCE, RawPeer
 from ..peers.sockets import tcp_pair
