@@ -209,6 +209,7 @@ class ServerSession(QuickHandlingSession):
     def _say_goodbye_locked(self) -> None:
         self._said_goodbye = True
         self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
+        self._pings.add_own(DRAIN_PING)
         self._protocol.ping(DRAIN_PING)
 
     def _settings_acknowledged_locked(self, event: events.SettingsAcknowledged) -> None:
