@@ -85,8 +85,8 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         headers = [(as_text(name), as_text(value)) for name, value in request.headers.items()]
         try:
             body = body_of(request.body)
-            if isinstance(body, FileBody) and body.is_text:
-                # requests takes its characters, or the file's octets, for them
+            if isinstance(body, FileBody) and body.is_recoded:
+                # requests takes its characters, or the octets of the file, for those that it gives
                 headers = [field for field in headers if field[0].lower() != "content-length"]
             call = Call(
                 method=request.method or "GET",
