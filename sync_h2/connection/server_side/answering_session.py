@@ -196,3 +196,5 @@ class AnsweringSession(Session):
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._early_answers.over(state)
         self._unattended.over(state)
+        if state.handle is None:  # there is no stream of which somebody could ask for its headers
+            self._header_memory.release(state)

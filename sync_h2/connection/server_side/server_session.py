@@ -21,7 +21,7 @@ from ..session.events import DRAIN_PING
 from ..shared.stream_state import StreamState
 from ..timing.watchdog import LAST_WORDS
 from .quick_handlers import QuickHandlingSession, SharesReaders
-from .request_lines import printable_target
+from .request_lines import printable_request
 
 logger = logging.getLogger("sync_h2.server")
 access_logger = logging.getLogger("sync_h2.access")
@@ -176,12 +176,10 @@ class ServerSession(QuickHandlingSession):
 
     def _log_access(self, state: StreamState) -> None:
         assert state.opened_at is not None and state.closed_at is not None
-        request = state.request_headers
         access_logger.info(
-            '%s "%s %s HTTP/%s" %s %d %.3fs%s',
+            '%s "%s HTTP/%s" %s %d %.3fs%s',
             self._peer_name,
-            state.request_method,
-            "" if request is None else printable_target(request),
+            printable_request(state),
             "2" if self._http_version == "2.0" else self._http_version,
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
