@@ -122,7 +122,7 @@ class HandlingSession(AnsweringSession):
             self._reset_locked(state, ErrorCode.REFUSED_STREAM)
             self._sender.send_locked()  # what others sent may have waited for it
         if wanted:
-            logger.error("no handler can be run for stream %s", state.id, exc_info=error)
+            logger.error("no handler can be run for %s", self._stream_words(state), exc_info=error)
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
         headers = event.headers if self._header_memory.has_room(event.memory) else None
@@ -166,11 +166,11 @@ class HandlingSession(AnsweringSession):
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
                 if not self.destroyed:  # otherwise the session has said so, once for all its streams
-                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+                    logger.info("the handler of %s ended with its stream: %s", self._stream_words(state), error)
             elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
-                logger.warning("the handler of stream %s failed: %s", state.id, error)
+                logger.warning("the handler of %s failed: %s", self._stream_words(state), error)
             else:
-                logger.exception("the handler of stream %s failed", state.id)
+                logger.exception("the handler of %s failed", self._stream_words(state))
         finally:
             if state.closed and state.is_settled:
                 self._handler_threads.discard(thread)
@@ -265,7 +265,7 @@ class HandlingSession(AnsweringSession):
             self._unattended.watch(state)
 
     def _log_no_answer(self, state: StreamState) -> None:
-        logger.error('no handler answered stream %s: "%s"', state.id, printable_request(state))
+        logger.error("no handler answered %s", self._stream_words(state))
 
     def _jobs_locked(self) -> int:
         return self._jobs

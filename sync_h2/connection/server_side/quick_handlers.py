@@ -164,7 +164,7 @@ class QuickHandlingSession(HandlingSession):
 
 def _report(stream: ServerStream) -> None:
     try:
-        logger.exception("the handler of stream %s failed", stream.id)
+        logger.exception("the handler of %s failed", stream._words)
     except BaseException:  # a filter, say, that raises
         _report_unlogged()
 
