@@ -16,6 +16,11 @@ def type_name(value: object) -> str:
     return type(value).__name__
 
 
+def full_type_name(value: object) -> str:
+    """With its module, where two have the same name."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
 def check_options(function: Callable[..., Any], given: Iterable[str], options: type) -> None:
     """What `function` collects with `**` are keys of `options`, a TypedDict. Raises TypeError, which knows its other
     arguments too.

@@ -15,7 +15,7 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from ..arguments import check_options
+from ..arguments import check_options, full_type_name
 from ..client.messages.answer import Answer
 from ..client.messages.bodies import FileBody, body_of
 from ..client.messages.call import Call
@@ -81,12 +81,17 @@ class RequestsAdapter(PoolUser, BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Called by the session. Raises exceptions of requests."""
+        if not isinstance(request, requests.PreparedRequest):
+            raise TypeError(
+                f"RequestsAdapter sends what a requests.Session prepares, not a {full_type_name(request)}: "
+                "use sync_h2.adapters.HTTPAdapter on a sync_h2.Client"
+            )
         url = request.url or ""
         headers = [(as_text(name), as_text(value)) for name, value in request.headers.items()]
         try:
             body = body_of(request.body)
-            if isinstance(body, FileBody) and body.is_text:
-                # requests takes its characters, or the file's octets, for them
+            if isinstance(body, FileBody) and body.is_recoded:
+                # requests takes its characters, or the octets of the file, for those that it gives
                 headers = [field for field in headers if field[0].lower() != "content-length"]
             call = Call(
                 method=request.method or "GET",

@@ -290,9 +290,9 @@ class _Response:
                 if not self._has_excess:
                     self._has_excess = True
                     logger.warning(
-                        "stream %s: the handler wrote %d bytes more than content-length says, which are not sent, nor "
+                        "%s: the handler wrote %d bytes more than content-length says, which are not sent, nor "
                         "what else follows",
-                        self._stream.id,
+                        self._stream._words,
                         size - self._left,
                     )
                 data, size = bytes(memoryview(data).cast("B")[: self._left]), self._left
@@ -312,8 +312,8 @@ class _Response:
         if self._left and self._has_body:
             # A file that shrinks while it is served is how it happens.
             logger.warning(
-                "stream %s: the handler wrote %d bytes less than content-length says: the stream is reset",
-                self._stream.id,
+                "%s: the handler wrote %d bytes less than content-length says: the stream is reset",
+                self._stream._words,
                 self._left,
             )
             self._stream._fail()

@@ -181,7 +181,7 @@ class Response:
             piece = piece[: self._length - self.sent]
             if not self._has_excess:
                 self._has_excess = True
-                logger.warning("stream %s: what is beyond content-length %s is dropped", self._stream.id, self._length)
+                logger.warning("%s: what is beyond content-length %s is dropped", self._stream._words, self._length)
         if self._ended:
             return
         self.sent += len(piece)
@@ -256,8 +256,8 @@ class Response:
             # A file that shrinks while it is served is how it happens.
             missing = self._length - self.sent
             logger.warning(
-                "stream %s: %d bytes of content-length %d are missing: it is reset",
-                self._stream.id,
+                "%s: %d bytes of content-length %d are missing: it is reset",
+                self._stream._words,
                 missing,
                 self._length,
             )

@@ -185,7 +185,14 @@ class OriginReceived(Event):
 
 @dataclass(slots=True)
 class HeaderListTooLarge(Event):
-    """A request over the announced limits on header lists, within the hard bound. The stream is open: answer 431."""
+    """A request over the announced limits on header lists, within the hard bound. The stream is open: answer 431.
+
+    `method` and `headers` are for the log: the pseudo-header fields, and "" and None where not all came within the
+    limits. `memory` is as in `RequestReceived`.
+    """
 
     stream_id: int
     end_stream: bool
+    method: str = ""
+    headers: Headers | None = None
+    memory: int = 0

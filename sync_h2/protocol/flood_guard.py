@@ -47,6 +47,7 @@ class FloodGuard:
     """Counts what costs this side work and the peer nothing; raises LimitReached when it is too much."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._limits = limits
         self._resets = RateLimit(limits.stream_reset_burst, limits.stream_reset_rate, clock)
         # In a long session useless frames come now and then without ill will, so they are forgiven within minutes.
         per_second = limits.max_session_invalid_frames / _FORGIVENESS_SECONDS
@@ -67,7 +68,12 @@ class FloodGuard:
         CVE-2025-8671).
         """
         if not self._resets.take():
-            raise LimitReached("stream_reset_rate", "too many streams end with RST_STREAM", stream_id=stream_id)
+            burst, rate = self._limits.stream_reset_burst, self._limits.stream_reset_rate
+            message = (
+                "more streams end with RST_STREAM, or are answered with 431, than "
+                f"stream_reset_burst ({burst}) and stream_reset_rate ({rate:g} a second) allow"
+            )
+            raise LimitReached("stream_reset_rate", message, stream_id=stream_id)
 
     def count_invalid_frame(self, stream_id: int | None) -> None:
         """A frame that does nothing: empty DATA (CVE-2019-9518), HEADERS for a stream that is gone."""

@@ -20,7 +20,7 @@ from .events import (
     StreamReset,
     TrailersReceived,
 )
-from .fields.field_list import Request
+from .fields.field_list import FieldList, Request
 from .fields.header_blocks import HeaderBlock
 from .fields.header_rules import MalformedHeaders, check_trailers
 from .fields.headers import Headers
@@ -131,10 +131,18 @@ class MessageReceiving(Sending):
             self._prioritized_idle = {idle for idle in self._prioritized_idle if idle > stream_id}
         if block.too_large:
             self._flood_guard.count_reset(stream_id)  # the answer that it gets costs us as much
-            return [HeaderListTooLarge(stream_id, block.end_stream)]
+            return [self._too_large(block)]
         fields = block.field_list
         headers = Headers.from_wire(fields)
         return [RequestReceived(stream_id, headers, block.end_stream, fields.memory, request.method, request.priority)]
+
+    def _too_large(self, block: HeaderBlock) -> HeaderListTooLarge:
+        try:
+            method = block.field_list.request(extended_connect=self._extended_connect).method
+        except MalformedHeaders:
+            return HeaderListTooLarge(block.stream_id, block.end_stream)
+        line = FieldList(field for field in block.fields if field[0].startswith(b":"))
+        return HeaderListTooLarge(block.stream_id, block.end_stream, method, Headers.from_wire(line), line.memory)
 
     def _refuse(self, stream_id: int) -> list[Event]:
         """A stream over the limit: the peer may try again (RFC 9113 sections 5.1.2 and 8.7)."""

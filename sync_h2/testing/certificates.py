@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 
-from ..transport.tls import client_context, server_context
+from ..transport.contexts import client_context, server_context
 
 
 class LocalAuthority:

@@ -246,8 +246,8 @@ def test_the_log_tells_of_it(name: str, caplog: pytest.LogCaptureFixture) -> Non
     TRIPS[name]()
     said = {
         "stream_reset_burst": "ended by the limit stream_reset_rate: ",
-        "read_timeout": "the handler of stream 1 failed: ",
-        "write_timeout": "the handler of stream 1 failed: ",
+        "read_timeout": 'the handler of stream 1 ("',
+        "write_timeout": 'the handler of stream 1 ("',
         "close_timeout": "did not finish in time",
     }.get(name, f"ended by the limit {name}: ")
     eventually(lambda: said in caplog.text)

@@ -56,6 +56,12 @@ def test_flood_guard_names_the_limit(count, limit):
     assert (raised.value.limit, raised.value.code, raised.value.stream_id) == (limit, ErrorCode.ENHANCE_YOUR_CALM, 5)
 
 
+def test_what_is_said_of_resets_names_both_of_their_limits():
+    guard = FloodGuard(Limits.for_server(stream_reset_burst=0, stream_reset_rate=2.5), Clock())
+    with pytest.raises(LimitReached, match=r"stream_reset_burst \(0\).*stream_reset_rate \(2\.5 a second\)"):
+        guard.count_reset(1)
+
+
 def test_rejected_streams_are_forgiven_once_the_peer_keeps_to_the_limit():
     guard = FloodGuard(Limits.for_server(max_session_rejected_streams=1), Clock())
     for _ in range(5):

@@ -270,12 +270,31 @@ def test_streams_above_our_goaway_are_ignored_and_decoded():
 def test_a_request_over_the_announced_sizes_is_opened_to_be_answered():
     endpoint = server(max_header_pairs=5)
     events = endpoint.receive(endpoint.headers(1, [*REQUEST, (b"a", b"b"), (b"c", b"d")], end_stream=True))
-    assert events == [HeaderListTooLarge(1, True)]
+    (event,) = events
+    assert (event.stream_id, event.end_stream, event.method) == (1, True, "GET")
+    assert event.headers == {name.decode(): value.decode() for name, value in REQUEST if name.startswith(b":")}
     endpoint.connection.send_response(1, encode_response({":status": 431}), True)
 
     endpoint = server(max_header_list_size=200)
-    assert endpoint.receive(endpoint.headers(1, [*POST, (b"a", b"b" * 100)])) == [HeaderListTooLarge(1, False)]
+    (event,) = endpoint.receive(endpoint.headers(1, [*POST, (b"a", b"b" * 100)]))
+    assert (event.stream_id, event.end_stream, event.method, event.headers[":path"]) == (1, False, "POST", "/")
+    assert 0 < event.memory < 3000
     assert endpoint.receive(data(1, b"x")) == [DataReceived(1, b"x", 1, False)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(b":path", b"/" + b"x" * 300), *REQUEST[:3]],  # over the limits before the method has come
+        [(b":method", b"G T"), *POST[1:]],
+        [*POST, (b":path", b"/")],
+        [*POST, (b"connection", b"close")],
+        [(b":method", b"GET")],
+    ],
+)
+def test_of_a_request_over_the_announced_sizes_nothing_is_said_that_was_not_checked(fields):
+    endpoint = server(max_header_list_size=300)
+    assert endpoint.receive(endpoint.headers(1, [*fields, (b"a", b"b" * 300)])) == [HeaderListTooLarge(1, False)]
 
 
 def test_the_announced_size_is_that_of_the_settings_where_they_state_one():

@@ -584,6 +584,36 @@ def test_the_access_log_has_a_line_per_stream(serve: Any, visit: Any, caplog: An
     assert lines[2].endswith(" reset with CANCEL")
 
 
+LONG = "x" * 3000
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ([(":method", "POST"), (":path", "/up?a=b"), ("x-long", LONG)], "POST /up?a=b"),
+        ([(":method", "OPTIONS"), (":path", "*"), ("x-long", LONG), ("x", "y")], "OPTIONS *"),
+        ([(":method", "CONNECT"), ("x-long", LONG)], "CONNECT localhost:80"),
+        ([(":path", f"/{LONG}")], "- -"),
+        ([(":path", "/many"), *[(f"x-{number}", "") for number in range(30)]], "GET /many"),
+    ],
+)
+def test_the_access_log_shows_what_is_known_of_a_request_with_too_large_a_header_list(
+    serve: Any, visit: Any, caplog: Any, fields: Any, line: str
+) -> None:
+    with caplog.at_level(logging.INFO, "sync_h2.access"):
+        server = serve(echo, max_header_list_size=2000, max_header_pairs=20)
+        session = visit(server)
+        request = {":authority": "localhost:80", **dict(fields)}
+        stream = session.request(request, end_stream=line[0] != "P")
+        assert stream.wait_response()[":status"] == "431"
+        (served,) = server.sessions
+        stream.close()
+        eventually(lambda: not served._header_memory.together)
+        eventually(lambda: [record for record in caplog.records if record.name == "sync_h2.access"])
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "sync_h2.access"]
+    assert f' "{line} HTTP/2" 431 0 ' in said
+
+
 def test_the_access_log_cant_be_forged(serve: Any, visit: Any, caplog: Any) -> None:
     """A path may hold C1 control characters (latin-1): one ends a line, one starts escape codes."""
     with caplog.at_level(logging.INFO, "sync_h2.access"):

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from ...arguments import full_type_name, type_name
 from ...deadline import Deadline
 from ..messages.answer import Answer
 from ..messages.call import Call
@@ -70,6 +71,11 @@ class PoolAdapter(PoolUser, BaseAdapter):
         on_download: Progress | None = None,
     ) -> Response:
         """Make the request; blocks until the response's head is there. Raises exceptions of `sync_h2.exceptions`."""
+        if not isinstance(request, PreparedRequest):
+            raise TypeError(
+                f"{type_name(self)} sends what a sync_h2.Client prepares, not a {full_type_name(request)}: "
+                "use sync_h2.adapters.RequestsAdapter on a requests.Session"
+            )
         body = request.content
         if body is not None and on_upload is not None:
             body = ReportedBody(body, on_upload)
@@ -104,6 +110,16 @@ class PoolAdapter(PoolUser, BaseAdapter):
     def uses(self, pool: Pool) -> bool:
         """Whether it is this pool that it uses."""
         return self._pool is pool
+
+
+def check_adapter(adapter: object) -> None:
+    """It has the methods that a client calls. Raises TypeError."""
+    missing = [name for name in ("send", "close") if not callable(getattr(adapter, name, None))]
+    if missing:
+        raise TypeError(
+            "an adapter has the methods of sync_h2.adapters.BaseAdapter: "
+            f"{type_name(adapter)} has no {', '.join(missing)}"
+        )
 
 
 def matches(url: str, prefix: str) -> bool:

@@ -32,7 +32,7 @@ from ..pool.limits import PoolLimits
 from ..pool.options import ConnectionOptions
 from ..pool.pool import Pool
 from ..values.structures import CaseInsensitiveDict
-from .adapters import PoolAdapter, matches
+from .adapters import PoolAdapter, check_adapter, matches
 from .call_options import CallOptions, GetOptions, PostOptions, PutOptions, StreamOptions
 from .exchanges import Exchanges
 from .map import Calls
@@ -351,8 +351,9 @@ class Client:
 
     def mount(self, prefix: str, adapter: Any) -> None:
         """Let `adapter` make the requests of URLs that begin with `prefix`, unless a longer one has another. It is an
-        object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`.
+        object with the methods `send` and `close` of `sync_h2.adapters.BaseAdapter`; anything else is a TypeError.
         """
+        check_adapter(adapter)
         adapters = {**self.adapters, prefix: adapter}
         # In place of the old one, which others may be looking at.
         self.adapters = collections.OrderedDict(sorted(adapters.items(), key=lambda item: -len(item[0])))

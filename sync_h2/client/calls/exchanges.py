@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...arguments import type_name
+from ...arguments import full_type_name
 from ...deadline import Deadline
 from ...exceptions import TooManyRedirects
 from ..messages.prepared_request import PreparedRequest
@@ -61,7 +61,7 @@ class Exchanges:
         began_at = time.perf_counter()
         response: Response = adapter.send(request, **options)
         if not isinstance(response, Response):
-            raise TypeError(f"an adapter's send returns a sync_h2.Response, not {type_name(response)}")
+            raise TypeError(f"an adapter's send returns a sync_h2.Response, not {full_type_name(response)}")
         response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began_at)
         response.connection = self
         return response

@@ -18,7 +18,7 @@ from ...file_size import size_of
 
 PIECE = 64 * 1024
 _OF_THE_SYSTEM = (io.BufferedReader, io.BufferedRandom)
-_OF_TEXT = (io.TextIOBase, codecs.StreamReader, codecs.StreamReaderWriter)
+_RECODED = (io.TextIOBase, codecs.StreamReader, codecs.StreamReaderWriter, codecs.StreamRecoder)
 _COLLECTIONS = (Sequence, Set, Mapping, MappingView)
 """Of these, the length is a number of pieces."""
 
@@ -61,7 +61,7 @@ class FileBody(Body):
         self._start: int | None = None
         with contextlib.suppress(AttributeError, OSError):  # a pipe, say, which can be read once
             self._start = file.tell()
-        self.is_text = _is_text(file)
+        self.is_recoded = _is_recoded(file)
         self.length = _length_of_file(file, self._start)
 
     @property
@@ -123,7 +123,7 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
     """How many octets are left in a file, where that can be said."""
     if isinstance(file, io.StringIO):
         return len(file.getvalue()[start:].encode())
-    if _is_text(file):
+    if _is_recoded(file):
         return None
     ways: tuple[Callable[[], int | None], ...] = (
         lambda: len(file) - (start or 0),
@@ -143,9 +143,10 @@ def _length_of_file(file: Any, start: int | None) -> int | None:
     return None
 
 
-def _is_text(file: Any) -> bool:
-    """Whether a file gives str: how many octets that makes, only reading it tells."""
-    return isinstance(file, _OF_TEXT) or getattr(file, "encoding", None) is not None
+def _is_recoded(file: Any) -> bool:
+    """Whether a file has text, or comes in another encoding: how many octets that makes, only reading it tells."""
+    # `tempfile`'s are no `TextIOBase`, but have its attributes; what makes octets may have an `encoding` (of a form).
+    return isinstance(file, _RECODED) or (getattr(file, "encoding", None) is not None and hasattr(file, "newlines"))
 
 
 def _length_in_system(file: Any, start: int | None) -> int | None:

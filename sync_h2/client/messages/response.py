@@ -283,7 +283,7 @@ class Response:
 
     @property
     def pushes(self) -> list[ClientStream]:
-        """The pushed streams that have been promised with it (`ClientStream`)."""
+        """The pushed streams that have been promised so far (`ClientStream`): all, once the body has been read."""
         return list(self._answer.pushes)
 
     @property

@@ -114,7 +114,13 @@ class Opener:
 
     def _dial(self, host: str, port: int, deadline: Deadline) -> socket.socket:
         """A socket that is connected to where `host` and `port` are to be found."""
-        place = self._resolve(host, port)
+        try:
+            place = self._resolve(host, port)
+        except TimeoutError as error:
+            raise errors.Timeout(f"resolve found no place for {host}:{port} in time: {errors.said(error)}") from error
+        except OSError as error:
+            what = error.strerror or errors.said(error)
+            raise errors.ConnectionLost(f"resolve finds no place for {host}:{port}: {what}", retryable=True) from error
         if place is None:
             return connect_tcp(host, port, deadline)
         if not isinstance(place, str):

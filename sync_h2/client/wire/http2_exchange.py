@@ -44,6 +44,7 @@ class HTTP2Answer:
         self._ending = ending
         self._upload = upload
         self._closed = False
+        self._pushes: list[ClientStream] = []
         self.session = session
         call.patience.processed = True
         status, *fields = headers.pairs()  # pseudo-header fields come first, and a response has this one
@@ -71,7 +72,8 @@ class HTTP2Answer:
 
     @property
     def pushes(self) -> list[ClientStream]:
-        return list(self._stream.pushes())
+        self._pushes += self._stream._promised()
+        return self._pushes
 
     def read(self, size: int = -1) -> bytes:
         patience = self._call.patience

@@ -275,6 +275,7 @@ class ClientSession(Session):
             state = request.state
             self._open_locked(state, request.block, request.end_stream, request.priority, request.announced_priority)
             del self._pending[state]
+            state.touch()
             state.wake_writers_locked()
             self._pump.schedule(state)  # a body may have been posted meanwhile
 

@@ -71,6 +71,17 @@ class ClientStream(Stream):
         while (stream := self.wait_push()) is not None:
             yield stream
 
+    def _promised(self) -> list[ClientStream]:
+        """The pushed streams for which `wait_push` would not wait; it gives none of them again."""
+        with self._monitor, self._lock:
+            pushes = self._state.pushes
+            promised: list[ClientStream] = []
+            while pushes:
+                pushed = pushes.popleft()
+                assert isinstance(pushed, ClientStream)
+                promised.append(pushed)
+            return promised
+
     @property
     def informational(self) -> list[Headers]:
         """The 1xx responses that came so far."""

@@ -22,6 +22,7 @@ from ..shared.priorities import parse_priority
 from ..shared.stream_state import End, Posted, StreamState
 from ..stream.stream import Stream, stream_listeners
 from .early_answers import EarlyAnswers
+from .request_lines import printable_request
 from .unattended_data import UnattendedData
 
 _ALTERNATIVE = re.compile(r"[\t\x20-\x7e]*")
@@ -193,6 +194,12 @@ class AnsweringSession(Session):
     def _opened_here(self, stream_id: int) -> bool:
         return stream_id % 2 == 0
 
+    def _stream_words(self, state: StreamState) -> str:
+        """A stream, with its request and client, in a line of the log."""
+        return f'stream {state.id} ("{printable_request(state)}" of {self._peer_name})'
+
     def _stream_closed_locked(self, state: StreamState) -> None:
         self._early_answers.over(state)
         self._unattended.over(state)
+        if state.handle is None:  # there is no stream of which somebody could ask for its headers
+            self._header_memory.release(state)

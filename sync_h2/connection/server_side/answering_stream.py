@@ -49,6 +49,10 @@ class AnsweringStream(Stream):
         """The `ServerSession` that it is a stream of."""
         return self._session
 
+    @property
+    def _words(self) -> str:
+        return self._session._stream_words(self._state)
+
     def respond(
         self,
         headers: HeadersSource | None = None,
@@ -302,7 +306,7 @@ class AnsweringStream(Stream):
             ):
                 return False
             try:
-                file = FileRest(descriptor, offset, length, state.id, self._monitor)
+                file = FileRest(descriptor, offset, length, lambda: self._words, self._monitor)
             except OSError:  # no descriptor is left
                 return False
             self._session._unattended.take_over_file(state, file)

@@ -187,7 +187,7 @@ def _send(
             wanted = PIECE if span.length < 0 else min(PIECE, span.length - sent)
             piece = os.pread(descriptor, wanted, span.offset + sent) if wanted else b""
             if len(piece) < wanted and not piece and span.length >= 0 and not may_end_early:
-                logger.warning("stream %s: the file ended %d bytes too early", stream.id, span.length - sent)
+                logger.warning("%s: the file ended %d bytes too early", stream._words, span.length - sent)
                 raise InvalidState(f"the file ended {span.length - sent} bytes too early", stream_id=stream.id)
             ends = not piece or sent + len(piece) == span.length
             left = deadline.remaining()

@@ -22,7 +22,7 @@ from ..receiving.reader import Seat
 from ..session.configuration import Configuration
 from ..shared.stream_state import End, StreamState
 from .answering_session import AnsweringSession, WaitedFor
-from .request_lines import printable_target
+from .request_lines import printable_request
 from .server_stream import ServerStream
 
 logger = Log("sync_h2.server")
@@ -122,10 +122,13 @@ class HandlingSession(AnsweringSession):
             self._reset_locked(state, ErrorCode.REFUSED_STREAM)
             self._sender.send_locked()  # what others sent may have waited for it
         if wanted:
-            logger.error("no handler can be run for stream %s", state.id, exc_info=error)
+            logger.error("no handler can be run for %s", self._stream_words(state), exc_info=error)
 
     def _header_list_too_large_locked(self, event: events.HeaderListTooLarge) -> None:
-        state = self._new_stream_locked(event.stream_id, None)
+        headers = event.headers if self._header_memory.has_room(event.memory) else None
+        state = self._new_stream_locked(event.stream_id, headers, event.method)
+        if headers is not None:
+            self._header_memory.keep(state, event.memory)
         state.first_header_at = state.opened_at
         state.remote_ended = event.end_stream
         state.declined = True
@@ -163,11 +166,11 @@ class HandlingSession(AnsweringSession):
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
                 if not self.destroyed:  # otherwise the session has said so, once for all its streams
-                    logger.info("the handler of stream %s ended with its stream: %s", state.id, error)
+                    logger.info("the handler of %s ended with its stream: %s", self._stream_words(state), error)
             elif isinstance(error, Timeout):  # a peer's slowness, as a rule: no place in a program that is worth a look
-                logger.warning("the handler of stream %s failed: %s", state.id, error)
+                logger.warning("the handler of %s failed: %s", self._stream_words(state), error)
             else:
-                logger.exception("the handler of stream %s failed", state.id)
+                logger.exception("the handler of %s failed", self._stream_words(state))
         finally:
             if state.closed and state.is_settled:
                 self._handler_threads.discard(thread)
@@ -262,9 +265,7 @@ class HandlingSession(AnsweringSession):
             self._unattended.watch(state)
 
     def _log_no_answer(self, state: StreamState) -> None:
-        request = state.request_headers or Headers()
-        target = printable_target(request)
-        logger.error('no handler answered stream %s: "%s %s"', state.id, state.request_method, target)
+        logger.error("no handler answered %s", self._stream_words(state))
 
     def _jobs_locked(self) -> int:
         return self._jobs
@@ -293,8 +294,5 @@ class HandlingSession(AnsweringSession):
 
     def _requests_under_way(self) -> list[str]:
         with self._monitor, self._lock:
-            requests = [(state.request_method, state.request_headers) for state in self._streams.values()]
-        return [
-            f"{method} {'' if headers is None else printable_target(headers)} of {self._peer_name}"
-            for method, headers in requests
-        ]
+            streams = list(self._streams.values())
+        return [f"{printable_request(state)} of {self._peer_name}" for state in streams]

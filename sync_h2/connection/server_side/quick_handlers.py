@@ -107,7 +107,7 @@ class QuickHandlingSession(HandlingSession):
             try:
                 self._handle(stream)
             except BaseException:  # SystemExit too: a handler that calls `sys.exit` ends itself, not its session
-                logger.exception("the handler of stream %s failed", stream.id)
+                logger.exception("the handler of %s failed", stream._words)
             del stream
             before, now = now, time.monotonic()
             slow = slow or now - before > _QUICK

@@ -22,7 +22,7 @@ from ..session.events import DRAIN_PING
 from ..shared.stream_state import StreamState
 from ..timing.watchdog import LAST_WORDS
 from .quick_handlers import QuickHandlingSession, SharesReaders
-from .request_lines import printable_target
+from .request_lines import printable_request
 
 logger = Log("sync_h2.server")
 access_logger = Log("sync_h2.access")
@@ -177,12 +177,10 @@ class ServerSession(QuickHandlingSession):
 
     def _log_access(self, state: StreamState) -> None:
         assert state.opened_at is not None and state.closed_at is not None
-        request = state.request_headers
         access_logger.info(
-            '%s "%s %s HTTP/%s" %s %d %.3fs%s',
+            '%s "%s HTTP/%s" %s %d %.3fs%s',
             self._peer_name,
-            state.request_method,
-            "" if request is None else printable_target(request),
+            printable_request(state),
             "2" if self._http_version == "2.0" else self._http_version,
             "-" if state.sent_headers is None else state.sent_headers[":status"],
             state.sent_bytes,
@@ -210,6 +208,7 @@ class ServerSession(QuickHandlingSession):
     def _say_goodbye_locked(self) -> None:
         self._said_goodbye = True
         self._send_goaway_locked(ErrorCode.NO_ERROR, MAX_STREAM_ID)
+        self._pings.add_own(DRAIN_PING)
         self._protocol.ping(DRAIN_PING)
 
     def _settings_acknowledged_locked(self, event: events.SettingsAcknowledged) -> None:

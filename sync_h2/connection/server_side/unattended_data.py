@@ -16,6 +16,7 @@ import io
 import os
 import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -64,9 +65,11 @@ class Unattended(Posted):
 class FileRest(Unattended):
     """What is left to send of an open file, `length` octets from `offset` on; read by position, and not shared."""
 
-    __slots__ = ("_file", "_monitor", "_offset", "_stream_id")
+    __slots__ = ("_file", "_monitor", "_offset", "_stream_words")
 
-    def __init__(self, descriptor: int, offset: int, length: int, stream_id: int | None, monitor: Monitor) -> None:
+    def __init__(
+        self, descriptor: int, offset: int, length: int, stream_words: Callable[[], str], monitor: Monitor
+    ) -> None:
         """Raises OSError when too many of the process' descriptors are used so."""
         super().__init__(b"")
         if len(_open_files) >= _most_files():
@@ -76,7 +79,7 @@ class FileRest(Unattended):
         self._file = io.FileIO(os.dup(descriptor), "rb")
         _open_files.add(self._file)
         self._offset = offset
-        self._stream_id = stream_id
+        self._stream_words = stream_words
         self.remaining = length
 
     def take(self, count: int) -> bytes | None:
@@ -95,7 +98,7 @@ class FileRest(Unattended):
         return piece
 
     def _warn(self, what: str) -> None:
-        self._monitor.after_unlock(partial(logger.warning, "stream %s: the file %s", self._stream_id, what))
+        self._monitor.after_unlock(lambda: logger.warning("%s: the file %s", self._stream_words(), what))
 
     def release(self) -> None:
         """Refer to the file no more."""

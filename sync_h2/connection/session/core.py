@@ -169,5 +169,6 @@ class SessionCore(ReceivingLifecycle):
         return partial(read_forever, session, transport, self._protocol.frames, self._fate)
 
     def _keepalive_locked(self) -> None:
+        self._pings.add_own(_KEEPALIVE_PING)
         self._protocol.ping(_KEEPALIVE_PING)
         self._sender.send_locked()

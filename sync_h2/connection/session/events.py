@@ -138,8 +138,7 @@ class ReceivingLifecycle(Lifecycle):
     def _ping_acknowledged_locked(self, event: events.PingAcknowledged) -> None:
         if event.payload == DRAIN_PING and self._draining:
             self._drained_locked()
-        else:
-            self._pings.answered(event.payload)
+        self._pings.answered(event.payload)
 
     def _goaway_received_locked(self, event: events.GoawayReceived) -> None:
         said = error_code_name(event.code) + (f": {event.data[:200].decode('latin-1')!a}" if event.data else "")

@@ -1,6 +1,7 @@
 """What is sent and awaits its answer: PINGs and SETTINGS. Every method needs the session's lock.
 
-The protocol layer keeps what the peer may be told; here stand the callers who wait, and what they wait for.
+The protocol layer keeps what the peer may be told; here stand the callers who wait, and what they wait for. For the
+answers to a session's own PINGs nobody waits.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Pings:
         self._monitor = monitor
         self._most = most
         self._outstanding: list[Ping] = []
+        self._own: dict[bytes, float] = {}  # when the oldest of each payload was sent that is unanswered
         self.last_duration: float | None = None  # seconds that the last one took that was answered
 
     def add(self, payload: bytes) -> Ping:
@@ -52,8 +54,12 @@ class Pings:
         self._outstanding.append(ping)
         return ping
 
+    def add_own(self, payload: bytes) -> None:
+        """The session sends one by itself."""
+        self._own.setdefault(payload, time.monotonic())
+
     def answered(self, payload: bytes) -> None:
-        """An answer has come; one that nobody awaits is ignored."""
+        """An answer has come; one to nothing that was asked is ignored."""
         for ping in self._outstanding:
             if ping.payload == payload:
                 ping.answer()  # before it leaves the table, in which those who wait are found when the session ends
@@ -61,6 +67,9 @@ class Pings:
                 assert ping.pong is not None
                 self.last_duration = ping.pong.duration
                 return
+        sent_at = self._own.pop(payload, None)
+        if sent_at is not None:
+            self.last_duration = time.monotonic() - sent_at
 
     @property
     def queues(self) -> list[WaitQueue]:

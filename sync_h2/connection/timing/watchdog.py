@@ -54,6 +54,9 @@ class Watched(Protocol):
     def _hang_up_locked(self) -> None:
         """It has ended, and the peer does not hang up or does not take what is left: no more is waited for."""
 
+    def _pending_states_locked(self) -> list[StreamState]:
+        """The streams that wait for a slot."""
+
     def _keepalive_locked(self) -> None:
         """Ask the peer whether it is there."""
 
@@ -140,7 +143,9 @@ class Watchdog:
 
     def received_locked(self) -> None:
         self.last_received = time.monotonic()
-        self.keepalive_sent = None
+        if self.keepalive_sent is not None:
+            self.keepalive_sent = None
+            self.rearm_locked()  # the next PING may be due before the patience with this one would have ended
         if self._session._streams:
             self.last_activity = self.last_received
 
@@ -170,14 +175,14 @@ class Watchdog:
         }
         if self.stream_timeouts:
             moments["timeout of a stream"] = min(
-                (
-                    state.last_activity + state.inactivity
-                    for state in self._session._streams.values()
-                    if state.inactivity
-                ),
+                (state.last_activity + state.inactivity for state in self._streams_locked() if state.inactivity),
                 default=None,
             )
         return {name: moment for name, moment in moments.items() if moment is not None}
+
+    def _streams_locked(self) -> list[StreamState]:
+        """Those that wait for a slot too."""
+        return [*self._session._streams.values(), *self._session._pending_states_locked()]
 
     def _next_locked(self) -> float | None:
         return min(self.deadlines_locked().values(), default=None)
@@ -257,7 +262,7 @@ class Watchdog:
 
     def _check_streams_locked(self, now: float) -> None:
         self.stream_timeouts = False
-        for state in self._session._streams.values():
+        for state in self._streams_locked():
             if state.inactivity:
                 self.stream_timeouts = True
                 if now >= state.last_activity + state.inactivity:

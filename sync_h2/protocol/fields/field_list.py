@@ -14,6 +14,8 @@ from hpack import NeverIndexedHeaderTuple
 
 from .header_rules import check_request, check_response
 
+FIELD_OVERHEAD = 32
+"""What a field counts beside its octets in the size of a list (RFC 9113 section 6.5.2)."""
 MOST_SHARED_FIELDS = 32
 _LONGEST_PACKED_FIELD = 16  # octets: larger ones may be shared with the compression table and with other lists
 _MOST_PACKED = 256  # different fields: an octet tells them apart
@@ -58,7 +60,7 @@ class FieldList:
         self._packed: Packed | None = None
         self.count = count = len(shared)
         text = sum([len(name) + len(value) for name, value in shared])
-        self.size = text + 32 * count
+        self.size = text + FIELD_OVERHEAD * count
         self._repeats = len(known) < count
         if self._repeats:
             text = sum([len(name) + len(value) for name, value in known.values()])

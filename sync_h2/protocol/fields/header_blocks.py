@@ -16,7 +16,7 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 from ...constants import ErrorCode, FrameFlag, FrameType
 from ...errors import ProtocolError
 from ..limits import LimitReached
-from .field_list import FieldList
+from .field_list import FIELD_OVERHEAD, FieldList
 from .hpack_memo import RememberingDecoder
 
 HEADER_BLOCK_FRAMES = (int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION))
@@ -44,6 +44,7 @@ class HeaderBlock:
     """A whole block.
 
     `promised_stream_id` is set for a PUSH_PROMISE, `priority` (exclusive, depends_on, weight) where HEADERS had it.
+    `field_list` is no more than the beginning, within the limits, of a block that is `too_large`.
     """
 
     stream_id: int
@@ -159,7 +160,18 @@ class HeaderBlockReader:
                 code=ErrorCode.COMPRESSION_ERROR,
             ) from error
         too_large = fields.size > self._max_header_list_size or fields.count > self._max_header_pairs
+        if too_large:
+            fields = FieldList(self._within_limits(fields.fields))
         return HeaderBlock(*beginning, fields, too_large)
+
+    def _within_limits(self, fields: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+        """The beginning of a list over the announced limits."""
+        size = 0
+        for count, (name, value) in enumerate(fields):
+            size += len(name) + len(value) + FIELD_OVERHEAD
+            if size > self._max_header_list_size or count >= self._max_header_pairs:
+                return fields[:count]
+        return fields
 
 
 def without_padding(payload: memoryview) -> memoryview:

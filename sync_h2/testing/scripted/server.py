@@ -17,10 +17,10 @@ from ...client.calls.client import Client
 from ...constants import ErrorCode
 from ...errors import InvalidArgument
 from ...protocol.settings import Settings
+from ...transport.contexts import PEM
+from ...transport.contexts import client_context as trusting
+from ...transport.contexts import server_context as presenting
 from ...transport.sockets import UNIX_PREFIX, close_listener, format_address, listen
-from ...transport.tls import PEM
-from ...transport.tls import client_context as trusting
-from ...transport.tls import server_context as presenting
 from ..certificates import local_authority
 from .channel import Channel
 from .connection import Connection

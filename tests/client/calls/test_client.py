@@ -16,6 +16,7 @@ import pytest
 
 import sync_h2
 from support.connections.clients import client_of, serving
+from support.threads.background import PATIENCE
 from support.tls.certificates import Certificate
 from sync_h2 import Client, Headers, Request, Timeouts, exceptions
 
@@ -130,6 +131,31 @@ def test_what_http2_brings(server: Any, client: Client) -> None:
     ]
     assert dict(response.trailers) == {"x-sum": "1"}
     assert [pushed.read() for pushed in response.pushes] == [b"style"]
+
+
+def test_pushes_are_those_promised_so_far() -> None:
+    """However often they are looked at; who looks waits for none."""
+    go_on = threading.Event()
+
+    def handler(stream: Any, headers: Any) -> None:
+        for path in ("/1", "/2"):
+            with stream.push_stream({":path": path}) as pushed:
+                pushed.end(path.encode())
+            if path == "/1":
+                stream.respond({})
+                stream.write(b"begun")
+                assert go_on.wait(PATIENCE)
+
+    with sync_h2.create_server(handler) as server, Client(h2c=True, trust_env=False) as client:
+        with client.stream("GET", server.url) as response:
+            [pushed] = response.pushes
+            assert response.pushes == [pushed]
+            go_on.set()
+            assert response.content == b"begun"
+            first, second = response.pushes
+            assert first is pushed
+        assert [one.read() for one in response.pushes] == [b"/1", b"/2"]
+        assert response.pushes == [first, second]
 
 
 def test_a_stream_is_read_as_it_is_wanted(client: Client) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import requests
 import sync_h2
 from support.connections.clients import echo_url
 from sync_h2 import exceptions
-from sync_h2.adapters import BaseAdapter, HTTPAdapter
+from sync_h2.adapters import BaseAdapter, HTTPAdapter, HTTPXTransport, RequestsAdapter
 from sync_h2.testing import HandlerTransport, WSGITransport
 
 
@@ -136,11 +136,41 @@ def test_what_an_adapter_may_not_return(client: sync_h2.Client) -> None:
             return requests.Response()
 
     client.mount("http://", Adapter())
-    with pytest.raises(TypeError, match=r"returns a sync_h2\.Response"):
+    with pytest.raises(TypeError, match=r"returns a sync_h2\.Response, not requests\.models\.Response"):
         client.get("http://host/")
     client.mount("http://", BaseAdapter())
     with pytest.raises(NotImplementedError):
         client.get("http://host/")
+
+
+def test_what_is_no_adapter(client: sync_h2.Client) -> None:
+    with HTTPXTransport() as transport:
+        for other, missing in ((transport, "send"), (object(), "send, close"), (None, "send, close")):
+            with pytest.raises(TypeError, match=rf"BaseAdapter.*{type(other).__name__} has no {missing}$"):
+                client.mount("http://", other)
+    assert isinstance(client.get_adapter("http://host/"), BaseAdapter)
+
+
+@pytest.mark.parametrize("adapter", [HTTPAdapter, lambda: HandlerTransport(echo_url)])
+def test_a_session_of_requests_is_told_its_adapter(adapter: Callable[[], BaseAdapter]) -> None:
+    with requests.Session() as session:
+        session.mount("http://", adapter())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"requests\.models\.PreparedRequest.*RequestsAdapter"):
+            session.get("http://localhost:1/")
+
+
+def test_the_adapter_for_requests_sends_nothing_for_a_client(client: sync_h2.Client) -> None:
+    asked: list[str] = []
+
+    def handler(stream: Any, headers: Any) -> None:
+        asked.append(headers[":path"])
+        stream.end(b"")
+
+    with sync_h2.create_server(handler) as server:
+        client.mount("http://", RequestsAdapter(h2c=True))
+        with pytest.raises(TypeError, match=r"HTTPAdapter"):
+            client.post(server.url, data=b"order")
+    assert not asked
 
 
 def test_an_adapter_with_the_arguments_of_requests() -> None:

@@ -67,6 +67,12 @@ class WithLen:
         self.read = io.BytesIO(b"octets").read
 
 
+class Encoder(WithLen):
+    """As requests_toolbelt's MultipartEncoder: it gives octets, and has an encoding for the text it makes them of."""
+
+    encoding = "utf-8"
+
+
 class SizedPieces:
     def __len__(self) -> int:
         return 6
@@ -126,6 +132,7 @@ BODIES: dict[str, tuple[Callable[[Path], Any], bytes | None, bool]] = {
     "text in part": (lambda path: behind(5, path.open(encoding="latin-1")), TEXT[5:].encode(), False),
     "text in memory": (lambda path: io.StringIO(TEXT), TEXT.encode(), True),
     "text in memory, in part": (lambda path: behind(6, io.StringIO(TEXT)), TEXT[6:].encode(), True),
+    "text in octets in memory": (lambda path: io.TextIOWrapper(io.BytesIO(TEXT.encode())), TEXT.encode(), False),
     "text by codecs": (lambda path: codecs.getreader("latin-1")(path.open("rb")), TEXT.encode(), False),
     "temporary text": (
         lambda path: temporary(tempfile.NamedTemporaryFile, "w+", encoding="latin-1"),
@@ -146,6 +153,8 @@ BODIES: dict[str, tuple[Callable[[Path], Any], bytes | None, bool]] = {
     "sized, and told, in part": (lambda path: SizedAndTold(6, 2), b"tets", True),
     "of size 0, which is wrong": (lambda path: Sized(0), b"octets", False),
     "with a len": (lambda path: WithLen(), b"octets", True),
+    "with a len and an encoding": (lambda path: Encoder(), b"octets", True),
+    "recoded": (lambda path: codecs.EncodedFile(path.open("rb"), "utf-8", "latin-1"), TEXT.encode(), False),
     "sized pieces": (lambda path: SizedPieces(), b"octets", True),
     "pieces in a queue": (lambda path: collections.deque([b"oct", b"ets"]), b"octets", False),
     "a set": (lambda path: {b"octets"}, b"octets", False),
@@ -224,6 +233,13 @@ def test_bodies_through_requests(url: str, path: Path, name: str) -> None:
     assert sent.encode("latin-1") == content
     assert length in (None, str(len(content)))
     close(body)
+
+
+@pytest.mark.parametrize("name", ["with a len", "with a len and an encoding"])
+def test_the_length_that_requests_finds_is_announced(url: str, path: Path, name: str) -> None:
+    with requests.Session() as session:
+        session.mount("http://", RequestsAdapter(h2c=True))
+        assert session.post(url, data=BODIES[name][0](path)).json() == ["6", "octets"]
 
 
 NONE_AT_ALL: dict[str, Any] = {

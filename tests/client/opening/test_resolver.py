@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
 import sync_h2
 from support.connections.clients import echo_url
 from support.tls.certificates import Certificate
 from sync_h2 import exceptions
+from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.testing import HandlerTransport
 
 
@@ -45,6 +49,53 @@ def test_a_certificate_is_checked_for_the_urls_name(certificate: Certificate) ->
             assert client.get("https://localhost/").text == "GET https://localhost/ "
             with pytest.raises(exceptions.SSLError, match="mismatch"):
                 client.get("https://other.example/")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "kind_of_requests", "kind_of_httpx"),
+    [
+        (
+            socket.gaierror(socket.EAI_NONAME, "no such name"),
+            exceptions.ConnectionError,
+            requests.exceptions.ConnectionError,
+            httpx.ConnectError,
+        ),
+        (
+            sync_h2.ConnectionError("no such name"),
+            exceptions.ConnectionError,
+            requests.exceptions.ConnectionError,
+            httpx.ConnectError,
+        ),
+        (
+            TimeoutError("no such name in time"),
+            exceptions.ConnectTimeout,
+            requests.exceptions.ConnectTimeout,
+            httpx.ConnectTimeout,
+        ),
+    ],
+)
+def test_a_name_that_resolve_does_not_find(
+    raised: OSError, kind: type[Exception], kind_of_requests: type[Exception], kind_of_httpx: type[Exception]
+) -> None:
+    def resolve(host: str, port: int) -> str:
+        raise raised
+
+    said = r"resolve.*a\.example:80.*no such name"
+    with sync_h2.Client(resolve=resolve, trust_env=False) as client:
+        with pytest.raises(kind, match=said) as found:
+            client.get("http://a.example/")
+        assert found.value.processed is False  # type: ignore[attr-defined]
+        with pytest.raises((exceptions.ProxyError, exceptions.ConnectTimeout), match=r"resolve.*proxy\.example:8080"):
+            client.get("http://a.example/", proxies={"http": "http://proxy.example:8080"})
+    with requests.Session() as session:
+        session.mount("http://", RequestsAdapter(resolve=resolve))
+        with pytest.raises(kind_of_requests, match=said):
+            session.get("http://a.example/")
+    with (
+        httpx.Client(transport=HTTPXTransport(resolve=resolve)) as other,
+        pytest.raises(kind_of_httpx, match=said),
+    ):
+        other.get("http://a.example/")
 
 
 @pytest.mark.parametrize("h2c", [False, True])

@@ -161,6 +161,12 @@ def test_the_round_trip_is_that_of_the_last_ping(ends: Any) -> None:
     assert ends.server.stats.ping_rtt is None
 
 
+def test_the_round_trip_may_be_that_of_keepalive(open_ends: Any) -> None:
+    ends = open_ends(client={"keepalive_interval": 0.05})
+    eventually(lambda: ends.client.stats.ping_rtt is not None)
+    assert ends.client.stats.ping_rtt > 0
+
+
 def test_the_duration_of_a_session_ends_with_its_connection(ends: Any) -> None:
     first = ends.client.stats.duration
     eventually(lambda: ends.client.stats.duration > first)

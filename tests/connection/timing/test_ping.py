@@ -123,6 +123,16 @@ def test_a_peer_that_answers_is_kept_alive() -> None:
         assert not session.destroyed
 
 
+@pytest.mark.parametrize("patience", [600, None])
+def test_an_answer_starts_the_next_silence(patience: float | None) -> None:
+    """However long the answer might have taken."""
+    with client_and_raw_server(keepalive_interval=0.05, keepalive_timeout=patience) as (session, peer):
+        for _ in range(3):
+            ping = peer.expect(PingFrame)
+            peer.send(PingFrame(0, ping.opaque_data, flags=["ACK"]))
+        assert not session.destroyed
+
+
 def test_a_flood_of_pings_from_a_peer_that_reads_nothing_ends_the_session(background: Any) -> None:
     with client_and_raw_server(max_queued_control_frames=100) as (session, peer):
         burst = PingFrame(0, b"12345678").serialize() * 1000

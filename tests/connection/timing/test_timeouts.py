@@ -15,6 +15,7 @@ from support.octets.fields import REQUEST, UPLOAD
 from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
 from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, Timeout
+from sync_h2.constants import SettingId
 
 
 def test_a_silent_session_fires_timeout_and_goes_on() -> None:
@@ -75,6 +76,22 @@ def test_a_silent_stream_fires_timeout() -> None:
         stream.set_timeout(0)
         assert not stream.closed
         stream.close(ErrorCode.CANCEL)
+
+
+def test_a_stream_that_waits_for_a_slot_is_silent_too() -> None:
+    """And goes on to be, when it has got one."""
+    with client_and_raw_server(peer_settings={SettingId.MAX_CONCURRENT_STREAMS: 1}) as (session, peer):
+        peer.settled()
+        first = session.request()
+        pending = session.request(wait=False)
+        fired: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        pending.set_timeout(0.1, lambda: fired.put(pending.pending))
+        assert fired.get(timeout=PATIENCE)
+        assert fired.get(timeout=PATIENCE)
+        first.close(ErrorCode.CANCEL)
+        while fired.get(timeout=PATIENCE):
+            pass
+        assert not pending.closed
 
 
 def test_a_stream_that_receives_is_not_silent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
 from support.octets.fields import REQUEST, UPLOAD
 from support.peers.raw_peer import server_and_raw_client
 from support.threads.background import eventually
-from sync_h2 import ErrorCode, HTTP2Error, InvalidState, StreamReset, serve_socket
+from sync_h2 import ErrorCode, HTTP2Error, InvalidState, StreamReset, connect, create_server, serve_socket
 from sync_h2.testing import pair
 
 
@@ -82,18 +83,32 @@ def test_an_exception_of_one_stream_leaves_the_others_alone(serving: Any) -> Non
         assert client.request().read() == b"fine"
 
 
+def test_the_log_names_the_request_that_failed_and_its_client(caplog: Any) -> None:
+    def handler(stream: Any, headers: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    with create_server(handler) as server, connect(server.url) as session:
+        host, port = session.socket.getsockname()[:2]
+        fields = {":path": '/fail?of="it', "authorization": "Bearer secret"}
+        assert session.request(fields).wait_response()[":status"] == "500"
+        eventually(lambda: "Traceback" in caplog.text)
+    request = rf'"GET /fail?of=\x22it" of {host}:{port}'
+    assert f"the handler of stream 1 ({request}) failed" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_no_answer_is_a_500(serving: Any, caplog: Any) -> None:
     stream = serving(lambda stream, headers: None).request({":path": "/page", "authorization": "Bearer secret"})
     assert stream.wait_response()[":status"] == "500"
     assert stream.read() == b""
-    eventually(lambda: 'no handler answered stream 1: "GET /page"' in caplog.text)
+    eventually(lambda: 'no handler answered stream 1 ("GET /page" of ' in caplog.text)
     assert "secret" not in caplog.text
 
 
 def test_a_handler_that_waited_too_long_for_its_client_makes_one_line_in_the_log(serving: Any, caplog: Any) -> None:
     stream = serving(lambda stream, headers: stream.read(timeout=0.01)).request({":method": "POST"})
     assert stream.wait_response()[":status"] == "500"
-    eventually(lambda: "the handler of stream 1 failed: timed out" in caplog.text)
+    eventually(lambda: re.search(r'the handler of stream 1 \("POST /" of .*\) failed: timed out', caplog.text))
     assert "Traceback" not in caplog.text
     stream.close()  # the server's own reset may still be under way
 

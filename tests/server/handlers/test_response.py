@@ -705,7 +705,7 @@ def test_a_head_alone_is_ended(answered: Any) -> None:
 def test_no_answer_is_a_500(answered: Any, caplog: Any) -> None:
     stream = answered(lambda request, response: response.set_header("x", "1"), {":path": "/page"})
     assert (stream.wait_response()[":status"], stream.read()) == ("500", b"")
-    eventually(lambda: 'no handler answered stream 1: "GET /page"' in caplog.text)
+    eventually(lambda: 'no handler answered stream 1 ("GET /page" of ' in caplog.text)
 
 
 @pytest.mark.parametrize("begun", [False, True])
