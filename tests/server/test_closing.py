@@ -20,6 +20,7 @@ from support.threads.background import eventually
 from support.tls.certificates import Certificate
 from sync_h2 import create_secure_server, create_server
 from sync_h2.constants import MAX_STREAM_ID, PREFACE
+from sync_h2.server.accepting import acceptor
 from sync_h2.server.shutdown_notice import telling_what_is_waited_for
 
 FOREVER = 1000.0  # seconds; no test lasts so long
@@ -218,6 +219,28 @@ def test_what_waits_in_the_backlog_is_served(version: str) -> None:
                 assert RawHTTP1Client(sock).response().body == b"hello"
             else:
                 assert ("status", "200") in [(name[1:], value) for name, value in peer.expect(HeadersFrame).fields]
+    finally:
+        for sock in socks:
+            sock.close()
+        server.close()
+
+
+def test_all_that_waits_in_the_backlog_is_served_however_long_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = create_server(hello, allow_http1=True, close_timeout=PATIENCE)
+    take = server._acceptor._take
+
+    def take_slowly(sock: socket.socket, address: Any) -> bool:
+        time.sleep(3 * acceptor._LAST_PATIENCE / 20)
+        return take(sock, address)
+
+    monkeypatch.setattr(server._acceptor, "_take", take_slowly)
+    socks = [socket.create_connection(server.address, timeout=PATIENCE) for _ in range(20)]
+    try:
+        server.start()
+        server.shutdown()
+        for sock in socks:
+            sock.sendall(get("/"))
+            assert RawHTTP1Client(sock).response().body == b"hello"
     finally:
         for sock in socks:
             sock.close()

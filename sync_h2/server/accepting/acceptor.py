@@ -19,13 +19,13 @@ from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD
 from ...transport.fork import close_in_forked_child
-from ...transport.sockets import close_listener
+from ...transport.sockets import DEFAULT_BACKLOG, close_listener
 from .refusals import Refusals
 
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Of `accept`'s errors those that end when others give back what they have."""
 
-_LAST_ACCEPTED = 0.5  # seconds for which an acceptor that stops accepts what waits in the backlog
+_LAST_PATIENCE = 0.5  # seconds without a connection after which an acceptor that stops gives up what waits for it
 _MOST_AT_ONCE = 100  # connections that are accepted before anything else is looked at
 _PAUSE = 0.05  # seconds without resources
 
@@ -63,6 +63,7 @@ class Acceptor:
         self.stopping = False
         self.stopped = False  # the listening socket is closed
         self._stops = WaitQueue(monitor)  # woken once: who is woken often is often between two waits
+        self._accepted = 0  # how many; the thread's alone
         # The thread wakes when one end of this pair is closed: closing a listening socket does not wake it everywhere.
         self._waker, self._wake_receiver = socket.socketpair()
         close_in_forked_child(self._waker)
@@ -137,12 +138,23 @@ class Acceptor:
                     if listening in ready and not self.stopping:
                         self._accept_some()
                     self.refusals.look(ready)
-                # Who waits in the backlog takes the connection for made, and closing the socket would reset it.
-                until = time.monotonic() + _LAST_ACCEPTED
-                while listening in {key.fileobj for key, _ in selector.select(0)} and time.monotonic() < until:
-                    self._accept_one()
+                self._accept_last(selector)
         finally:
             self._close()
+
+    def _accept_last(self, selector: selectors.BaseSelector) -> None:
+        """Who waits in the backlog takes the connection for made, and closing the socket would reset it. That many are
+        accepted and no more: others may come all the time.
+        """
+        most = self._accepted + DEFAULT_BACKLOG
+        until = time.monotonic() + _LAST_PATIENCE
+        while self._accepted < most and time.monotonic() < until:
+            if self._socket not in {key.fileobj for key, _ in selector.select(0)}:
+                return
+            before = self._accepted
+            self._accept_one()
+            if self._accepted > before:
+                until = time.monotonic() + _LAST_PATIENCE
 
     def _accept_some(self) -> None:
         """One that may come to something, and those before it that can't."""
@@ -162,4 +174,5 @@ class Acceptor:
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([self._wake_receiver], [], [], _PAUSE)
             return False
+        self._accepted += 1
         return self._take(sock, address)

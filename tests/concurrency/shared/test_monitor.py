@@ -643,7 +643,7 @@ def test_random_requests_for_few_slots_leave_none_taken(restless: None, backgrou
     def handler(stream: Any, headers: Any) -> None:
         stream.end(headers[":path"].encode())
 
-    client, _server = pair(handler, server={"max_concurrent_streams": 3})
+    client, server = pair(handler, server={"max_concurrent_streams": 3})
     client.ping(timeout=PATIENCE)  # behind the server's SETTINGS
 
     def ask(seed: int) -> Counter[str]:
@@ -671,6 +671,8 @@ def test_random_requests_for_few_slots_leave_none_taken(restless: None, backgrou
     outcomes = sum((future.result(25) for future in asking), Counter[str]())
     assert min(outcomes["read"], outcomes["reset"], outcomes["timed out"]) > 0
     assert not client._pending
+    client.ping(timeout=PATIENCE)  # behind the last reset
+    eventually(lambda: server._jobs == 0, "the handlers of streams that were reset")
     last = client.request({":path": "/last"}, timeout=PATIENCE)
     assert last.read(timeout=PATIENCE) == b"/last"
     eventually(lambda: not client._streams)
