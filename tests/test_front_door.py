@@ -5,6 +5,7 @@ beginners make.
 from __future__ import annotations
 
 import configparser
+import http.server
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,15 +92,66 @@ def test_a_forgotten_colon_costs_no_stream() -> None:
     assert said == ["header 'status': did you mean ':status'? (give ':status' too, if a field 'status' is meant)"]
 
 
-def test_calls_with_urls_send_any_field() -> None:
-    def echo(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
-        stream.respond({"x-got": ",".join(headers[name] for name in names)})
-        stream.end()
+CALLED_SO = ("method", "path", "scheme", "authority", "protocol", "status")
 
-    names = ("method", "path", "scheme", "authority", "protocol", "status")
-    with sync_h2.create_server(echo) as server, sync_h2.Client(h2c=True) as client:
-        response = client.get(server.url, headers=dict.fromkeys(names, "x"), timeout=10)
+
+def echo_names(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
+    stream.respond({"x-got": ",".join(headers[name] for name in CALLED_SO)}, end_stream=True)
+
+
+def test_calls_with_urls_send_any_field() -> None:
+    with sync_h2.create_server(echo_names) as server, sync_h2.Client(h2c=True) as client:
+        response = client.get(server.url, headers=dict.fromkeys(CALLED_SO, "x"), timeout=10)
     assert response.headers["x-got"] == "x,x,x,x,x,x"
+
+
+def test_so_do_http_client_and_the_command_line() -> None:
+    fields = dict.fromkeys(CALLED_SO, "x")
+    with sync_h2.create_server(echo_names) as server:
+        connection = sync_h2.compat.HTTP2Connection("127.0.0.1", server.address[1], h2c=True, timeout=10)
+        connection.request("GET", "/", headers=fields)
+        assert connection.getresponse().getheader("x-got") == "x,x,x,x,x,x"
+        connection.close()
+        options = [option for name in fields for option in ("-H", f"{name}: x")]
+        command = [sys.executable, "-m", "sync_h2", "get", "-q", "-i", *options, server.url]
+        assert "x-got: x,x,x,x,x,x" in subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def on_request(request: sync_h2.ServerRequest, response: sync_h2.ServerResponse) -> None:
+    for name in CALLED_SO:
+        response.set_header(name, "x")
+    response.end()
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+    start_response("200 OK", [(name, "x") for name in CALLED_SO])
+    return []
+
+
+class Fields(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name in CALLED_SO:
+            self.send_header(name, "x")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_request": on_request},
+        {"handler": sync_h2.compat.wsgi(app)},
+        {"handler": sync_h2.compat.handler_for(Fields)},
+    ],
+    ids=["on_request", "wsgi", "http.server"],
+)
+def test_answers_of_http1_code_have_any_field(options: dict[str, Any]) -> None:
+    with sync_h2.create_server(**options) as server, sync_h2.connect(server.url) as session:
+        answer = session.request().wait_response(10)
+    assert [answer[name] for name in (":status", *CALLED_SO)] == ["200", *"xxxxxx"]
 
 
 # -- arguments in the wrong place

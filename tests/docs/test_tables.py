@@ -90,6 +90,7 @@ def test_every_extra_is_there_with_what_it_brings() -> None:
 
 
 def test_every_logger_is_there():
+    assert sync_h2.compat.wsgi is not None  # which has one, and is imported when it is first asked for
     loggers = {name for name in logging.Logger.manager.loggerDict if name.startswith("sync_h2.")}
     assert {names_in(row[0])[0] for row in table_after("guide/inspection.md", "logger")} == loggers
 

@@ -1,4 +1,5 @@
-"""What type checkers say of code that uses the package: nothing about `good.py`, all of what `wrong.py` says of itself.
+"""What type checkers say of code that uses the package: nothing about `good.py` and the page of the documentation about
+types, all of what `wrong.py` says of itself.
 
     python tests/typing/check.py
 
@@ -11,11 +12,13 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
+PAGE = ROOT / "docs" / "how-to" / "types.md"
 VERSIONS = ("3.10", "3.15")
 
 Errors = set[tuple[int, str]]
@@ -61,13 +64,15 @@ def expected(file: Path, checker: str) -> Errors:
 
 
 def main() -> int:
-    wrong = 0
-    for name in ("good.py", "wrong.py"):
-        file = FOLDER / name
-        for checker in (mypy, pyright):
-            wanted = expected(file, checker.__name__)
-            for version in VERSIONS:
-                wrong += compare(checker, file, version, wanted)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "page.py")
+        page.write_text("\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)))
+        wrong = 0
+        for file in (page, FOLDER / "good.py", FOLDER / "wrong.py"):
+            for checker in (mypy, pyright):
+                wanted = expected(file, checker.__name__)
+                for version in VERSIONS:
+                    wrong += compare(checker, file, version, wanted)
     return 1 if wrong else 0
 
 
