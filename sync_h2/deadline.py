@@ -33,9 +33,10 @@ class Deadline:
                 self.timeout = timeout
                 self._moment = time.monotonic() + timeout
 
-    def restart(self) -> None:
-        """Count the whole timeout again from now."""
-        self._moment = None if self.timeout is None else time.monotonic() + self.timeout
+    def restart(self, since: float) -> None:
+        """Count the whole timeout again from `since`, a moment of `time.monotonic()`, if it then ends later."""
+        if self._moment is not None and self.timeout is not None:
+            self._moment = max(self._moment, since + self.timeout)
 
     def remaining(self) -> float | None:
         """Seconds left, never negative; None when there is no limit."""

@@ -46,9 +46,11 @@ def test_time_runs_out_and_is_never_negative(clock: Clock) -> None:
 def test_a_deadline_can_start_again(clock: Clock) -> None:
     deadline = Deadline(3.0)
     clock.now += 4.0
-    deadline.restart()
-    assert deadline.remaining() == 3.0
+    deadline.restart(clock.now - 1.0)
+    assert deadline.remaining() == 2.0
     assert not deadline.expired
+    deadline.restart(clock.now - 2.0)  # does not end it sooner
+    assert deadline.remaining() == 2.0
 
 
 def test_no_time_at_all_has_run_out(clock: Clock) -> None:

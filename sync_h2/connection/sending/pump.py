@@ -197,7 +197,7 @@ class Pump:
 
     def _framed(self, state: StreamState, count: int, ends: bool) -> None:
         if count:
-            self.body_sent_at = now = time.monotonic()
+            self.body_sent_at = state.last_byte_sent_at = now = time.monotonic()
             if not state.sent_bytes:
                 state.first_byte_sent_at = now
             state.sent_bytes += count

@@ -55,7 +55,7 @@ class ReceivingLifecycle(Lifecycle):
         inbound = self._inbound
         state.remote_ended = event.end_stream  # first, so that a stream that ends gets no more credit
         if size:
-            self._body_received_at = now = time.monotonic()
+            self._body_received_at = state.last_byte_at = now = time.monotonic()
             if state.first_byte_at is None:
                 state.first_byte_at = now
             state.buffer.append(event.data)

@@ -142,6 +142,8 @@ class StreamState:
         "first_header_at",
         "first_byte_at",
         "first_byte_sent_at",
+        "last_byte_at",
+        "last_byte_sent_at",
         "closed_at",
         "sent_bytes",
     )
@@ -214,6 +216,7 @@ class StreamState:
         self.first_header_at: float | None = None
         self.first_byte_at: float | None = None
         self.first_byte_sent_at: float | None = None
+        self.last_byte_at = self.last_byte_sent_at = 0.0
         self.closed_at: float | None = None
         self.sent_bytes = 0  # of body
 

@@ -37,11 +37,13 @@ class StreamCalls(Observable):
     def _write_deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._session._limits.write_timeout if timeout is None else timeout)
 
-    def _progress(self, deadline: Deadline, timeout: float | None) -> None:
-        """The session's default is a time without progress; a timeout of the caller's is for the whole call."""
+    def _progress(self, deadline: Deadline, timeout: float | None, since: float) -> None:
+        """The session's default is a time without progress, and the last was at `since`: whoever waits for more than
+        that is not woken by it. A timeout of the caller's is for the whole call.
+        """
         self._state.touch()
         if timeout is None:
-            deadline.restart()
+            deadline.restart(since)
 
     def _closed_error_locked(self) -> HTTP2Error:
         error = self._state.error

@@ -109,7 +109,7 @@ class ReadableStream(StreamCalls):
             self._raise_if_closed_locked()
             if buffer.consumed + len(buffer) > seen:
                 seen = buffer.consumed + len(buffer)
-                self._progress(deadline, timeout)
+                self._progress(deadline, timeout, state.last_byte_at)
                 # They may be more than the window lets through: take what is there as read.
                 self._session._inbound.take_ahead(state)
             self._session._inbound.wait_for(state)
@@ -150,7 +150,7 @@ class ReadableStream(StreamCalls):
                 self._session._inbound.take_ahead(state)
             if size > seen:
                 seen = size
-                self._progress(deadline, None if between_pieces else timeout)
+                self._progress(deadline, None if between_pieces else timeout, state.last_byte_at)
             self._session._inbound.wait_for(state)
             return state.arrived
 
@@ -200,7 +200,7 @@ class ReadableStream(StreamCalls):
 
         def attempt() -> Headers | WaitQueue:
             if len(state.buffer):
-                self._progress(deadline, timeout)
+                self._progress(deadline, timeout, state.last_byte_at)
                 self._session._inbound.was_read(state, state.buffer.clear())  # as the caller has asked for
             if state.remote_ended:
                 return state.trailers if state.trailers is not None else Headers()

@@ -99,7 +99,7 @@ class WritableStream(StreamCalls):
                 raise Timeout("the peer does not read", stream_id=state.id)
             if posted.position > seen:
                 seen = posted.position
-                self._progress(deadline, timeout)
+                self._progress(deadline, timeout, state.last_byte_sent_at)
             return state.progressed
 
         try:

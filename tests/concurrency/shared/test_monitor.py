@@ -12,6 +12,7 @@ import queue
 import random
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -182,7 +183,7 @@ def test_an_attempt_that_saw_progress_waits_on(box: Box) -> None:
     def attempt() -> str | WaitQueue:
         looks.append(deadline.expired)
         if len(looks) == 2:
-            deadline.restart()
+            deadline.restart(time.monotonic())
         return "result" if len(looks) == 4 else box.filled
 
     assert box.monitor.wait(attempt, deadline, "progress") == "result"

@@ -16,6 +16,7 @@ from support.peers.raw_peer import client_and_raw_server, server_and_raw_client
 from support.threads.background import PATIENCE, eventually
 from sync_h2 import ErrorCode, Timeout
 from sync_h2.constants import SettingId
+from sync_h2.deadline import Deadline
 
 
 def test_a_silent_session_fires_timeout_and_goes_on() -> None:
@@ -216,3 +217,39 @@ def test_read_timeout_gives_the_handler_back() -> None:
         assert outcome.get(timeout=PATIENCE).stream_id == 1
         peer.headers(3, REQUEST, end_stream=True)
         peer.settled()
+
+
+def test_the_time_without_progress_begins_with_the_last_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody wakes a thread that waits for all of a body when some of it comes, nor when some of its data goes."""
+    restarted: list[float] = []
+    restart = Deadline.restart
+
+    def record(self: Deadline, since: float) -> None:
+        restarted.append(since)
+        restart(self, since)
+
+    monkeypatch.setattr(Deadline, "restart", record)
+    streams: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handler(stream: Any, headers: Any) -> None:
+        streams.put(stream)
+        try:
+            stream.read() if headers[":method"] == "POST" else stream.write(bytes(10_000_000))
+        except Timeout as error:
+            outcome.put(error)
+            raise
+
+    def last_progress(stream: Any) -> float:
+        with stream._session._monitor, stream._session._monitor.lock:
+            return max(stream._state.last_byte_at, stream._state.last_byte_sent_at)
+
+    with server_and_raw_client(handler, read_timeout=2.0, write_timeout=2.0) as (_, peer):
+        for stream_id, request in ((1, UPLOAD), (3, REQUEST)):
+            peer.headers(stream_id, request, end_stream=stream_id == 3)
+            stream = streams.get(timeout=PATIENCE)
+            if stream_id == 1:
+                peer.data(1, b"some")
+            eventually(lambda stream=stream: last_progress(stream) > 0)
+            assert outcome.get(timeout=PATIENCE).stream_id == stream_id
+            assert restarted[-1] == last_progress(stream)
