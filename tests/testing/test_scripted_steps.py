@@ -337,6 +337,46 @@ def test_headers_are_text(server: ScriptedServer) -> None:
         server.route("/").respond(200, [("x-number", 7)])  # type: ignore[list-item]
 
 
+HEADERS_COME_SECOND = (
+    "the second argument is headers, a mapping or pairs of str or bytes; a body is body=, JSON is json="
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "words"),
+    [
+        ("respond", (200, {"price": 12}), HEADERS_COME_SECOND),
+        ("respond", (200, "text"), HEADERS_COME_SECOND),
+        ("respond", (200, b"text"), HEADERS_COME_SECOND),
+        ("respond", ("text",), "the status must be an int, not str"),
+        ("respond", (200, {}, {"a": 1}), "body must be a str or bytes, not dict"),
+        ("informational", (103, "link"), "the second argument is headers"),
+        ("data", ({"a": 1},), r"data\(\) takes a body, which must be a str or bytes, not dict"),
+        ("data", (7,), "must be a str or bytes, not int"),
+        ("raw", ({"a": 1},), r"raw\(\) takes octets, which must be"),
+        ("reset", ("CANCEL",), r"reset\(\) takes a sync_h2.ErrorCode or a number, not 'CANCEL'"),
+        ("goaway", ("NO_ERROR",), r"goaway\(\) takes a sync_h2.ErrorCode or a number, not 'NO_ERROR'"),
+        ("stall", (2,), r"^stall\(\) takes no arguments: it lasts until release\(\); pause\(seconds\)"),
+    ],
+)
+def test_arguments_are_checked_when_a_step_is_written(
+    server: ScriptedServer, method: str, arguments: Any, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        getattr(server.route("/"), method)(*arguments)
+
+
+@pytest.mark.parametrize("path", ["f", "", "http://localhost/f"])
+def test_a_route_is_a_path(server: ScriptedServer, path: str) -> None:
+    with pytest.raises(InvalidArgument, match="a route is a path and begins with '/'"):
+        server.route(path)
+
+
+def test_a_route_is_text(server: ScriptedServer) -> None:
+    with pytest.raises(TypeError, match="a path must be a str or None, not bytes"):
+        server.route(b"/")  # type: ignore[arg-type]
+
+
 def test_a_large_block_is_sent_in_frames_of_16_kib(server: ScriptedServer, peer: RawPeer) -> None:
     server.route("/").respond(200, {"x": "\x01" * 20_000})
     peer.headers(1, REQUEST, end_stream=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ...arguments import type_name
 from ...constants import FrameFlag, FrameType
 from ...protocol.frames.framing import frame_header
 
@@ -22,12 +23,36 @@ def pairs(fields: Fields) -> list[tuple[bytes, bytes]]:
     return [(octets(name, "a header's name"), octets(value, f"header {name!r}")) for name, value in given]
 
 
+def response_fields(status: int, headers: Fields, function: str) -> list[tuple[bytes, bytes]]:
+    """`:status` and the headers that `function` was given behind it."""
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"{function}(): the status must be an int, not {type_name(status)}")
+    try:
+        return [(b":status", b"%d" % status), *pairs(headers)]
+    except (TypeError, ValueError) as error:
+        why = "" if isinstance(headers, str | bytes) else f" ({error})"
+        body = "; a body is body=, JSON is json=" if function == "respond" else ""
+        raise TypeError(
+            f"{function}(): the second argument is headers, a mapping or pairs of str or bytes{body}{why}"
+        ) from error
+
+
+def body_octets(body: str | bytes, what: str) -> bytes:
+    """A body; text goes out in UTF-8."""
+    if isinstance(body, str):
+        return body.encode()
+    try:
+        return bytes(memoryview(body))
+    except TypeError:
+        raise TypeError(f"{what} must be a str or bytes, not {type_name(body)}") from None
+
+
 def octets(text: str | bytes, what: str) -> bytes:
     """Text as headers have it: latin-1, and UTF-8 where that can't."""
     if isinstance(text, bytes):
         return text
     if not isinstance(text, str):
-        raise TypeError(f"{what} must be a str or bytes, not {type(text).__name__}")
+        raise TypeError(f"{what} must be a str or bytes, not {type_name(text)}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

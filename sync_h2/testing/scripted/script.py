@@ -7,14 +7,15 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Callable
 from threading import Condition
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+from ...arguments import check_error_code
 from ...constants import ErrorCode
 from ...deadline import Deadline, check_timeout
 from ...errors import InvalidArgument, Timeout
 from ...protocol.settings import Settings
 from . import steps
-from .frames import Fields, octets, pairs
+from .frames import Fields, body_octets, octets, pairs, response_fields
 from .received import PATIENCE
 from .steps import Step
 
@@ -50,6 +51,7 @@ class ConnectionScript:
         """GOAWAY; streams above `last_stream_id` (by default this request's, or 0) are not answered, and when the
         others are done, the connection is closed. `message` is its debug data.
         """
+        _check_code("goaway", code)
         return self._add(steps.goaway(code, last_stream_id, octets(message, "message")))
 
     def frame(self: Self, kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int | None = None) -> Self:
@@ -58,17 +60,19 @@ class ConnectionScript:
 
     def raw(self: Self, data: bytes) -> Self:
         """These octets, which need not be frames."""
-        return self._add(steps.raw(data))
+        return self._add(steps.raw(body_octets(data, "raw() takes octets, which")))
 
     def pause(self: Self, seconds: float) -> Self:
         """Nothing for so long; other requests go on."""
         check_timeout(seconds)
         return self._add(steps.pause(seconds))
 
-    def stall(self: Self) -> Self:
+    def stall(self: Self, *unwanted: NoReturn) -> Self:
         """Nothing until `release` is called, for ever otherwise; other requests go on. Of a request's body no more is
         taken than the windows allow.
         """
+        if unwanted:
+            raise TypeError("stall() takes no arguments: it lasts until release(); pause(seconds) is over by itself")
         return self._add(steps.stall(self))
 
     def drop(self: Self, *, reset: bool = False) -> Self:
@@ -134,18 +138,17 @@ class Script(ConnectionScript):
 
     def informational(self, status: int = 103, headers: Fields = ()) -> Script:
         """A response before the response, such as 103 (Early Hints)."""
-        return self._add(steps.headers([(b":status", b"%d" % status), *pairs(headers)], end_stream=False))
+        return self._add(steps.headers(response_fields(status, headers, "informational"), end_stream=False))
 
     def respond(self, status: int = 200, headers: Fields = (), body: str | bytes = b"", *, json: Any = None) -> Script:
         """The response's headers, and the `body` (text goes out in UTF-8), or `json` with its content-type. Nothing is
         added to these: no content-length. A HEAD request gets no body.
         """
-        fields = [(b":status", b"%d" % status), *pairs(headers)]
+        fields = response_fields(status, headers, "respond")
         if json is not None:
             fields.append((b"content-type", b"application/json"))
             body = json_module.dumps(json)
-        content = body.encode() if isinstance(body, str) else body
-        return self._add(steps.respond(fields, content))
+        return self._add(steps.respond(fields, body_octets(body, "body")))
 
     def headers(self, fields: Fields, *, end_stream: bool = False) -> Script:
         """A block of exactly these fields, `:status` and the like included, or left out."""
@@ -171,7 +174,7 @@ class Script(ConnectionScript):
         if padding is not None and not 0 <= padding <= 255:
             raise InvalidArgument(f"padding must be from 0 to 255 octets, not {padding}")
         check_timeout(pause)
-        content = body.encode() if isinstance(body, str) else body
+        content = body_octets(body, "data() takes a body, which")
         return self._add(steps.data(content, frame_size, padding, pause, ignore_windows, end_stream))
 
     def trailers(self, headers: Fields) -> Script:
@@ -180,4 +183,11 @@ class Script(ConnectionScript):
 
     def reset(self, code: int = ErrorCode.INTERNAL_ERROR) -> Script:
         """RST_STREAM."""
+        _check_code("reset", code)
         return self._add(steps.reset(code))
+
+
+def _check_code(function: str, code: object) -> None:
+    if not isinstance(code, int):
+        raise TypeError(f"{function}() takes a sync_h2.ErrorCode or a number, not {code!r}")
+    check_error_code(code)

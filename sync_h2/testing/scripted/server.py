@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from ...arguments import type_name
 from ...client.calls.client import Client
 from ...constants import ErrorCode
 from ...errors import InvalidArgument
@@ -146,6 +147,10 @@ class ScriptedServer:
         that have no other. More than one for the same answer one request after another, and then the last stays.
         Without any, the answer is 404.
         """
+        if path is not None and not isinstance(path, str):
+            raise TypeError(f"route(): a path must be a str or None, not {type_name(path)}")
+        if path is not None and not path.startswith("/") and path != "*" and (method or "").upper() != "CONNECT":
+            raise InvalidArgument(f"route(): a route is a path and begins with '/', which {path!r} does not")
         return self._plan.route(path, method)
 
     def on_connect(self) -> ConnectionScript:
