@@ -26,7 +26,11 @@ _ABOUT_WHAT_FOLLOWS = frozenset({FrameType.SETTINGS, FrameType.WINDOW_UPDATE, Fr
 LONGEST_OPENING = max(len(PREFACE), 32)
 """As many octets as are ever needed; no method that is registered is half as long."""
 
-_NOT_HERE = b"This port speaks HTTP/2 only, without TLS and from the first octet (curl --http2-prior-knowledge).\n"
+_NOT_HERE = (
+    b"This port speaks HTTP/2 only, without TLS.\n"
+    b"In Python: sync_h2.Client(h2c=True); curl: --http2-prior-knowledge.\n"
+    b"For browsers: serve with TLS. For HTTP/1.1: pip install 'sync_h2[http1]', and create_server(allow_http1=True).\n"
+)
 HTTP_1_REFUSAL = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\n"
     b"content-type: text/plain\r\n"
