@@ -29,9 +29,8 @@ _HANDSHAKE_READ_SIZE = 16 * 1024
 
 # OpenSSL's X509_V_ERR_…: the chain of a peer's certificate leads to nobody who is trusted.
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
-_ADVICE_ON_AUTHORITIES = (
-    "; name the authority that signed it (cafile=, a Client's verify=, --cacert), or trust anybody (verify=False, -k)"
-)
+ADVICE_ON_AUTHORITIES = "; name the authority that signed it (cafile= or verify=), or trust anybody (verify=False)"
+"""What a user of `connect` can do about that."""
 
 
 class TLSEngine:
@@ -42,7 +41,15 @@ class TLSEngine:
     send.
     """
 
-    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+        advice_on_authorities: str = ADVICE_ON_AUTHORITIES,
+    ) -> None:
+        self._advice_on_authorities = advice_on_authorities
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ciphertext: list[bytes] = []
@@ -124,7 +131,7 @@ class TLSEngine:
     def _advice(self, error: ssl.SSLError) -> str:
         """What the user can do about a failed handshake."""
         unknown = isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _UNKNOWN_AUTHORITY
-        return "" if self._object.server_side or not unknown else _ADVICE_ON_AUTHORITIES
+        return "" if self._object.server_side or not unknown else self._advice_on_authorities
 
     def _send_outgoing(self, sock: socket.socket, deadline: Deadline) -> None:
         for data in self.outgoing():

@@ -82,7 +82,10 @@ def test_that_it_may_be_sent_again_is_said_once_and_where_it_helps(certificate: 
             with pytest.raises(Exception, match="not accepted") as raised:
                 make(server.url.replace("127.0.0.1", "localhost") + "/")
             assert "retry" not in str(raised.value)
-            assert str(raised.value).count("verify=False, -k") == 1
+            assert str(raised.value).count("verify=False") == 1
+            assert ("pass verify='authority.pem'" in str(raised.value)) == (make is not by_session)
+            assert ("cafile=" in str(raised.value)) == (make is by_session)
+            assert "--cacert" not in str(raised.value)
     for make in WAYS:
         with pytest.raises(Exception, match="cannot connect") as raised:
             make("https://localhost:1/")

@@ -12,9 +12,11 @@ from typing import Any
 
 from ...client.opening.connect import connect
 from ...connection.client_side.client_session import ClientSession
-from ...errors import HTTP2Error
+from ...errors import HTTP2Error, TLSError
 from ...interpreter import Lock
+from ...transport.tls import ADVICE_ON_AUTHORITIES
 
+_ADVICE_ON_AUTHORITIES = "; name the authority that signed it (--cacert FILE), or trust anybody (-k)"
 _GOODBYE = 2.0  # seconds that a server may take to close its end, when frames are shown
 
 
@@ -84,13 +86,17 @@ class Connections:
 
     def _open(self, origin: str) -> ClientSession:
         began_at = time.monotonic()
-        session = connect(
-            origin,
-            timeout=self._timeout,
-            settings={"enable_push": False},
-            peer_max_concurrent_streams=1,  # until the server's SETTINGS, a round trip away, say how many it takes
-            **self._options,
-        )
+        try:
+            session = connect(
+                origin,
+                timeout=self._timeout,
+                settings={"enable_push": False},
+                peer_max_concurrent_streams=1,  # until the server's SETTINGS, a round trip away, say how many it takes
+                **self._options,
+            )
+        except TLSError as error:
+            error.message = error.message.replace(ADVICE_ON_AUTHORITIES, _ADVICE_ON_AUTHORITIES)
+            raise
         self.openings.append(Opening(origin, began_at, time.monotonic()))
         with self._lock:
             self._sessions.append(session)

@@ -37,6 +37,7 @@ from .proxies import open_tunnel, proxy_fields, proxy_origin, speaks_socks
 from .resolver import Resolve, resolver
 
 _HTTP1_ALPN = "http/1.1"
+_ADVICE_ON_AUTHORITIES = "; pass verify='authority.pem', the authority that signed it, or verify=False to trust anybody"
 
 
 class Opener:
@@ -159,7 +160,12 @@ class Opener:
             return self._session(Transport(sock), origin, listeners)
         name = destination.server_name or origin.host
         with step(trace, "connection.start_tls", server_hostname=name, timeout=deadline.timeout) as told:
-            engine = TLSEngine(self._context_for(destination, only_http1), server_side=False, server_hostname=name)
+            engine = TLSEngine(
+                self._context_for(destination, only_http1),
+                server_side=False,
+                server_hostname=name,
+                advice_on_authorities=_ADVICE_ON_AUTHORITIES,
+            )
             engine.handshake(
                 sock, deadline.at_most(self._configuration.limits.handshake_timeout), require_h2=not self.speaks_http1
             )

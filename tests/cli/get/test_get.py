@@ -454,6 +454,8 @@ def test_a_certificate_that_is_not_trusted(url: str) -> None:
     status, line = failure(f"{url}/page.html")
     assert status == 35
     assert "the certificate is not accepted" in line
+    assert "(--cacert FILE), or trust anybody (-k)" in line
+    assert "verify=" not in line
     assert get("-k", f"{url}/page.html") == b"<h1>Hello</h1>"
 
 
