@@ -33,7 +33,14 @@ class ClientStream(Stream):
             self._raise_if_closed_locked()
             return state.arrived
 
-        return self._wait(attempt, self._read_deadline(timeout), "the response")
+        return self._wait_for_peer(attempt, self._read_deadline(timeout), "the response")
+
+    @property
+    def _why_nothing_comes(self) -> str:
+        state = self._state
+        if state.response_headers is not None or state.end_posted or state.local_ended:
+            return ""
+        return "" if state.request_method == "CONNECT" else "; your request's body has not ended: call end()"
 
     def wait_continue(self, timeout: float | None = None) -> bool:
         """Wait for a 100 response: True when it came, False when a final response came instead. Raises as

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ...deadline import Deadline
-from ...errors import HTTP2Error, InvalidState
+from ...errors import HTTP2Error, InvalidState, Timeout
 from ..session.session import Session
 from ..shared.listeners import Observable
 from ..shared.monitor import WaitQueue
@@ -30,6 +30,18 @@ class StreamCalls(Observable):
 
     def _wait(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str) -> T:
         return self._monitor.wait(attempt, deadline, what, self._state.id, self._before_blocking)
+
+    def _wait_for_peer(self, attempt: Callable[[], T | WaitQueue], deadline: Deadline, what: str) -> T:
+        """For what the peer sends: why it does not may be known."""
+        try:
+            return self._wait(attempt, deadline, what)
+        except Timeout as error:
+            error.message += self._why_nothing_comes
+            raise
+
+    @property
+    def _why_nothing_comes(self) -> str:
+        return ""
 
     def _read_deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._session._limits.read_timeout if timeout is None else timeout)

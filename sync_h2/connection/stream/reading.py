@@ -52,7 +52,7 @@ class ReadableStream(StreamCalls):
                 return data
             return self._end_or_queue_locked(b"")
 
-        return self._wait(attempt, self._read_deadline(timeout), "data")
+        return self._wait_for_peer(attempt, self._read_deadline(timeout), "data")
 
     def readinto(self, buffer: WriteableBuffer, timeout: float | None = None) -> int:
         """Read up to `len(buffer)` bytes into `buffer` as soon as there are any; 0 at the end. Blocks and raises as
@@ -72,7 +72,7 @@ class ReadableStream(StreamCalls):
                     return count
                 return self._end_or_queue_locked(0)
 
-            return self._wait(attempt, self._read_deadline(timeout), "data")
+            return self._wait_for_peer(attempt, self._read_deadline(timeout), "data")
 
     def readline(self, limit: int | None = -1, timeout: float | None = None) -> bytes:
         """One line with its line feed, at most `limit` bytes of it; what is left at the end. Blocks and raises as
@@ -115,7 +115,7 @@ class ReadableStream(StreamCalls):
             self._session._inbound.wait_for(state)
             return state.arrived
 
-        return self._wait(attempt, deadline, what)
+        return self._wait_for_peer(attempt, deadline, what)
 
     def __iter__(self) -> Iterator[bytes]:
         """The incoming body in chunks as they come."""
@@ -155,7 +155,7 @@ class ReadableStream(StreamCalls):
             return state.arrived
 
         try:
-            return self._wait(attempt, deadline, "the end of the body")
+            return self._wait_for_peer(attempt, deadline, "the end of the body")
         finally:
             if state.reading_all:  # it has not come to the end
                 with self._monitor, self._lock:
@@ -208,4 +208,4 @@ class ReadableStream(StreamCalls):
             self._session._inbound.wait_for(state)
             return state.arrived
 
-        return self._wait(attempt, deadline, "trailers")
+        return self._wait_for_peer(attempt, deadline, "trailers")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState
+from support.octets.fields import RESPONSE
+from support.peers.raw_peer import client_and_raw_server
+from support.threads.background import PATIENCE
+from sync_h2 import ErrorCode, HTTP2Error, InvalidArgument, InvalidState, Timeout
 
 
 def test_a_get_and_its_answer(ends: Any) -> None:
@@ -258,3 +262,22 @@ def test_extended_connect_needs_the_peers_leave(open_ends: Any) -> None:
     served.respond()
     stream.end(b"frames")
     assert served.read() == b"frames"
+
+
+@pytest.mark.parametrize("wait", [lambda stream: stream.wait_response(0.01), lambda stream: stream.read(-1, 0.01)])
+def test_who_waits_for_an_answer_and_has_not_ended_the_request_is_told(wait: Callable[[Any], Any]) -> None:
+    told = "your request's body has not ended: call end\\(\\)"
+    with client_and_raw_server() as (session, peer):
+        stream = session.request({":method": "POST"})
+        with pytest.raises(Timeout, match=told):
+            wait(stream)
+        stream.end()
+        with pytest.raises(Timeout) as raised:
+            wait(stream)
+        assert "has not ended" not in str(raised.value)
+        begun = session.request({":method": "POST"})
+        peer.headers(begun.id, RESPONSE)
+        begun.wait_response(PATIENCE)
+        with pytest.raises(Timeout) as raised:
+            begun.read(timeout=0.01)
+        assert "has not ended" not in str(raised.value)
