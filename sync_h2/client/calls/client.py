@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...arguments import check_options, type_name
-from ...exceptions import InvalidSchema
 from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
 from ...transport.urls import shown_url
@@ -32,6 +31,7 @@ from ..pool.limits import PoolLimits
 from ..pool.options import ConnectionOptions
 from ..pool.pool import Pool
 from ..values.structures import CaseInsensitiveDict
+from ..values.urls import no_adapter_for
 from .adapters import PoolAdapter, check_adapter, matches
 from .call_options import CallOptions, GetOptions, PostOptions, PutOptions, StreamOptions
 from .exchanges import Exchanges
@@ -366,7 +366,7 @@ class Client:
             prefix = prefix.lower()
             if lowered.startswith(prefix) and matches(lowered, prefix):
                 return adapter
-        raise InvalidSchema(f"No connection adapters were found for {shown!r}")
+        raise no_adapter_for(url)
 
     # -- its end
 

@@ -8,10 +8,11 @@ import re
 from urllib.parse import quote, urljoin, urlunsplit
 
 from ...errors import InvalidArgument
-from ...exceptions import InvalidURL, MissingSchema
+from ...exceptions import InvalidSchema, InvalidURL, MissingSchema
 from ...transport.host_names import in_url
 from ...transport.urls import URL, shown_url, split_url
 
+_begins_with_port = re.compile(r"[^/?#:@]+:\d+(?:[/?#]|$)").match  # behind a name, which looks like a scheme then
 _IN_USERINFO = "!$%&'()*+,:;=~"
 _RESERVED = "!#$%&'()*+,/:;=?@[]~"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -27,6 +28,17 @@ def parts_of(url: str) -> URL:
         return split_url(url)
     except InvalidArgument as error:
         raise InvalidURL(f"Failed to parse: {shown_url(url)}: {error}") from error
+
+
+def no_adapter_for(url: str) -> InvalidSchema:
+    """The error for a URL with a scheme that nobody knows."""
+    return InvalidSchema(f"No connection adapters were found for {shown_url(url)!r}{_without_scheme(url)}")
+
+
+def _without_scheme(url: str) -> str:
+    """What may have been meant by a URL whose host was taken for a scheme."""
+    shown = shown_url(url)
+    return f". Perhaps you meant https://{shown}?" if _begins_with_port(shown) else ""
 
 
 def joined(base: str, location: str) -> str:
@@ -59,9 +71,13 @@ def complete_url(url: str, query: str) -> str:
     parts = parts_of(url)
     if not parts.scheme:
         shown = shown_url(url)
-        raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. Perhaps you meant https://{shown}?")
+        if (shown.startswith("/") and not parts.host) or not shown:
+            hint = "Give a whole URL, or Client(base_url=...)."
+        else:
+            hint = f"Perhaps you meant https://{shown.removeprefix('//')}?"
+        raise MissingSchema(f"Invalid URL {shown!r}: No scheme supplied. {hint}")
     if not parts.host:
-        raise InvalidURL(f"Invalid URL {shown_url(url)!r}: No host supplied")
+        raise InvalidURL(f"Invalid URL {shown_url(url)!r}: No host supplied{_without_scheme(url)}")
     if parts.host.startswith("*"):
         raise InvalidURL(f"URL has an invalid label: {shown_url(url)!r}")
     netloc = in_url(parts.host)

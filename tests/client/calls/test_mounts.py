@@ -256,3 +256,30 @@ def test_a_closed_transport(client: sync_h2.Client) -> None:
     transport.close()
     with pytest.raises(exceptions.ConnectionError, match="closed"):
         client.get("http://x/")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "kind", "advice"),
+    [
+        ("", "localhost:8443/x", exceptions.InvalidSchema, "Perhaps you meant https://localhost:8443/x?"),
+        ("localhost:8443", "/x", exceptions.InvalidSchema, "Perhaps you meant https://localhost:8443/x?"),
+        ("", "httpbin.test:80", exceptions.InvalidURL, "Perhaps you meant https://httpbin.test:80?"),
+        ("", "localhost/x", exceptions.MissingSchema, "Perhaps you meant https://localhost/x?"),
+        ("", "//localhost/x", exceptions.MissingSchema, "Perhaps you meant https://localhost/x?"),
+        ("", "/x", exceptions.MissingSchema, "Give a whole URL, or Client(base_url=...)."),
+        ("", "", exceptions.MissingSchema, "Give a whole URL, or Client(base_url=...)."),
+    ],
+)
+def test_what_a_url_without_a_scheme_may_have_meant(
+    base_url: str, url: str, kind: type[Exception], advice: str
+) -> None:
+    with sync_h2.Client(base_url=base_url) as client, pytest.raises(kind) as raised:
+        client.get(url)
+    assert str(raised.value).endswith(advice)
+    assert str(raised.value).count("https:") == advice.count("https:")
+
+
+def test_a_scheme_that_nobody_knows_is_no_host(client: sync_h2.Client) -> None:
+    with pytest.raises(exceptions.InvalidSchema) as raised:
+        client.get("ftp://example.org:21/")
+    assert "Perhaps" not in str(raised.value)
