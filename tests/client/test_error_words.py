@@ -213,6 +213,25 @@ def test_a_server_that_speaks_something_else(make: Callable[[str], None], play: 
         make(f"http://127.0.0.1:{port}/")
 
 
+def test_a_server_that_hangs_up_on_http1_may_want_tls() -> None:
+    with always(hang_up) as port, sync_h2.Client(retries=0, trust_env=False) as client:
+        with pytest.raises(sync_h2.exceptions.ConnectionError, match="does it speak TLS\\? try https://"):
+            client.get(f"http://127.0.0.1:{port}/")
+
+
+def test_a_server_that_has_answered_without_tls_speaks_none() -> None:
+    def play(sock: socket.socket) -> None:
+        sock.recv(65_536)
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        sock.recv(65_536)
+
+    with always(play) as port, sync_h2.Client(retries=0, trust_env=False) as client:
+        assert client.get(f"http://127.0.0.1:{port}/").status_code == 200
+        with pytest.raises(sync_h2.exceptions.ConnectionError) as raised:
+            client.get(f"http://127.0.0.1:{port}/")
+    assert "TLS" not in str(raised.value)
+
+
 def test_a_server_without_tls() -> None:
     with sync_h2.create_server() as server, pytest.raises(HTTP2Error, match="does it speak plain HTTP"):
         sync_h2.connect(server.url.replace("http:", "https:"))

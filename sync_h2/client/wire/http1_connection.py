@@ -41,6 +41,7 @@ class HTTP1Connection:
         self._connection.auto_open = 0
         self._connection.sock = sock
         self.idle_since = 0.0
+        self._answered = False  # any request
         self._closed = False
         self._writing = Lock()  # who writes has left before the descriptor's number is somebody else's
 
@@ -211,6 +212,12 @@ class HTTP1Connection:
         connection.response_class = lambda *_, **__: response  # type: ignore[assignment]  # made already
         with self._receiving(call, response):
             connection.getresponse()
+        self._answered = True
+
+    @property
+    def _may_have_to_speak_tls(self) -> bool:
+        """Whether a server that hangs up may want TLS: it has never answered here, and we do not speak it."""
+        return not (self._answered or isinstance(self._sock, TLSSocket) or self._proxy_fields is not None)
 
     @contextlib.contextmanager
     def _sending(self, call: Call) -> Iterator[None]:
@@ -238,6 +245,8 @@ class HTTP1Connection:
             except (OSError, *BROKEN) as error:
                 if response.incoming.has_begun:  # an answer, if a broken one: somebody has seen the request
                     raise failed(call, error, processed=True) from error
+                if isinstance(error, http.client.RemoteDisconnected) and self._may_have_to_speak_tls:
+                    error = http.client.RemoteDisconnected(f"{error}; does it speak TLS? try https://")
                 raise error from response.sending_failed
 
 
