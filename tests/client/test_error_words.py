@@ -214,9 +214,12 @@ def test_a_server_that_speaks_something_else(make: Callable[[str], None], play: 
 
 
 def test_a_server_that_hangs_up_on_http1_may_want_tls() -> None:
-    with always(hang_up) as port, sync_h2.Client(retries=0, trust_env=False) as client:
-        with pytest.raises(sync_h2.exceptions.ConnectionError, match="does it speak TLS\\? try https://"):
-            client.get(f"http://127.0.0.1:{port}/")
+    with (
+        always(hang_up) as port,
+        sync_h2.Client(retries=0, trust_env=False) as client,
+        pytest.raises(sync_h2.exceptions.ConnectionError, match=r"does it speak TLS\? try https://"),
+    ):
+        client.get(f"http://127.0.0.1:{port}/")
 
 
 def test_a_server_that_has_answered_without_tls_speaks_none() -> None:

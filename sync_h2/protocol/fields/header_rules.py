@@ -6,6 +6,7 @@ is taken.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"
 
 _REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _RESPONSE_PSEUDO = frozenset({b":status"})
+_LONGEST_PSEUDO = 16  # octets
 _NO_PSEUDO: frozenset[bytes] = frozenset()
 
 # Common names that need no look at their spelling: a table is ten times as fast as the pattern.
@@ -153,7 +155,8 @@ def _check_fields(
             regular_seen = True
         elif name.startswith(b":"):
             if name not in allowed_pseudo:
-                raise MalformedHeaders(f"pseudo-header field {_shown(name)} is not allowed here")
+                hint = _similar(name, allowed_pseudo)
+                raise MalformedHeaders(f"pseudo-header field {_shown(name)} is not allowed here{hint}")
             if regular_seen:
                 raise MalformedHeaders(f"pseudo-header field {_shown(name)} after other fields")
             if name in pseudo:
@@ -182,6 +185,14 @@ def _check_fields(
         if value != value.strip(b" \t"):
             raise MalformedHeaders(f"the value of {_shown(name)} begins or ends with a space or tab")
     return pseudo, content_length, host
+
+
+def _similar(name: bytes, allowed: frozenset[bytes]) -> str:
+    """For whoever has mistyped it; a name that is not short is none of these."""
+    if len(name) > _LONGEST_PSEUDO:
+        return ""
+    similar = difflib.get_close_matches(name.decode("latin-1"), [one.decode() for one in sorted(allowed)], 1)
+    return f"; did you mean {similar[0]!r}?" if similar else ""
 
 
 def _check_target(pseudo: dict[bytes, bytes], method: bytes, authority: bytes | None) -> None:

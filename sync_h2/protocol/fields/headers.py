@@ -323,6 +323,11 @@ def encode_request(
     key, remembered = _requests.get(headers, scheme, authority, method, path)
     if remembered is not None:
         return remembered
+    if isinstance(headers, str):
+        example = {":path": headers if headers.startswith("/") else "/"}
+        raise InvalidArgument(
+            f"headers are a mapping or (name, value) pairs, not {headers!r}; a path is asked for with {example!r}"
+        )
     headers = Headers(headers)
     check_request_names(headers)
     headers.setdefault(":method", method)

@@ -281,3 +281,10 @@ def test_who_waits_for_an_answer_and_has_not_ended_the_request_is_told(wait: Cal
         with pytest.raises(Timeout) as raised:
             begun.read(timeout=0.01)
         assert "has not ended" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "path"), [("/news", "/news"), ("GET", "/")])
+def test_headers_are_no_path(text: str, path: str) -> None:
+    with client_and_raw_server() as (session, _), pytest.raises(InvalidArgument) as raised:
+        session.request(text)  # type: ignore[arg-type]
+    assert str(raised.value).endswith(f"not {text!r}; a path is asked for with {{':path': {path!r}}}")

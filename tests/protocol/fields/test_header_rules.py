@@ -117,6 +117,17 @@ def test_responses_have_a_status_and_no_request_fields():
         check_response([*RESPONSE, (b":path", b"/")])
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [(b":methd", ":method"), (b":patth", ":path"), (b":authorty", ":authority")]
+)
+def test_a_mistyped_pseudo_header_field(name, meant):
+    with pytest.raises(MalformedHeaders, match=f"not allowed here; did you mean '{meant}'\\?"):
+        check_request([(name, b"x"), *REQUEST], extended_connect=True)
+    for stranger in (b":unlike", b":" + b"method" * 10_000):
+        with pytest.raises(MalformedHeaders, match=r"not allowed here$"):
+            check_request([(stranger, b"x"), *REQUEST], extended_connect=True)
+
+
 def test_trailers():
     check_trailers([(b"a", b"b")])
     check_trailers([])
