@@ -121,5 +121,9 @@ def test_what_nobody_knows_is_refused_when_it_runs_too() -> None:
         arguments = ("http://localhost:1",) if function is sync_h2.connect else ()
         with pytest.raises(TypeError, match=r"no option 'red_timeout'; did you mean 'read_timeout'\?"):
             function(*arguments, red_timeout=3)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'jsn'"):
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'jsn'; did you mean 'json'\?"):
         sync_h2.post("http://localhost:1", jsn={})  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'h2c': h2c is an option of Client"):
+        sync_h2.get("http://localhost:1", h2c=True)  # type: ignore[call-arg]
+    with sync_h2.Client() as client, pytest.raises(TypeError, match=r"unexpected keyword argument 'xyzzy'$"):
+        client.request("GET", "http://localhost:1", xyzzy=True)  # type: ignore[call-arg]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import copy
+import inspect
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -38,6 +39,7 @@ from .exchanges import Exchanges
 from .map import Calls
 from .merging import absolute, default_headers, merged
 from .redirects import following, location_of
+from .unknown_options import explains_unknown
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,6 +48,11 @@ _SAME: Any = object()  # as the client has it
 MOST_REDIRECTS = 30
 
 Self = TypeVar("Self", bound="Client")
+
+
+def _options_of_client() -> frozenset[str]:
+    keys: frozenset[str] = ConnectionOptions.__optional_keys__
+    return keys.union(inspect.signature(Client.__init__).parameters)
 
 
 class Client:
@@ -171,6 +178,7 @@ class Client:
         """DELETE; options are `request`'s."""
         return self.request("DELETE", url, **options)
 
+    @explains_unknown(_options_of_client)
     def request(
         self,
         method: str,
