@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from ...arguments import type_name
 from ...constants import ErrorCode
 from ...errors import HTTP2Error, InvalidState, Timeout
 from ...protocol import events
@@ -159,9 +160,10 @@ class HandlingSession(AnsweringSession):
         if self._handler_began_at - state.opened_at > _LONG_WAIT:
             self._note_waiting()
         failed = True
+        returned: object = None
         try:
             for function in functions:
-                function(stream, state.request_headers)
+                returned = function(stream, state.request_headers)
             failed = False
         except Exception as error:
             if isinstance(error, HTTP2Error) and stream.closed:
@@ -180,7 +182,7 @@ class HandlingSession(AnsweringSession):
                         self._inbound.discard(state)
                     self._job_done_locked(state)
                     self._handler_threads.discard(thread)
-                    self._finish_locked(stream, failed)
+                    self._finish_locked(stream, failed, returned)
                     if state.closed:
                         self._header_memory.release(state)
 
@@ -231,7 +233,7 @@ class HandlingSession(AnsweringSession):
             self._header_memory.release(state)
         super()._local_end_locked(state)
 
-    def _finish_locked(self, stream: ServerStream, failed: bool) -> None:
+    def _finish_locked(self, stream: ServerStream, failed: bool, returned: object) -> None:
         """The last handler has returned: the peer gets a whole answer or an error, never silence, never a short body
         that looks whole.
         """
@@ -247,7 +249,7 @@ class HandlingSession(AnsweringSession):
             self._reset_locked(state, ErrorCode.INTERNAL_ERROR)
         elif unanswered:
             if not failed:
-                self._monitor.after_unlock(partial(self._log_no_answer, state))
+                self._monitor.after_unlock(partial(self._log_no_answer, state, returned))
             stream._respond_locked(encode_response({":status": 500, "content-length": 0}), True, False)
         elif failed or (state.unsent_length and not state.trailers_posted and not state.end_posted):
             self._fail_stream_locked(state)
@@ -264,8 +266,13 @@ class HandlingSession(AnsweringSession):
         if state.outgoing:  # and no thread waits for the client to take it
             self._unattended.watch(state)
 
-    def _log_no_answer(self, state: StreamState) -> None:
-        logger.error("no handler answered %s", self._stream_words(state))
+    def _log_no_answer(self, state: StreamState, returned: object) -> None:
+        hint = (
+            ""
+            if returned is None
+            else f" (the {type_name(returned)} that it returned is not sent: call stream.end(...))"
+        )
+        logger.error("no handler answered %s%s", self._stream_words(state), hint)
 
     def _jobs_locked(self) -> int:
         return self._jobs

@@ -6,6 +6,7 @@ expectations, and CONNECT.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 from ...connection.server_side.handling_session import Handler
@@ -45,9 +46,13 @@ def request_handler(take: Callable[[str], Sequence[Listener]]) -> Handler:
 
 
 def check_handler(handler: object) -> None:
-    """Raise TypeError for what can't be called."""
+    """Raise TypeError for what can't be called, or would only make a coroutine then."""
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
+        raise TypeError(
+            "a handler must be a plain function, not an `async def` one: it runs on a thread, and may block"
+        )
 
 
 def _method_not_allowed(request: ServerRequest, response: ServerResponse) -> None:

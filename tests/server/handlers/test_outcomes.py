@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import re
@@ -95,6 +96,29 @@ def test_the_log_names_the_request_that_failed_and_its_client(caplog: Any) -> No
     request = rf'"GET /fail?of=\x22it" of {host}:{port}'
     assert f"the handler of stream 1 ({request}) failed" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("returned", ["text", b"octets", {"a": 1}])
+def test_what_a_handler_returns_is_no_answer(serving: Any, caplog: Any, returned: Any) -> None:
+    assert serving(lambda stream, headers: returned).request().wait_response()[":status"] == "500"
+    hint = f"(the {type(returned).__name__} that it returned is not sent: call stream.end(...))"
+    eventually(lambda: hint in caplog.text)
+
+
+class AsynchronouslyCalled:
+    async def __call__(self, stream: Any, headers: Any) -> None:
+        stream.end()
+
+
+async def asynchronous(stream: Any, headers: Any) -> None:
+    stream.end()
+
+
+@pytest.mark.parametrize("handler", [asynchronous, functools.partial(asynchronous), AsynchronouslyCalled()])
+def test_a_handler_is_no_coroutine_function(handler: Any) -> None:
+    for arguments in ({"handler": handler}, {"on_request": handler}):
+        with pytest.raises(TypeError, match="a plain function, not an `async def` one"):
+            create_server(**arguments)
 
 
 def test_no_answer_is_a_500(serving: Any, caplog: Any) -> None:
