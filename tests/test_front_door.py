@@ -177,6 +177,12 @@ def test_answers_of_http1_code_have_any_field(options: dict[str, Any]) -> None:
             InvalidArgument,
             r"host '0.0.0.0:8080' has a port; did you mean create_server\(handler, '0.0.0.0', 8080\)\?",
         ),
+        (
+            lambda: sync_h2.create_server(handler, "18081"),
+            InvalidArgument,
+            r"host '18081' is a port; did you mean create_server\(handler, port=18081\)\?",
+        ),
+        (lambda: sync_h2.serve_wsgi("shop:app"), TypeError, "not str: import it, or run sync-h2 serve shop:app$"),
         (lambda: sync_h2.connect(8080), TypeError, r"did you mean 'http://localhost:8080'\?"),
         (lambda: sync_h2.connect(None), TypeError, "an authority is a str, not NoneType$"),
         (

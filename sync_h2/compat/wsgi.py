@@ -41,7 +41,8 @@ def wsgi(
     `wsgi.input` ends where the body does (`wsgi.input_terminated`). Raises `InvalidArgument` for what is no number.
     """
     if not callable(app):
-        raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
+        hint = f": import it, or run sync-h2 serve {app}" if isinstance(app, str) and ":" in app else ""
+        raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}{hint}")
     base = dict(environ or {})
     bodies = BodyBuffers(max_buffered_body)
 

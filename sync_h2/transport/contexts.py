@@ -163,7 +163,16 @@ def _naming(certfile: PEM, keyfile: PEM | None) -> Iterator[None]:
         yield
     except OSError as error:
         names = _describe(certfile) + ("" if keyfile is None else f" and key {_describe(keyfile)}")
-        raise TLSError(f"cannot use certificate {names}: {reason(error)}") from error
+        hint = "; are the certificate and the key swapped?" if _are_swapped(certfile, keyfile) else ""
+        raise TLSError(f"cannot use certificate {names}: {reason(error)}{hint}") from error
+
+
+def _are_swapped(certfile: PEM, keyfile: PEM | None) -> bool:
+    try:
+        certificate, key = _read(certfile), b"" if keyfile is None else _read(keyfile)
+    except OSError:
+        return False
+    return b"PRIVATE KEY-----" in certificate and b"BEGIN CERTIFICATE" not in certificate and b"CERTIFICATE-" in key
 
 
 def _read(pem: PEM) -> bytes:

@@ -189,6 +189,19 @@ def test_what_a_server_offers_is_not_set_again_while_handshakes_read_it(certific
     assert len(context.changes) == 2
 
 
+@pytest.mark.parametrize("load", [load_certificate, change_certificate])
+def test_a_certificate_and_its_key_in_each_others_place(load: Any, certificate: Certificate, tmp_path: Path) -> None:
+    key = tmp_path / "server.key"
+    key.write_bytes(certificate.key_pem)
+    for given in ((key, certificate.certfile), (certificate.key_pem, certificate.certificate_pem)):
+        with pytest.raises(TLSError, match=r"; are the certificate and the key swapped\?$"):
+            load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *given)
+    for given in ((key, key), (certificate.certificate_pem, certificate.certificate_pem), (tmp_path / "none", key)):
+        with pytest.raises(TLSError) as raised:
+            load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *given)
+        assert "swapped" not in str(raised.value)
+
+
 def test_a_certificate_that_cannot_be_used_changes_nothing(
     certificate: Certificate, socket_pair: Sockets, tls_contexts: Contexts, shake_hands: ShakeHands, tmp_path: Path
 ) -> None:

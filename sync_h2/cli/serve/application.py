@@ -31,6 +31,8 @@ def find_application(name: str) -> Any:
             "" if is_import_itself or isinstance(error, AttributeError) else f" ({frame.filename}, line {frame.lineno})"
         )
         hint = did_you_mean(name) if isinstance(error, (AttributeError, ModuleNotFoundError)) else ""
+        if isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]:
+            hint = f" (looked in {os.getcwd()}){hint}"
         raise CommandError(f"cannot import {name}: {type(error).__name__}: {error}{where}{hint}") from error
     if not callable(application):
         raise CommandError(f"{name} is no WSGI application: it can't be called")

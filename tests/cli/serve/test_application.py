@@ -99,7 +99,10 @@ def test_a_signal_lets_the_application_finish(folder: Path, workers: int) -> Non
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("missing:app", "cannot import missing:app: ModuleNotFoundError: No module named 'missing'"),
+        (
+            "missing:app",
+            "cannot import missing:app: ModuleNotFoundError: No module named 'missing' (looked in {folder})\n",
+        ),
         ("wrong:app", "cannot import wrong:app: SyntaxError: '(' was never closed (wrong.py, line 2)\n"),
         ("shop.wsgi:missing", "cannot import shop.wsgi:missing: AttributeError: module 'shop.wsgi' has no attribute"),
         ("broken:app", "cannot import broken:app: ValueError: not today ({folder}/broken.py, line 3)"),
