@@ -249,6 +249,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             server = create_secure_server(self._handle, context=cfg.ssl_context(cfg, self._default_context), **options)
         else:
             server = create_server(self._handle, **options)
+        server._workers_option = "--threads"
         server.set_timeout(cfg.keepalive, _close_idle)
         return server
 

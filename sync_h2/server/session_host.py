@@ -20,6 +20,7 @@ class SessionHost:
     """The base of what sessions belong to."""
 
     _pool: Pool
+    _workers_option = "max_workers"
 
     def _submit(self, session: ServerSession, *jobs: Job) -> bool:
         return self._pool.submit(session, *jobs)

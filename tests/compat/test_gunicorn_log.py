@@ -28,3 +28,14 @@ def test_fields_and_targets_are_printable(gunicorn: Callable[..., Gunicorn]) -> 
     assert line.isprintable()
     shown = r"\x01\x1b[2J\x7f\x85\x9b"
     assert line.endswith(rf'"{shown}" "{shown}" a\x0ab\x1b {shown} - {shown} /%0a%1b\x85?\x9b 200 END')
+
+
+def test_requests_that_wait_for_a_thread_are_told_of_in_its_words(gunicorn: Callable[..., Gunicorn]) -> None:
+    process = gunicorn("--threads=2")
+    (url,) = process.addresses()
+    with sync_h2.connect(url) as session:
+        streams = [session.request({":path": "/?sleep=1.5"}) for _ in range(3)]
+        for stream in streams:
+            assert stream.read(timeout=30)
+    process.says("a larger --threads lets more of them run at once")
+    assert "max_workers" not in process.log

@@ -37,6 +37,8 @@ _NEXT_HANDLER_BEGINS = 0.002  # seconds after the last one, where handlers follo
 class Handling(WaitedFor, Protocol):
     """What runs the handlers; called with no lock held."""
 
+    _workers_option: str  # what its user calls the number of threads
+
     def _handlers(self) -> list[Handler]:
         """The functions that a new stream is given to."""
 
@@ -206,9 +208,10 @@ class HandlingSession(AnsweringSession):
             self._noted_waiting = True
             logger.warning(
                 "%r: a request waits for more than %g s for a thread; where handlers wait for something other than "
-                "their client, a larger max_workers lets more of them run at once",
+                "their client, a larger %s lets more of them run at once",
                 self,
                 _LONG_WAIT,
+                self._host._workers_option,
             )
 
     def _more_is_coming_locked(self) -> bool:
