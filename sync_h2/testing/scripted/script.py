@@ -4,10 +4,11 @@ connections' threads read them; `release` and the waits for it may be called by 
 
 from __future__ import annotations
 
+import functools
 import json as json_module
 from collections.abc import Callable
 from threading import Condition
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from ...arguments import check_error_code
 from ...constants import ErrorCode
@@ -20,6 +21,16 @@ from .received import PATIENCE
 from .steps import Step
 
 Self = TypeVar("Self", bound="ConnectionScript")
+
+
+def _refusing_seconds(stall: Callable[[Self], Self]) -> Callable[[Self], Self]:
+    @functools.wraps(stall)
+    def checked(self: Self, *seconds: object) -> Self:
+        if seconds:
+            raise TypeError("stall() takes no arguments: it lasts until release(); pause(seconds) is over by itself")
+        return stall(self)
+
+    return checked
 
 
 class ConnectionScript:
@@ -67,12 +78,11 @@ class ConnectionScript:
         check_timeout(seconds)
         return self._add(steps.pause(seconds))
 
-    def stall(self: Self, *unwanted: NoReturn) -> Self:
+    @_refusing_seconds
+    def stall(self: Self) -> Self:
         """Nothing until `release` is called, for ever otherwise; other requests go on. Of a request's body no more is
         taken than the windows allow.
         """
-        if unwanted:
-            raise TypeError("stall() takes no arguments: it lasts until release(); pause(seconds) is over by itself")
         return self._add(steps.stall(self))
 
     def drop(self: Self, *, reset: bool = False) -> Self:
