@@ -6,7 +6,6 @@ The server's monitor guards whether it runs; everything else here is the thread'
 from __future__ import annotations
 
 import errno
-import math
 import select
 import selectors
 import socket
@@ -65,7 +64,7 @@ class Acceptor:
         self.stopping = False
         self.stopped = False  # the listening socket is closed
         self._turns_away = False  # nobody can begin a connection any more; the path of a Unix socket is gone
-        self._accepted_at = -math.inf
+        self._accepted = 0  # connections; changed by the thread
         self._stops = WaitQueue(monitor)  # woken once: who is woken often is often between two waits
         # The thread wakes when one end of this pair is closed: closing a listening socket does not wake it everywhere.
         self._waker, self._wake_receiver = socket.socketpair()
@@ -154,9 +153,10 @@ class Acceptor:
         for _ in range(DEFAULT_BACKLOG + 1):
             ready = {key.fileobj for key, _ in selector.select(patience)}
             if self._socket in ready:
+                before = self._accepted
                 self._accept_one()
-                if self._turns_away:  # there is an end to them
-                    until, patience = max(until, self._accepted_at + _LAST_ACCEPTED), _LAST_ROUND_TRIP
+                if self._turns_away and self._accepted != before:  # there is an end to them, however slow this is
+                    until, patience = time.monotonic() + _LAST_ACCEPTED, _LAST_ROUND_TRIP
             elif not ready:
                 return
             self.refusals.look(ready)
@@ -181,5 +181,5 @@ class Acceptor:
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
                 select.select([] if self.stopping else [self._wake_receiver], [], [], _PAUSE)
             return False
-        self._accepted_at = time.monotonic()
+        self._accepted += 1
         return self._take(sock, address)
