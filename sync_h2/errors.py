@@ -152,4 +152,5 @@ class TLSError(HTTP2Error):
     """The TLS handshake, or the check of a certificate, failed. It would again: `retryable` is False."""
 
     def again(self, stream_id: int | None = None, *, retryable: bool | None = None) -> HTTP2Error:
+        """As with every error, but that `retryable` stays False."""
         return super().again(stream_id)

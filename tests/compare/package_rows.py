@@ -40,7 +40,7 @@ ROWS = (
         "how finished it says it is",
         "status",
         {
-            "sync_h2": "Alpha",
+            "sync_h2": "Beta",
             "requests": "Production/Stable",
             "httpx": "Beta",
             "niquests": "Production/Stable",
@@ -48,7 +48,7 @@ ROWS = (
             "gunicorn": "Production/Stable",
         },
         {
-            "sync_h2": Cell("Alpha"),
+            "sync_h2": Cell("Beta"),
             "requests": Cell("Production/Stable"),
             "httpx": Cell("Beta"),
             "niquests": Cell("Production/Stable"),

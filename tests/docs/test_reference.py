@@ -14,7 +14,7 @@ import pytest
 DOCS = Path(__file__).parent.parent.parent / "docs"
 OF_PACKAGE = ("adapters", "compat", "errors", "exceptions", "gunicorn", "testing")
 MODULES = ["sync_h2", "sync_h2_pytest", *(f"sync_h2.{name}" for name in OF_PACKAGE)]
-FOR_OTHER_MODULES = {"said"}  # of this package
+FOR_OTHER_MODULES = {"is_unprocessed", "said"}  # of this package
 DIRECTIVE = re.compile(r"^\.\. (?P<kind>auto\w+):: (?P<name>[\w.]+)\n(?P<options>(?:   :.*\n)*)", re.MULTILINE)
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...arguments import check_options, type_name
+from ...connection.client_side.client_session import ClientSession
 from ...interpreter import RLock
 from ...transport.fork import renew_in_forked_child
 from ...transport.urls import shown_url
@@ -146,6 +147,13 @@ class Client:
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
         self._cookies = jar_of(cookies)
+
+    @property
+    def sessions(self) -> tuple[ClientSession, ...]:
+        """Its HTTP/2 connections at this moment, to look at (`stats`, `state`, `dump`); with those of others, where
+        they share its pool. Those over HTTP/1.1, and of adapters that were mounted, are not among them.
+        """
+        return tuple(session for session in self._pool.sessions() if not session.destroyed)
 
     # -- calls
 

@@ -212,8 +212,8 @@ class Response:
         self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None
     ) -> Iterator[Any]: ...
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None) -> Iterator[Any]:
-        """The content's lines without their ends, or what stands between `delimiter`s, each as soon as it has ended.
-        Of `chunk_size` bytes is read at a time, at most.
+        """The content's lines without their ends, or what stands between two of `delimiter`, each as soon as it has
+        ended. At most `chunk_size` bytes are read at a time.
         """
         lines = Lines(delimiter)
         for piece in self.iter_content(chunk_size, decode_unicode):

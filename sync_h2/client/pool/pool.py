@@ -56,6 +56,8 @@ class Pool:
         retry_statuses: Iterable[int] = (),
         **options: Any,
     ) -> None:
+        if limits is not None and not isinstance(limits, PoolLimits):
+            raise TypeError(f"limits must be a sync_h2.PoolLimits, not {limits!r}")
         self._limits = limits or PoolLimits()
         self._retries = retries
         self._retry_statuses = retry_statuses = frozenset(retry_statuses)

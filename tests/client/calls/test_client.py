@@ -133,6 +133,24 @@ def test_what_http2_brings(server: Any, client: Client) -> None:
     assert [pushed.read() for pushed in response.pushes] == [b"style"]
 
 
+def test_the_sessions_of_a_client() -> None:
+    with sync_h2.create_server(handle, allow_http1=True) as server:
+        with Client(h2c=True, trust_env=False) as client:
+            assert client.sessions == ()
+            client.get(server.url)
+            client.get(server.url)
+            [session] = client.sessions
+            assert session.stats.stream_count == 2
+            session.close(timeout=PATIENCE)
+            assert client.sessions == ()
+            client.get(server.url)
+            [other] = client.sessions
+            assert other is not session
+        with Client(trust_env=False) as client:
+            assert client.get(server.url).http_version == "HTTP/1.1"
+            assert client.sessions == ()
+
+
 def test_pushes_are_those_promised_so_far() -> None:
     """However often they are looked at; who looks waits for none."""
     go_on = threading.Event()

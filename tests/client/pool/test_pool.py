@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 import sync_h2
@@ -23,6 +24,7 @@ from support.connections.clients import client_of, serving
 from support.threads.background import eventually
 from support.tls.certificates import Certificate
 from sync_h2 import Client, ErrorCode, PoolLimits, Timeouts, exceptions
+from sync_h2.adapters import HTTPXTransport, RequestsAdapter
 from sync_h2.connection.client_side.client_session import ClientSession
 from sync_h2.connection.shared.timers import timers
 
@@ -386,3 +388,10 @@ def test_a_place_that_becomes_free_reaches_whoever_waits_for_it(certificate: Cer
         assert [future.result(10).status_code for future in futures[1]] == [200] * 3
         going_on["/a"].set()
         assert [future.result(10).status_code for future in futures[0]] == [200] * 3
+
+
+@pytest.mark.parametrize("limits", [5, httpx.Limits(max_connections=10)])
+@pytest.mark.parametrize("kind", [Client, HTTPXTransport, RequestsAdapter])
+def test_limits_of_another_library_are_refused_at_once(kind: Any, limits: object) -> None:
+    with pytest.raises(TypeError, match=r"must be a sync_h2\.PoolLimits"):
+        kind(limits=limits)

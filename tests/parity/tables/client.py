@@ -41,6 +41,11 @@ ENTRIES: list[Entry] = [
         "client/calls/test_client.py::test_map_yields_responses_as_they_finish",
     ),
     (
+        "",
+        "Client.sessions",
+        "client/calls/test_client.py::test_the_sessions_of_a_client",
+    ),
+    (
         "Session.options",
         "Client.options, Client.options(url)",
         "client/calls/test_same_as_requests.py::test_the_same_over_http2",
