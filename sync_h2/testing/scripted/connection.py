@@ -155,7 +155,7 @@ class Connection:
         del self._streams[stream_id]
         if self._streams:
             return
-        if self._plan.goaway_answers_first and self._last_taken is None and self._taken == self._plan.goaway_count:
+        if self._plan.goaway_answers_first and self._last_taken is None and self._has_enough():
             self._say_goaway()
         self.ending = self.ending or self._last_taken is not None
 
@@ -267,9 +267,12 @@ class Connection:
         if not stream_id % 2:
             raise Violation(ErrorCode.PROTOCOL_ERROR)
         self._highest = stream_id
-        count = self._plan.goaway_count
-        if self._last_taken is not None or (count is not None and self._taken >= count):
-            return  # GOAWAY has been said, or will be
+        if self._last_taken is not None:
+            return
+        if self._has_enough():
+            if not self._streams or not self._plan.goaway_answers_first:  # a count that was set when it had more
+                self._say_goaway()
+            return
         if len(self._streams) >= self._most_streams:
             self.send(frame(FrameType.RST_STREAM, 0, stream_id, struct.pack(">L", ErrorCode.REFUSED_STREAM)))
             return
@@ -280,12 +283,18 @@ class Connection:
         self._streams[stream_id] = exchange
         if ends:
             exchange.receive_end()
-        if self._taken == count and not self._plan.goaway_answers_first:
+        if self._has_enough() and not self._plan.goaway_answers_first:
             self._say_goaway()
+
+    def _has_enough(self) -> bool:
+        """Whether `goaway_after` wants no more requests here."""
+        count = self._plan.goaway_count
+        return count is not None and self._taken >= count
 
     def _say_goaway(self) -> None:
         self.send(frame(FrameType.GOAWAY, 0, 0, struct.pack(">LL", self._newest, self._plan.goaway_code)))
         self._last_taken = self._newest
+        self.ending = not self._streams and self._begun
 
     def _take_reset(self, flags: int, stream_id: int, payload: bytes) -> None:
         (code,) = struct.unpack(">L", payload)
