@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hyperframe.frame import GoAwayFrame, HeadersFrame
 
-from support.octets.fields import REQUEST
+from support.octets.fields import REQUEST, UPLOAD
 from support.peers.raw_peer import RawPeer
-from sync_h2.testing import ScriptedServer
+from sync_h2 import ErrorCode, Timeout
+from sync_h2.testing import Script, ScriptedServer
 
 # -- GOAWAY on connections that have brought so many requests already
 
@@ -51,3 +54,51 @@ def test_goaway_when_more_are_answered_than_are_wanted(server: ScriptedServer, p
     frames = [frame for frame in peer.until_end() if isinstance(frame, HeadersFrame | GoAwayFrame)]
     assert [frame.stream_id for frame in frames] == [1, 3, 0]
     assert frames[-1].last_stream_id == 3
+
+
+# -- requests whose streams a script ends
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda script: script.reset(ErrorCode.REFUSED_STREAM),
+        lambda script: script.goaway(last_stream_id=0),
+        lambda script: script.respond(413).data("x", end_stream=True).reset(ErrorCode.NO_ERROR),
+    ],
+)
+def test_a_request_whose_stream_the_script_ends_is_lost(
+    server: ScriptedServer, peer: RawPeer, ends: Callable[[Script], Script]
+) -> None:
+    ends(server.route("/").read(0))
+    peer.headers(1, UPLOAD)
+    request = server.wait_request()
+    assert (request.complete, request.lost, request.reset_code) == (False, True, None)
+    with pytest.raises(Timeout, match="will never be complete"):
+        request.wait_complete()
+    with pytest.raises(Timeout, match="the stream or the connection has ended"):
+        request.wait_reset()
+
+
+def test_goaway_loses_the_requests_above_its_last_stream(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/", "PUT").goaway(last_stream_id=1)
+    server.route("/").read(0).stall()
+    peer.headers(1, UPLOAD)
+    peer.headers(3, UPLOAD)
+    peer.headers(5, [(":method", "PUT"), *REQUEST[1:]], end_stream=True)
+    peer.expect(GoAwayFrame)
+    put, lost = server.wait_request(), server.wait_request()
+    if put.stream_id == 3:
+        put, lost = lost, put
+    assert (put.stream_id, put.complete, put.lost) == (5, True, False)
+    assert (lost.stream_id, lost.complete, lost.lost) == (3, False, True)
+    assert not server.requests[0].lost
+
+
+def test_a_request_that_its_client_reset_is_not_lost(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").read(0).stall()
+    peer.headers(1, UPLOAD)
+    peer.reset(1, ErrorCode.CANCEL)
+    request = server.wait_request()
+    peer.settled()
+    assert (request.reset_code, request.lost) == (ErrorCode.CANCEL, False)

@@ -152,7 +152,7 @@ class Connection:
 
     def _forget(self, stream_id: int) -> None:
         """The stream is over."""
-        del self._streams[stream_id]
+        self._streams.pop(stream_id).lose()
         if self._streams:
             return
         if self._plan.goaway_answers_first and self._last_taken is None and self._has_enough():
@@ -181,7 +181,7 @@ class Connection:
     def go_away(self, last_stream_id: int) -> None:
         self._last_taken = last_stream_id
         for stream_id in [number for number in self._streams if number > last_stream_id]:
-            self._streams.pop(stream_id).abandon()
+            self._streams.pop(stream_id).lose()
         self.ending = not self._streams and self._begun
 
     def drop(self, *, reset: bool) -> None:

@@ -185,7 +185,7 @@ class ScriptedServer:
 
     def wait_request(self, timeout: float | None = PATIENCE, *, complete: bool = True) -> ReceivedRequest:
         """The next request that this has not returned yet; blocks until one has come and, if `complete`, its end too
-        (or its reset, or the connection's end). Timeout after so many seconds.
+        (or its reset, or the stream's or the connection's end). Timeout after so many seconds.
         """
         return self._log.next(timeout, complete=complete)
 
