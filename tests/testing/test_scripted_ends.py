@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import socket
+import ssl
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +13,7 @@ from hyperframe.frame import GoAwayFrame, HeadersFrame
 
 from support.octets.fields import REQUEST, UPLOAD
 from support.peers.raw_peer import RawPeer
+from support.threads.background import eventually
 from sync_h2 import ErrorCode, Timeout
 from sync_h2.testing import Script, ScriptedServer
 
@@ -102,3 +107,55 @@ def test_a_request_that_its_client_reset_is_not_lost(server: ScriptedServer, pee
     request = server.wait_request()
     peer.settled()
     assert (request.reset_code, request.lost) == (ErrorCode.CANCEL, False)
+
+
+# -- clients of TLS that go
+
+
+def test_clients_of_tls_that_reset_at_once_leave_no_warning_behind() -> None:
+    """Which pytest makes an error."""
+    with ScriptedServer(tls=True) as server:
+        for _ in range(20):
+            sock = socket.create_connection(server.address)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+        with server.client() as client:
+            assert client.get("/").status_code == 404
+        eventually(lambda: not server._threads)
+    gc.collect()
+
+
+def test_a_client_that_does_not_trust_the_certificate_is_gone_with_its_thread() -> None:
+    with ScriptedServer(tls=True) as server:
+        for _ in range(2):
+            with (
+                socket.create_connection(server.address) as sock,
+                pytest.raises(ssl.SSLCertVerificationError),
+                ssl.create_default_context().wrap_socket(sock, server_hostname="localhost"),
+            ):
+                pass
+        eventually(lambda: not server._threads)
+
+
+def test_a_client_without_a_tls_version_in_common_is_told_so() -> None:
+    with ScriptedServer(tls=True) as server:
+        assert server._context is not None
+        server._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context = server.client_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with (
+            socket.create_connection(server.address) as sock,
+            pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"),
+            context.wrap_socket(sock, server_hostname="localhost"),
+        ):
+            pass
+
+
+def test_a_client_of_tls_can_say_that_it_ends(server: ScriptedServer) -> None:
+    with ScriptedServer(tls=True) as server:
+        with socket.create_connection(server.address) as sock:
+            sock.settimeout(10)
+            tls = server.client_context().wrap_socket(sock, server_hostname="localhost")
+            with tls, pytest.raises(ssl.SSLEOFError):  # the server cuts it
+                tls.unwrap()
+        eventually(lambda: not server._threads)

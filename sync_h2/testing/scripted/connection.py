@@ -96,7 +96,6 @@ class Connection:
         """The thread's work."""
         try:
             with contextlib.suppress(OSError):  # the client has gone
-                self.channel.start()
                 self._serve()
                 if not self._closing and not self._reset:
                     self._finish()
