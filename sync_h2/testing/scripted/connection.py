@@ -61,6 +61,7 @@ class Connection:
         self.number = number
         self.window = DEFAULT_WINDOW_SIZE
         self.own_window = DEFAULT_WINDOW_SIZE  # the most that streams could ever begin with
+        self._largest_frame = DEFAULT_MAX_FRAME_SIZE  # the most that frames could ever have
         self.ending = False  # when what is under way has been sent
         self.max_frame_size = DEFAULT_MAX_FRAME_SIZE
         self._plan = plan
@@ -137,7 +138,8 @@ class Connection:
 
     def _takes_octets(self) -> bool:
         """While the client does not read, nothing more is taken; nor is more than a little before the script allows."""
-        return not self.channel.full and len(self._received) < _LARGEST_BLOCK
+        most = max(_LARGEST_BLOCK, FRAME_HEADER_LENGTH + self._largest_frame)
+        return not self.channel.full and len(self._received) < most
 
     def _finish(self) -> None:
         """End the connection, and leave the client some time to read what was sent: unread octets on this side would
@@ -174,6 +176,9 @@ class Connection:
 
     def send_settings(self, settings: Settings) -> None:
         self.own_window = max(self.own_window, settings.initial_window_size or 0)
+        self._largest_frame = max(self._largest_frame, settings.max_frame_size or 0)
+        table_size = max(self._decoder.max_allowed_table_size, settings.header_table_size or 0)
+        self._decoder.max_allowed_table_size = table_size
         self._unacknowledged.append(settings)
         self.send(frame(FrameType.SETTINGS, 0, 0, pack_settings(settings)))
 
@@ -211,7 +216,7 @@ class Connection:
             self.greet()  # not before: a client of HTTP/1 can read its refusal then
         while len(self._received) >= FRAME_HEADER_LENGTH and not self.ending:
             length, kind, flags, stream_id = parse_frame_header(bytes(self._received[:FRAME_HEADER_LENGTH]))
-            if length > DEFAULT_MAX_FRAME_SIZE:
+            if length > self._largest_frame:
                 raise Violation(ErrorCode.FRAME_SIZE_ERROR)
             if len(self._received) < FRAME_HEADER_LENGTH + length:
                 return
