@@ -6,6 +6,7 @@ import gc
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +16,7 @@ from support.octets.fields import REQUEST, UPLOAD
 from support.peers.raw_peer import RawPeer
 from support.threads.background import eventually
 from sync_h2 import ErrorCode, Timeout
-from sync_h2.testing import Script, ScriptedServer
+from sync_h2.testing import ReceivedRequest, Script, ScriptedServer
 
 # -- GOAWAY on connections that have brought so many requests already
 
@@ -159,3 +160,48 @@ def test_a_client_of_tls_can_say_that_it_ends(server: ScriptedServer) -> None:
             with tls, pytest.raises(ssl.SSLEOFError):  # the server cuts it
                 tls.unwrap()
         eventually(lambda: not server._threads)
+
+
+# -- closing while a log is told
+
+
+def test_close_does_not_wait_for_a_log_that_blocks() -> None:
+    told, goes_on = threading.Event(), threading.Event()
+
+    def log(request: ReceivedRequest) -> None:
+        told.set()
+        goes_on.wait(60)
+
+    server = ScriptedServer(log=log)
+    server.start()
+    with socket.create_connection(server.address) as sock, socket.create_connection(server.address):
+        peer = RawPeer(sock, client=True)
+        peer.handshake()
+        peer.headers(1, REQUEST, end_stream=True)
+        assert told.wait(10)
+        server.close()
+        assert len(server._threads) == 1
+        assert not goes_on.is_set()
+        goes_on.set()
+        eventually(lambda: not server._threads)
+        assert [frame for frame in peer.until_end() if isinstance(frame, HeadersFrame)] == []
+
+
+def test_a_log_can_close_the_server() -> None:
+    closed = threading.Event()
+
+    def log(request: ReceivedRequest) -> None:
+        server.close()
+        closed.set()
+
+    server = ScriptedServer(log=log)
+    server.start()
+    with socket.create_connection(server.address) as sock:
+        peer = RawPeer(sock, client=True)
+        peer.handshake()
+        peer.headers(1, REQUEST, end_stream=True)
+        assert closed.wait(10)
+        assert [frame for frame in peer.until_end() if isinstance(frame, HeadersFrame)] == []
+    eventually(lambda: not server._threads)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(server.address)

@@ -115,6 +115,8 @@ class Connection:
             except Violation as error:
                 self.send(frame(FrameType.GOAWAY, 0, 0, struct.pack(">LL", self._highest, error.code)))
                 self.ending = True
+            if self._closing:  # while the log was told
+                return
             if self._begun:
                 moments = [exchange.play() for exchange in list(self._streams.values()) if not self.ending]
                 for stream_id in [number for number, exchange in self._streams.items() if exchange.is_over]:
@@ -214,7 +216,7 @@ class Connection:
             del self._received[: len(PREFACE)]
             self._preface_left = False
             self.greet()  # not before: a client of HTTP/1 can read its refusal then
-        while len(self._received) >= FRAME_HEADER_LENGTH and not self.ending:
+        while len(self._received) >= FRAME_HEADER_LENGTH and not (self.ending or self._closing):
             length, kind, flags, stream_id = parse_frame_header(bytes(self._received[:FRAME_HEADER_LENGTH]))
             if length > self._largest_frame:
                 raise Violation(ErrorCode.FRAME_SIZE_ERROR)

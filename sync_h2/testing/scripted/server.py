@@ -4,6 +4,7 @@ and each of these has one.
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 import ssl
@@ -15,6 +16,7 @@ from typing import Any
 
 from ...client.calls.client import Client
 from ...constants import ErrorCode
+from ...deadline import Deadline
 from ...errors import InvalidArgument
 from ...protocol.settings import Settings
 from ...transport.contexts import PEM
@@ -66,10 +68,13 @@ class ScriptedServer:
         self._authority_pem: bytes | None = None
         self._context = self._make_context(tls, certfile, keyfile, context)
         self._log = RequestLog(max_requests, max_body)
-        self._plan = Plan(Settings({**_DEFAULT_SETTINGS, **(settings or {})}), self._log, self._wake, log)
+        tell = None if log is None else functools.partial(self._tell, log)
+        self._plan = Plan(Settings({**_DEFAULT_SETTINGS, **(settings or {})}), self._log, self._wake, tell)
         self._lock = threading.Lock()  # guards what follows
+        self._threads_changed = threading.Condition(self._lock)
         self._connections: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
+        self._telling: set[threading.Thread] = set()  # those that are in `log`
         self._count = 0
         self._closing = False
         self._acceptor: threading.Thread | None = None
@@ -199,18 +204,23 @@ class ScriptedServer:
                 self._acceptor.start()
 
     def close(self) -> None:
-        """Cut all connections, and wait for the threads; nothing that stalls or pauses holds this up."""
+        """Cut all connections, and wait for the threads; nothing that stalls or pauses holds this up, nor does a `log`
+        that has not returned, which may also call this: its connection is cut when it has.
+        """
         with self._lock:
             first, self._closing = not self._closing, True
             connections = list(self._connections)
-            threads = [*self._threads, *([self._acceptor] if self._acceptor else [])]
+            threads = set(self._threads)
         if first:
             self._waker.send(b"\0")
         for connection in connections:
             connection.close()
-        deadline = time.monotonic() + _CLOSING_PATIENCE
-        for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+        deadline = Deadline(_CLOSING_PATIENCE)
+        with self._threads_changed:
+            self._threads_changed.wait_for(lambda: self._threads <= self._telling, deadline.remaining())
+            threads -= self._threads
+        for thread in [*threads, *([self._acceptor] if self._acceptor else [])]:
+            thread.join(deadline.remaining())
         if first:
             close_listener(self._listener)
             self._wakes.close()
@@ -273,6 +283,18 @@ class ScriptedServer:
         try:
             connection.run()
         finally:
-            with self._lock:
+            with self._threads_changed:
                 self._connections.discard(connection)
                 self._threads.discard(threading.current_thread())
+                self._threads_changed.notify_all()
+
+    def _tell(self, log: Callable[[ReceivedRequest], object], request: ReceivedRequest) -> None:
+        thread = threading.current_thread()
+        with self._threads_changed:
+            self._telling.add(thread)
+            self._threads_changed.notify_all()
+        try:
+            log(request)
+        finally:
+            with self._lock:
+                self._telling.discard(thread)
