@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -333,9 +334,9 @@ def test_what_makes_no_sense_is_refused_at_once(server: ScriptedServer, method: 
         getattr(script, method)(**arguments)
 
 
-def test_headers_are_text(server: ScriptedServer) -> None:
-    with pytest.raises(TypeError, match="header 'x-number' must be a str or bytes, not int"):
-        server.route("/").respond(200, [("x-number", 7)])  # type: ignore[list-item]
+def test_headers_are_text_or_numbers(server: ScriptedServer) -> None:
+    with pytest.raises(TypeError, match="header 'x-number' must be a str, bytes or int, not float"):
+        server.route("/").respond(200, [("x-number", 7.5)])  # type: ignore[list-item]
 
 
 def test_a_large_block_is_sent_in_frames_of_16_kib(server: ScriptedServer, peer: RawPeer) -> None:
@@ -350,6 +351,19 @@ def test_a_large_block_is_sent_in_frames_of_16_kib(server: ScriptedServer, peer:
         kinds.append(frame)
     assert [type(frame) for frame in kinds] == [HeadersFrame, ContinuationFrame, ContinuationFrame, ContinuationFrame]
     assert len(kinds[0].data) == 16_384
+
+
+def test_a_header_can_be_a_number(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").respond(200, {"content-length": 3, "x": ["a", HTTPStatus.OK]}).data("abc")
+    fields = [(":status", "200"), ("content-length", "3"), ("x", "a"), ("x", "200")]
+    assert shown(answer(peer)) == [fields, b"abc"]
+    with pytest.raises(TypeError, match="header 'x' must be a str, bytes or int, not bool"):
+        server.route("/").respond(200, {"x": True})
+
+
+def test_json_can_be_null_and_have_a_content_type_of_its_own(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").respond(200, {"Content-Type": "application/problem+json"}, json=None)
+    assert shown(answer(peer)) == [[(":status", "200"), ("Content-Type", "application/problem+json")], b"null"]
 
 
 # -- settings that let the client send more

@@ -8,12 +8,14 @@ import functools
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from ...arguments import check_whole_number
 from ...client.calls.client import Client
 from ...constants import ErrorCode
 from ...deadline import Deadline
@@ -45,8 +47,8 @@ class ScriptedServer:
     certificate for `localhost`, `127.0.0.1` and `::1` that is made on the spot, which needs the package trustme (the
     extra `cli`). `settings` are what it announces, by the names of `sync_h2.Settings`; 100 streams at once by default.
 
-    Of the requests the last `max_requests` are kept, and of a body the first `max_body` octets. `log(request)` is
-    called for each, on its connection's thread, when its headers have come.
+    Of the requests the last `max_requests` (at least 1) are kept, and of a body the first `max_body` octets.
+    `log(request)` is called for each, on its connection's thread, when its headers have come.
 
     Raises OSError when it can't listen, TLSError when a certificate can't be used, ImportError without trustme.
     """
@@ -65,6 +67,8 @@ class ScriptedServer:
         max_body: int = 1024 * 1024,
         log: Callable[[ReceivedRequest], object] | None = None,
     ) -> None:
+        check_whole_number("max_requests", max_requests, 1, sys.maxsize)
+        check_whole_number("max_body", max_body, 0, sys.maxsize)
         self._authority_pem: bytes | None = None
         self._context = self._make_context(tls, certfile, keyfile, context)
         self._log = RequestLog(max_requests, max_body)
