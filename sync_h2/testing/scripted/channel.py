@@ -59,9 +59,7 @@ class Channel:
         """Send what the peer takes now."""
         while True:
             if not self._sendable and not self._handshakes:
-                piece = bytes(self._outgoing[:_SEND_AT_ONCE])
-                del self._outgoing[:_SEND_AT_ONCE]
-                self._sendable += self._encrypt(piece)
+                self._make_sendable()
             if not self._sendable:
                 return
             try:
@@ -70,11 +68,15 @@ class Channel:
                 return
             del self._sendable[:sent]
 
-    def _encrypt(self, octets: bytes) -> bytes:
-        if self._tls is None or not octets:
-            return octets
-        self._tls.write(octets)
-        return self._encrypts.read()
+    def _make_sendable(self) -> None:
+        piece = bytes(self._outgoing[:_SEND_AT_ONCE])
+        taken = len(piece)
+        if self._tls is None:
+            self._sendable += piece
+        elif piece:
+            taken = self._tls.write(piece)
+            self._sendable += self._encrypts.read()
+        del self._outgoing[:taken]
 
     def receive(self) -> bytes:
         """What is there; b"" if nothing is, or if the peer has ended."""
