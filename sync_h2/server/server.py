@@ -134,7 +134,11 @@ class ThreadingServer(SessionHost, Observable):
         self._acceptor.wait_stopped("the server to shut down")
 
     def shutdown(self) -> None:
-        """Stop accepting connections and close the listening socket; sessions go on (Node's `close`)."""
+        """Stop accepting connections and close the listening socket; sessions go on (Node's `close`).
+
+        Who has connected already is accepted first. On Linux, and at Unix sockets, nobody else can connect meanwhile;
+        elsewhere, or with a socket of yours, some who come in the last moment may find their connection reset.
+        """
         self._acceptor.stop()
 
     def close(self, timeout: float | None = None) -> None:

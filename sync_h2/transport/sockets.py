@@ -6,6 +6,7 @@ while that is so, and `prepare` ends that time.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
 import ipaddress
@@ -108,11 +109,51 @@ def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = DEF
 
 def close_listener(listener: socket.socket) -> None:
     """Close what `listen` returned; the path of a Unix socket goes too."""
-    if listener.family == socket.AF_UNIX and listener.fileno() != -1:
-        path = os.fsdecode(listener.getsockname())
-        if path and not path.startswith("\0"):  # an abstract name has no file
-            _remove_socket_file(path)
+    _remove_path(listener)
     listener.close()
+
+
+# A filter of Linux (its documentation: networking/filter.rst) sees TCP's segments from their header on. This one drops
+# those that have SYN and not ACK among their flags, and so nothing of connections that have begun.
+_NO_SYN = array.array(
+    "B",
+    b"".join(
+        struct.pack("HBBI", *instruction)
+        for instruction in (
+            (0x30, 0, 0, 13),  # ldb [13]
+            (0x54, 0, 0, 0x12),  # and #0x12
+            (0x15, 0, 1, 0x02),  # jeq #2, next, one after
+            (0x06, 0, 0, 0),  # ret #0: drop it
+            (0x06, 0, 0, 0xFFFFFFFF),  # ret #-1: take it
+        )
+    ),
+)
+_SO_ATTACH_FILTER = 26
+
+
+def turn_away(listener: socket.socket) -> bool:
+    """Let nobody begin a connection any more with what `listen` returned, while those that wait in the backlog can be
+    accepted: to close it would reset them. False where the system can't do that. Afterwards `listener.close()` is left.
+    """
+    if listener.family == socket.AF_UNIX:
+        return _remove_path(listener)
+    if sys.platform == "linux":
+        address, size = _NO_SYN.buffer_info()
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", size // 8, address))
+            return True
+    return False
+
+
+def _remove_path(listener: socket.socket) -> bool:
+    """Remove a Unix socket's file; False if there is none."""
+    if listener.family != socket.AF_UNIX or listener.fileno() == -1:
+        return False
+    path = os.fsdecode(listener.getsockname())
+    if not path or path.startswith("\0"):  # an abstract name has no file
+        return False
+    _remove_socket_file(path)
+    return True
 
 
 _MOST_PATIENCE = struct.pack("ll", 1, 0)  # a timeval: how long a send blocks for a peer that takes nothing

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from support.octets.fields import REQUEST
 from support.peers.http1_client import RawHTTP1Client, dial, get, http1_session
 from support.peers.raw_peer import PATIENCE, RawPeer, server_and_raw_client
-from support.threads.background import eventually
+from support.threads.background import Background, eventually
 from support.tls.certificates import Certificate
-from sync_h2 import create_secure_server, create_server
+from sync_h2 import Client, connect, create_secure_server, create_server
 from sync_h2.constants import MAX_STREAM_ID, PREFACE
+from sync_h2.exceptions import RequestException
 from sync_h2.server.accepting import acceptor
 from sync_h2.server.shutdown_notice import telling_what_is_waited_for
+from sync_h2.transport.sockets import turn_away
 
 FOREVER = 1000.0  # seconds; no test lasts so long
 
@@ -225,26 +228,48 @@ def test_what_waits_in_the_backlog_is_served(version: str) -> None:
         server.close()
 
 
-def test_all_that_waits_in_the_backlog_is_served_however_long_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = create_server(hello, allow_http1=True, close_timeout=PATIENCE)
-    take = server._acceptor._take
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_who_comes_while_a_server_closes_is_served_or_refused(
+    version: str, family: str, tmp_path: Path, background: Background
+) -> None:
+    """Each client opens a connection for each request, so that there are always some that nobody has accepted yet."""
+    host = f"unix:{tmp_path}/server.sock" if family == "unix" else "127.0.0.1"
+    server = create_server(hello, host, allow_http1=True, close_timeout=PATIENCE)
+    served = threading.Semaphore(0)
+    options: dict[str, Any] = {"unix_socket": str(server.address)} if family == "unix" else {}
+    url = "http://localhost" if family == "unix" else server.url
 
-    def take_slowly(sock: socket.socket, address: Any) -> bool:
-        time.sleep(3 * acceptor._LAST_PATIENCE / 20)
-        return take(sock, address)
+    def ask_until_refused() -> RequestException:
+        while True:
+            try:
+                with Client(h2c=version == "2", retries=0, **options) as client:
+                    assert client.get(url, timeout=PATIENCE).content == b"hello"
+            except RequestException as error:
+                return error
+            served.release()
 
-    monkeypatch.setattr(server._acceptor, "_take", take_slowly)
-    socks = [socket.create_connection(server.address, timeout=PATIENCE) for _ in range(20)]
-    try:
-        server.start()
-        server.shutdown()
-        for sock in socks:
-            sock.sendall(get("/"))
-            assert RawHTTP1Client(sock).response().body == b"hello"
-    finally:
-        for sock in socks:
-            sock.close()
-        server.close()
+    with server:
+        clients = [background(ask_until_refused) for _ in range(30)]
+        for _ in range(60):
+            assert served.acquire(timeout=PATIENCE)
+    assert [error for error in (client.result(PATIENCE) for client in clients) if error.processed is not False] == []
+
+
+def test_a_server_that_closes_leaves_the_path_to_its_successor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = f"unix:{tmp_path}/server.sock"
+    successors: list[Any] = []
+
+    def turn_away_and_begin(listener: socket.socket) -> bool:
+        turned_away = turn_away(listener)
+        successors.append(create_server(hello, host))
+        return turned_away
+
+    with create_server(hello, host):
+        monkeypatch.setattr(acceptor, "turn_away", turn_away_and_begin)
+    monkeypatch.undo()
+    with successors[0], connect(host) as session:
+        assert session.request().read(timeout=PATIENCE) == b"hello"
 
 
 # -- what is waited for

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +30,7 @@ from sync_h2.transport.sockets import (
     listen,
     peer_address,
     prepare,
+    turn_away,
 )
 
 TIMEOUT = 20.0
@@ -210,6 +214,39 @@ def test_a_missing_unix_socket_is_a_lost_connection(tmp_path: Path) -> None:
     with pytest.raises(ConnectionLost, match=r"missing.sock \(No such file") as caught:
         connect_unix(f"{tmp_path}/missing.sock", Deadline(TIMEOUT))
     assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others can't turn anybody away")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", ""])
+def test_who_is_turned_away_begins_nothing_and_who_waits_can_be_accepted(host: str) -> None:
+    with listen(host, 0) as listener:
+        there = (host or "127.0.0.1", listener.getsockname()[1])
+        with socket.create_connection(there) as waiting, closing(socket.socket(waiting.family)) as late:
+            assert turn_away(listener)
+            late.setblocking(False)
+            assert late.connect_ex(there) == errno.EINPROGRESS
+            waiting.sendall(b"question")
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.recv(100) == b"question"
+                accepted.sendall(b"answer")
+                assert waiting.recv(100) == b"answer"
+                accepted.shutdown(socket.SHUT_WR)
+                assert waiting.recv(100) == b""
+            listener.close()
+            assert select.select([], [late], [], 20)[1] == [late]
+            assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_who_is_turned_away_from_a_unix_socket_finds_none(tmp_path: Path) -> None:
+    path = str(tmp_path / "server.sock")
+    with listen(f"unix:{path}", 0) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(path)
+        assert turn_away(listener)
+        assert not os.path.exists(path)
+        accepted, _ = listener.accept()
+        accepted.close()
+        assert waiting.recv(1) == b""
 
 
 def test_connect_waits_for_room_in_a_unix_sockets_backlog(tmp_path: Path, background: ThreadPoolExecutor) -> None:

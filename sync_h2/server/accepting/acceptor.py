@@ -19,13 +19,14 @@ from ...deadline import Deadline
 from ...errors import InvalidState
 from ...interpreter import DROPPED_FOR_LONG, FREE_THREADED_BUILD
 from ...transport.fork import close_in_forked_child
-from ...transport.sockets import DEFAULT_BACKLOG, close_listener
+from ...transport.sockets import DEFAULT_BACKLOG, close_listener, turn_away
 from .refusals import Refusals
 
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Of `accept`'s errors those that end when others give back what they have."""
 
-_LAST_PATIENCE = 0.5  # seconds without a connection after which an acceptor that stops gives up what waits for it
+_LAST_ACCEPTED = 0.5  # seconds for which an acceptor that stops accepts what waits in the backlog
+_LAST_ROUND_TRIP = 0.1  # seconds: others may be in the middle of TCP's handshake where somebody waited
 _MOST_AT_ONCE = 100  # connections that are accepted before anything else is looked at
 _PAUSE = 0.05  # seconds without resources
 
@@ -62,8 +63,9 @@ class Acceptor:
         self._never_accepts = False  # there is no thread: who stops it closes the socket
         self.stopping = False
         self.stopped = False  # the listening socket is closed
+        self._turns_away = False  # nobody can begin a connection any more; the path of a Unix socket is gone
+        self._accepted = 0  # connections; changed by the thread
         self._stops = WaitQueue(monitor)  # woken once: who is woken often is often between two waits
-        self._accepted = 0  # how many; the thread's alone
         # The thread wakes when one end of this pair is closed: closing a listening socket does not wake it everywhere.
         self._waker, self._wake_receiver = socket.socketpair()
         close_in_forked_child(self._waker)
@@ -109,7 +111,7 @@ class Acceptor:
         self._monitor.wait(lambda: True if self.stopped else self._stops, Deadline(None), what)
 
     def _close(self) -> None:
-        if self._adopted:
+        if self._adopted or self._turns_away:
             self._socket.close()
         else:
             close_listener(self._socket)
@@ -138,23 +140,28 @@ class Acceptor:
                     if listening in ready and not self.stopping:
                         self._accept_some()
                     self.refusals.look(ready)
+                selector.unregister(self._wake_receiver)
                 self._accept_last(selector)
         finally:
             self._close()
 
     def _accept_last(self, selector: selectors.BaseSelector) -> None:
-        """Who waits in the backlog takes the connection for made, and closing the socket would reset it. That many are
-        accepted and no more: others may come all the time.
-        """
-        most = self._accepted + DEFAULT_BACKLOG
-        until = time.monotonic() + _LAST_PATIENCE
-        while self._accepted < most and time.monotonic() < until:
-            if self._socket not in {key.fileobj for key, _ in selector.select(0)}:
+        """Who waits in the backlog takes the connection for made, and closing the socket would reset it."""
+        # A socket that was adopted may be one that other processes accept from.
+        self._turns_away = not self._adopted and turn_away(self._socket)
+        until, patience = time.monotonic() + _LAST_ACCEPTED, 0.0
+        for _ in range(DEFAULT_BACKLOG + 1):
+            ready = {key.fileobj for key, _ in selector.select(patience)}
+            if self._socket in ready:
+                before = self._accepted
+                self._accept_one()
+                if self._turns_away and self._accepted != before:  # there is an end to them, however slow this is
+                    until, patience = time.monotonic() + _LAST_ACCEPTED, _LAST_ROUND_TRIP
+            elif not ready:
                 return
-            before = self._accepted
-            self._accept_one()
-            if self._accepted > before:
-                until = time.monotonic() + _LAST_PATIENCE
+            self.refusals.look(ready)
+            if time.monotonic() >= until:
+                return
 
     def _accept_some(self) -> None:
         """One that may come to something, and those before it that can't."""
@@ -172,7 +179,7 @@ class Acceptor:
             self._failed(error)
             if error.errno in OUT_OF_RESOURCES:
                 # The connection stays in the backlog and `select` returns at once: let descriptors be given back first.
-                select.select([self._wake_receiver], [], [], _PAUSE)
+                select.select([] if self.stopping else [self._wake_receiver], [], [], _PAUSE)
             return False
         self._accepted += 1
         return self._take(sock, address)
