@@ -46,7 +46,7 @@ def test_a_server_and_its_client(pytester: pytest.Pytester, monkeypatch: pytest.
             http2_server.route("/unused").respond(204)
             http2_server.route("/").stall()
             with pytest.raises(sync_h2.ReadTimeout):
-                http2_client.get("/", timeout=0.1)
+                http2_client.get("/", timeout=(10, 0.1))
         """,
     )
     result.assert_outcomes(passed=3)

@@ -283,6 +283,12 @@ def test_few_requests_and_little_of_bodies_are_kept() -> None:
         assert server.wait_request().path == "/2"
 
 
+@pytest.mark.parametrize("options", [{"max_requests": 0}, {"max_body": -1}])
+def test_bounds_that_make_no_sense_are_refused(options: Any) -> None:
+    with pytest.raises(InvalidArgument, match="must be between"):
+        ScriptedServer(**options)
+
+
 def test_all_bodies_together_are_bounded() -> None:
     with ScriptedServer(max_body=10) as server, server.client() as client:
         for number in range(100):

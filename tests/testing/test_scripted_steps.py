@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -332,9 +334,9 @@ def test_what_makes_no_sense_is_refused_at_once(server: ScriptedServer, method: 
         getattr(script, method)(**arguments)
 
 
-def test_headers_are_text(server: ScriptedServer) -> None:
-    with pytest.raises(TypeError, match="header 'x-number' must be a str or bytes, not int"):
-        server.route("/").respond(200, [("x-number", 7)])  # type: ignore[list-item]
+def test_headers_are_text_or_numbers(server: ScriptedServer) -> None:
+    with pytest.raises(TypeError, match="header 'x-number' must be a str, bytes or int, not float"):
+        server.route("/").respond(200, [("x-number", 7.5)])  # type: ignore[list-item]
 
 
 HEADERS_COME_SECOND = (
@@ -389,3 +391,61 @@ def test_a_large_block_is_sent_in_frames_of_16_kib(server: ScriptedServer, peer:
         kinds.append(frame)
     assert [type(frame) for frame in kinds] == [HeadersFrame, ContinuationFrame, ContinuationFrame, ContinuationFrame]
     assert len(kinds[0].data) == 16_384
+
+
+def test_a_header_can_be_a_number(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").respond(200, {"content-length": 3, "x": ["a", HTTPStatus.OK]}).data("abc")
+    fields = [(":status", "200"), ("content-length", "3"), ("x", "a"), ("x", "200")]
+    assert shown(answer(peer)) == [fields, b"abc"]
+    with pytest.raises(TypeError, match="header 'x' must be a str, bytes or int, not bool"):
+        server.route("/").respond(200, {"x": True})
+
+
+def test_json_can_be_null_and_have_a_content_type_of_its_own(server: ScriptedServer, peer: RawPeer) -> None:
+    server.route("/").respond(200, {"Content-Type": "application/problem+json"}, json=None)
+    assert shown(answer(peer)) == [[(":status", "200"), ("Content-Type", "application/problem+json")], b"null"]
+
+
+# -- settings that let the client send more
+
+
+@pytest.mark.parametrize("on_connect", [False, True])
+def test_frames_are_as_large_as_was_announced(on_connect: bool) -> None:
+    with ScriptedServer(settings=None if on_connect else {"max_frame_size": 100_000}) as server:
+        server.route("/").respond(200)
+        if on_connect:
+            server.on_connect().settings(max_frame_size=100_000)
+        with socket.create_connection(server.address) as sock:
+            peer = RawPeer(sock, client=True)
+            peer.handshake()
+            peer.headers(1, UPLOAD)
+            peer.data(1, b"x" * 60_000, end_stream=True)
+            assert peer.expect(HeadersFrame).fields[0] == (":status", "200")
+            assert server.wait_request().body_length == 60_000
+            peer.sock.sendall(bytes.fromhex("0186a1 00 00 00000003"))
+            assert peer.farewell().error_code == ErrorCode.FRAME_SIZE_ERROR
+
+
+def test_a_frame_can_be_larger_than_what_is_read_at_once() -> None:
+    with ScriptedServer(settings={"max_frame_size": 1_000_000, "initial_window_size": 1_000_000}) as server:
+        server.route("/").respond(200)
+        with socket.create_connection(server.address) as sock:
+            peer = RawPeer(sock, client=True)
+            peer.handshake()
+            peer.keeps_to_windows = False  # the connection's is no matter here
+            peer.headers(1, UPLOAD)
+            peer.data(1, b"x" * 500_000, end_stream=True)
+            assert server.wait_request().body_length == 500_000
+
+
+def test_the_table_of_headers_is_as_large_as_was_announced() -> None:
+    with ScriptedServer(settings={"header_table_size": 8192}) as server:
+        server.route("/").respond(200)
+        with socket.create_connection(server.address) as sock:
+            peer = RawPeer(sock, client=True)
+            peer.handshake()
+            peer._encoder.header_table_size = 8192
+            for stream_id in (1, 3):
+                peer.headers(stream_id, [*REQUEST, ("x-long", "x" * 6000)], end_stream=True)
+                assert peer.expect(HeadersFrame).fields[0] == (":status", "200")
+        assert [len(str(request.headers["x-long"])) for request in server.requests] == [6000, 6000]

@@ -24,6 +24,12 @@ class Channel:
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self.ended = False  # the peer sends nothing more
+        self._handshakes = context is not None
+        self._encrypted = ssl.MemoryBIO()  # from the peer
+        self._encrypts = ssl.MemoryBIO()
+        self._sendable = bytearray()  # as the network has it
+        # Not `wrap_socket`: it fails on a socket that was reset, and leaves what it made of it unclosed.
+        self._tls = None if context is None else context.wrap_bio(self._encrypted, self._encrypts, server_side=True)
         self._outgoing = bytearray()
         self._wakes, self._waker = socket.socketpair()
         self._waking = threading.Lock()  # by when the descriptor is closed, it may be somebody else's
@@ -34,16 +40,7 @@ class Channel:
         if sock.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):  # the peer may have gone
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._handshakes = context is not None
-        self._tls_writes = False  # the handshake waits for room, not for octets
         self._raw = sock
-        self._context = context
-
-    def start(self) -> None:
-        """Begin TLS; on the connection's thread."""
-        if self._context is not None:
-            self._raw = self._context.wrap_socket(self._raw, server_side=True, do_handshake_on_connect=False)
-            close_in_forked_child(self._raw)
 
     @property
     def full(self) -> bool:
@@ -52,7 +49,7 @@ class Channel:
 
     @property
     def empty(self) -> bool:
-        return not self._outgoing
+        return not (self._outgoing or self._sendable)
 
     def send(self, octets: bytes) -> None:
         """Send these as soon as the peer takes them."""
@@ -60,41 +57,58 @@ class Channel:
 
     def flush(self) -> None:
         """Send what the peer takes now."""
-        if self._handshakes:
-            return
-        while self._outgoing:
-            try:
-                sent = self._raw.send(self._outgoing[:_SEND_AT_ONCE])
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        while True:
+            if not self._sendable and not self._handshakes:
+                self._make_sendable()
+            if not self._sendable:
                 return
-            del self._outgoing[:sent]
+            try:
+                sent = self._raw.send(self._sendable)
+            except BlockingIOError:
+                return
+            del self._sendable[:sent]
+
+    def _make_sendable(self) -> None:
+        piece = bytes(self._outgoing[:_SEND_AT_ONCE])
+        taken = len(piece)
+        if self._tls is None:
+            self._sendable += piece
+        elif piece:
+            taken = self._tls.write(piece)
+            self._sendable += self._encrypts.read()
+        del self._outgoing[:taken]
 
     def receive(self) -> bytes:
         """What is there; b"" if nothing is, or if the peer has ended."""
         try:
-            if self._handshakes:
-                self._tls_writes = False
-                assert isinstance(self._raw, ssl.SSLSocket)
-                self._raw.do_handshake()
-                self._handshakes = False
             octets = self._raw.recv(_AT_ONCE)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except BlockingIOError:
             return b""
-        except ssl.SSLWantWriteError:
-            self._tls_writes = True
-            return b""
-        except ssl.SSLEOFError:  # without a close_notify
-            octets = b""
-        self.ended = not octets
-        return octets
+        if not octets:  # with TLS, without a close_notify
+            self.ended = True
+        return octets if self._tls is None or not octets else self._decrypt(self._tls, octets)
+
+    def _decrypt(self, tls: ssl.SSLObject, octets: bytes) -> bytes:
+        self._encrypted.write(octets)
+        received = bytearray()
+        try:
+            if self._handshakes:
+                tls.do_handshake()
+                self._handshakes = False
+            while piece := tls.read(_AT_ONCE):
+                received += piece
+            self.ended = True  # by a close_notify
+        except ssl.SSLWantReadError:
+            pass
+        finally:  # the handshake's part, or what went wrong
+            self._sendable += self._encrypts.read()
+            self.flush()
+        return bytes(received)
 
     def wait(self, timeout: float | None, *, reads: bool = True) -> None:
         """Wait for octets (if `reads`), for room, for `wake`, or for `timeout` seconds."""
-        if reads and isinstance(self._raw, ssl.SSLSocket) and not self._handshakes and self._raw.pending():
-            return
-        events = (select.POLLIN if reads else 0) | (
-            select.POLLOUT if self._tls_writes or (self._outgoing and not self._handshakes) else 0
-        )
+        writes = self._sendable or (self._outgoing and not self._handshakes)
+        events = (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0)
         poll = select.poll()
         poll.register(self._wakes, select.POLLIN)
         poll.register(self._raw, events)

@@ -61,6 +61,7 @@ class Connection:
         self.number = number
         self.window = DEFAULT_WINDOW_SIZE
         self.own_window = DEFAULT_WINDOW_SIZE  # the most that streams could ever begin with
+        self._largest_frame = DEFAULT_MAX_FRAME_SIZE  # the most that frames could ever have
         self.ending = False  # when what is under way has been sent
         self.max_frame_size = DEFAULT_MAX_FRAME_SIZE
         self._plan = plan
@@ -96,7 +97,6 @@ class Connection:
         """The thread's work."""
         try:
             with contextlib.suppress(OSError):  # the client has gone
-                self.channel.start()
                 self._serve()
                 if not self._closing and not self._reset:
                     self._finish()
@@ -115,6 +115,8 @@ class Connection:
             except Violation as error:
                 self.send(frame(FrameType.GOAWAY, 0, 0, struct.pack(">LL", self._highest, error.code)))
                 self.ending = True
+            if self._closing:  # while the log was told
+                return
             if self._begun:
                 moments = [exchange.play() for exchange in list(self._streams.values()) if not self.ending]
                 for stream_id in [number for number, exchange in self._streams.items() if exchange.is_over]:
@@ -138,7 +140,8 @@ class Connection:
 
     def _takes_octets(self) -> bool:
         """While the client does not read, nothing more is taken; nor is more than a little before the script allows."""
-        return not self.channel.full and len(self._received) < _LARGEST_BLOCK
+        most = max(_LARGEST_BLOCK, FRAME_HEADER_LENGTH + self._largest_frame)
+        return not self.channel.full and len(self._received) < most
 
     def _finish(self) -> None:
         """End the connection, and leave the client some time to read what was sent: unread octets on this side would
@@ -152,10 +155,10 @@ class Connection:
 
     def _forget(self, stream_id: int) -> None:
         """The stream is over."""
-        del self._streams[stream_id]
+        self._streams.pop(stream_id).lose()
         if self._streams:
             return
-        if self._plan.goaway_answers_first and self._last_taken is None and self._taken == self._plan.goaway_count:
+        if self._plan.goaway_answers_first and self._last_taken is None and self._has_enough():
             self._say_goaway()
         self.ending = self.ending or self._last_taken is not None
 
@@ -175,13 +178,16 @@ class Connection:
 
     def send_settings(self, settings: Settings) -> None:
         self.own_window = max(self.own_window, settings.initial_window_size or 0)
+        self._largest_frame = max(self._largest_frame, settings.max_frame_size or 0)
+        table_size = max(self._decoder.max_allowed_table_size, settings.header_table_size or 0)
+        self._decoder.max_allowed_table_size = table_size
         self._unacknowledged.append(settings)
         self.send(frame(FrameType.SETTINGS, 0, 0, pack_settings(settings)))
 
     def go_away(self, last_stream_id: int) -> None:
         self._last_taken = last_stream_id
         for stream_id in [number for number in self._streams if number > last_stream_id]:
-            self._streams.pop(stream_id).abandon()
+            self._streams.pop(stream_id).lose()
         self.ending = not self._streams and self._begun
 
     def drop(self, *, reset: bool) -> None:
@@ -210,9 +216,9 @@ class Connection:
             del self._received[: len(PREFACE)]
             self._preface_left = False
             self.greet()  # not before: a client of HTTP/1 can read its refusal then
-        while len(self._received) >= FRAME_HEADER_LENGTH and not self.ending:
+        while len(self._received) >= FRAME_HEADER_LENGTH and not (self.ending or self._closing):
             length, kind, flags, stream_id = parse_frame_header(bytes(self._received[:FRAME_HEADER_LENGTH]))
-            if length > DEFAULT_MAX_FRAME_SIZE:
+            if length > self._largest_frame:
                 raise Violation(ErrorCode.FRAME_SIZE_ERROR)
             if len(self._received) < FRAME_HEADER_LENGTH + length:
                 return
@@ -267,9 +273,12 @@ class Connection:
         if not stream_id % 2:
             raise Violation(ErrorCode.PROTOCOL_ERROR)
         self._highest = stream_id
-        count = self._plan.goaway_count
-        if self._last_taken is not None or (count is not None and self._taken >= count):
-            return  # GOAWAY has been said, or will be
+        if self._last_taken is not None:
+            return
+        if self._has_enough():
+            if not self._streams or not self._plan.goaway_answers_first:  # a count that was set when it had more
+                self._say_goaway()
+            return
         if len(self._streams) >= self._most_streams:
             self.send(frame(FrameType.RST_STREAM, 0, stream_id, struct.pack(">L", ErrorCode.REFUSED_STREAM)))
             return
@@ -280,12 +289,18 @@ class Connection:
         self._streams[stream_id] = exchange
         if ends:
             exchange.receive_end()
-        if self._taken == count and not self._plan.goaway_answers_first:
+        if self._has_enough() and not self._plan.goaway_answers_first:
             self._say_goaway()
+
+    def _has_enough(self) -> bool:
+        """Whether `goaway_after` wants no more requests here."""
+        count = self._plan.goaway_count
+        return count is not None and self._taken >= count
 
     def _say_goaway(self) -> None:
         self.send(frame(FrameType.GOAWAY, 0, 0, struct.pack(">LL", self._newest, self._plan.goaway_code)))
         self._last_taken = self._newest
+        self.ending = not self._streams and self._begun
 
     def _take_reset(self, flags: int, stream_id: int, payload: bytes) -> None:
         (code,) = struct.unpack(">L", payload)

@@ -101,7 +101,7 @@ class Exchange:
             self._playing = self._waiting = None
 
     def lose(self) -> None:
-        """The connection has ended."""
+        """The stream, or the connection, has ended."""
         self.abandon()
         if self._request is not None:
             self._request._note_loss()

@@ -8,19 +8,27 @@ from ...arguments import type_name
 from ...constants import FrameFlag, FrameType
 from ...protocol.frames.framing import frame_header
 
-Fields = Mapping[str, "str | Sequence[str]"] | Iterable["tuple[str | bytes, str | bytes]"]
+Fields = Mapping[str, "str | int | Sequence[str | int]"] | Iterable["tuple[str | bytes, str | bytes | int]"]
 """Header fields, as they are to be sent: a mapping of names to a value or several, or pairs."""
 
 
 def pairs(fields: Fields) -> list[tuple[bytes, bytes]]:
     """As HPACK's encoder takes them; nothing is checked but the types."""
     if isinstance(fields, Mapping):
-        given: list[tuple[str | bytes, str | bytes]] = []
+        given: list[tuple[str | bytes, str | bytes | int]] = []
         for name, values in fields.items():
-            given += [(name, value) for value in ([values] if isinstance(values, str | bytes) else values)]
+            given += [(name, value) for value in ([values] if isinstance(values, str | bytes | int) else values)]
     else:
         given = list(fields)
-    return [(octets(name, "a header's name"), octets(value, f"header {name!r}")) for name, value in given]
+    return [(octets(name, "a header's name"), _value(value, f"header {name!r}")) for name, value in given]
+
+
+def _value(value: str | bytes | int, what: str) -> bytes:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return b"%d" % value  # an HTTPStatus too
+    if not isinstance(value, str | bytes):
+        raise TypeError(f"{what} must be a str, bytes or int, not {type(value).__name__}")
+    return octets(value, what)
 
 
 def response_fields(status: int, headers: Fields, function: str) -> list[tuple[bytes, bytes]]:

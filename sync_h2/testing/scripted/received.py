@@ -37,7 +37,7 @@ class ReceivedRequest:
         self._trailers: Headers | None = None
         self._complete = False
         self._reset_code: int | None = None
-        self._lost = False  # with the connection
+        self._lost = False  # with its stream, or the connection
         self._kept = True  # in the log
 
     @property
@@ -82,7 +82,9 @@ class ReceivedRequest:
 
     @property
     def lost(self) -> bool:
-        """Whether the connection ended before the request was complete."""
+        """Whether the connection ended before the request was complete, or the script ended the stream, by a reset or
+        GOAWAY.
+        """
         with self._log.changed:
             return self._lost and not self._complete
 
@@ -94,12 +96,12 @@ class ReceivedRequest:
 
     def wait_reset(self, timeout: float | None = PATIENCE) -> int:
         """Block until the client resets the stream, and return the code. Timeout after so many seconds, or when the
-        connection has ended without.
+        stream or the connection has ended without.
         """
         self._log.wait(lambda: self._over(), timeout, f"{self!r} was not reset")
         code = self.reset_code
         if code is None:
-            raise Timeout(f"{self!r} was not reset: the connection has ended")
+            raise Timeout(f"{self!r} was not reset: the stream or the connection has ended")
         return code
 
     def _over(self) -> bool:
@@ -130,9 +132,9 @@ class ReceivedRequest:
             self._log.changed.notify_all()
 
     def _note_loss(self) -> None:
-        """The connection has ended."""
+        """The stream, or the connection, has ended; where the client has reset it, that is all there is to say."""
         with self._log.changed:
-            self._lost = True
+            self._lost = self._reset_code is None
             self._log.changed.notify_all()
 
 

@@ -128,7 +128,7 @@ class Script(ConnectionScript):
     first step is `read`; and what has no end yet after its last step is ended, with a status of 200 if there is none.
 
     Each method adds a step, and returns the script. What a step sends is sent as it is: hardly anything is checked.
-    Headers are a mapping of names to a value or several, or pairs, in str or bytes.
+    Headers are a mapping of names to a value or several, or pairs, in str, bytes or int.
     """
 
     _begins_early = False
@@ -150,13 +150,15 @@ class Script(ConnectionScript):
         """A response before the response, such as 103 (Early Hints)."""
         return self._add(steps.headers(response_fields(status, headers, "informational"), end_stream=False))
 
-    def respond(self, status: int = 200, headers: Fields = (), body: str | bytes = b"", *, json: Any = None) -> Script:
-        """The response's headers, and the `body` (text goes out in UTF-8), or `json` with its content-type. Nothing is
-        added to these: no content-length. A HEAD request gets no body.
+    def respond(self, status: int = 200, headers: Fields = (), body: str | bytes = b"", *, json: Any = ...) -> Script:
+        """The response's headers, and the `body` (text goes out in UTF-8), or `json` (None is null) with its
+        content-type, unless the headers have one. Nothing is added to these: no content-length. A HEAD request gets no
+        body.
         """
         fields = response_fields(status, headers, "respond")
-        if json is not None:
-            fields.append((b"content-type", b"application/json"))
+        if json is not ...:
+            if not any(name.lower() == b"content-type" for name, _ in fields):
+                fields.append((b"content-type", b"application/json"))
             body = json_module.dumps(json)
         return self._add(steps.respond(fields, body_octets(body, "body")))
 

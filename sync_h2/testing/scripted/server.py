@@ -4,18 +4,21 @@ and each of these has one.
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ...arguments import type_name
+from ...arguments import check_whole_number, type_name
 from ...client.calls.client import Client
 from ...constants import ErrorCode
+from ...deadline import Deadline
 from ...errors import InvalidArgument
 from ...protocol.settings import Settings
 from ...transport.contexts import PEM
@@ -44,8 +47,8 @@ class ScriptedServer:
     certificate for `localhost`, `127.0.0.1` and `::1` that is made on the spot, which needs the package trustme (the
     extra `cli`). `settings` are what it announces, by the names of `sync_h2.Settings`; 100 streams at once by default.
 
-    Of the requests the last `max_requests` are kept, and of a body the first `max_body` octets. `log(request)` is
-    called for each, on its connection's thread, when its headers have come.
+    Of the requests the last `max_requests` (at least 1) are kept, and of a body the first `max_body` octets.
+    `log(request)` is called for each, on its connection's thread, when its headers have come.
 
     Raises OSError when it can't listen, TLSError when a certificate can't be used, ImportError without trustme.
     """
@@ -64,13 +67,18 @@ class ScriptedServer:
         max_body: int = 1024 * 1024,
         log: Callable[[ReceivedRequest], object] | None = None,
     ) -> None:
+        check_whole_number("max_requests", max_requests, 1, sys.maxsize)
+        check_whole_number("max_body", max_body, 0, sys.maxsize)
         self._authority_pem: bytes | None = None
         self._context = self._make_context(tls, certfile, keyfile, context)
         self._log = RequestLog(max_requests, max_body)
-        self._plan = Plan(Settings({**_DEFAULT_SETTINGS, **(settings or {})}), self._log, self._wake, log)
+        tell = None if log is None else functools.partial(self._tell, log)
+        self._plan = Plan(Settings({**_DEFAULT_SETTINGS, **(settings or {})}), self._log, self._wake, tell)
         self._lock = threading.Lock()  # guards what follows
+        self._threads_changed = threading.Condition(self._lock)
         self._connections: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
+        self._telling: set[threading.Thread] = set()  # those that are in `log`
         self._count = 0
         self._closing = False
         self._acceptor: threading.Thread | None = None
@@ -190,7 +198,7 @@ class ScriptedServer:
 
     def wait_request(self, timeout: float | None = PATIENCE, *, complete: bool = True) -> ReceivedRequest:
         """The next request that this has not returned yet; blocks until one has come and, if `complete`, its end too
-        (or its reset, or the connection's end). Timeout after so many seconds.
+        (or its reset, or the stream's or the connection's end). Timeout after so many seconds.
         """
         return self._log.next(timeout, complete=complete)
 
@@ -204,18 +212,23 @@ class ScriptedServer:
                 self._acceptor.start()
 
     def close(self) -> None:
-        """Cut all connections, and wait for the threads; nothing that stalls or pauses holds this up."""
+        """Cut all connections, and wait for the threads; nothing that stalls or pauses holds this up, nor does a `log`
+        that has not returned, which may also call this: its connection is cut when it has.
+        """
         with self._lock:
             first, self._closing = not self._closing, True
             connections = list(self._connections)
-            threads = [*self._threads, *([self._acceptor] if self._acceptor else [])]
+            threads = set(self._threads)
         if first:
             self._waker.send(b"\0")
         for connection in connections:
             connection.close()
-        deadline = time.monotonic() + _CLOSING_PATIENCE
-        for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+        deadline = Deadline(_CLOSING_PATIENCE)
+        with self._threads_changed:
+            self._threads_changed.wait_for(lambda: self._threads <= self._telling, deadline.remaining())
+            threads -= self._threads
+        for thread in [*threads, *([self._acceptor] if self._acceptor else [])]:
+            thread.join(deadline.remaining())
         if first:
             close_listener(self._listener)
             self._wakes.close()
@@ -278,6 +291,18 @@ class ScriptedServer:
         try:
             connection.run()
         finally:
-            with self._lock:
+            with self._threads_changed:
                 self._connections.discard(connection)
                 self._threads.discard(threading.current_thread())
+                self._threads_changed.notify_all()
+
+    def _tell(self, log: Callable[[ReceivedRequest], object], request: ReceivedRequest) -> None:
+        thread = threading.current_thread()
+        with self._threads_changed:
+            self._telling.add(thread)
+            self._threads_changed.notify_all()
+        try:
+            log(request)
+        finally:
+            with self._lock:
+                self._telling.discard(thread)
