@@ -110,6 +110,20 @@ def test_a_page_that_is_wrong_fails(run, text: str, message: str) -> None:
     assert message in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "```sh\nsleep 1\n```\n\n" * 3 + "```sh\nsleep 100\n```\n",
+        "```sh\nsleep 1\n```\n\n```python\nimport time\ntime.sleep(100)\n```\n",
+        "```python\nimport threading, time\nthreading.Thread(target=time.sleep, args=[100]).start()\n```\n",
+    ],
+)
+def test_a_page_that_takes_too_long_fails_at_its_block(tmp_path: Path, blocks: str) -> None:
+    (tmp_path / "page.md").write_text(blocks)
+    with pytest.raises(PageError, match=r"page.md.*the page took more than 3 s"):
+        run_page(tmp_path / "page.md", tmp_path / "run", 3)
+
+
 def test_what_raises_is_shown_as_it_stands_on_the_page(run) -> None:
     with pytest.raises(PageError, match=r'page.md", line 4, in <module>\n    1 / 0\n'):
         run("# A\n\n'''python\n1 / 0\n'''\n")

@@ -14,12 +14,13 @@ from pathlib import Path
 from .blocks import Block, blocks_of
 from .interpreter import Interpreter
 from .shell import Shell
+from .time_limit import TimeLimit
 
 # On pages these stand for any free port, and a page's own blocks name others by mistake only.
 PORTS = re.compile(r"(?<![\w.])(?:8080|8443|8081|900[0-9])\b")
 SOCKETS = re.compile(r"(?<![\w/.-])[\w/.-]+\.sock\b")
-# A page has to be done before the test is timed out, so that the message names the block.
-SECONDS = 90.0
+# Less than pytest's timeout by what ending a page's programs may take.
+SECONDS = 105.0
 
 
 def free_port() -> str:
@@ -70,8 +71,9 @@ def environment_of(directory: Path) -> dict[str, str]:
     return {**environment, "PATH": programs + os.pathsep + environment.get("PATH", ""), "PWD": str(directory)}
 
 
-def run_page(page: Path, directory: Path) -> list[Block]:
+def run_page(page: Path, directory: Path, seconds: float = SECONDS) -> list[Block]:
     """Runs the blocks of the page in `directory`, which is made, and returns them. Raises PageError."""
+    limit = TimeLimit(seconds)
     ports = Ports()
     blocks = [dataclasses.replace(block, source=ports.replaced(block.source)) for block in blocks_of(page)]
     run = [block for block in blocks if block.kind != "text" and not block.not_run]
@@ -82,7 +84,7 @@ def run_page(page: Path, directory: Path) -> list[Block]:
     scripts.mkdir()
     environment = environment_of(directory)
     with contextlib.ExitStack() as ends:
-        shell = Shell(directory, environment, scripts, SECONDS, ports.places_in)
+        shell = Shell(directory, environment, scripts, limit, ports.places_in)
         ends.callback(shell.close)
         interpreter: Interpreter | None = None
         for number, block in enumerate(run):
@@ -97,7 +99,7 @@ def run_page(page: Path, directory: Path) -> list[Block]:
                 shell.run_console(block, later, matches)
             else:
                 if interpreter is None:
-                    interpreter = Interpreter(directory, environment, scripts / "stderr", SECONDS)
+                    interpreter = Interpreter(directory, environment, scripts / "stderr", limit)
                     ends.callback(interpreter.kill)
                 interpreter.run(block, matches)
         if interpreter is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .blocks import Block, PageError
 from .interpreter import shown
+from .time_limit import TimeLimit
 
 # bash reads these, and then what each block has as a file of its own. It outlives the TERM that ends its programs.
 PRELUDE = """
@@ -79,10 +80,10 @@ class Shell:
         directory: Path,
         environment: dict[str, str],
         folder: Path,
-        seconds: float,
+        limit: TimeLimit,
         places_in: Callable[[str], list[str]],
     ) -> None:
-        self._folder, self._seconds, self._places_in = folder, seconds, places_in
+        self._folder, self._limit, self._places_in = folder, limit, places_in
         self._scripts = 0
         self._done, done = os.pipe()
         self._done_mark = done
@@ -176,15 +177,13 @@ class Shell:
 
     def _wait(self, place: str, output: Path) -> int:
         """The exit status of the script; that of the shell, where the script has ended that."""
-        remaining = self._seconds
-        while remaining > 0:
+        while self._limit.left():
             if select.select([self._done], [], [], 0.1)[0]:
                 return int(os.read(self._done, 16))
             if self._process.poll() is not None and not select.select([self._done], [], [], 0)[0]:
                 return self._process.returncode
-            remaining -= 0.1
         said = output.read_text(errors="replace").splitlines()
-        raise PageError(f"{place}: the commands took more than {self._seconds:g} s, after\n{shown(said)}")
+        raise PageError(f"{place}: {self._limit}; it gave\n{shown(said)}")
 
     def _say(self, text: str) -> None:
         assert self._process.stdin is not None
