@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.pages.blocks import PageError, blocks_of
-from support.pages.runner import PORTS, matches, run_page
+from support.pages.runner import PORTS, free_port, matches, run_page
 from support.pages.shell import commands_of, runs_in_background
 
 
@@ -266,3 +268,21 @@ def test_commands_are_told_apart() -> None:
     commands = list(commands_of(script))
     assert commands == ["one &", "two \\\n  more &  # and more", "cat > file <<'END'\nthree &\nEND", "four && five"]
     assert [runs_in_background(command) for command in commands] == [True, True, False, False]
+
+
+def test_a_free_port_is_found_without_ipv6_and_none_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    create_server = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], **options: Any) -> socket.socket:
+        if options.get("family") == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create_server(address, **options)
+
+    def none(address: tuple[str, int], **options: Any) -> socket.socket:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    assert int(free_port()) in range(20_000, 32_000)
+    monkeypatch.setattr(socket, "create_server", none)
+    with pytest.raises(PageError, match=r"no port is free: .*Address already in use"):
+        free_port()

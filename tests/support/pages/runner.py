@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from .blocks import Block, blocks_of
+from .blocks import Block, PageError, blocks_of
 from .interpreter import Interpreter
 from .shell import Shell
 from .time_limit import TimeLimit
@@ -25,13 +25,26 @@ SECONDS = 105.0
 
 def free_port() -> str:
     """One that is free now, and that no connection gets by chance: below those that the kernel hands out."""
-    while True:
-        port = random.randrange(20_000, 32_000)
+    families = {"127.0.0.1": socket.AF_INET, **({"::1": socket.AF_INET6} if has_ipv6() else {})}
+    why: OSError | None = None
+    for port in random.sample(range(20_000, 32_000), 100):
         try:
-            with socket.create_server(("127.0.0.1", port)), socket.create_server(("::1", port), family=socket.AF_INET6):
-                return str(port)
-        except OSError:
-            continue
+            for address, family in families.items():
+                socket.create_server((address, port), family=family).close()
+        except OSError as error:
+            why = error
+        else:
+            return str(port)
+    raise PageError(f"no port is free: {why}")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has IPv6's address of itself, which containers often lack."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class Ports:
