@@ -48,6 +48,7 @@ def push(headers: dict[str, Any]) -> object:
         (request, {"scheme": "https"}, "scheme"),
         (request, {"authority": "example.org"}, "authority"),
         (request, {":method": "CONNECT", ":path": "/chat", "protocol": "websocket"}, "protocol"),
+        (request, {":method": "CONNECT", ":protocol": "websocket", "path": "/chat"}, "path"),
         (push, {"path": "/style.css"}, "path"),
     ],
 )
@@ -67,6 +68,7 @@ def test_a_forgotten_colon(encode: Callable[[Any], object], headers: dict[str, A
         (request, {":path": "/", "scheme": "c", "authority": "d", "protocol": "e"}),
         (request, {"protocol": "e", "status": "f"}),
         (request, {":method": "CONNECT", ":authority": "example.org:443", "protocol": "e"}),
+        (request, {":method": "CONNECT", ":authority": "example.org:443", "path": "a"}),
         (push, {":path": "/", ":method": "GET", "path": "a", "method": "b"}),
     ],
 )
