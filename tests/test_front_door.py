@@ -250,3 +250,10 @@ def test_the_command_tells_its_version() -> None:
     command = [sys.executable, "-m", "sync_h2", "--version"]
     finished = subprocess.run(command, capture_output=True, text=True)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"sync-h2 {sync_h2.__version__}\n", "")
+
+
+def test_a_socket_may_be_called_as_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sync_h2.create_server(handler, "unix:8080") as server, sync_h2.connect("unix:8080") as session:
+        assert server.url == "unix:8080"
+        assert session.request().wait_response(10)[":status"] == "200"
