@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,23 @@ seven
             "page.md:2: $ echo oh\ngave (and status 0)\n    oh\nand the page says\n",
         ),
         ("```console\necho oh\n```\n", "page.md:2: the block begins with no command"),
+        ("```sh\nfalse | cat\n```\n", "page.md:2: the commands ended with 1"),
+        ("```sh\nexit 0\n```\n\n```sh\nfalse\n```\n", "page.md:2: a command has ended the shell"),
+        ("```console\n$ exit 0\n```\n", "page.md:2: a command has ended the shell"),
+        ("```console\n$ false\n$ echo no\nno\n```\n", "page.md:2: $ false\nended with 1, and the page does not say so"),
+        ("```console\n$ true\n$ echo oh | grep no\n```\n", "page.md:2: $ echo oh | grep no\nended with 1"),
+        (
+            "```sh\necho oh; python -c 'raise SystemExit(3)' &\ncat < /dev/null\nsleep 1\n```\n",
+            "page.md:2: the program in the background ended by itself with 3, "
+            "$ echo oh; python -c 'raise SystemExit(3)' &\nafter\n    oh\n",
+        ),
+        (
+            "```console\n$ (exit 4) &\n$ sleep 1\n```\n",
+            "page.md:2: the program in the background ended by itself with 4",
+        ),
+        ("# A\n\n> ```python\n> 1 / 0\n> ```\n", "page.md:3: a block in a quote, or on the line of a list's item"),
+        ("- ```python\n  1 / 0\n  ```\n", "page.md:1: a block in a quote, or on the line of a list's item"),
+        ("```{code-block} python\n:caption: a.py\n\na = (\n```\n", "page.md:4: a.py: '(' was never closed"),
         ("```sh\nsleep 0 &\n: 9000\n```\n", "the program in the background has ended, and nothing accepts connections"),
     ],
 )
@@ -286,3 +304,34 @@ def test_a_free_port_is_found_without_ipv6_and_none_without_end(monkeypatch: pyt
     monkeypatch.setattr(socket, "create_server", none)
     with pytest.raises(PageError, match=r"no port is free: .*Address already in use"):
         free_port()
+
+
+def test_a_program_in_the_background_may_end_well_and_be_ended(run) -> None:
+    directory = run("""
+'''sh
+echo here > here &
+sleep 100 &
+pid=$!
+while [ ! -s here ]; do sleep 0.1; done
+kill $pid
+wait $pid || echo $? > there
+'''
+""")
+    assert [(directory / name).read_text() for name in ("here", "there")] == ["here\n", "143\n"]
+
+
+def test_what_python_started_is_ended_when_its_block_fails(run, tmp_path: Path) -> None:
+    with pytest.raises(PageError, match="ZeroDivisionError"):
+        run("""
+'''python
+import fcntl, subprocess
+
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+subprocess.Popen(["sleep", "1000"], pass_fds=[lock.fileno()])
+1 / 0
+'''
+""")
+    with (tmp_path / "run" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert (tmp_path / "run" / "lock").read_text() == ""

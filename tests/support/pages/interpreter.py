@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,7 @@ class Interpreter:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=True,
             )
 
     def run(self, block: Block, matches: Any) -> None:
@@ -67,7 +70,9 @@ class Interpreter:
             raise PageError(f"{page}: its Python ended with {status}{self._said()}")
 
     def kill(self) -> None:
-        self._process.kill()
+        """Ends it, and what it has started."""
+        with contextlib.suppress(ProcessLookupError):  # none is left
+            os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # what was not taken is not of interest
             self._process.stdin.close()

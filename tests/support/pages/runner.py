@@ -84,6 +84,14 @@ def environment_of(directory: Path) -> dict[str, str]:
     return {**environment, "PATH": programs + os.pathsep + environment.get("PATH", ""), "PWD": str(directory)}
 
 
+def check_syntax(block: Block) -> None:
+    """A file of Python may be there only to be read."""
+    try:
+        compile("\n" * (block.line - 1) + block.source, str(block.page), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise PageError(f"{block.page}:{error.lineno}: {block.name}: {error.msg}") from None
+
+
 def run_page(page: Path, directory: Path, seconds: float = SECONDS) -> list[Block]:
     """Runs the blocks of the page in `directory`, which is made, and returns them. Raises PageError."""
     limit = TimeLimit(seconds)
@@ -106,6 +114,8 @@ def run_page(page: Path, directory: Path, seconds: float = SECONDS) -> list[Bloc
                 path = directory / block.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.source)
+                if path.suffix == ".py":
+                    check_syntax(block)
             elif block.kind == "sh":
                 shell.run(block, later)
             elif block.kind == "console":
@@ -117,4 +127,5 @@ def run_page(page: Path, directory: Path, seconds: float = SECONDS) -> list[Bloc
                 interpreter.run(block, matches)
         if interpreter is not None:
             interpreter.finish(page)
+        shell.finish()
     return blocks
