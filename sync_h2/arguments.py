@@ -47,6 +47,8 @@ def check_host(function: str, host: object) -> None:
         is_port = isinstance(host, int) and not isinstance(host, bool)
         hint = f"; did you mean {function}, port={host})?" if is_port else ""
         raise TypeError(f"host must be a str ('' is all addresses), not {type_name(host)}{hint}")
+    if host.startswith("unix:"):  # a path, whatever it looks like
+        return
     if host.isascii() and host.isdigit() and len(host) <= len("65535"):
         raise InvalidArgument(f"host {host!r} is a port; did you mean {function}, port={host})?")
     name, colon, port = host.rpartition(":")

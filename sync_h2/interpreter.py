@@ -15,7 +15,7 @@ import threading
 import time
 from _thread import LockType, allocate_lock
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 FREE_THREADED_BUILD = "t" in sys.abiflags
 """Whether objects may be finalized late, as above: with `PYTHON_GIL=1` too."""
@@ -25,6 +25,17 @@ DROPPED_FOR_LONG = 1.0
 
 _COLLECTING_SHARE = 0.2  # of a thread's time, at most
 _next_collection = 0.0
+
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack as Unpack
+elif sys.version_info >= (3, 11):
+    from typing import Unpack as Unpack
+else:
+    T = TypeVar("T")
+
+    class Unpack(Generic[T]):
+        """What stands before a TypedDict in annotations, for `typing.get_type_hints` on 3.10, which lacks it."""
 
 
 if TYPE_CHECKING or not FREE_THREADED_BUILD or sys.version_info >= (3, 14):

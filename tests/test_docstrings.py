@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -70,3 +71,17 @@ def test_they_are_sentences() -> None:
         text = inspect.getdoc(value) or ""
         assert text[0].isupper() or text[0] in "`\"'1", name
         assert not text.endswith((",", ";")), name
+
+
+def test_their_types_can_be_asked_for() -> None:
+    """By what reads annotations while it runs, as frameworks do: of functions, constructors, and a client's methods."""
+    functions = {name: value for name, value in public() if inspect.isfunction(value) and name.startswith("sync_h2.")}
+    functions.update((name, value.__init__) for name, value in public() if "__init__" in getattr(value, "__dict__", {}))
+    functions.update(
+        (name, value) for name, value in public() if name.startswith("Client.") and inspect.isfunction(value)
+    )
+    # Its `Retry` is of another package, which need not be there.
+    del functions["sync_h2.adapters.HTTPAdapter"]
+    hints = {name: typing.get_type_hints(function) for name, function in functions.items()}
+    assert {"sync_h2.create_server", "sync_h2.connect", "sync_h2.get", "sync_h2.Client", "Client.get"} <= hints.keys()
+    assert sync_h2.ThreadingServer in hints["sync_h2.create_server"].values()

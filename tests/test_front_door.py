@@ -48,6 +48,7 @@ def push(headers: dict[str, Any]) -> object:
         (request, {"scheme": "https"}, "scheme"),
         (request, {"authority": "example.org"}, "authority"),
         (request, {":method": "CONNECT", ":path": "/chat", "protocol": "websocket"}, "protocol"),
+        (request, {":method": "CONNECT", ":protocol": "websocket", "path": "/chat"}, "path"),
         (push, {"path": "/style.css"}, "path"),
     ],
 )
@@ -67,6 +68,7 @@ def test_a_forgotten_colon(encode: Callable[[Any], object], headers: dict[str, A
         (request, {":path": "/", "scheme": "c", "authority": "d", "protocol": "e"}),
         (request, {"protocol": "e", "status": "f"}),
         (request, {":method": "CONNECT", ":authority": "example.org:443", "protocol": "e"}),
+        (request, {":method": "CONNECT", ":authority": "example.org:443", "path": "a"}),
         (push, {":path": "/", ":method": "GET", "path": "a", "method": "b"}),
     ],
 )
@@ -254,3 +256,10 @@ def test_the_command_tells_its_version() -> None:
     command = [sys.executable, "-m", "sync_h2", "--version"]
     finished = subprocess.run(command, capture_output=True, text=True)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"sync-h2 {sync_h2.__version__}\n", "")
+
+
+def test_a_socket_may_be_called_as_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sync_h2.create_server(handler, "unix:8080") as server, sync_h2.connect("unix:8080") as session:
+        assert server.url == "unix:8080"
+        assert session.request().wait_response(10)[":status"] == "200"

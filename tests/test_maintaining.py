@@ -87,3 +87,12 @@ def test_the_change_log_begins_with_this_version():
     versions = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", CHANGES, re.MULTILINE)
     assert versions[0] == __version__
     assert len(versions) == CHANGES.count("\n## ")
+
+
+def test_what_is_compared_is_what_the_page_says():
+    """A newer version is tried when somebody changes both, and fails nothing until then."""
+    page = (REPOSITORY / "docs" / "compare.md").read_text()
+    named = set(re.findall(r"^- (\w+) (\d+\.\d+)$", page, re.MULTILINE))
+    named = {(name, version) for name, version in named if name != "Node"}  # which no package index has
+    assert {name for name, _ in named} == {"requests", "httpx", "niquests", "hypercorn", "gunicorn"}
+    assert set(re.findall(r"(\w+)\[[\w,]+\]==([\d.]+)\.\*", (REPOSITORY / "tox.ini").read_text())) == named

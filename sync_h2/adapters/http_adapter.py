@@ -10,9 +10,9 @@ from ..client.messages.answer import Answer
 from ..client.messages.call import Call
 from ..client.pool.limits import PoolLimits
 from ..client.pool.options import AdapterOptions
+from ..interpreter import Unpack
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
     from urllib3 import Retry
 
 

@@ -25,10 +25,10 @@ from ..client.options.trust import Certificate, Verify, check_together, checked_
 from ..client.pool.limits import PoolLimits
 from ..client.pool.options import PoolOptions
 from ..client.pool.pool import Pool, PoolUser
+from ..interpreter import Unpack
 
 if TYPE_CHECKING:
     import httpx
-    from typing_extensions import Unpack
 else:
     try:
         import httpx

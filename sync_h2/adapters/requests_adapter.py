@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from email.message import Message
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -29,12 +29,10 @@ from ..client.pool.options import PoolOptions
 from ..client.pool.pool import Pool, PoolUser
 from ..client.values.fields import as_text
 from ..exceptions import RequestException
+from ..interpreter import Unpack
 from ..transport.urls import shown_url
 from .http_adapter import limits_of
 from .urllib3_retries import send_with
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class RequestsAdapter(PoolUser, BaseAdapter):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arguments import check_host, check_options
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_stream import ServerStream
+from ..interpreter import Unpack
 from ..protocol.fields.headers import Headers
 from ..server.accepting.handshake import http1_is_installed
 from ..server.create import SecureServerOptions, create_secure_server, create_server
@@ -22,9 +23,6 @@ from ..transport.contexts import PEM
 from .wsgi_environ import Environ, make_environ
 from .wsgi_input import MAX_BUFFERED_BODY, BodyBuffers
 from .wsgi_response import Application, Response
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 def wsgi(

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..arguments import check_host, check_options
 from ..connection.inspection.trace import TraceFunction
@@ -17,6 +17,7 @@ from ..connection.session.configuration import Configuration
 from ..connection.session.origins import HasOrigin, serialized_origin
 from ..connection.shared.listeners import Listener
 from ..errors import InvalidArgument
+from ..interpreter import Unpack
 from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..transport.contexts import PEM, server_context, set_alpn
@@ -26,9 +27,6 @@ from .handlers.request_listeners import RequestHandler, check_handler
 from .secure_server import SecureThreadingServer
 from .server import ThreadingServer
 from .session_host import make_pool
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 Server = TypeVar("Server", bound=ThreadingServer)
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arguments import check_options
 from ..connection.inspection.trace import TraceFunction, check_trace
@@ -18,6 +18,7 @@ from ..connection.server_side.server_session import ServerSession
 from ..connection.session.configuration import Configuration
 from ..connection.shared.listeners import Listener
 from ..errors import HTTP2Error
+from ..interpreter import Unpack
 from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..transport.contexts import set_alpn
@@ -26,9 +27,6 @@ from .accepting.handshake import begin_plain, begin_secure, http1_session_class,
 from .handlers.request_listeners import RequestHandler, check_handler, request_handler
 from .pool.pool import Pool
 from .session_host import SessionHost, make_pool
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 # A session of `serve_socket` does its work by itself: it lives until its connection ends, whether or not anybody
 # holds it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arguments import check_options
 from ..client.calls.adapters import PoolAdapter
@@ -20,12 +20,10 @@ from ..connection.client_side.client_session import ClientSession
 from ..connection.server_side.handling_session import Handler
 from ..connection.shared.listeners import Listener
 from ..deadline import Deadline
+from ..interpreter import Unpack
 from ..server.handlers.request_listeners import RequestHandler
 from ..server.serve_socket import serve_socket
 from ..transport.transport import Transport
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class HandlerTransport(PoolAdapter):

@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arguments import check_options
 from ..client.opening.connect import connect
@@ -18,14 +18,12 @@ from ..connection.inspection.trace import TraceFunction
 from ..connection.server_side.handling_session import Handler
 from ..connection.server_side.server_session import ServerSession
 from ..connection.shared.listeners import Listener
+from ..interpreter import Unpack
 from ..protocol.limits import LimitOptions
 from ..protocol.settings import Settings
 from ..server.handlers.request_listeners import RequestHandler
 from ..server.serve_socket import serve_socket
 from .certificates import local_authority
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 _SERVER_ONLY = ("executor", "max_workers")
 

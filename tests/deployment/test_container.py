@@ -93,7 +93,7 @@ class Image:
                 command_of("CMD"), cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
             try:
-                eventually(lambda: accepts(self.port) or process.poll() is not None)
+                eventually(lambda: accepts(self.port) or process.poll() is not None, "gunicorn's start", seconds=60)
                 log.seek(0)
                 assert process.poll() is None, log.read()
                 yield process

@@ -148,7 +148,7 @@ def service(folder: Path, certificate: Certificate) -> Iterator[Service]:
 
 def reload(service: Service) -> None:
     service.reload()
-    eventually(lambda: service.log.count("Booting worker") == 4, "the new processes")
+    eventually(lambda: service.log.count("Booting worker") == 4, "the new processes", seconds=60)
 
 
 def restart(service: Service) -> None:

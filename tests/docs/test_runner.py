@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.pages.blocks import PageError, blocks_of
-from support.pages.runner import PORTS, matches, run_page
+from support.pages.runner import PORTS, free_port, matches, run_page
 from support.pages.shell import commands_of, runs_in_background
 
 
@@ -101,6 +104,23 @@ seven
             "page.md:2: $ echo oh\ngave (and status 0)\n    oh\nand the page says\n",
         ),
         ("```console\necho oh\n```\n", "page.md:2: the block begins with no command"),
+        ("```sh\nfalse | cat\n```\n", "page.md:2: the commands ended with 1"),
+        ("```sh\nexit 0\n```\n\n```sh\nfalse\n```\n", "page.md:2: a command has ended the shell"),
+        ("```console\n$ exit 0\n```\n", "page.md:2: a command has ended the shell"),
+        ("```console\n$ false\n$ echo no\nno\n```\n", "page.md:2: $ false\nended with 1, and the page does not say so"),
+        ("```console\n$ true\n$ echo oh | grep no\n```\n", "page.md:2: $ echo oh | grep no\nended with 1"),
+        (
+            "```sh\necho oh; python -c 'raise SystemExit(3)' &\ncat < /dev/null\nsleep 1\n```\n",
+            "page.md:2: the program in the background ended by itself with 3, "
+            "$ echo oh; python -c 'raise SystemExit(3)' &\nafter\n    oh\n",
+        ),
+        (
+            "```console\n$ (exit 4) &\n$ sleep 1\n```\n",
+            "page.md:2: the program in the background ended by itself with 4",
+        ),
+        ("# A\n\n> ```python\n> 1 / 0\n> ```\n", "page.md:3: a block in a quote, or on the line of a list's item"),
+        ("- ```python\n  1 / 0\n  ```\n", "page.md:1: a block in a quote, or on the line of a list's item"),
+        ("```{code-block} python\n:caption: a.py\n\na = (\n```\n", "page.md:4: a.py: '(' was never closed"),
         ("```sh\nsleep 0 &\n: 9000\n```\n", "the program in the background has ended, and nothing accepts connections"),
     ],
 )
@@ -108,6 +128,20 @@ def test_a_page_that_is_wrong_fails(run, text: str, message: str) -> None:
     with pytest.raises(PageError) as failed:
         run(text)
     assert message in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "```sh\nsleep 1\n```\n\n" * 3 + "```sh\nsleep 100\n```\n",
+        "```sh\nsleep 1\n```\n\n```python\nimport time\ntime.sleep(100)\n```\n",
+        "```python\nimport threading, time\nthreading.Thread(target=time.sleep, args=[100]).start()\n```\n",
+    ],
+)
+def test_a_page_that_takes_too_long_fails_at_its_block(tmp_path: Path, blocks: str) -> None:
+    (tmp_path / "page.md").write_text(blocks)
+    with pytest.raises(PageError, match=r"page.md.*the page took more than 3 s"):
+        run_page(tmp_path / "page.md", tmp_path / "run", 3)
 
 
 def test_what_raises_is_shown_as_it_stands_on_the_page(run) -> None:
@@ -252,3 +286,52 @@ def test_commands_are_told_apart() -> None:
     commands = list(commands_of(script))
     assert commands == ["one &", "two \\\n  more &  # and more", "cat > file <<'END'\nthree &\nEND", "four && five"]
     assert [runs_in_background(command) for command in commands] == [True, True, False, False]
+
+
+def test_a_free_port_is_found_without_ipv6_and_none_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    create_server = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], **options: Any) -> socket.socket:
+        if options.get("family") == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create_server(address, **options)
+
+    def none(address: tuple[str, int], **options: Any) -> socket.socket:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    assert int(free_port()) in range(20_000, 32_000)
+    monkeypatch.setattr(socket, "create_server", none)
+    with pytest.raises(PageError, match=r"no port is free: .*Address already in use"):
+        free_port()
+
+
+def test_a_program_in_the_background_may_end_well_and_be_ended(run) -> None:
+    directory = run("""
+'''sh
+echo here > here &
+sleep 100 &
+pid=$!
+while [ ! -s here ]; do sleep 0.1; done
+kill $pid
+wait $pid || echo $? > there
+'''
+""")
+    assert [(directory / name).read_text() for name in ("here", "there")] == ["here\n", "143\n"]
+
+
+def test_what_python_started_is_ended_when_its_block_fails(run, tmp_path: Path) -> None:
+    with pytest.raises(PageError, match="ZeroDivisionError"):
+        run("""
+'''python
+import fcntl, subprocess
+
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+subprocess.Popen(["sleep", "1000"], pass_fds=[lock.fileno()])
+1 / 0
+'''
+""")
+    with (tmp_path / "run" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert (tmp_path / "run" / "lock").read_text() == ""

@@ -7,16 +7,13 @@ and nothing else: no cookies, no state.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...interpreter import Lock
+from ...interpreter import Lock, Unpack
 from ..messages.response import Response
 from ..pool.pool import Pool
 from .call_options import CallOptions, GetOptions, PostOptions, PutOptions
 from .client import Client
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 _making = Lock()
 _pool: Pool | None = None

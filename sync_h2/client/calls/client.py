@@ -12,11 +12,11 @@ import inspect
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ...arguments import check_options, type_name
 from ...connection.client_side.client_session import ClientSession
-from ...interpreter import RLock
+from ...interpreter import RLock, Unpack
 from ...transport.fork import renew_in_forked_child
 from ...transport.urls import shown_url
 from ..messages.hooks import checked_hooks, merged_hooks
@@ -41,9 +41,6 @@ from .map import Calls
 from .merging import absolute, default_headers, merged
 from .redirects import following, location_of
 from .unknown_options import explains_unknown
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 _SAME: Any = object()  # as the client has it
 MOST_REDIRECTS = 30

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...arguments import check_options, type_name
 from ...connection.client_side.client_session import ClientSession
@@ -15,6 +15,7 @@ from ...connection.session.configuration import Configuration
 from ...connection.shared.listeners import Listener
 from ...deadline import Deadline
 from ...errors import InvalidArgument
+from ...interpreter import Unpack
 from ...protocol.limits import LimitOptions
 from ...protocol.settings import Settings
 from ...transport.contexts import PEM, client_context, set_alpn
@@ -25,9 +26,6 @@ from ...transport.transport import TLSTransport, Transport
 from ...transport.urls import shown_url, split_url
 from ..options.trust import Trust, Verify, checked_verify, verify_or_context
 from ..values.origin import DEFAULT_PORTS
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 def connect(

@@ -17,13 +17,14 @@ _WITH_NONE_GIVEN = ("scheme", "authority")
 
 def check_request_names(headers: Mapping[str, object]) -> None:
     """Raise `InvalidArgument` for a forgotten colon in a request."""
-    _check(headers, _BY_THEMSELVES)
+    # A plain CONNECT has no path (RFC 9113 section 8.5), an extended one has (RFC 8441).
+    connects = headers.get(":method") == "CONNECT"
+    _check(headers, ("method",) if connects and ":protocol" not in headers else _BY_THEMSELVES)
     if not any(name in headers for name in _WITH_NONE_GIVEN) and "protocol" not in headers:
         return
     if not any(name.startswith(":") for name in headers):
         _check(headers, _WITH_NONE_GIVEN)
-    # A plain CONNECT has no path (RFC 9113 section 8.5), an extended one has (RFC 8441).
-    if headers.get(":method") == "CONNECT" and ":path" in headers:
+    if connects and ":path" in headers:
         _check(headers, ("protocol",))
 
 

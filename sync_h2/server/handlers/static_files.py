@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from ...connection.server_side.file_responses import FileRange
@@ -25,9 +24,6 @@ from ...connection.server_side.server_stream import ServerStream
 from ...interpreter import SharedDict
 from ...protocol.fields.headers import Headers, HeaderValue
 from .representation import best_coding, precondition_failure, wanted_range
-
-if TYPE_CHECKING:
-    from _typeshed import StrPath
 
 _INDEX_PAGES = ("index.html", "index.htm")
 _COMPRESSED = {"br": ".br", "gzip": ".gz"}
@@ -49,7 +45,7 @@ _LONGEST_PATH = 3 * 4096
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
-def static_files(directory: StrPath, *, listings: bool = True) -> Handler:
+def static_files(directory: str | os.PathLike[str], *, listings: bool = True) -> Handler:
     """A handler that serves the files under `directory`, hidden ones too: `create_server(static_files("public"))`.
 
     GET and HEAD; a folder is answered with its `index.html`, or, with `listings`, with a page of links to what is in

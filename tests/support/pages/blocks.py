@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>[^`]*)$")
+# Such a block is shown, but would not be seen here.
+HIDDEN_FENCE = re.compile(r"^\s*(?:(?:>|[-*+]|\d+[.)])\s*)+(?:`{3,}|~{3,}|:{3,})[^`]*$")
 NOT_RUN = re.compile(r"^\s*<!-- not run: \S.* -->$")
 OPTION = re.compile(r"^:(?P<name>[\w-]+):\s*(?P<value>.*)$")
 
@@ -53,6 +55,10 @@ def _blocks(page: Path, lines: list[str]) -> Iterator[Block]:
         opening = FENCE.match(lines[number])
         number += 1
         if opening is None:
+            if HIDDEN_FENCE.match(lines[number - 1]):
+                raise PageError(
+                    f"{page}:{number}: a block in a quote, or on the line of a list's item, is not run: give it a line"
+                )
             continue
         fence, info = opening["fence"], opening["info"].strip()
         if not info and containers and _closes(fence, containers[-1]):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from .blocks import Block, PageError
+from .time_limit import TimeLimit
 
 PROGRAM = Path(__file__).with_name("interactive.py")
 MARK = "  # "
@@ -19,8 +22,8 @@ MARK = "  # "
 class Interpreter:
     """Runs Python blocks. What it writes on stderr goes to the file `log`."""
 
-    def __init__(self, directory: Path, environment: dict[str, str], log: Path, seconds: float) -> None:
-        self._log, self._seconds = log, seconds
+    def __init__(self, directory: Path, environment: dict[str, str], log: Path, limit: TimeLimit) -> None:
+        self._log, self._limit = log, limit
         with log.open("w") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", str(PROGRAM)],
@@ -30,6 +33,7 @@ class Interpreter:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=True,
             )
 
     def run(self, block: Block, matches: Any) -> None:
@@ -58,11 +62,17 @@ class Interpreter:
         self._process.stdin.close()
         if failures := self._answer(str(page))["failures"]:
             raise PageError(f"{page}: besides what its blocks say there came\n" + "\n".join(failures))
-        if self._process.wait(self._seconds):
-            raise PageError(f"{page}: its Python ended with {self._process.returncode}{self._said()}")
+        try:
+            status = self._process.wait(self._limit.left())
+        except subprocess.TimeoutExpired:
+            raise PageError(f"{page}: {self._limit}: its Python does not end{self._said()}") from None
+        if status:
+            raise PageError(f"{page}: its Python ended with {status}{self._said()}")
 
     def kill(self) -> None:
-        self._process.kill()
+        """Ends it, and what it has started."""
+        with contextlib.suppress(ProcessLookupError):  # none is left
+            os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # what was not taken is not of interest
             self._process.stdin.close()
@@ -71,8 +81,8 @@ class Interpreter:
 
     def _answer(self, place: str) -> Any:
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], self._seconds)[0]:
-            raise PageError(f"{place}: it took more than {self._seconds:g} s{self._said()}")
+        if not select.select([self._process.stdout], [], [], self._limit.left())[0]:
+            raise PageError(f"{place}: {self._limit}{self._said()}")
         if not (line := self._process.stdout.readline()):
             raise PageError(f"{place}: the interpreter ended{self._said()}")
         return json.loads(line)

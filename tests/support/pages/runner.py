@@ -11,26 +11,40 @@ import socket
 import sys
 from pathlib import Path
 
-from .blocks import Block, blocks_of
+from .blocks import Block, PageError, blocks_of
 from .interpreter import Interpreter
 from .shell import Shell
+from .time_limit import TimeLimit
 
 # On pages these stand for any free port, and a page's own blocks name others by mistake only.
 PORTS = re.compile(r"(?<![\w.])(?:8080|8443|8081|900[0-9])\b")
 SOCKETS = re.compile(r"(?<![\w/.-])[\w/.-]+\.sock\b")
-# A page has to be done before the test is timed out, so that the message names the block.
-SECONDS = 90.0
+# Less than pytest's timeout by what ending a page's programs may take.
+SECONDS = 105.0
 
 
 def free_port() -> str:
     """One that is free now, and that no connection gets by chance: below those that the kernel hands out."""
-    while True:
-        port = random.randrange(20_000, 32_000)
+    families = {"127.0.0.1": socket.AF_INET, **({"::1": socket.AF_INET6} if has_ipv6() else {})}
+    why: OSError | None = None
+    for port in random.sample(range(20_000, 32_000), 100):
         try:
-            with socket.create_server(("127.0.0.1", port)), socket.create_server(("::1", port), family=socket.AF_INET6):
-                return str(port)
-        except OSError:
-            continue
+            for address, family in families.items():
+                socket.create_server((address, port), family=family).close()
+        except OSError as error:
+            why = error
+        else:
+            return str(port)
+    raise PageError(f"no port is free: {why}")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has IPv6's address of itself, which containers often lack."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class Ports:
@@ -70,8 +84,17 @@ def environment_of(directory: Path) -> dict[str, str]:
     return {**environment, "PATH": programs + os.pathsep + environment.get("PATH", ""), "PWD": str(directory)}
 
 
-def run_page(page: Path, directory: Path) -> list[Block]:
+def check_syntax(block: Block) -> None:
+    """A file of Python may be there only to be read."""
+    try:
+        compile("\n" * (block.line - 1) + block.source, str(block.page), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise PageError(f"{block.page}:{error.lineno}: {block.name}: {error.msg}") from None
+
+
+def run_page(page: Path, directory: Path, seconds: float = SECONDS) -> list[Block]:
     """Runs the blocks of the page in `directory`, which is made, and returns them. Raises PageError."""
+    limit = TimeLimit(seconds)
     ports = Ports()
     blocks = [dataclasses.replace(block, source=ports.replaced(block.source)) for block in blocks_of(page)]
     run = [block for block in blocks if block.kind != "text" and not block.not_run]
@@ -82,7 +105,7 @@ def run_page(page: Path, directory: Path) -> list[Block]:
     scripts.mkdir()
     environment = environment_of(directory)
     with contextlib.ExitStack() as ends:
-        shell = Shell(directory, environment, scripts, SECONDS, ports.places_in)
+        shell = Shell(directory, environment, scripts, limit, ports.places_in)
         ends.callback(shell.close)
         interpreter: Interpreter | None = None
         for number, block in enumerate(run):
@@ -91,15 +114,18 @@ def run_page(page: Path, directory: Path) -> list[Block]:
                 path = directory / block.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.source)
+                if path.suffix == ".py":
+                    check_syntax(block)
             elif block.kind == "sh":
                 shell.run(block, later)
             elif block.kind == "console":
                 shell.run_console(block, later, matches)
             else:
                 if interpreter is None:
-                    interpreter = Interpreter(directory, environment, scripts / "stderr", SECONDS)
+                    interpreter = Interpreter(directory, environment, scripts / "stderr", limit)
                     ends.callback(interpreter.kill)
                 interpreter.run(block, matches)
         if interpreter is not None:
             interpreter.finish(page)
+        shell.finish()
     return blocks

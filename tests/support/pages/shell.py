@@ -14,18 +14,35 @@ from pathlib import Path
 
 from .blocks import Block, PageError
 from .interpreter import shown
+from .time_limit import TimeLimit
+
+# Those of the signals HUP, INT, KILL and TERM: the page has ended that program.
+ENDED_BY_THE_PAGE = {129, 130, 137, 143}
 
 # bash reads these, and then what each block has as a file of its own. It outlives the TERM that ends its programs.
 PRELUDE = """
 trap : TERM
+set -o pipefail
+__programs=()
+__began() {
+    __programs+=($!)
+}
+__ended() {
+    local number status
+    for number in "${!__programs[@]}"; do
+        kill -0 "${__programs[number]}" 2> /dev/null && continue
+        status=0
+        wait "${__programs[number]}" 2> /dev/null || status=$?
+        echo "$number $status"
+    done
+}
 __accepts() {
     case $1 in
         */*|*.sock) [ -S "$1" ] ;;
         # As the kernel has it (0A: it listens), where that can be read: a connection would be one more for the program.
         *)
             if [ -e /proc/net/tcp ]; then
-                cat /proc/net/tcp /proc/net/tcp6 2> /dev/null |
-                    grep -q "$(printf ': [0-9A-F]*:%04X [0-9A-F]*:0000 0A ' "$1")"
+                grep -q "$(printf ': [0-9A-F]*:%04X [0-9A-F]*:0000 0A ' "$1")" /proc/net/tcp /proc/net/tcp6 2> /dev/null
             else
                 (exec 3<> "/dev/tcp/localhost/$1") 2> /dev/null
             fi ;;
@@ -79,11 +96,12 @@ class Shell:
         directory: Path,
         environment: dict[str, str],
         folder: Path,
-        seconds: float,
+        limit: TimeLimit,
         places_in: Callable[[str], list[str]],
     ) -> None:
-        self._folder, self._seconds, self._places_in = folder, seconds, places_in
+        self._folder, self._limit, self._places_in = folder, limit, places_in
         self._scripts = 0
+        self._programs: list[tuple[str, str, Path]] = []  # commands, where they stand, what they say
         self._done, done = os.pipe()
         self._done_mark = done
         self._process = subprocess.Popen(
@@ -101,7 +119,9 @@ class Shell:
 
     def run(self, block: Block, later: list[str]) -> None:
         """Runs the commands of an sh block, and raises PageError when one fails. `later` are the texts behind it."""
-        script = "".join(f"{command}\n" for command in self._with_waits(list(commands_of(block.source)), later))
+        script = "".join(
+            f"{command}\n" for command in self._with_waits(block.place, list(commands_of(block.source)), later)
+        )
         status, said = self._script(script, block.place, stops=True)
         if status:
             raise PageError(f"{block.place}: the commands ended with {status}, after\n{shown(said)}")
@@ -114,12 +134,32 @@ class Shell:
             script = command
             if runs_in_background(command):
                 following = ["\n".join(command for command, _ in pairs[number + 1 :]), *later]
-                script += self._waiting([command], following)
+                script += self._began(block.place, command) + self._waiting([command], following)
             status, said = self._script(script + "\n", block.place, stops=False, status_before=status)
+            told = number + 1 < len(pairs) and "$?" in pairs[number + 1][0]
+            if matches(expected, said) and status and not told:
+                raise PageError(
+                    f"{block.place}: $ {command}\nended with {status}, and the page does not say so: "
+                    "a command that may fail has `$ echo $?` behind it"
+                )
             if not matches(expected, said):
                 raise PageError(
                     f"{block.place}: $ {command}\ngave (and status {status})\n{shown(said)}"
                     f"and the page says\n{shown(expected)}"
+                )
+
+    def finish(self) -> None:
+        """Raises PageError when a program in the background has failed, which nobody may have noticed."""
+        if not self._programs:
+            return
+        _, said = self._script("__ended\n", self._programs[-1][1], stops=False)
+        for number, status in (map(int, line.split()) for line in said):
+            command, place, output = self._programs[number]
+            if status and status not in ENDED_BY_THE_PAGE:
+                wrote = output.read_text(errors="replace").splitlines()
+                raise PageError(
+                    f"{place}: the program in the background ended by itself with {status}, $ {command}\n"
+                    f"after\n{shown(wrote)}"
                 )
 
     def close(self) -> None:
@@ -141,15 +181,23 @@ class Shell:
         with contextlib.suppress(ProcessLookupError):  # none is left
             os.killpg(self._process.pid, number)
 
-    def _with_waits(self, commands: list[str], later: list[str]) -> Iterator[str]:
+    def _with_waits(self, place: str, commands: list[str], later: list[str]) -> Iterator[str]:
         started: list[str] = []
         for number, command in enumerate(commands):
             yield command
             if runs_in_background(command):
+                yield self._began(place, command)
                 started.append(command)
             if started and not (number + 1 < len(commands) and runs_in_background(commands[number + 1])):
                 yield self._waiting(started, ["\n".join(commands[number + 1 :]), *later])
                 started = []
+
+    def _began(self, place: str, command: str) -> str:
+        self._programs.append((command, place, self._file(self._scripts + 1, "out")))
+        return "\n__began\n"
+
+    def _file(self, number: int, kind: str) -> Path:
+        return self._folder / f"{number}.{kind}"
 
     def _waiting(self, started: list[str], later: list[str]) -> str:
         """Waits for the places that those programs name, and for those of the first later text that names any, if a
@@ -163,7 +211,7 @@ class Shell:
 
     def _script(self, script: str, place: str, *, stops: bool, status_before: int = 0) -> tuple[int, list[str]]:
         self._scripts += 1
-        file, output = (self._folder / f"{self._scripts}.{kind}" for kind in ("sh", "out"))
+        file, output = (self._file(self._scripts, kind) for kind in ("sh", "out"))
         file.write_text(script)
         self._say(
             f"set {'-' if stops else '+'}eu\n"
@@ -176,15 +224,15 @@ class Shell:
 
     def _wait(self, place: str, output: Path) -> int:
         """The exit status of the script; that of the shell, where the script has ended that."""
-        remaining = self._seconds
-        while remaining > 0:
+        while self._limit.left():
             if select.select([self._done], [], [], 0.1)[0]:
                 return int(os.read(self._done, 16))
             if self._process.poll() is not None and not select.select([self._done], [], [], 0)[0]:
+                if self._process.returncode == 0:
+                    raise PageError(f"{place}: a command has ended the shell, so that nothing more would be run")
                 return self._process.returncode
-            remaining -= 0.1
         said = output.read_text(errors="replace").splitlines()
-        raise PageError(f"{place}: the commands took more than {self._seconds:g} s, after\n{shown(said)}")
+        raise PageError(f"{place}: {self._limit}; it gave\n{shown(said)}")
 
     def _say(self, text: str) -> None:
         assert self._process.stdin is not None

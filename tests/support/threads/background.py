@@ -18,13 +18,13 @@ LONGEST_WAIT = 40.0
 """Seconds for what happens by itself: of use only to a test that fails."""
 
 
-def eventually(condition: Callable[[], T], what: str = "the condition") -> T:
-    """Wait until `condition()` holds, and return what it gives: for what happens on another thread and leaves nothing
-    to wait for.
+def eventually(condition: Callable[[], T], what: str = "the condition", *, seconds: float = LONGEST_WAIT) -> T:
+    """Wait until `condition()` holds, and return what it gives: for what happens on another thread, or in another
+    program, and leaves nothing to wait for. A program that has to start first needs more `seconds`.
     """
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline = time.monotonic() + seconds
     while not (outcome := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come about in {LONGEST_WAIT} s"
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
         time.sleep(0.002)
     return outcome
 
