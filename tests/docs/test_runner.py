@@ -118,6 +118,10 @@ seven
             "```console\n$ (exit 4) &\n$ sleep 1\n```\n",
             "page.md:2: the program in the background ended by itself with 4",
         ),
+        (
+            "```sh\n(exit 5) &\nwait\n```\n\n```sh\nwait\n```\n",
+            "page.md:2: the program in the background ended by itself with 5",
+        ),
         ("# A\n\n> ```python\n> 1 / 0\n> ```\n", "page.md:3: a block in a quote, or on the line of a list's item"),
         ("- ```python\n  1 / 0\n  ```\n", "page.md:1: a block in a quote, or on the line of a list's item"),
         ("```{code-block} python\n:caption: a.py\n\na = (\n```\n", "page.md:4: a.py: '(' was never closed"),
@@ -315,6 +319,8 @@ pid=$!
 while [ ! -s here ]; do sleep 0.1; done
 kill $pid
 wait $pid || echo $? > there
+sleep 0.1 &
+wait
 '''
 """)
     assert [(directory / name).read_text() for name in ("here", "there")] == ["here\n", "143\n"]

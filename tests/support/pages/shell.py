@@ -27,13 +27,28 @@ __programs=()
 __began() {
     __programs+=($!)
 }
+__statuses=()
+__wait_for_program() {
+    local status=0
+    builtin wait "${__programs[$1]}" 2> /dev/null || status=$?
+    __statuses[$1]=${__statuses[$1]:-$status}
+}
+# Without arguments bash's own forgets how each program ended.
+wait() {
+    local number
+    if [ $# -eq 0 ]; then
+        for number in "${!__programs[@]}"; do
+            __wait_for_program "$number"
+        done
+    fi
+    builtin wait "$@"
+}
 __ended() {
-    local number status
+    local number
     for number in "${!__programs[@]}"; do
         kill -0 "${__programs[number]}" 2> /dev/null && continue
-        status=0
-        wait "${__programs[number]}" 2> /dev/null || status=$?
-        echo "$number $status"
+        __wait_for_program "$number"
+        echo "$number ${__statuses[number]}"
     done
 }
 __accepts() {
@@ -168,7 +183,7 @@ class Shell:
             self._signal(signal.SIGTERM)
             try:
                 # As soon as its programs have ended.
-                self._say('set +eu\nwhile [ -n "$(jobs -pr)" ]; do wait; done\n')
+                self._say('set +eu\nwhile [ -n "$(jobs -pr)" ]; do builtin wait; done\n')
                 self._process.communicate(timeout=10)
             except (subprocess.TimeoutExpired, BrokenPipeError):
                 pass
@@ -213,6 +228,7 @@ class Shell:
         self._scripts += 1
         file, output = (self._file(self._scripts, kind) for kind in ("sh", "out"))
         file.write_text(script)
+        output.touch()  # which bash may not have got to when the time is over
         self._say(
             f"set {'-' if stops else '+'}eu\n"
             + (f"(exit {status_before})\n" if status_before else "")
