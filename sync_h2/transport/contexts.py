@@ -172,7 +172,7 @@ def _are_swapped(certfile: PEM, keyfile: PEM | None) -> bool:
         certificate, key = _read(certfile), b"" if keyfile is None else _read(keyfile)
     except OSError:
         return False
-    return b"PRIVATE KEY-----" in certificate and b"BEGIN CERTIFICATE" not in certificate and b"CERTIFICATE-" in key
+    return b"PRIVATE KEY-" in certificate and b"BEGIN CERTIFICATE" not in certificate and b"CERTIFICATE-" in key
 
 
 def _read(pem: PEM) -> bytes:

@@ -347,7 +347,7 @@ HEADERS_COME_SECOND = (
 @pytest.mark.parametrize(
     ("method", "arguments", "words"),
     [
-        ("respond", (200, {"price": 12}), HEADERS_COME_SECOND),
+        ("respond", (200, {"price": 12.5}), HEADERS_COME_SECOND),
         ("respond", (200, "text"), HEADERS_COME_SECOND),
         ("respond", (200, b"text"), HEADERS_COME_SECOND),
         ("respond", ("text",), "the status must be an int, not str"),
