@@ -34,12 +34,12 @@ class ErrorCode(IntEnum):
     HTTP_1_1_REQUIRED = 0xD
 
 
-_ERROR_CODES = {int(code): code for code in ErrorCode}
+_MOST_CODE = max(ErrorCode)
 
 
 def error_code(code: int) -> int:
     """The `ErrorCode` that `code` is, or, where nobody has defined one, the number itself."""
-    return _ERROR_CODES.get(code, code)
+    return ErrorCode(code) if 0 <= code <= _MOST_CODE else code
 
 
 def error_code_name(code: int) -> str:

@@ -21,6 +21,7 @@ import pytest
 import sync_h2
 from support.programs.processes import start
 from support.threads.background import PATIENCE, Background, eventually
+from sync_h2.adapters import BaseAdapter
 from sync_h2.client.values.structures import CaseInsensitiveDict
 from sync_h2.client.wire.ending import Ending
 from sync_h2.connection.server_side.server_session import ServerSession
@@ -298,7 +299,7 @@ def test_an_adapter_is_mounted_while_another_thread_looks_for_one() -> None:
             client.mount("https://example.org/deeper/", other)
             return super().lower()
 
-    class Adapter:
+    class Adapter(BaseAdapter):
         def close(self) -> None:
             pass
 

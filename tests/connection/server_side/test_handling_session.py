@@ -31,7 +31,7 @@ def test_a_stream_that_no_handler_can_take_is_refused_and_logged(
         peer.headers(1, REQUEST, end_stream=True)
         assert peer.expect(RstStreamFrame, 1).error_code == ErrorCode.REFUSED_STREAM
         eventually(lambda: errors(caplog))
-    assert errors(caplog) == ["no handler can be run for stream 1"]
+    assert errors(caplog) == ['no handler can be run for stream 1 ("GET /" of a local peer)']
 
 
 def test_nothing_is_said_of_a_stream_that_ended_before_its_job_was_handed_over(
