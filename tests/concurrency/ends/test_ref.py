@@ -72,21 +72,21 @@ say_when_main_has_ended("sync_h2-listeners", "sync_h2-writer")
 def test_listeners_of_a_client_are_called_until_its_session_ends(start: Any, server: Any, accepted: Any) -> None:
     process = start(CLIENT, server.url)
     session = accepted.get(timeout=PATIENCE)
-    assert process.line() == "main has ended"
+    process.says("main has ended")
     for payload in (b"first   ", b"second  "):
         session.ping(payload)
-        assert process.line() == payload.decode()
+        process.says(payload.decode())
     session.close(wait=False)
-    assert process.line() == "closed"
+    process.says("closed")
     assert process.end() == (0, "", "")
 
 
 def test_an_exit_status_is_kept(start: Any, server: Any, accepted: Any) -> None:
     process = start(CLIENT + "sys.exit(7)", server.url)
     session = accepted.get(timeout=PATIENCE)
-    assert process.line() == "main has ended"
+    process.says("main has ended")
     session.destroy()
-    assert process.line() == "closed"
+    process.says("closed")
     assert process.end() == (7, "", "")
 
 
@@ -101,11 +101,11 @@ say("ready")
         server.url,
         takes_input=True,
     )
-    assert process.line() == "ready"
+    process.says("ready")
     accepted.get(timeout=PATIENCE).destroy()
-    assert process.line() == "begins"
+    process.says("begins")
     process.say("go on")
-    assert process.line() == "ends"
+    process.says("ends")
     assert process.end() == (0, "", "")
 
 
@@ -122,7 +122,7 @@ say_when_main_has_ended("sync_h2-listeners", "sync_h2-writer", "sync_h2-handler"
         )
         sock, _ = listener.accept()
     with sync_h2.connect("http://localhost", sock=sock) as session:
-        assert process.line() == "main has ended"
+        process.says("main has ended")
         for size in (1_000_000, 10):
             stream = session.request({":method": "POST"})
             stream.end(b"x" * size)
@@ -136,7 +136,7 @@ say_when_main_has_ended("sync_h2-listeners", "sync_h2-writer", "sync_h2-handler"
 
 def test_ref_and_unref_and_the_interpreter_ends_at_once(start: Any, server: Any) -> None:
     process = start("session = sync_h2.connect(sys.argv[1])\nsession.ref()\nsession.unref()\nsay('end')", server.url)
-    assert process.line() == "end"
+    process.says("end")
     assert process.end() == (0, "", "")
 
 
@@ -152,10 +152,10 @@ say("ready")
         server.url,
     )
     session = accepted.get(timeout=PATIENCE)
-    assert process.line() == "ready"
+    process.says("ready")
     with contextlib.suppress(sync_h2.ConnectionLost):  # it may be gone before it answers
         session.ping()
-    assert process.line() == "unref"
+    process.says("unref")
     assert process.end() == (0, "", "")
 
 

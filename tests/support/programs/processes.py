@@ -75,6 +75,11 @@ class Process:
         assert line, self._process.communicate()[1]
         return line.rstrip("\n")
 
+    def says(self, expected: str) -> None:
+        """Its next line is this one; otherwise what it says of its end is shown."""
+        line = self.line()
+        assert line == expected, (line, self.end())
+
     def end(self, timeout: float = 60.0) -> tuple[int, str, str]:
         """Exit status, the rest of the output, and stderr."""
         out, errors = self._process.communicate(timeout=timeout)
