@@ -178,6 +178,9 @@ class Response:
                     return json.loads(self.content, **options)  # finds out which of UTF-8, -16 and -32 it is
                 except UnicodeDecodeError:
                     pass
+                except json.JSONDecodeError:
+                    if 0 not in self.content[:4]:  # by which it took it for UTF-16 or -32: that need not be so
+                        raise
             return json.loads(self.text, **options)
         except json.JSONDecodeError as error:
             raise JSONDecodeError(error.msg, error.doc, error.pos, request=self.request, response=self) from error

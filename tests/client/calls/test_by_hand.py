@@ -27,6 +27,34 @@ def test_a_session_can_say_what_redirects(server: sync_h2.ThreadingServer, modul
     assert (response.url, [past.status_code for past in response.history]) == (f"{server.url}/second", [200])
 
 
+@pytest.mark.parametrize("module", [requests, sync_h2], ids=["requests", "sync_h2"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes.fromhex("00f1 6601 b03c 7daf f3a9"),
+        bytes.fromhex("f100 0166 3cb0 af7d a9f3"),
+        bytes.fromhex("f1f2 0066"),
+        bytes.fromhex("ff00 00fe 66"),
+        b"{no json",
+        b"\xff{no json",
+    ],
+)
+def test_what_is_no_json_is_told_as_the_text(module: Any, content: bytes) -> None:
+    """Octets that may look like UTF-16 to who looks for a NUL among the first."""
+    response = module.Response()
+    response._content = content
+    with pytest.raises(module.exceptions.JSONDecodeError) as raised:
+        response.json()
+    assert raised.value.doc == response.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_json_in_any_utf(encoding: str) -> None:
+    response = sync_h2.Response()
+    response._content = '{"中": "é"}'.encode(encoding)
+    assert response.json() == {"中": "é"}
+
+
 def test_a_response_by_hand() -> None:
     for module in (requests, sync_h2):
         response: Any = module.Response()  # type: ignore[attr-defined]
