@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import sync_h2
-from support.pages.tables import table_after
+from support.pages.tables import row, table_after
 from support.tls.certificates import Certificate
 from sync_h2 import compat
 
@@ -29,16 +29,6 @@ HANDLERS: dict[str, tuple[Case, object, object]] = {}
 """The rows about handlers, by their first cells: what is done with a side, and what comes of it there and here."""
 CLIENTS: dict[str, tuple[Case, object, object]] = {}
 """Those about clients."""
-
-
-def row(
-    table: dict[str, tuple[Case, object, object]], name: str, there: object, here: object
-) -> Callable[[Case], Case]:
-    def keep(case: Case) -> Case:
-        table[name] = (case, there, here)
-        return case
-
-    return keep
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

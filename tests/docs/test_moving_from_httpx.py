@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 import sync_h2
-from support.pages.tables import table_after
+from support.pages.tables import row, table_after
 from support.peers.answering import answering
 from support.tls.certificates import Certificate
 from sync_h2.adapters import HTTPXTransport
@@ -29,16 +29,6 @@ TRANSPORT: dict[str, tuple[Case, object, object]] = {}
 """The rows of the first table, by their first cells: what is done, and what comes of it on either side."""
 CLIENT: dict[str, tuple[Case, object, object]] = {}
 """Those of the second one."""
-
-
-def row(
-    table: dict[str, tuple[Case, object, object]], name: str, there: object, here: object
-) -> Callable[[Case], Case]:
-    def keep(case: Case) -> Case:
-        table[name] = (case, there, here)
-        return case
-
-    return keep
 
 
 def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:

@@ -21,7 +21,7 @@ import responses
 import sync_h2
 import sync_h2.adapters
 import sync_h2.testing
-from support.pages.tables import table_after
+from support.pages.tables import row, table_after
 from support.peers.answering import answering
 from support.tls.certificates import Certificate
 from sync_h2.adapters import RequestsAdapter
@@ -32,14 +32,6 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "moving-from-re
 Case = Callable[[Any, Any], Any]
 CASES: dict[str, tuple[Case, object, object]] = {}
 """By a row's first cell: what is done with a library and the servers, and what comes of it with requests and here."""
-
-
-def row(name: str, *, of_requests: object, here: object) -> Callable[[Case], Case]:
-    def keep(case: Case) -> Case:
-        CASES[name] = (case, of_requests, here)
-        return case
-
-    return keep
 
 
 def handler(stream: sync_h2.ServerStream, headers: sync_h2.Headers) -> None:
@@ -83,12 +75,12 @@ def kind(function: Callable[[], Any]) -> Any:
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
 
 
-@row("`get(url)` without a session", of_requests=3, here=1)
+@row(CASES, "`get(url)` without a session", there=3, here=1)
 def _(library: Any, servers: Any) -> int:
     return len({library.get(servers.http).json()["port"] for _ in range(3)})
 
 
-@row("version of HTTP", of_requests=["1.1", "1.1", None], here=["2.0", "1.1", "2.0"])
+@row(CASES, "version of HTTP", there=["1.1", "1.1", None], here=["2.0", "1.1", "2.0"])
 def _(library: Any, servers: Any) -> list[Any]:
     secure = library.get(servers.https, verify=servers.authority).json()["version"]
     prior_knowledge = None
@@ -98,7 +90,7 @@ def _(library: Any, servers: Any) -> list[Any]:
     return [secure, library.get(servers.http).json()["version"], prior_knowledge]
 
 
-@row("a session that was closed", of_requests=200, here="ConnectionError")
+@row(CASES, "a session that was closed", there=200, here="ConnectionError")
 def _(library: Any, servers: Any) -> Any:
     session = library.Session()
     session.get(servers.http)
@@ -108,7 +100,7 @@ def _(library: Any, servers: Any) -> Any:
     return found
 
 
-@row("`session.verify` and the environment's `REQUESTS_CA_BUNDLE`", of_requests="SSLError", here=200)
+@row(CASES, "`session.verify` and the environment's `REQUESTS_CA_BUNDLE`", there="SSLError", here=200)
 def _(library: Any, servers: Any) -> Any:
     servers.environment.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with library.Session() as session:
@@ -116,7 +108,7 @@ def _(library: Any, servers: Any) -> Any:
         return kind(lambda: session.get(servers.https).status_code)
 
 
-@row("`verify=False`", of_requests=["InsecureRequestWarning"], here=[])
+@row(CASES, "`verify=False`", there=["InsecureRequestWarning"], here=[])
 def _(library: Any, servers: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -129,14 +121,14 @@ def verified(library: Any, url: str, verify: Any) -> int:
     return status
 
 
-@row('`verify=0`, `verify=""`', of_requests=[200, 200], here=["TypeError", "SSLError"])
+@row(CASES, '`verify=0`, `verify=""`', there=[200, 200], here=["TypeError", "SSLError"])
 def _(library: Any, servers: Any) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [kind(partial(verified, library, servers.https, value)) for value in (0, "")]
 
 
-@row("a subclass's `init_poolmanager`, `cert_verify`", of_requests=["init_poolmanager", "cert_verify"], here=[])
+@row(CASES, "a subclass's `init_poolmanager`, `cert_verify`", there=["init_poolmanager", "cert_verify"], here=[])
 def _(library: Any, servers: Any) -> list[str]:
     called = []
 
@@ -155,13 +147,13 @@ def _(library: Any, servers: Any) -> list[str]:
     return called
 
 
-@row("a request whose connection broke before an answer came", of_requests="ConnectionError", here=b"a")
+@row(CASES, "a request whose connection broke before an answer came", there="ConnectionError", here=b"a")
 def _(library: Any, servers: Any) -> Any:
     with answering(b"", ANSWER + b"\r\na") as url:
         return kind(lambda: library.get(url).content)
 
 
-@row("`response.reason`", of_requests="Gone Fishing", here=["Not Found", "Gone Fishing"])
+@row(CASES, "`response.reason`", there="Gone Fishing", here=["Not Found", "Gone Fishing"])
 def _(library: Any, servers: Any) -> Any:
     with answering(ANSWER.replace(b"200 OK", b"404 Gone Fishing") + b"\r\na") as url:
         reason = library.get(url).reason
@@ -173,21 +165,21 @@ def _(library: Any, servers: Any) -> Any:
         return [session.get("https://example.org").reason, reason]
 
 
-@row("names in `response.headers`", of_requests=["X-Case", "1"], here=["x-case", "1"])
+@row(CASES, "names in `response.headers`", there=["X-Case", "1"], here=["x-case", "1"])
 def _(library: Any, servers: Any) -> list[str]:
     with answering(ANSWER + b"X-Case: 1\r\n\r\na") as url:
         headers = library.get(url).headers
     return [next(name for name in headers if name.lower() == "x-case"), headers["X-CASE"]]
 
 
-@row("`response.raw`", of_requests=[True, True], here=[True, False])
+@row(CASES, "`response.raw`", there=[True, True], here=[True, False])
 def _(library: Any, servers: Any) -> list[bool]:
     with library.get(servers.http, stream=True) as response:
         there = [hasattr(response.raw, name) for name in ("read", "stream", "data", "headers", "version")]
         return [all(there), hasattr(response.raw, "getheaders")]
 
 
-@row("`content` after `close()`", of_requests=b"", here="StreamConsumedError")
+@row(CASES, "`content` after `close()`", there=b"", here="StreamConsumedError")
 def _(library: Any, servers: Any) -> Any:
     response = library.get(servers.http, stream=True)
     response.close()
@@ -200,8 +192,9 @@ def content(library: Any, url: str) -> bytes:
 
 
 @row(
+    CASES,
     "an answer with two lengths, or a line that is no field",
-    of_requests=["InvalidHeader", b"a"],
+    there=["InvalidHeader", b"a"],
     here=["ConnectionError", "ConnectionError"],
 )
 def _(library: Any, servers: Any) -> list[Any]:
@@ -212,7 +205,7 @@ def _(library: Any, servers: Any) -> list[Any]:
     return found
 
 
-@row("a `Host` that was given", of_requests=["example.org", "example.org"], here=["example.org", "other"])
+@row(CASES, "a `Host` that was given", there=["example.org", "example.org"], here=["example.org", "other"])
 def _(library: Any, servers: Any) -> list[str]:
     hosts = []
     for target in (servers.http, servers.other):
@@ -222,7 +215,7 @@ def _(library: Any, servers: Any) -> list[str]:
     return hosts
 
 
-@row('`mount("https://a.org", …)`', of_requests=True, here=False)
+@row(CASES, '`mount("https://a.org", …)`', there=True, here=False)
 def _(library: Any, servers: Any) -> bool:
     with library.Session() as session:
         adapter = library.adapters.HTTPAdapter()
@@ -231,23 +224,23 @@ def _(library: Any, servers: Any) -> bool:
         return session.get_adapter("https://a.org.example/") is adapter
 
 
-@row("a timeout that is no number", of_requests="ValueError", here="TypeError")
+@row(CASES, "a timeout that is no number", there="ValueError", here="TypeError")
 def _(library: Any, servers: Any) -> Any:
     return kind(lambda: library.get(servers.http, timeout="soon"))
 
 
-@row("a backslash before the path", of_requests=200, here="InvalidURL")
+@row(CASES, "a backslash before the path", there=200, here="InvalidURL")
 def _(library: Any, servers: Any) -> Any:
     return kind(lambda: library.get(f"{servers.http}\\a").status_code)
 
 
-@row("`body` of a prepared form with a file", of_requests=True, here=False)
+@row(CASES, "`body` of a prepared form with a file", there=True, here=False)
 def _(library: Any, servers: Any) -> bool:
     prepared = library.Request("POST", servers.http, files={"file": io.BytesIO(b"content")}).prepare()
     return isinstance(prepared.body, bytes)
 
 
-@row("modules `models`, `sessions`, `utils`, `packages`, `hooks`, `compat`", of_requests=True, here=False)
+@row(CASES, "modules `models`, `sessions`, `utils`, `packages`, `hooks`, `compat`", there=True, here=False)
 def _(library: Any, servers: Any) -> bool:
     there = {hasattr(library, name) for name in ("models", "sessions", "utils", "packages", "hooks")}
     assert len(there) == 1

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
+
+Case = TypeVar("Case", bound=Callable[..., Any])
 
 _BETWEEN_CELLS = re.compile(r"(?<!\\) \| ")
 
@@ -29,3 +33,17 @@ def tables_of(page: Path, heading: str = "") -> list[list[list[str]]]:
 def table_after(page: Path, heading: str) -> list[list[str]]:
     """The first of them."""
     return tables_of(page, heading)[0]
+
+
+def row(
+    cases: dict[str, tuple[Case, object, object]], name: str, there: object, here: object
+) -> Callable[[Case], Case]:
+    """Keep the decorated function in `cases`, by a row's first cell, as what tries it; with what comes of it with the
+    other library and here.
+    """
+
+    def keep(case: Case) -> Case:
+        cases[name] = (case, there, here)
+        return case
+
+    return keep
